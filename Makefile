@@ -1,0 +1,58 @@
+# The two commands: make search SPACE=focal_alpha, and make test. Both make the environment first, if need be.
+PYTHON ?= python3.11
+SPACE  ?= focal_alpha
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup search status show list ui test test-slow lint types check bench-overhead clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+	@echo "SPACE=name or path  TRIALS=n or +n  TIMEOUT=seconds  WORKERS=n  RUNS=folder  ARGS='further flags'"
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "pitprop needs Python 3.11 as $(PYTHON): install it, or say PYTHON=path"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+setup: $(READY)  ## make the environment in .venv from requirements.lock
+
+search: $(READY)  ## search SPACE, or go on with a search
+	@$(BIN)/pitprop search $(SPACE) $(if $(TRIALS),--trials $(TRIALS)) $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(WORKERS),--workers $(WORKERS)) $(FLAGS)
+
+status: $(READY)  ## how the study of SPACE stands
+	@$(BIN)/pitprop status $(SPACE) $(FLAGS)
+
+show: $(READY)  ## the trials of SPACE, or the story of TRIAL
+	@$(BIN)/pitprop show $(SPACE) $(TRIAL) $(FLAGS)
+
+list: $(READY)  ## spaces, trainers and signatures
+	@$(BIN)/pitprop list $(ARGS)
+
+ui: $(READY)  ## the MLflow UI on loopback, in a browser
+	@$(BIN)/pitprop ui $(SPACE) $(FLAGS)
+
+test: $(READY)  ## the tests, under five minutes on two cores
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" $(ARGS)
+
+test-slow: $(READY)  ## the tests that take minutes
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or gpu" $(ARGS)
+
+lint: $(READY)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+check: lint types test  ## what CI runs
+
+bench-overhead: $(READY)  ## what the engine costs, against bare training and Ray Tune
+	@$(BIN)/python tests/bench/overhead.py $(ARGS)
+
+clean:  ## remove the environment and caches; studies in runs/ stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""pitprop: hyperparameter search that knows a dead training when it sees one."""

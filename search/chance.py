@@ -1,0 +1,141 @@
+"""The loss and the score of a model that has learned nothing but how often each class occurs.
+
+A prior is given as shares or as counts of the classes, in class order; it is scaled to sum to 1. Losses are means over the
+samples, in nats. ``ValueError`` for a prior that is empty, negative or all zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def shares(prior: Sequence[float]) -> list[float]:
+    """``prior`` scaled to sum to 1."""
+    total = math.fsum(prior)
+    if not prior or min(prior) < 0 or not 0 < total < math.inf:
+        raise ValueError(f"a class prior holds shares or counts that are not negative and not all zero, this is {list(prior)}")
+    return [p / total for p in prior]
+
+
+def cross_entropy(prior: Sequence[float]) -> float:
+    """The entropy H(prior) = -sum p ln p: ln K for K equally frequent classes."""
+    return -math.fsum(p * math.log(p) for p in shares(prior) if p > 0)
+
+
+def weighted(prior: Sequence[float], weights: Sequence[float]) -> float:
+    """Class-weighted cross entropy, a weighted mean as in torch: H(w p / sum w p)."""
+    return cross_entropy([p * w for p, w in zip(prior, weights, strict=True)])
+
+
+def smoothed(prior: Sequence[float], epsilon: float) -> float:
+    """Cross entropy with label smoothing: H((1 - epsilon) p + epsilon / K)."""
+    return cross_entropy([(1 - epsilon) * p + epsilon / len(prior) for p in shares(prior)])
+
+
+def focal(prior: Sequence[float], alpha: Sequence[float], gamma: float) -> float:
+    """Focal loss (Lin et al. 2017), a plain mean over the samples: the least sum p_k alpha_k (1 - c_k)^gamma (-ln c_k).
+
+    The best constant prediction c is not the prior, except for gamma 0. Each term is convex and falls with c_k, so at the
+    minimum all a_k g'(c_k) are equal (to minus a multiplier), and bisection finds the multiplier at which the c_k sum to 1.
+    """
+    terms = [p * a for p, a in zip(shares(prior), alpha, strict=True) if p * a > 0]
+    if gamma < 0 or min(alpha) < 0 or not terms:
+        raise ValueError(f"focal loss takes alpha >= 0, not all zero, and gamma >= 0, not {list(alpha)} and {gamma}")
+    if len(terms) == 1:
+        return 0.0  # the one class that counts is predicted with certainty
+    low, high = -700.0, 700.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        solved = {a: _confidence(math.exp(middle) / a, gamma) for a in set(terms)}
+        low, high = (middle, high) if math.fsum(solved[a] for a in terms) > 1 else (low, middle)
+    total = math.fsum(solved[a] for a in terms)
+    return math.fsum(-a * (1 - solved[a] / total) ** gamma * math.log(solved[a] / total) for a in terms)
+
+
+def _confidence(slope: float, gamma: float) -> float:
+    """The c at which (1 - c)^gamma (-ln c) falls with this slope; 1 if it is steeper all the way."""
+    low, high = -745.0, 0.0  # ln c, so that rare classes keep their digits
+    for _ in range(60):
+        middle = (low + high) / 2
+        c, rest = math.exp(middle), -math.expm1(middle)
+        steep = rest**gamma / c - (gamma * rest ** (gamma - 1) * middle if gamma else 0.0)
+        low, high = (middle, high) if steep > slope else (low, middle)
+    return math.exp(high)
+
+
+def binary_cross_entropy(priors: Sequence[float]) -> float:
+    """Multi-label cross entropy, summed over the labels: sum H(p_j, 1 - p_j). Divide by their number for torch's mean."""
+    return math.fsum(cross_entropy([p, 1 - p]) for p in priors)
+
+
+def supervised_contrastive(batch: int) -> float:
+    """ln(N - 1): a batch of N samples in one view whose embeddings are all alike; ln 31 = 3.4340 for 32."""
+    return _log_of(batch - 1, "a batch of at least 2")
+
+
+def nt_xent(batch: int) -> float:
+    """ln(2 N - 1): N samples in two views (SimCLR, and two-view supervised contrastive) whose embeddings are all alike."""
+    return _log_of(2 * batch - 1, "a batch of at least 1")
+
+
+def _log_of(others: int, wanted: str) -> float:
+    if others < 1:
+        raise ValueError(f"a contrastive loss needs {wanted}")
+    return math.log(others)
+
+
+def macro_f1(prior: Sequence[float], c: int | None = None) -> float:
+    """Macro F1 when every sample is predicted as class ``c`` (by default the most frequent): (1/K) 2 p_c / (1 + p_c)."""
+    p = shares(prior)
+    share = max(p) if c is None else p[c]
+    return 2 * share / (1 + share) / len(p)
+
+
+def accuracy(prior: Sequence[float], c: int | None = None) -> float:
+    """The share of class ``c``, by default the most frequent."""
+    return max(shares(prior)) if c is None else shares(prior)[c]
+
+
+def balanced_accuracy(classes: int) -> float:
+    """1 / K, whichever class is predicted."""
+    return 1 / classes
+
+
+AUC = 0.5
+"""The area under the ROC curve of a model that does not rank."""
+
+
+def score(metric: str, prior: Sequence[float]) -> float | None:
+    """What the best constant predictor reaches in ``metric``; None for a metric that is not known here.
+
+    Only the last part of the name counts: ``val/macro_f1`` and ``val/pose/macro_f1`` are both macro F1.
+    """
+    name = metric.rsplit("/", 1)[-1]
+    if name == "auc":
+        return AUC
+    known = {"macro_f1": macro_f1, "f1_macro": macro_f1, "accuracy": accuracy, "acc": accuracy, "top1": accuracy}
+    if name == "balanced_accuracy" and prior:
+        return balanced_accuracy(len(prior))
+    return known[name](prior) if name in known and prior else None
+
+
+def standard_error(metric: str, counts: Sequence[int]) -> float | None:
+    """The standard error of ``metric`` for guesses at chance on these validation ``counts`` by class; None if not known.
+
+    Accuracy: binomial. Balanced accuracy: sqrt(sum p (1 - p) / n_k) / K with p = 1/K, used for macro F1 too. AUC: the
+    rank-sum variance (n1 + n0 + 1) / (12 n1 n0), its mean over one-against-rest for more classes.
+    """
+    name, filled = metric.rsplit("/", 1)[-1], [n for n in counts if n > 0]
+    total, classes = sum(filled), len(filled)
+    if classes < 2:
+        return None
+    if name in ("accuracy", "acc", "top1"):
+        p = max(filled) / total
+        return math.sqrt(p * (1 - p) / total)
+    if name in ("balanced_accuracy", "macro_f1", "f1_macro"):
+        p = 1 / classes
+        return math.sqrt(math.fsum(p * (1 - p) / n for n in filled)) / classes
+    if name == "auc":
+        return math.fsum(math.sqrt((total + 1) / (12 * n * (total - n))) for n in filled) / classes
+    return None

@@ -1,0 +1,62 @@
+"""Checkpoints: what a group of lanes needs to go on, in one file that is replaced as a whole.
+
+The first line is JSON and holds the last epoch of each lane, so that a driver can tell where a training stands without
+loading a tensor; the rest is the trainer's state, pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from search.telemetry import Epoch
+from search.trainer import Epochs, Lane
+
+
+def write(path: Path, epochs: Epochs, state: Any, *, stacked: bool) -> None:
+    """Replaces the checkpoint at ``path``. ``stacked``: the state's arrays have a leading axis in the order of ``epochs``."""
+    lanes = [[*lane, epoch.step, dict(epoch.metrics)] for lane, epoch in epochs.items()]
+    draft = path.with_suffix(f".{os.getpid()}.part")
+    with draft.open("wb") as file:
+        file.write(json.dumps({"stacked": stacked, "lanes": lanes}).encode() + b"\n")
+        pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
+    draft.replace(path)
+
+
+def epochs(path: Path) -> dict[Lane, Epoch]:
+    """The last epoch of each lane in the checkpoint; empty if the file is missing or not a checkpoint."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.readline())
+        return {Lane(trial, replica): Epoch(step, metrics) for trial, replica, step, metrics in header["lanes"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def load(path: Path, lane: Lane) -> Any:
+    """The state of one lane."""
+    with path.open("rb") as file:
+        header = json.loads(file.readline())
+        state = pickle.load(file)
+    order = [Lane(trial, replica) for trial, replica, *_ in header["lanes"]]
+    return slice_lane(state, order.index(lane)) if header["stacked"] else state
+
+
+def slice_lane(state: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """The part of a stacked state that belongs to the lane at ``index``, holding none of its neighbours' memory."""
+    parts = {name: value[index] for name, value in state.items()}
+    return {name: part.clone() if hasattr(part, "clone") else part for name, part in parts.items()}
+
+
+def newest(folder: Path) -> dict[Lane, tuple[Path, Epoch]]:
+    """For each lane found in the checkpoints of ``folder``, the one in which it came furthest."""
+    found: dict[Lane, tuple[Path, Epoch]] = {}
+    for path in sorted(folder.glob("*.ckpt")):
+        for lane, epoch in epochs(path).items():
+            if lane not in found or found[lane][1].step < epoch.step:
+                found[lane] = (path, epoch)
+    return found

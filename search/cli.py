@@ -1,0 +1,107 @@
+"""The command ``pitprop``: its words and flags. Nothing heavy is imported before a subcommand runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from search.errors import UserError
+
+RESUME = "what was finished is kept, and the same command goes on from there"
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; its exit code: 0 done, 1 an error, 2 wrong usage, 130 interrupted, 143 terminated."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return int(getattr(importlib.import_module("search.commands"), options.command)(options))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if (sentence := _sentence(error)) is None:
+            raise
+        print(f"pitprop: {sentence}", file=sys.stderr)
+        return 1
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What a user is told of an error that is not a bug of ours; None if it is one."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror or error}{where}; {RESUME}"
+    if type(error).__module__.startswith("sqlalchemy") or type(error).__name__ == "StorageInternalError":
+        cause = error.__cause__ or error
+        return f"the study database failed ({str(getattr(cause, 'orig', cause)).splitlines()[0]}); {RESUME}"
+    return None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pitprop", description="Search hyperparameters; stop collapsed trainings, and say why.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--runs", metavar="DIR", help="folder of studies, curves and the MLflow store (runs)")
+    common.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    space = argparse.ArgumentParser(add_help=False)
+    space.add_argument("space", metavar="SPACE", help="name or path of a space")
+    _search_flags(commands.add_parser("search", parents=[space, common], help="search a space, or go on with a search"))
+    commands.add_parser("status", parents=[space, common], help="how a study stands")
+    show = commands.add_parser("show", parents=[space, common], help="the trials of a study, or the story of one")
+    show.add_argument("trial", metavar="TRIAL", nargs="?", type=int, help="number of a trial")
+    commands.add_parser("list", parents=[common], help="the spaces, trainers and signatures there are")
+    ui = commands.add_parser("ui", parents=[common], help="open the MLflow UI on the runs")
+    ui.add_argument("space", metavar="SPACE", nargs="?", help="the space whose experiment to open")
+    ui.add_argument("--port", type=_whole, default=5000, help="port on the loopback address (5000)")
+    ui.add_argument("--no-browser", action="store_true", help="serve, but open no browser")
+    return parser
+
+
+def _search_flags(search: argparse.ArgumentParser) -> None:
+    search.add_argument(
+        "--trials", type=_trials, metavar="N", help="trials in all, baselines included; +N for N more than planned"
+    )
+    search.add_argument("--timeout", type=_seconds, metavar="S", help="seconds after which no more trials are started")
+    search.add_argument("--workers", type=_whole, metavar="N", help="workers (as many as the CPUs or GPUs allow)")
+    search.add_argument("--seed", type=int, metavar="N", help="seed of the sampler and of the trainings (the space's)")
+    search.add_argument("--inline", action="store_true", help="train in this process, without Ray: a debugger works")
+    search.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _trials(text: str) -> str:
+    _whole(text.removeprefix("+"))
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

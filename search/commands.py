@@ -1,0 +1,163 @@
+"""What each subcommand of ``pitprop`` does, given its parsed flags. Each returns an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+import time
+import urllib.request
+import webbrowser
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from search import signatures, trainer
+from search import space as spaces
+from search.addresses import addresses
+from search.errors import UserError
+from search.record import Record
+from search.space import Space
+
+
+def search(options: Namespace) -> int:
+    """Runs a search, or goes on with it."""
+    from search import study as studies
+
+    space = spaces.load(options.space)
+    if options.seed is not None:
+        space = replace(space, seed=options.seed)
+    where, console = addresses(options.runs), Console(stderr=options.json)
+    with studies.opened(space, where.study_db, where.folder(space.name)) as study:
+        if options.trials is not None:
+            more = study.target if options.trials.startswith("+") else 0
+            study.plan(int(options.trials.removeprefix("+")) + more)
+        records, code = study.records(), 0
+        if len(records) >= study.target and all(record.state != "RUNNING" for record in records):
+            console.print(f"[bold]{space.name}[/] is finished. To go on: [bold]{_again('search', options, '+20')}[/]")
+        else:
+            from search.run import run
+
+            code = run(space, study, where, options, console)
+        _conclude(console, space, study.records(), study.target, options)
+    if code:
+        console.print(f"Interrupted. To go on: [bold]{_again('search', options)}[/]", highlight=False)
+    failed = bool(records := study.records()) and all(record.state == "FAIL" for record in records)
+    return code or int(failed)
+
+
+def status(options: Namespace) -> int:
+    """How a study stands."""
+    space = spaces.load(options.space)
+    records, target = _records(space, options)
+    _conclude(Console(stderr=options.json), space, records, target, options)
+    return 0
+
+
+def show(options: Namespace) -> int:
+    """The trials of a study, or one of them."""
+    from search.page import print_trial, print_trials
+
+    space, console = spaces.load(options.space), Console()
+    records, _ = _records(space, options)
+    if options.trial is not None:
+        if options.trial >= len(records):
+            raise UserError(f"{space.name} has no trial {options.trial}: it has {len(records)}, from 0")
+        records = records[options.trial : options.trial + 1]
+    if options.json:
+        print(json.dumps([asdict(record) for record in records] if options.trial is None else asdict(records[0])))
+    elif options.trial is not None:
+        print_trial(console, records[0], space)
+    else:
+        print_trials(console, records, space)
+    return 0
+
+
+def list(options: Namespace) -> int:
+    """The spaces, trainers and signatures there are, with the first line of each."""
+    found = {
+        "spaces": {name: spaces.summary(name) for name in spaces.names()},
+        "trainers": {name: trainer.card(f"trainers.{name}").summary for name in trainer.names()},
+        "signatures": {name: (signatures.load(name).__doc__ or "").split("\n")[0] for name in signatures.names()},
+    }
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for kind, names in found.items():
+        table.add_row(f"[bold]{kind}[/]")
+        for name, line in names.items():
+            table.add_row(f"  {name}", escape(line))
+    Console().print(table)
+    return 0
+
+
+def ui(options: Namespace) -> int:
+    """Serves the MLflow UI on loopback, and opens a browser on the experiment once it answers."""
+    from search.track import ENVIRONMENT, ui_command
+
+    where = addresses(options.runs)
+    if where.mlflow.startswith("sqlite:") and not (where.runs / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ:
+        raise UserError(f"there are no runs in {where.runs} yet: make search SPACE=focal_alpha")
+    try:
+        command = ui_command(where.mlflow, where.artifacts, options.port)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    address = f"http://127.0.0.1:{options.port}"
+    print(f"MLflow UI on {address} (Ctrl-C ends it)", flush=True)
+    if not options.no_browser:
+        threading.Thread(target=_browse, args=(address, options.space), daemon=True).start()
+    return subprocess.call(command, env={**os.environ, **ENVIRONMENT})
+
+
+def _browse(address: str, name: str | None) -> None:
+    """Opens the experiment ``name`` in a browser, or the page of all, when the server answers."""
+    for _ in range(120):
+        try:
+            query = f"{address}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}" if name else f"{address}/health"
+            with urllib.request.urlopen(query, timeout=5) as answer:
+                body = answer.read()
+            page = f"/#/experiments/{json.loads(body)['experiment']['experiment_id']}" if name else ""
+            webbrowser.open(address + page)
+            return
+        except OSError:
+            time.sleep(0.5)
+
+
+def _records(space: Space, options: Namespace) -> tuple[Sequence[Record], int]:
+    from search.study import read_records
+
+    where = addresses(options.runs)
+    found = read_records(where.study_db, space.name, where.folder(space.name))
+    if found is None:
+        raise UserError(f"there is no study of {space.name!r} in {where.runs} yet: {_again('search', options)}")
+    return found
+
+
+def _conclude(console: Console, space: Space, records: Sequence[Record], target: int, options: Namespace) -> None:
+    """The summary, for a person and, if asked for, for a script."""
+    from search.page import print_summary
+    from search.summary import summarise
+
+    summary = summarise(space, records, target)
+    if options.json:
+        print(json.dumps(summary.to_json()))
+        return
+    print_summary(console, summary, addresses(options.runs).folder(space.name))
+    console.print(f"Open the runs:  [bold]{_again('ui', options)}[/]", highlight=False)
+
+
+def _again(command: str, options: Namespace, trials: str | None = None) -> str:
+    """The command line for this study, in the words in which it was called: make's, or our own."""
+    made = "MAKELEVEL" in os.environ
+    words = [f"make {command} SPACE={options.space}"] if made else [f"pitprop {command} {options.space}"]
+    if options.runs and options.runs != "runs":
+        words.append(f"RUNS={options.runs}" if made else f"--runs {options.runs}")
+    if trials is not None:
+        words.append(f"TRIALS={trials}" if made else f"--trials {trials}")
+    return " ".join(words)

@@ -1,0 +1,114 @@
+"""One run of a search: workers, exporter and screen around the loop, and a clean end whatever ends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from argparse import Namespace
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from rich.console import Console
+
+from search.addresses import Addresses
+from search.launch import Inline, Job, Launcher, OnRay
+from search.loop import Ended, Event, Reported, Search
+from search.record import StudyCard
+from search.screen import Screen
+from search.space import Space
+from search.study import Study
+from search.track import Exporter
+from search.trainer import Context
+
+PROGRESS = 30.0
+"""Seconds between two exports of a trial that runs."""
+GENERATIONS = 4
+"""A search is cut into at least this many groups, so that the sampler learns between them."""
+
+
+def run(space: Space, study: Study, where: Addresses, options: Namespace, console: Console) -> int:
+    """Searches until the target or the time limit is reached: 0, or 130 if it was interrupted."""
+    checkpoints = study.folder / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(space.path, study.folder / "space.yaml")
+    for name, reading in space.unwatched():
+        console.print(f"[dim]not watched: {name} needs {reading}, which the trainer does not report[/]")
+    timeout = options.timeout or space.timeout
+    deadline = time.time() + timeout if timeout else None
+    exporter = Exporter(where.mlflow, where.artifacts, _card(space), study.folder / "track.log")
+    with ExitStack() as stack:
+        stack.enter_context(exporter)
+        launcher = _launcher(space, study, where, options, console)
+        stack.callback(launcher.close)
+        records = study.records()
+        for record in records:
+            exporter.send(record)
+        search = Search(space, study, launcher, width=_width(space, study.target, launcher.size), deadline=deadline)
+        code = _watch(search, study, exporter, stack.enter_context(Screen(console, space, study.target, records)))
+        if code:
+            # From here on a second Ctrl-C ends at once; the next search goes on from the checkpoints all the same.
+            signal.signal(signal.SIGINT, lambda *_: os._exit(code))
+    if not code and all(record.state != "RUNNING" for record in study.records()):
+        shutil.rmtree(checkpoints)
+    console.print(f"[dim]{exporter.finish()}[/]", highlight=False)
+    return code
+
+
+def _watch(search: Search, study: Study, exporter: Exporter, screen: Screen) -> int:
+    last: dict[int, float] = {}
+    try:
+        with closing(search.events()) as events:
+            for event in events:
+                screen.show(event)
+                _export(event, study, exporter, last)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _export(event: Event, study: Study, exporter: Exporter, last: dict[int, float]) -> None:
+    """Sends a trial when it ends, and from time to time while it runs."""
+    now = time.monotonic()
+    if isinstance(event, Ended):
+        exporter.send(event.record)
+        if event.traceback:
+            Path(event.record.folder, "traceback.txt").write_text(event.traceback, encoding="utf-8")
+    elif isinstance(event, Reported) and now - last.setdefault(event.lane.trial, now) >= PROGRESS:
+        last[event.lane.trial] = now
+        exporter.send(study.record(event.lane.trial))
+
+
+def _launcher(space: Space, study: Study, where: Addresses, options: Namespace, console: Console) -> Launcher:
+    resources = space.resources
+    context = Context(epochs=space.epochs, options=space.options, device="cuda" if resources.gpus else "cpu")
+    job = Job(space.trainer, context, study.folder / "checkpoints")
+    if options.inline:
+        return Inline(job, cpus=resources.cpus)
+    cores = len(os.sched_getaffinity(0))
+    size = options.workers or resources.workers or max(1, int(cores // resources.cpus))
+    with console.status(f"starting {size} workers on Ray"):
+        return OnRay(
+            job,
+            size=min(size, study.target),
+            cpus=resources.cpus,
+            gpus=resources.gpus,
+            stall=space.stall,
+            address=where.ray,
+            logs=options.worker_logs,
+        )
+
+
+def _width(space: Space, target: int, workers: int) -> int:
+    """How many lanes a worker trains at once."""
+    if space.resources.lanes is not None:
+        return min(space.resources.lanes, space.card.width)
+    return max(1, min(space.card.width, -(-target // (GENERATIONS * workers))))
+
+
+def _card(space: Space) -> StudyCard:
+    metric = space.objective.metric
+    recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
+    yaml = Path(space.path).read_text(encoding="utf-8")
+    return StudyCard(space.name, space.question, metric, space.objective.goal == "maximize", yaml, recorded)

@@ -1,0 +1,72 @@
+"""What a trial's value means: two searches may share a study only if they agree on it.
+
+Part of it is all that a trial's value or end depends on: the trainer, its options and parameters, the objective, the budget,
+the seeds, and whatever prunes. How many trials there are, how they are proposed and where they run is no part of it, nor are
+signatures and gates that only warn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from search.space.leaf import Leaf
+
+if TYPE_CHECKING:
+    from search.space.model import Space
+
+
+def meaning(space: Space) -> dict[str, Any]:
+    """The meaning of a space, as plain values for JSON. A trainer's file counts by its name, so that it may be moved."""
+    pruning = {name: dict(one.thresholds) for name, one in space.signatures.items() if one.action == "prune"}
+    found = {
+        "trainer": PurePath(space.trainer).name if space.trainer.endswith(".py") else space.trainer,
+        "options": dict(space.options),
+        "objective": asdict(space.objective),
+        "epochs": space.epochs,
+        "seeds": space.seeds,
+        "seed": space.seed,
+        "params": {**space.constants, **{leaf.name: _leaf(leaf) for leaf in space.leaves}},
+        "constraints": sorted(constraint.text for constraint in space.constraints),
+        "signatures": pruning,
+        "early_stopping": space.early_stopping,
+        "gates": [
+            {key: value for key, value in asdict(gate).items() if key != "remedy"}
+            for gate in space.gates
+            if gate.action == "prune"
+        ],
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(found))
+    return plain
+
+
+def _leaf(leaf: Leaf) -> dict[str, Any]:
+    said = {
+        name: value for name in ("low", "high", "log", "step") if (value := getattr(leaf.distribution, name, None)) is not None
+    }
+    if hasattr(leaf.distribution, "choices"):
+        said = {"choice": [leaf.decode(choice) for choice in leaf.distribution.choices]}
+    when = {"when": {parent: list(values) for parent, values in leaf.when.items()}} if leaf.when else {}
+    return {"kind": type(leaf.distribution).__name__.removesuffix("Distribution").lower(), **said, **when}
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What changed between two meanings, a line each, such as ``params.lr.high: 0.1 -> 1.0``."""
+    before, after = dict(_paths(old, "")), dict(_paths(new, ""))
+    lines = []
+    for path in [*before, *(path for path in after if path not in before)]:
+        was, now = (json.dumps(side[path], default=str) if path in side else "absent" for side in (before, after))
+        if was != now:
+            lines.append(f"{path}: {was} -> {now}")
+    return lines
+
+
+def _paths(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for name, item in value.items():
+            yield from _paths(item, f"{prefix}.{name}" if prefix else str(name))
+    else:
+        yield prefix, value

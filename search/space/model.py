@@ -1,0 +1,143 @@
+"""The space: everything that a search needs to know before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.space.expressions import Constraint
+from search.space.judging import SignatureChoice, missing
+from search.space.leaf import STOPPING, Leaf, exists
+from search.space.params import flat, nested
+from search.space.sampling import Method
+from search.space.stops import Gate, Objective
+from search.stopping import EarlyStopping
+from search.trainer import Card
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What trials are held against: ``params`` to train, a whole tree for the trainer, or recorded ``values`` by metric."""
+
+    name: str
+    params: Mapping[str, Any] | None = None
+    values: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What one worker holds (fractions of a GPU too); how many workers and lanes there may be, None for as many as fit."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    workers: int | None = None
+    lanes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A search, read from one file. ``values`` in the methods are Optuna's, by leaf name.
+
+    ``trainer`` is where `search.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial,
+    ``trials`` how many there are, ``seeds`` how often each is trained, ``timeout`` the seconds for all (None: no limit).
+    ``leaves`` stand in the order of the file, ``constants`` go by dotted name. ``points`` are values to try first.
+    ``explicit`` are the signatures that the file itself names. ``early_stopping`` holds its constants, None if there is none.
+    A trial that is silent for ``stall`` seconds fails; one whose worker dies is tried ``retries`` times again.
+    """
+
+    name: str
+    path: str
+    question: str
+    trainer: str
+    card: Card
+    options: Mapping[str, Any]
+    objective: Objective
+    epochs: int
+    trials: int
+    seeds: int
+    seed: int
+    timeout: float | None
+    leaves: tuple[Leaf, ...]
+    constants: Mapping[str, Any]
+    constraints: tuple[Constraint, ...]
+    points: tuple[Mapping[str, Any], ...]
+    baselines: tuple[Baseline, ...]
+    signatures: Mapping[str, SignatureChoice]
+    explicit: tuple[str, ...]
+    early_stopping: Mapping[str, Any] | None
+    gates: tuple[Gate, ...]
+    sampler: Method
+    pruner: Method | None
+    resources: Resources
+    stall: float
+    retries: int
+    walk: tuple[Leaf, ...]
+    """The leaves, those that others depend on first."""
+    known: Mapping[str, Any]
+    """What constraints may name beside the leaves, by dotted name: constants, defaults, options, the epochs."""
+
+    def active(self, values: Mapping[str, Any]) -> Iterator[Leaf]:
+        """The leaves that exist beside ``values``, which may be filled in while this goes on: parents come first."""
+        known = {leaf.name: leaf for leaf in self.leaves}
+        for leaf in self.walk:
+            if exists(leaf, {parent: known[parent].decode(values[parent]) for parent in leaf.when if parent in values}):
+                yield leaf
+
+    def flat(self, values: Mapping[str, Any], baseline: Baseline | None = None) -> dict[str, Any]:
+        """Every parameter of a trial, or of a trained baseline, by dotted name."""
+        if baseline is not None:
+            names = {leaf.name for leaf in self.leaves}
+            return dict(flat(baseline.params or {}, lambda name, _: name in names))
+        decoded = {leaf.name: leaf.decode(values[leaf.name]) for leaf in self.leaves if leaf.name in values}
+        return {**self.constants, **decoded}
+
+    def params(self, values: Mapping[str, Any], baseline: Baseline | None = None) -> dict[str, Any]:
+        """The tree for the trainer; early stopping is no part of it."""
+        return nested({name: value for name, value in self.flat(values, baseline).items() if not name.startswith(STOPPING + ".")})
+
+    def drawn(self, params: Mapping[str, Any]) -> Iterator[tuple[Leaf, Any]]:
+        """The leaves that a baseline's tree sets, with Optuna's values, which may lie outside the distribution (`Leaf.holds`)."""
+        names = {leaf.name for leaf in self.leaves}
+        given = dict(flat(params, lambda name, _: name in names))
+        for leaf in self.walk:
+            if leaf.name in given and exists(leaf, given):
+                yield leaf, leaf.encode(given[leaf.name])
+
+    def stopping(self, values: Mapping[str, Any]) -> EarlyStopping | None:
+        """Early stopping for one trial; None if the space has none."""
+        if self.early_stopping is None:
+            return None
+        drawn = {leaf.name.split(".")[1]: leaf.decode(values[leaf.name]) for leaf in self._stops if leaf.name in values}
+        return EarlyStopping(**{"patience": self.epochs, **self.early_stopping, **drawn})
+
+    def violated(self, values: Mapping[str, Any]) -> list[str]:
+        """The constraints that ``values`` break, as text; one that names a parameter which does not exist holds."""
+        leaves = {leaf.name: leaf for leaf in self.leaves}
+        every = {**self.known, **{name: leaves[name].decode(value) for name, value in values.items() if name in leaves}}
+        checked = [constraint for constraint in self.constraints if all(name in every for name in constraint.names)]
+        return [broken for constraint in checked if (broken := constraint.violated(every))]
+
+    def unwatched(self) -> list[tuple[str, str]]:
+        """The signatures that cannot see, each with a reading that the trainer does not give."""
+        return [(name, reading) for name, one in self.signatures.items() for reading in missing(one, self.card.reports)]
+
+    @property
+    def _stops(self) -> Sequence[Leaf]:
+        return [leaf for leaf in self.leaves if leaf.name.startswith(STOPPING + ".")]
+
+    @property
+    def searches_stopping(self) -> bool:
+        """Whether patience or min_delta is searched."""
+        return bool(self._stops)
+
+    @property
+    def directions(self) -> list[str]:
+        """Optuna's directions: of the score, and of the epochs spent where early stopping is searched."""
+        return [self.objective.goal, "minimize"] if self.searches_stopping else [self.objective.goal]
+
+    def meaning(self) -> dict[str, Any]:
+        """Everything that changes what a trial's value means; see `search.space.meaning`."""
+        from search.space.meaning import meaning
+
+        return meaning(self)

@@ -1,0 +1,107 @@
+"""The tree of parameters: dotted names for people and Optuna, nested mappings for trainers, held against what a trainer takes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from search.space import distributions
+from search.space.distributions import KINDS
+from search.space.leaf import STOPPING, Leaf
+from search.space.problems import Problems, hint, shown
+
+SIGNS = {"log", "step", "when"}
+KINDS_SET = frozenset(KINDS)
+
+
+def flat(tree: Mapping[str, Any], stop: Callable[[str, Any], bool], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values; a mapping is gone into unless it is empty or ``stop(name, mapping)`` holds."""
+    for word, value in tree.items():
+        name = prefix + word
+        if isinstance(value, dict) and value and not stop(name, value):
+            yield from flat(value, stop, name + ".")
+        else:
+            yield name, value
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The tree of dotted names; where one name goes on from another, the later wins."""
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        *groups, last = name.split(".")
+        branch = tree
+        for group in groups:
+            if not isinstance(branch.get(group), dict):
+                branch[group] = {}
+            branch = branch[group]
+        branch[last] = value
+    return tree
+
+
+def values_of(rows: Any, place: str, problems: Problems, stop: Callable[[str, Any], bool]) -> dict[str, Any]:
+    """The dotted names and values of the mapping at ``place``, each name once."""
+    found: dict[str, Any] = {}
+    if not isinstance(rows, dict):
+        problems.add(place, f"must be a mapping of parameters, not {shown(rows)}")
+        return found
+    for name, value in flat(rows, stop):
+        if not all(name.split(".")):
+            problems.add(place, f"{name!r} is no name of a parameter")
+        elif any(name == other or name.startswith(other + ".") or other.startswith(name + ".") for other in found):
+            problems.add(f"{place}.{name}", "is given twice, or both as a value and as a group")
+        else:
+            found[name] = value
+    return found
+
+
+def read(rows: Any, accepted: Mapping[str, Any] | None, problems: Problems) -> tuple[list[Leaf], dict[str, Any]]:
+    """The leaves and the constants, by dotted name, of ``params``; ``accepted`` is what the trainer takes, None if unsaid."""
+    leaves, constants = [], {}
+
+    def stop(name: str, value: Mapping[str, Any]) -> bool:
+        return not KINDS_SET.isdisjoint(value) or _misspelt(value, _default(accepted, name))
+
+    for name, value in values_of({} if rows is None else rows, "params", problems, stop).items():
+        place = f"params.{name}"
+        if name.split(".")[0] in (STOPPING, "options"):
+            problems.add(place, f"{name.split('.')[0]} stands beside params, not in it")
+        elif accepted is None or check(name, value, accepted, place, problems):
+            if isinstance(value, dict) and value:
+                leaf = distributions.read(name, value, place, problems)
+                leaves += [leaf] if leaf else []
+            else:
+                constants[name] = value
+    return leaves, constants
+
+
+def check(name: str, value: Any, accepted: Mapping[str, Any], place: str, problems: Problems) -> bool:
+    """Whether the trainer takes a parameter ``name``; a problem if not."""
+    node: Any = accepted
+    for word in name.split("."):
+        if isinstance(node, dict) and node and word not in node:
+            problems.add(place, f"unknown key{hint(word, node)}")
+            return False
+        if node is not None and not isinstance(node, dict):
+            problems.add(place, f"unknown key; {name.rpartition('.')[0]} is one value ({shown(node)} if not given), not a group")
+            return False
+        node = node[word] if node else None
+    if isinstance(node, dict) and node:
+        problems.add(place, f"is a group of {', '.join(node)}, not {shown(value)}")
+        return False
+    return True
+
+
+def _default(accepted: Mapping[str, Any] | None, name: str) -> Any:
+    node: Any = accepted
+    for word in name.split("."):
+        node = node.get(word) if isinstance(node, dict) else None
+    return node
+
+
+def _misspelt(value: Mapping[str, Any], default: Any) -> bool:
+    """Whether a mapping with none of the kinds was meant as a distribution: better a question than a strange constant."""
+    if isinstance(default, dict):
+        return False
+    close = any(isinstance(item, list) and difflib.get_close_matches(word, KINDS, 1) for word, item in value.items())
+    return close or not SIGNS.isdisjoint(value) or (default is not None and not isinstance(default, dict))

@@ -1,0 +1,149 @@
+"""Gates and early stopping, as a space sets them; the bounds of a gate may hang on a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search import stopping
+from search.space import distributions
+from search.space.distributions import KINDS
+from search.space.judging import ACTION, covered
+from search.space.leaf import STOPPING, Leaf
+from search.space.problems import hint
+from search.space.section import AMOUNT, COUNT, NUMERIC, TEXT, Kind, Section, number, one_of
+
+GOAL = one_of("maximize", "minimize")
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What a trial is worth: ``metric`` at its ``best`` or at the ``last`` epoch, to ``maximize`` or to ``minimize``."""
+
+    metric: str
+    goal: str = "maximize"
+    at: str = "best"
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A bound held against what the baseline reached: that, plus ``plus``."""
+
+    baseline: str
+    plus: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """``metric`` at ``epoch`` has to be at least, or at most, a number; ``remedy`` says what to do where it is not."""
+
+    metric: str
+    epoch: int
+    at_least: float | Relative | None = None
+    at_most: float | Relative | None = None
+    action: str = "prune"
+    remedy: str = ""
+
+    def against(self, reached: Mapping[str, Mapping[str, float]]) -> stopping.Gate | None:
+        """The gate with its bounds in numbers, given each baseline's metrics; None while its baseline has not got there."""
+        bounds = []
+        for bound in (self.at_least, self.at_most):
+            if isinstance(bound, Relative):
+                value = reached.get(bound.baseline, {}).get(self.metric)
+                if value is None:
+                    return None
+                bound = value + bound.plus
+            bounds.append(bound)
+        return stopping.Gate(self.metric, self.epoch, bounds[0], bounds[1], self.action, self.remedy)
+
+
+def read_metric(section: Section, name: str, default: str | None, reports: Sequence[str] | None) -> str:
+    """The metric at ``name``, one that the trainer reports; required where there is no default."""
+    metric = section.read(name, TEXT, default or "", required=default is None)
+    if metric and reports is not None and not covered(metric, reports):
+        section.wrong(name, f"{metric!r} is not reported by the trainer{hint(metric, reports)}")
+    return metric
+
+
+def read_objective(top: Section, reports: Sequence[str] | None) -> Objective:
+    """The mapping at ``objective``."""
+    section = top.section("objective")
+    metric = read_metric(section, "metric", None, reports)
+    goal, at = section.read("goal", GOAL, "maximize"), section.read("at", one_of("best", "last"), "best")
+    section.close()
+    return Objective(metric, goal, at)
+
+
+def read_gates(
+    top: Section, epochs: int, reports: Sequence[str] | None, recorded: Mapping[str, Mapping[str, float] | None]
+) -> tuple[Gate, ...]:
+    """The gates; ``recorded`` are the baselines, with their numbers where they are not trained."""
+    gates = []
+    inside = Kind(
+        f"an epoch of the space, 1 to {epochs}", lambda value: value if COUNT.parse(value) and value <= epochs else None
+    )
+    for section in top.sections("gates"):
+        metric = read_metric(section, "metric", None, reports)
+        epoch = section.read("epoch", inside, 1, required=True)
+        least, most = (_bound(section, name, metric, recorded) for name in ("at_least", "at_most"))
+        if "at_least" not in section.rows and "at_most" not in section.rows:
+            section.problems.add(section.key, "has no bound; it takes at_least or at_most")
+        action, remedy = section.read("action", ACTION, "prune"), section.read("remedy", TEXT, "")
+        section.close()
+        gates.append(Gate(metric, epoch, least, most, action, remedy))
+    return tuple(gates)
+
+
+def _bound(
+    section: Section, name: str, metric: str, recorded: Mapping[str, Mapping[str, float] | None]
+) -> float | Relative | None:
+    value = section.get(name)
+    if not isinstance(value, dict):
+        return section.read(name, Kind("a number, or a baseline such as {baseline: b, plus: -0.02}", number), None)
+    relative = section.section(name)
+    baseline, plus = relative.read("baseline", TEXT, "", required=True), relative.read("plus", NUMERIC, 0.0)
+    relative.close()
+    if baseline and baseline not in recorded:
+        relative.wrong("baseline", f"{baseline!r} is no baseline of this space{hint(baseline, recorded)}")
+    numbers = recorded.get(baseline)
+    if numbers is not None and metric not in numbers:
+        relative.wrong("baseline", f"{baseline} records no {metric!r}{hint(metric, numbers)}")
+    return Relative(baseline, plus)
+
+
+def read_early_stopping(
+    top: Section, objective: Objective, reports: Sequence[str] | None
+) -> tuple[dict[str, Any] | None, list[Leaf]]:
+    """The constants of early stopping, None if there is none of it, and the leaves that a space searches of it."""
+    if top.get(STOPPING) is None or top.get(STOPPING) is False:
+        return None, []
+    section = top.section(STOPPING)
+    leaves, constants = [], dict[str, Any]()
+    fields: tuple[tuple[str, Kind[Any], float], ...] = (("patience", COUNT, 1), ("min_delta", AMOUNT, 0.0))
+    for name, kind, default in fields:
+        value = section.get(name)
+        if isinstance(value, dict):
+            leaf = distributions.read(f"{STOPPING}.{name}", value, section.place(name), section.problems)
+            leaves += [leaf] if leaf and _sensible(section, leaf, name) else []
+        else:
+            constants[name] = section.read(name, kind, default, required=name == "patience")
+    constants["metric"] = read_metric(section, "metric", objective.metric, reports)
+    own = constants["metric"] == objective.metric
+    goal = section.read("goal", GOAL, objective.goal, required=not own)
+    constants["maximize"] = goal == "maximize"
+    section.close()
+    return constants, leaves
+
+
+def _sensible(section: Section, leaf: Leaf, name: str) -> bool:
+    """Whether every value of the leaf is one that early stopping takes."""
+    values = getattr(leaf.distribution, "choices", None) or (getattr(leaf.distribution, "low", None),)
+    kind: Kind[Any] = COUNT if name == "patience" else AMOUNT
+    whole = name != "patience" or type(leaf.distribution).__name__ != "FloatDistribution"
+    if whole and all(kind.parse(value) is not None for value in values):
+        return True
+    section.wrong(
+        name, f"every value must be {kind.wanted}, not {', '.join(str(value) for value in values)}; use {KINDS[1]} or choice"
+    )
+    return False

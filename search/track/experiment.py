@@ -1,0 +1,139 @@
+"""One MLflow experiment: its runs as MLflow holds them, and writing what differs. The only importer of mlflow.
+
+Runs are addressed by their ids, never through MLflow's global active run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from search.track.run import Point, same
+
+_BATCH = 500  # MLflow takes 1,000 entities a request
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether MLflow answered that it will not take this, so that trying again is no use."""
+    return isinstance(error, MlflowException) and error.get_http_status_code() in (400, 404, 409)  # type: ignore[no-untyped-call]
+
+
+@dataclass(slots=True)
+class Held:
+    """What MLflow holds of one run. ``started`` is in unix milliseconds."""
+
+    id: str
+    name: str
+    status: str
+    started: int
+    tags: dict[str, str]
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Experiment:
+    """The experiment ``name`` of the store at ``uri``, made or restored if need be. Raises whatever MLflow raises.
+
+    Artifacts go under the folder ``artifacts``, unless the store is a server: that keeps them where it likes.
+    """
+
+    def __init__(self, uri: str, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:
+        _use_wal(uri)
+        self._client = MlflowClient(uri)
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            location = None if uri.startswith("http") else (artifacts / name).resolve().as_uri()
+            self._id = self._client.create_experiment(name, location, dict(tags))
+            return
+        self._id = found.experiment_id
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(self._id)
+        for key, value in tags.items():
+            if found.tags.get(key) != value:
+                self._client.set_experiment_tag(self._id, key, value)
+
+    def runs(self) -> Iterable[Held]:
+        """All runs, a page at a time."""
+        token: str | None = ""
+        while token is not None:
+            page = self._client.search_runs([self._id], max_results=1000, page_token=token or None)
+            yield from map(_held, page)
+            token = page.token or None
+
+    def create(self, name: str, started: float, tags: Mapping[str, str]) -> Held:
+        """A new run; ``started`` in unix seconds."""
+        return _held(self._client.create_run(self._id, round(started * 1000), dict(tags), name))
+
+    def reopen(self, run: Held, name: str) -> None:
+        """Sets the run RUNNING under this name."""
+        if (run.status, run.name) != ("RUNNING", name):
+            self._client.update_run(run.id, "RUNNING", name)
+            run.status, run.name = "RUNNING", name
+
+    def end(self, run: Held, status: str, ended: float) -> None:
+        """Gives the run its final status; ``ended`` in unix seconds."""
+        self._client.set_terminated(run.id, status, round(ended * 1000))
+        run.status = status
+
+    def write(
+        self,
+        run: Held,
+        tags: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+        measures: Mapping[str, float] | None = None,
+        points: Sequence[Point] = (),
+    ) -> None:
+        """Writes ``points``, and what differs of the rest: one request if that is less than 500 numbers.
+
+        ``measures`` are metrics of one value, which belongs to the time of writing: the latest counts.
+        """
+        tags = {key: value for key, value in tags.items() if run.tags.get(key) != value}
+        params = {key: value for key, value in (params or {}).items() if key not in run.params}
+        measures = {key: value for key, value in (measures or {}).items() if not same(run.metrics.get(key), value)}
+        now = round(time.time() * 1000)
+        rows = [*points, *(Point(key, value, now, 0) for key, value in measures.items())]
+        metrics = [Metric(*row) for row in rows]
+        if metrics[:-_BATCH]:
+            self._client.log_batch(run.id, metrics[:-_BATCH])
+        if rows or params or tags:  # the tags come last, for they tell how far the metrics go
+            labels = [RunTag(key, value) for key, value in tags.items()]
+            self._client.log_batch(run.id, metrics[-_BATCH:], [Param(key, value) for key, value in params.items()], labels)
+        run.tags.update(tags)
+        run.params.update(params)
+        run.metrics.update(measures)
+
+    def drop(self, run: Held, tags: Iterable[str]) -> None:
+        """Takes tags off that no longer hold."""
+        for key in set(tags) & run.tags.keys():
+            self._client.delete_tag(run.id, key)
+            del run.tags[key]
+
+    def attach(self, run: Held, name: str, content: str | Path) -> None:
+        """Adds an artifact: a text under ``name``, or a file under its own."""
+        if isinstance(content, Path):
+            self._client.log_artifact(run.id, str(content))
+        else:
+            self._client.log_text(run.id, content, name)
+
+
+def _held(run: Run) -> Held:
+    info, data = run.info, run.data
+    return Held(info.run_id, info.run_name, info.status, info.start_time, dict(data.tags), dict(data.params), dict(data.metrics))
+
+
+def _use_wal(uri: str) -> None:
+    """Sets a SQLite store to write ahead, so that the UI's reading and our writing do not wait for each other."""
+    if not uri.startswith("sqlite:///"):
+        return
+    path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")

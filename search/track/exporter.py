@@ -1,0 +1,143 @@
+"""The driver's end of the exporter. It starts the process, and talks to it through a pipe that it never waits for.
+
+Into the process goes a line of JSON for each record, and ``"bye"`` at the end; out of it comes one line that says how it went.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from search import record as row
+from search.record import Record, StudyCard
+
+ENVIRONMENT: Mapping[str, str] = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "OMP_NUM_THREADS": "1",
+}
+"""What MLflow is told: not to phone home, not to look for git, and not to retry for minutes, which we do ourselves."""
+
+
+class Exporter:
+    """A context that exports a study to the MLflow store at ``uri``, from a process of low priority.
+
+    ``log`` is the file that takes all that MLflow prints. Nothing here raises, whatever becomes of MLflow or the process.
+    Leaving the context without `finish` ends the process as if the driver had died.
+    """
+
+    def __init__(self, uri: str, artifacts: Path, card: StudyCard, log: Path) -> None:
+        self._uri, self._artifacts, self._card, self._log = uri, artifacts, card, log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._latest: dict[int, Record] = {}
+        self._line = b""
+        self._sent: set[int] = set()
+
+    def __enter__(self) -> Exporter:
+        # sys.path of the driver, whichever way it was started
+        home = str(Path(__file__).parents[2])
+        path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
+        setup = {
+            "uri": self._uri,
+            "artifacts": str(self._artifacts),
+            "card": json.loads(row.dumps(self._card)),
+            "driver": os.getpid(),
+        }
+        with contextlib.suppress(OSError):
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            with self._log.open("a") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "search.track"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path, "MLFLOW_TRACKING_URI": self._uri},
+                    start_new_session=True,  # a Ctrl-C or a closed terminal is the driver's to hear
+                )
+            assert self._process.stdin is not None
+            os.set_blocking(self._process.stdin.fileno(), False)
+        self._line = json.dumps(setup).encode() + b"\n"
+        self._flush()
+        return self
+
+    def send(self, record: Record) -> None:
+        """Gives the record on, if the pipe takes it now, or keeps the latest of each trial for the next call."""
+        self._sent.add(record.number)
+        self._latest[record.number] = record
+        self._flush()
+
+    def finish(self, timeout: float = 60.0) -> str:
+        """Waits until all is exported and the runs are closed, at most ``timeout`` seconds; a sentence on how it went."""
+        deadline = time.monotonic() + timeout
+        answer = self._part(deadline)
+        name, store = self._card.name, re.sub(r"//[^/@]*@", "//", self._uri)
+        catches_up = f"not exported; the next search or `pitprop export {name}` catches up (log: {self._log})"
+        if answer is None:
+            return f"the export to MLflow at {store} did not end in time: up to {len(self._sent)} trials are {catches_up}"
+        if answer["left"]:
+            return f"MLflow at {store} did not answer: {answer['left']} trials are {catches_up}"
+        if answer["refused"]:
+            return f"MLflow at {store} refused {answer['refused']} of {len(self._sent)} trials; the reasons are in {self._log}"
+        return f"{len(self._sent)} trials are in MLflow at {store}"
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            _end(process, 5.0)
+
+    def _part(self, deadline: float) -> dict[str, int] | None:
+        """Says goodbye and hears the process's last word; None if it has none or does not say it in time."""
+        process, farewell = self._process, False
+        while process and process.stdin and process.stdout and (left := deadline - time.monotonic()) > 0:
+            if not (self._line or self._latest or farewell):
+                self._line, farewell = b'"bye"\n', True
+            self._flush()
+            readable, _, _ = select.select([process.stdout], [process.stdin] if self._line else [], [], left)
+            if readable:
+                word = process.stdout.readline()
+                self._process = None
+                _end(process, max(deadline - time.monotonic(), 1.0))
+                return dict(json.loads(word)) if word else None
+        return None
+
+    def _flush(self) -> None:
+        """Writes as much as the pipe takes without waiting."""
+        while self._process and self._process.stdin and (self._line or self._latest):
+            if not self._line:
+                self._line = row.dumps(self._latest.pop(next(iter(self._latest)))).encode() + b"\n"
+            try:
+                written = os.write(self._process.stdin.fileno(), self._line)
+            except BlockingIOError:
+                return
+            except OSError:  # the process is gone; `finish` says so
+                self._line = b""
+                self._latest.clear()
+                return
+            self._line = self._line[written:]
+
+
+def _end(process: subprocess.Popen[bytes], timeout: float) -> None:
+    """Closes the pipe, at which the process ends by itself, or ends it after ``timeout`` seconds."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    process.stdout.close()

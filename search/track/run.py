@@ -1,0 +1,123 @@
+"""What the MLflow run of a trial says: its name, tags, parameters and metrics, from the trial's record."""
+
+from __future__ import annotations
+
+import math
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from search import telemetry
+from search.record import Record, StudyCard
+
+STATUS = {"RUNNING": "RUNNING", "COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+"""MLflow's word for each state of a trial."""
+
+_LONGEST_NAME, _LONGEST_VALUE = 250, 5000  # MLflow takes names of 250, parameters of 6,000 and tags of 8,000 characters
+_LARGEST = 1.7976931348623157e308
+
+
+class Point(NamedTuple):
+    """One metric at one step; ``timestamp`` in unix milliseconds."""
+
+    key: str
+    value: float
+    timestamp: int
+    step: int
+
+
+def title(record: Record) -> str:
+    """The run's name: ``0012``, ``0012 pruned: constant_prediction``, ``baseline model_1``."""
+    name = f"baseline {record.baseline}" if record.baseline else f"{record.number:04d}"
+    if record.state == "FAIL":
+        return f"{name} failed"
+    if record.state == "PRUNED":
+        verdict = _last_word(record)
+        return f"{name} pruned: {verdict['signature']}" if verdict else f"{name} pruned"
+    return name
+
+
+def tags(record: Record) -> dict[str, str]:
+    """The tags that tell how the trial stands; one that does not apply is left out."""
+    verdict = _last_word(record)
+    warned = sorted({str(v["signature"]) for v in record.verdicts if v["action"] == "warn"})
+    said = {
+        "pitprop.state": record.state,
+        "pitprop.baseline": record.baseline,
+        "pitprop.signature": verdict.get("signature"),
+        "pitprop.reason": verdict.get("reason") or record.error,
+        "pitprop.remedy": verdict.get("remedy"),
+        "pitprop.warned": ", ".join(warned),
+    }
+    return {key: str(value)[:_LONGEST_VALUE] for key, value in said.items() if value}
+
+
+def params(record: Record) -> dict[str, str]:
+    """The hyperparameters as text."""
+    return {key(name): str(value)[:_LONGEST_VALUE] for name, value in record.params.items()}
+
+
+def measures(record: Record, card: StudyCard, baselines: Mapping[str, float]) -> dict[str, float]:
+    """The numbers of an ended trial: objective, epochs spent, and the lead over each baseline, positive when better."""
+    if record.state == "RUNNING":
+        return {}
+    said = {"epochs_spent": float(record.epochs)}
+    if record.values:
+        said |= {"objective" if i == 0 else f"objective_{i + 1}": value for i, value in enumerate(record.values)}
+        sign = 1 if card.maximize else -1
+        leads = {name: sign * (record.values[0] - value) for name, value in baselines.items() if name != record.baseline}
+        said |= {key(f"delta/{name}"): lead for name, lead in leads.items()}
+    return {name: stored(value) for name, value in said.items()}
+
+
+def known_baselines(records: Iterable[Record], card: StudyCard) -> dict[str, float]:
+    """The objective of each baseline known so far: the recorded ones, and the trained ones that are COMPLETE."""
+    trained = {r.baseline: r.values[0] for r in records if r.baseline and r.state == "COMPLETE" and r.values}
+    return {**card.baselines, **trained}
+
+
+def curves(record: Record, logged: Sequence[int]) -> tuple[list[Point], list[int]]:
+    """The metrics of the epochs after ``logged``, and the last steps with these; both by replica.
+
+    Metrics of further seeds stand under ``seed<replica>/``. A point's time is when its epoch ended, counted up from the
+    trial's start by the epochs' ``seconds``, so that the same telemetry always gives the same points.
+    """
+    files = {int(path.stem.partition("-")[2] or 0): path for path in Path(record.folder).glob("telemetry*.jsonl")}
+    points: list[Point] = []
+    steps = [0] * (max(files, default=-1) + 1)
+    for replica, path in sorted(files.items()):
+        done = logged[replica] if replica < len(logged) else 0
+        prefix = f"seed{replica}/" if replica else ""
+        clock = record.started
+        for epoch in telemetry.read(path):
+            seconds = epoch.metrics.get("seconds", 0.0)
+            clock += seconds if math.isfinite(seconds) else 0.0
+            if epoch.step > done:
+                time = round(clock * 1000)
+                points += [Point(key(prefix + name), value, time, epoch.step) for name, value in epoch.metrics.items()]
+                done = epoch.step
+        steps[replica] = done
+    return points, steps
+
+
+def key(name: str) -> str:
+    """``name`` with what MLflow does not allow in one replaced."""
+    return posixpath.normpath("/" + re.sub(r"[^\w\-. :/]", "_", name)).lstrip("/")[:_LONGEST_NAME] or "_"
+
+
+def stored(value: float) -> float:
+    """``value`` as an SQL store gives it back: NaN stays NaN, infinity becomes the largest float."""
+    return math.copysign(_LARGEST, value) if math.isinf(value) else float(value)
+
+
+def same(one: float | None, other: float) -> bool:
+    """Equality to which NaN is equal to itself."""
+    return one is not None and (one == other or (math.isnan(one) and math.isnan(other)))
+
+
+def _last_word(record: Record) -> Mapping[str, Any]:
+    """The verdict that ended the trial, empty if none did."""
+    ending = [verdict for verdict in record.verdicts if verdict["action"] != "warn"] if record.state == "PRUNED" else []
+    return ending[-1] if ending else {}

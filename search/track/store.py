@@ -1,0 +1,161 @@
+"""The runs of a study, brought up to date with its records: an experiment a space, a parent run a study, a child run a trial.
+
+What MLflow holds is read once; from then on only what differs is written, so that exporting twice changes nothing. A run's
+status is written last: one that has its final status lacks nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from search.record import Record, StudyCard
+from search.track import run as say
+from search.track.experiment import Experiment, Held, is_refusal
+
+STUDY, TRIAL, STATE, EPOCHS, SPACE, REASON = (
+    f"pitprop.{word}" for word in ("study", "trial", "state", "epochs", "space", "reason")
+)
+_FLEETING = ("pitprop.signature", REASON, "pitprop.remedy", "pitprop.warned")
+_log = logging.getLogger("pitprop.track")
+
+
+@contextmanager
+def _refusals_logged(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        _log.warning("MLflow refused %s: %s", what, error)
+
+
+class Store:
+    """Opens the store at ``uri``, with ``artifacts`` for a folder. Whatever MLflow or its database raises comes through.
+
+    ``stale`` are the trials whose runs are behind, ``refused`` those that MLflow answered it would not take.
+    """
+
+    def __init__(self, uri: str, artifacts: Path, card: StudyCard) -> None:
+        self._card = card
+        self._facts = {"metric": card.metric, "goal": "maximize" if card.maximize else "minimize"}
+        question = {"mlflow.note.content": card.question, "pitprop.question": card.question}
+        self._experiment = Experiment(uri, artifacts, card.name, question)
+        self._parent: Held | None = None
+        self._runs: dict[int, list[Held]] = {}
+        self._records: dict[int, Record] = {}
+        self.stale: set[int] = set()
+        self.refused: set[int] = set()
+        for run in self._experiment.runs():
+            if run.tags.get(STUDY) == card.name and TRIAL in run.tags:
+                self._runs.setdefault(int(run.tags[TRIAL]), []).append(run)
+            elif run.tags.get(STUDY) == card.name and self._facts.items() <= {**self._facts, **run.params}.items():
+                self._parent = self._parent or run
+
+    def export(self, records: Iterable[Record]) -> None:
+        """Brings the runs of ``records`` up to date, and all runs when a baseline became known.
+
+        If it raises, the rest stays in ``stale``, and the next call goes on with that.
+        """
+        known = say.known_baselines(self._records.values(), self._card)
+        for record in records:
+            self._records[record.number] = record
+            self.stale.add(record.number)
+        baselines = say.known_baselines(self._records.values(), self._card)
+        if baselines != known:
+            self.stale.update(self._records)
+        for number in sorted(self.stale):
+            self.refused.add(number)  # until it is taken
+            with _refusals_logged(f"trial {number}"):
+                self._export(self._records[number], baselines)
+                self.refused.discard(number)
+            self.stale.discard(number)
+        with _refusals_logged("the study's run"):
+            self._summarise(baselines)
+
+    def close(self, reason: str = "") -> None:
+        """Ends the runs that are still RUNNING as KILLED, with the reason, and then the parent run."""
+        ours = [run for record in self._records.values() if (run := self._find(record))]
+        running = [run for run in ours if run.status == "RUNNING"]
+        if running:
+            reason = reason or "the search was interrupted; the same command goes on"
+        for run in running:
+            with _refusals_logged(run.name):
+                self._experiment.write(run, {REASON: reason})
+                self._experiment.end(run, "KILLED", time.time())
+        if self._parent and self._parent.status == "RUNNING":
+            counts = Counter(record.state.lower() for record in self._records.values())
+            measures = {f"trials/{name}": float(counts[name]) for name in ("complete", "pruned", "fail", "running")}
+            tags = {STATE: "interrupted", REASON: reason} if reason else {STATE: "finished"}
+            with _refusals_logged("the study's run"):
+                self._experiment.write(self._parent, tags, measures=measures)
+                self._experiment.end(self._parent, "KILLED" if reason else "FINISHED", time.time())
+
+    def _export(self, record: Record, baselines: Mapping[str, float]) -> None:
+        measures, tags = say.measures(record, self._card, baselines), say.tags(record)
+        run, status = self._find(record), say.STATUS[record.state]
+        if run and run.status == status != "RUNNING" and run.tags.get(STATE) == record.state:
+            self._experiment.write(run, tags, measures=measures)
+            return
+        run = self._open(run, record, tags)
+        points, steps = say.curves(record, [int(step) for step in run.tags.get(EPOCHS, "").split()])
+        if steps:
+            tags[EPOCHS] = " ".join(map(str, steps))
+        self._experiment.write(run, tags, say.params(record), measures, points)
+        self._experiment.drop(run, set(_FLEETING) - tags.keys())
+        if record.state != "RUNNING":
+            for path in sorted(Path(record.folder).glob("telemetry*.jsonl")):
+                self._experiment.attach(run, path.name, path)
+            if record.verdicts:
+                self._experiment.attach(run, "verdict.json", json.dumps(record.verdicts, indent=2, default=str))
+            self._experiment.end(run, status, record.ended or time.time())
+
+    def _open(self, run: Held | None, record: Record, tags: Mapping[str, str]) -> Held:
+        """The trial's run, RUNNING under a RUNNING parent."""
+        parent = self._open_parent(record)
+        if run:
+            self._experiment.reopen(run, say.title(record))
+            return run
+        keys = {
+            STUDY: self._card.name,
+            TRIAL: str(record.number),
+            "mlflow.parentRunId": parent.id,
+            "mlflow.source.name": "pitprop",
+        }
+        run = self._experiment.create(say.title(record), record.started, {**keys, **tags})
+        self._runs.setdefault(record.number, []).append(run)
+        return run
+
+    def _open_parent(self, record: Record) -> Held:
+        """The study's own run, RUNNING, with the space beside it."""
+        card, parent = self._card, self._parent
+        digest = hashlib.sha256(card.space_yaml.encode()).hexdigest()[:12]
+        if parent is None:
+            parent = self._parent = self._experiment.create(card.name, record.started, {STUDY: card.name})
+        if parent.status != "RUNNING" or parent.tags.get(SPACE) != digest:
+            self._experiment.reopen(parent, parent.name)
+            if parent.tags.get(SPACE) != digest:
+                self._experiment.attach(parent, "space.yaml", card.space_yaml)
+            self._experiment.write(parent, {STATE: "running", SPACE: digest}, self._facts)
+            self._experiment.drop(parent, [REASON])
+        return parent
+
+    def _summarise(self, baselines: Mapping[str, float]) -> None:
+        """The best value so far and the baselines, on the parent run."""
+        if self._parent:
+            ended = [r.values[0] for r in self._records.values() if r.state == "COMPLETE" and r.values]
+            values = [value for value in ended if value == value]
+            best = {"best": (max if self._card.maximize else min)(values)} if values else {}
+            stands = best | {say.key(f"baseline/{name}"): value for name, value in baselines.items()}
+            self._experiment.write(self._parent, {}, measures={k: say.stored(v) for k, v in stands.items()})
+
+    def _find(self, record: Record) -> Held | None:
+        """The trial's run. Its start tells it from a trial of another study of this name, which was deleted or is elsewhere."""
+        runs = self._runs.get(record.number, [])
+        return next((run for run in runs if abs(run.started - record.started * 1000) < 1000), None)

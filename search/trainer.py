@@ -1,0 +1,168 @@
+"""The one shape that every workload has: a generator of epochs, stopped by closing it.
+
+A trainer is a Python module (or file) with a docstring and one of two functions:
+
+``train(params, context)``
+    trains one trial and yields an `Epoch` after each epoch.
+``train_lanes(lanes, context)``, with ``WIDTH``
+    trains up to ``WIDTH`` trials as one, every tensor with a leading lane axis, and yields one epoch for each living lane;
+    the value sent back says which lanes leave and which join (`Change`).
+
+Before each ``yield`` a trainer sets ``context.state`` to what it needs to go on from there. A checkpoint of it is written
+before the epoch is shown to anybody, so a killed training loses at most the epoch it was in.
+
+Measure inside ``torch.no_grad()`` and the like, but yield outside: a paused generator leaks such state to the process.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from search.telemetry import Epoch
+
+Params = Mapping[str, Any]
+"""A trial's hyperparameters, as the tree that the space draws."""
+
+
+class Lane(NamedTuple):
+    """One training: a trial's number, and which of its seeds."""
+
+    trial: int
+    replica: int
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A lane to train: from scratch, or on from ``step`` with the ``state`` that a worker loads from ``checkpoint``."""
+
+    lane: Lane
+    params: Params
+    seed: int
+    folder: str
+    step: int = 0
+    state: Any = None
+    checkpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to a group of lanes between two epochs."""
+
+    stopped: Sequence[Lane] = ()
+    started: Sequence[Start] = ()
+
+
+@dataclass(slots=True)
+class Context:
+    """Where and how long to train. All lanes of a group share it.
+
+    ``epochs`` is the budget; ``options`` are the space's constants for the trainer; ``device`` is a torch device.
+    ``state`` is set by the trainer before each yield: for ``train`` anything that pickles; for ``train_lanes`` a mapping of
+    names to arrays with a leading lane axis, in the order of the epochs yielded. For ``train``, ``seed``, ``folder`` and
+    the ``step`` and ``state`` to go on from are given here too.
+    """
+
+    epochs: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+    seed: int = 0
+    folder: str = "."
+    step: int = 0
+    state: Any = None
+
+
+Epochs = Mapping[Lane, Epoch]
+Train = Callable[[Params, Context], Generator[Epoch, None, None]]
+TrainLanes = Callable[[Sequence[Start], Context], Generator[Epochs, Change, None]]
+
+
+def names() -> list[str]:
+    """The trainers that ship, by name."""
+    import trainers
+
+    return sorted(m.name for m in pkgutil.iter_modules(trainers.__path__) if not (m.ispkg or m.name.startswith("_")))
+
+
+def find(name: str, folder: Path = Path()) -> str | None:
+    """Where the trainer ``name`` is, without importing it: a module's dotted name or a file's path. None if nowhere.
+
+    ``name`` is a shipped trainer, a dotted module, or a path of a .py file (relative to ``folder``).
+    """
+    if name.endswith(".py"):
+        path = folder / name
+        return str(path.resolve()) if path.is_file() else None
+    if name in names():
+        return f"trainers.{name}"
+    try:
+        return name if importlib.util.find_spec(name) else None
+    except (ImportError, ValueError):
+        return None
+
+
+def load(location: str) -> ModuleType:
+    """The trainer's module, given what `find` returned."""
+    if not location.endswith(".py"):
+        return importlib.import_module(location)
+    name = "pitprop_trainer_" + Path(location).stem
+    spec = importlib.util.spec_from_file_location(name, location)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a trainer says of itself. ``params``, ``options`` and ``reports`` are None where it does not say.
+
+    ``params`` and ``options`` map each accepted key to its default, ``reports`` are metric names or prefixes, and
+    ``width`` is the largest number of lanes, 1 for a trainer of single trials.
+    """
+
+    summary: str
+    params: Mapping[str, Any] | None
+    options: Mapping[str, Any] | None
+    reports: Sequence[str] | None
+    width: int
+
+
+def card(location: str) -> Card:
+    """Reads PARAMS, OPTIONS, REPORTS and WIDTH off the trainer's source, so that nothing heavy is imported.
+
+    ``ValueError`` if the source does not parse or has neither ``train`` nor ``train_lanes``.
+    """
+    source = _source(location)
+    try:
+        module = ast.parse(source.read_text(encoding="utf-8"))
+    except (SyntaxError, OSError) as error:
+        raise ValueError(f"{source}: cannot be read as a trainer: {error}") from error
+    functions = {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+    if not functions & {"train", "train_lanes"}:
+        raise ValueError(f"{source}: a trainer defines train(params, context) or train_lanes(lanes, context), this file neither")
+    said: dict[str, Any] = {}
+    for node in module.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target if isinstance(node, ast.AnnAssign) else None
+        if isinstance(target, ast.Name) and target.id in ("PARAMS", "OPTIONS", "REPORTS", "WIDTH"):
+            said[target.id] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
+    summary = (ast.get_docstring(module) or "").split("\n")[0]
+    width = said.get("WIDTH", 1) if "train_lanes" in functions else 1
+    return Card(summary, said.get("PARAMS"), said.get("OPTIONS"), said.get("REPORTS"), width)
+
+
+def _source(location: str) -> Path:
+    if location.endswith(".py"):
+        return Path(location)
+    spec = importlib.util.find_spec(location)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"{location}: no such module")
+    return Path(spec.origin)

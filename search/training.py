@@ -1,0 +1,124 @@
+"""A trial under way: its curves, one for each seed, and how each of them ended."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from search import telemetry
+from search.detect import Verdict
+from search.facts import Facts
+from search.stopping import EarlyStopping, objective
+from search.study import Outcome, Trial
+from search.telemetry import Epoch
+from search.trainer import Lane, Start
+
+
+@dataclass(slots=True)
+class Training:
+    """``curves`` holds the epochs of each seed, and ``ended`` the seeds that are done, with the verdict that ended them.
+
+    ``warnings`` are verdicts that only warn, once each; ``attempts`` counts the groups that broke under this trial, and
+    ``alone`` is set when it must not share a group again, so that one bad trial does not take others with it.
+    """
+
+    trial: Trial
+    folder: Path
+    seeds: int
+    curves: dict[int, list[Epoch]] = field(default_factory=dict)
+    ended: dict[int, Verdict | None] = field(default_factory=dict)
+    warnings: dict[str, Verdict] = field(default_factory=dict)
+    attempts: int = 0
+    alone: bool = False
+
+    @classmethod
+    def of(cls, trial: Trial, folder: Path, seeds: int) -> Training:
+        """The training of ``trial`` as far as its files tell."""
+        folder.mkdir(parents=True, exist_ok=True)
+        training = cls(trial, folder, seeds)
+        training.curves = {replica: telemetry.read(training.file(replica)) for replica in range(seeds)}
+        return training
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """The seeds that still have to train."""
+        return [Lane(self.trial.number, replica) for replica in range(self.seeds) if replica not in self.ended]
+
+    @property
+    def epochs(self) -> int:
+        """The epochs spent, over all seeds."""
+        return sum(len(curve) for curve in self.curves.values())
+
+    def file(self, replica: int) -> Path:
+        """Where the curve of one seed is kept."""
+        return self.folder / ("telemetry.jsonl" if replica == 0 else f"telemetry-{replica}.jsonl")
+
+    def record(self, replica: int, epoch: Epoch) -> bool:
+        """Appends an epoch, in memory and on disk; False if it is known already, as after a resume."""
+        curve = self.curves[replica]
+        if curve and epoch.step <= curve[-1].step:
+            return False
+        telemetry.append(self.file(replica), epoch)
+        curve.append(epoch)
+        return True
+
+    def rewind(self, replica: int, last: Epoch | None) -> None:
+        """Brings the curve to where its checkpoint stands: ``last`` is the checkpoint's epoch, None if there is none."""
+        kept = [epoch for epoch in self.curves[replica] if last is not None and epoch.step < last.step]
+        kept += [last] if last is not None else []
+        if kept != self.curves[replica]:
+            telemetry.rewrite(self.file(replica), kept)
+        self.curves[replica] = kept
+
+    def start(self, lane: Lane, seed: int, checkpoint: Path | None) -> Start:
+        """How a worker takes the lane up."""
+        curve = self.curves[lane.replica]
+        step = curve[-1].step if curve else 0
+        return Start(lane, self.trial.params, seed + lane.replica, str(self.folder), step, None, str(checkpoint or ""))
+
+    def score(self, metric: str, at: str, maximize: bool, stopping: EarlyStopping | None = None) -> tuple[float, float]:
+        """The objective and the epochs it took, each the mean over the seeds; ``stopping`` cuts the curves first."""
+        scores, spent = [], []
+        for curve in self.curves.values():
+            values = telemetry.series(curve, metric)
+            stop = stopping.stops_at(telemetry.series(curve, stopping.metric)) if stopping else None
+            spent.append(stop or len(values))
+            scores.append(objective(values[:stop], at, maximize))
+        return math.fsum(scores) / len(scores), math.fsum(spent) / len(spent)
+
+    def bests(self, facts: Facts) -> dict[str, float]:
+        """What each metric reached in the epoch of the best objective, for gates that hang on a baseline."""
+        curve = self.curves[0]
+        scores = [epoch.metrics.get(facts.metric, math.nan) for epoch in curve]
+        best = objective(scores, "best", facts.maximize)
+        at = next((epoch for epoch, score in zip(curve, scores, strict=True) if score == best), None)
+        return dict(at.metrics) if at is not None else {}
+
+    def copy(self, leader: Training, stopping: EarlyStopping | None) -> None:
+        """Takes over the curves of ``leader`` up to where ``stopping`` ends them."""
+        for replica, curve in leader.curves.items():
+            stop = stopping.stops_at(telemetry.series(curve, stopping.metric)) if stopping else None
+            self.curves[replica] = curve[:stop]
+            self.ended[replica] = leader.ended.get(replica) if stop is None else None
+            telemetry.rewrite(self.file(replica), self.curves[replica])
+
+    def outcome(self, metric: str, at: str, maximize: bool, stopping: EarlyStopping | None, objectives: int) -> Outcome:
+        """How the trial ended, now that all its seeds have.
+
+        It is pruned if every seed was; a seed that collapsed beside others that did not counts with what it reached.
+        """
+        verdicts = [v for replica, v in self.ended.items() if v is not None and not self._cut(replica, stopping)]
+        told = [verdict.to_json() for verdict in (*verdicts, *self.warnings.values())]
+        if not self.epochs:
+            return Outcome("FAIL", 0, error="the trainer ended without a single epoch")
+        score, spent = self.score(metric, at, maximize, stopping)
+        if len(verdicts) == self.seeds:
+            return Outcome("PRUNED", self.epochs, verdicts=told, score=score)
+        if math.isnan(score):
+            return Outcome("FAIL", self.epochs, verdicts=told, error=f"{metric} was NaN in all of {self.epochs} epochs")
+        return Outcome("COMPLETE", self.epochs, (score, spent)[:objectives], told)
+
+    def _cut(self, replica: int, stopping: EarlyStopping | None) -> bool:
+        """Whether early stopping had ended the seed before anything else did."""
+        return stopping is not None and stopping.stops_at(telemetry.series(self.curves[replica], stopping.metric)) is not None

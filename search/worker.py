@@ -1,0 +1,130 @@
+"""The worker: advances a group of lanes by one epoch at a time. The only place where a trainer's code runs."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from search import checkpoint, trainer
+from search.trainer import Change, Context, Epochs, Lane, Start, Train
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A group that could not be advanced: one sentence, and the trainer's traceback if it raised.
+
+    ``died`` is whether the worker itself is gone; trying again may then help, as it does not for an exception.
+    """
+
+    error: str
+    traceback: str = ""
+    died: bool = False
+
+
+class Worker:
+    """Trains the lanes it is given until they are stopped; the same class in a Ray actor and in the driver.
+
+    ``file`` is the checkpoint that it keeps of its lanes, replaced after every epoch.
+    """
+
+    def __init__(self, location: str, context: Context, file: str) -> None:
+        self._location = location
+        self._context = context
+        self._file = Path(file)
+        self._module: ModuleType | None = None
+        self._generator: Generator[Epochs, Change, None] | None = None
+        self._epochs: Epochs = {}
+        self._folders: dict[Lane, Path] = {}
+
+    def warm(self) -> str | None:
+        """Imports the trainer; what is wrong with it, if it does not import."""
+        try:
+            self._module = trainer.load(self._location)
+        except Exception as error:
+            return f"trainer {self._location} does not import: {_sentence(error)}"
+        return None
+
+    def advance(self, change: Change) -> Epochs | Failure:
+        """Drops and adds lanes, then trains every lane for an epoch. A lane missing in the answer has ended by itself."""
+        try:
+            self._keep(change.stopped)
+            change = replace(change, started=[self._restore(start) for start in change.started])
+            epochs = self._next(change)
+            if epochs:
+                checkpoint.write(self._file, epochs, self._context.state, stacked=self._stacked)
+        except Exception as error:
+            self.close()
+            return Failure(_sentence(error), traceback.format_exc())
+        self._epochs = epochs
+        return epochs
+
+    def close(self) -> None:
+        """Ends the training at hand, so that a trainer's ``finally`` runs."""
+        if self._generator is not None:
+            self._generator.close()
+        self._generator, self._epochs = None, {}
+
+    @property
+    def _stacked(self) -> bool:
+        return hasattr(self._module, "train_lanes")
+
+    def _next(self, change: Change) -> Epochs:
+        try:
+            if self._generator is not None:
+                return self._generator.send(change)
+            if not change.started:
+                return {}
+            if self._module is None:
+                self._module = trainer.load(self._location)
+            lanes = self._module.train_lanes if self._stacked else one_lane(self._module.train)
+            self._generator = lanes(change.started, self._context)
+            return next(self._generator)
+        except StopIteration:
+            self._generator = None
+            return {}
+
+    def _restore(self, start: Start) -> Start:
+        self._folders[start.lane] = Path(start.folder)
+        if not start.checkpoint:
+            return start
+        return replace(start, state=checkpoint.load(Path(start.checkpoint), start.lane))
+
+    def _keep(self, stopped: Sequence[Lane]) -> None:
+        """Leaves the checkpoint of each stopped lane in its trial's folder: the model to use, or to go on from."""
+        order = list(self._epochs)
+        for lane in stopped:
+            folder = self._folders.pop(lane)
+            if lane in self._epochs and self._context.state is not None:
+                state = self._context.state
+                state = checkpoint.slice_lane(state, order.index(lane)) if self._stacked else state
+                path = folder / f"replica-{lane.replica}.ckpt"
+                checkpoint.write(path, {lane: self._epochs[lane]}, state, stacked=False)
+
+
+def one_lane(train: Train) -> trainer.TrainLanes:
+    """A trainer of single trials in the shape of a trainer of lanes: one lane at a time."""
+
+    def train_lanes(lanes: Sequence[Start], context: Context) -> Generator[Epochs, Change, None]:
+        waiting = list(lanes)
+        while waiting:
+            start = waiting.pop(0)
+            context.seed, context.folder, context.step, context.state = start.seed, start.folder, start.step, start.state
+            training = train(start.params, context)
+            try:
+                for epoch in training:
+                    change = yield {start.lane: epoch}
+                    waiting += change.started
+                    if start.lane in change.stopped:
+                        break
+            finally:
+                training.close()
+
+    return train_lanes
+
+
+def _sentence(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text[:300]}"

@@ -1,0 +1,116 @@
+"""The chance levels, held to identities and to the figures of real failures."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search import chance
+
+priors = st.lists(st.floats(0.01, 1.0), min_size=2, max_size=6)
+
+
+def nearly(value: float, tolerance: float = 1e-9) -> object:
+    return pytest.approx(value, abs=tolerance, rel=tolerance)
+
+
+@given(st.integers(2, 50))
+def test_uniform_classes_cost_the_logarithm_of_their_number(classes: int) -> None:
+    assert chance.cross_entropy([1] * classes) == nearly(math.log(classes))
+
+
+@given(priors)
+def test_counts_and_shares_give_the_same(prior: list[float]) -> None:
+    assert chance.cross_entropy(prior) == nearly(chance.cross_entropy([1000 * p for p in prior]))
+
+
+@given(priors)
+def test_equal_weights_change_nothing_and_inverse_weights_make_the_classes_equal(prior: list[float]) -> None:
+    assert chance.weighted(prior, [2.0] * len(prior)) == nearly(chance.cross_entropy(prior))
+    assert chance.weighted(prior, [1 / p for p in prior]) == nearly(math.log(len(prior)))
+
+
+@given(priors)
+def test_smoothing_goes_from_the_entropy_to_that_of_equal_classes(prior: list[float]) -> None:
+    assert chance.smoothed(prior, 0.0) == nearly(chance.cross_entropy(prior))
+    assert chance.smoothed(prior, 1.0) == nearly(math.log(len(prior)))
+
+
+@given(priors, st.data())
+def test_focal_with_gamma_zero_is_weighted_cross_entropy(prior: list[float], data: st.DataObject) -> None:
+    alpha = data.draw(st.lists(st.floats(0.1, 5.0), min_size=len(prior), max_size=len(prior)))
+    scale = sum(p * a for p, a in zip(chance.shares(prior), alpha, strict=True))
+    assert chance.focal(prior, alpha, 0.0) == nearly(scale * chance.weighted(prior, alpha), 1e-8)
+
+
+@given(st.integers(2, 8), st.floats(0.0, 6.0))
+def test_focal_of_equal_classes_predicts_them_equally(classes: int, gamma: float) -> None:
+    expected = (1 - 1 / classes) ** gamma * math.log(classes)
+    assert chance.focal([1] * classes, [1.0] * classes, gamma) == nearly(expected, 1e-8)
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.1, 4.0), st.floats(0.1, 5.0))
+def test_focal_is_the_least_over_a_fine_grid_of_constant_predictions(p: float, alpha: float, gamma: float) -> None:
+    def value(c: float) -> float:
+        return p * (1 - c) ** gamma * -math.log(c) + (1 - p) * alpha * c**gamma * -math.log(1 - c)
+
+    least = min(value(i / 5000) for i in range(1, 5000))
+    assert chance.focal([p, 1 - p], [1.0, alpha], gamma) == pytest.approx(least, abs=2e-4)
+    assert chance.focal([p, 1 - p], [1.0, alpha], gamma) <= least + 1e-9
+
+
+@given(priors, st.floats(0.0, 5.0), st.data())
+def test_no_prediction_beats_the_focal_level(prior: list[float], gamma: float, data: st.DataObject) -> None:
+    c = chance.shares(data.draw(st.lists(st.floats(0.01, 1.0), min_size=len(prior), max_size=len(prior))))
+    value = sum(p * (1 - q) ** gamma * -math.log(q) for p, q in zip(chance.shares(prior), c, strict=True))
+    assert chance.focal(prior, [1.0] * len(prior), gamma) <= value + 1e-9
+
+
+def test_binary_cross_entropy_sums_over_the_labels() -> None:
+    assert chance.binary_cross_entropy([0.5, 0.5, 0.5]) == nearly(3 * math.log(2))
+    assert chance.binary_cross_entropy([0.0, 1.0]) == 0.0
+
+
+def test_collapsed_embeddings_of_a_batch_of_32_cost_3_4340() -> None:
+    assert chance.supervised_contrastive(32) == pytest.approx(3.4340, abs=5e-5)
+    assert chance.nt_xent(32) == nearly(math.log(63))
+
+
+def test_constant_predictors_of_the_imbalanced_case_have_their_macro_f1() -> None:
+    assert chance.macro_f1([696, 204]) == pytest.approx(0.4361, abs=5e-5)
+    assert chance.macro_f1([696, 204], 1) == pytest.approx(0.1848, abs=5e-5)
+    assert chance.accuracy([696, 204], 1) == pytest.approx(0.2267, abs=5e-5)
+
+
+def test_score_knows_a_metric_by_the_last_part_of_its_name() -> None:
+    assert chance.score("val/pose/accuracy", [3, 1]) == 0.75
+    assert chance.score("val/balanced_accuracy", [3, 1]) == 0.5
+    assert chance.score("val/auc", []) == 0.5
+    assert chance.score("val/accuracy", []) is None
+    assert chance.score("val/edit", [3, 1]) is None
+
+
+@given(st.lists(st.integers(1, 500), min_size=2, max_size=5))
+def test_standard_errors_halve_with_four_times_the_samples(counts: list[int]) -> None:
+    for metric in ("val/accuracy", "val/balanced_accuracy", "val/macro_f1"):
+        once, four = chance.standard_error(metric, counts), chance.standard_error(metric, [4 * n for n in counts])
+        assert once is not None
+        assert four == nearly(once / 2)
+
+
+def test_standard_error_is_unknown_for_one_class_and_for_unknown_metrics() -> None:
+    assert chance.standard_error("val/accuracy", [10]) is None
+    assert chance.standard_error("val/edit", [10, 10]) is None
+
+
+@pytest.mark.parametrize("prior", [[], [0.0, 0.0], [-1.0, 2.0], [math.nan, 1.0]])
+def test_an_impossible_prior_is_refused(prior: list[float]) -> None:
+    with pytest.raises(ValueError, match="class prior"):
+        chance.cross_entropy(prior)
+
+
+def test_impossible_batches_and_focal_settings_are_refused() -> None:
+    for call in (lambda: chance.supervised_contrastive(1), lambda: chance.nt_xent(0), lambda: chance.focal([1, 1], [0, 0], 2)):
+        with pytest.raises(ValueError, match="batch|focal"):
+            call()

@@ -1,0 +1,350 @@
+"""The MLflow exporter, against the real MLflow with a SQLite store."""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search import record as row
+from search import telemetry
+from search.record import Record, StudyCard
+from search.telemetry import Epoch
+from search.track import ENVIRONMENT, Exporter, run, ui_command
+
+os.environ.update(ENVIRONMENT)
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
+
+CARD = StudyCard(
+    "focal_alpha", "Which alpha beats plain cross entropy?", "val/macro_f1", True, "name: focal_alpha\n", {"paper": 0.6}
+)
+VERDICT = {
+    "signature": "constant_prediction",
+    "step": 3,
+    "action": "prune",
+    "reason": "every sample is predicted as class 0",
+    "evidence": {"val/predicted/0": 295.0},
+    "remedy": "raise alpha for the minority class",
+}
+
+
+def trial(folder: Path, number: int, state: str = "COMPLETE", value: float | None = 0.5, epochs: int = 3, **more: Any) -> Record:
+    """A record, and its telemetry on the disk."""
+    home = folder / str(number)
+    home.mkdir(parents=True, exist_ok=True)
+    scores = [Epoch(s, {"val/macro_f1": s / 10, "val/loss": 1 / s, "seconds": 0.5}) for s in range(1, epochs + 1)]
+    telemetry.rewrite(home / "telemetry.jsonl", scores)
+    started = 1_700_000_000.0 + number
+    ended = None if state == "RUNNING" else started + 10
+    values = None if value is None or state == "RUNNING" else (value,)
+    given_params = {"loss.alpha": [0.5, 2.0], "lr": 1e-3, "note": None}
+    fields: dict[str, Any] = {"baseline": None, "verdicts": (), "error": None} | more
+    return Record(number, state, given_params, values, epochs=epochs, folder=str(home), started=started, ended=ended, **fields)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that MLflow has migrated, which takes it seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def uri(empty_store: Path, tmp_path: Path) -> str:
+    source, copy = sqlite3.connect(empty_store), sqlite3.connect(tmp_path / "mlflow.db")
+    source.backup(copy)
+    source.close()
+    copy.close()
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+def export(uri: str, folder: Path, records: Sequence[Record], card: StudyCard = CARD, close: bool = True) -> None:
+    from search.track.store import Store
+
+    store = Store(uri, folder / "artifacts", card)
+    store.export(records)
+    if close:
+        store.close()
+
+
+def rows(uri: str) -> dict[str, list[tuple[Any, ...]]]:
+    """All that the database says of runs."""
+    database = sqlite3.connect(uri.removeprefix("sqlite:///"))
+    tables = ("experiments", "experiment_tags", "runs", "tags", "params", "metrics", "latest_metrics")
+    found = {table: sorted(database.execute(f"SELECT * FROM {table}").fetchall(), key=repr) for table in tables}
+    database.close()
+    return found
+
+
+def runs(uri: str) -> dict[str, Any]:
+    """The runs of the study by trial number as text; the parent's under ``""``."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(CARD.name)
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    by_trial = {r.data.tags.get("pitprop.trial", ""): r for r in found}
+    assert len(by_trial) == len(found)
+    return by_trial
+
+
+def history(uri: str, run_id: str, name: str) -> list[tuple[int, float]]:
+    from mlflow import MlflowClient
+
+    return sorted((m.step, m.value) for m in MlflowClient(uri).get_metric_history(run_id, name))
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# what a run says
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_every_metric_name_becomes_one_that_mlflow_takes(name: str) -> None:
+    from mlflow.utils.validation import _validate_metric_name
+
+    assert 0 < len(run.key(name)) <= 250
+    _validate_metric_name(run.key(name))  # type: ignore[no-untyped-call]
+
+
+def test_a_record_survives_its_json(tmp_path: Path) -> None:
+    record = trial(tmp_path, 4, "PRUNED", verdicts=(VERDICT,))
+    assert row.loads(row.dumps(record)) == record
+    assert math.isnan((row.loads(row.dumps(replace(record, values=(math.nan,)))).values or ())[0])
+
+
+@pytest.mark.parametrize(("maximize", "lead"), [(True, 0.2), (False, -0.2)])
+def test_a_lead_over_a_baseline_is_positive_when_better(tmp_path: Path, maximize: bool, lead: float) -> None:
+    said = run.measures(trial(tmp_path, 0, value=0.8), replace(CARD, maximize=maximize), {"paper": 0.6})
+    assert said["delta/paper"] == pytest.approx(lead)
+
+
+# the store
+
+
+def test_each_state_has_its_status_name_and_tags(uri: str, tmp_path: Path) -> None:
+    records = [
+        trial(tmp_path, 0, baseline="model_1"),
+        trial(tmp_path, 1, value=0.7),
+        trial(tmp_path, 2, "PRUNED", None, verdicts=(VERDICT,)),
+        trial(tmp_path, 3, "FAIL", None, error="the worker died"),
+    ]
+    export(uri, tmp_path, records)
+    found = runs(uri)
+    assert [found[n].info.status for n in ("0", "1", "2", "3", "")] == ["FINISHED", "FINISHED", "KILLED", "FAILED", "FINISHED"]
+    names = ["baseline model_1", "0001", "0002 pruned: constant_prediction", "0003 failed"]
+    assert [found[str(n)].info.run_name for n in range(4)] == names
+    pruned, failed = found["2"].data.tags, found["3"].data.tags
+    assert (pruned["pitprop.signature"], pruned["pitprop.reason"]) == (VERDICT["signature"], VERDICT["reason"])
+    assert (pruned["pitprop.remedy"], failed["pitprop.reason"]) == (VERDICT["remedy"], "the worker died")
+    assert {found[str(n)].data.tags["mlflow.parentRunId"] for n in range(4)} == {found[""].info.run_id}
+    assert found["1"].data.params == {"loss.alpha": "[0.5, 2.0]", "lr": "0.001", "note": "None"}
+    assert found["1"].data.metrics["delta/model_1"] == pytest.approx(0.2)
+    assert found["1"].info.end_time == round((records[1].ended or 0) * 1000)
+    assert found[""].data.metrics["best"] == 0.7
+    assert history(uri, found["1"].info.run_id, "val/macro_f1") == [(1, 0.1), (2, 0.2), (3, 0.3)]
+    kept = {path.name for path in (tmp_path / "artifacts").rglob("*.*")}
+    assert kept == {"space.yaml", "telemetry.jsonl", "verdict.json"}
+
+
+def test_exporting_twice_changes_nothing(uri: str, tmp_path: Path) -> None:
+    values = [0.5, math.nan, math.inf]
+    records = [trial(tmp_path, n, value=value, baseline="model_1" if n == 0 else None) for n, value in enumerate(values)]
+    records += [trial(tmp_path, 3, "PRUNED", None, verdicts=(VERDICT,)), trial(tmp_path, 4, "FAIL", None, error="e" * 10_000)]
+    export(uri, tmp_path, records)
+    before = rows(uri)
+    export(uri, tmp_path, records)
+    assert rows(uri) == before
+
+
+def test_not_a_number_and_infinity_survive(uri: str, tmp_path: Path) -> None:
+    record = trial(tmp_path, 0, value=math.nan)
+    telemetry.append(Path(record.folder) / "telemetry.jsonl", Epoch(4, {"val/loss": math.nan, "grad_norm": math.inf}))
+    export(uri, tmp_path, [record])
+    metrics = runs(uri)["0"].data.metrics
+    assert math.isnan(metrics["val/loss"])
+    assert math.isnan(metrics["objective"])
+    assert metrics["grad_norm"] > 1e308
+
+
+def test_the_lead_over_a_baseline_appears_when_that_ends_later(uri: str, tmp_path: Path) -> None:
+    from search.track.store import Store
+
+    store = Store(uri, tmp_path / "artifacts", CARD)
+    store.export([trial(tmp_path, 0, "RUNNING", baseline="model_1"), trial(tmp_path, 1, value=0.7)])
+    assert "delta/model_1" not in runs(uri)["1"].data.metrics
+    store.export([trial(tmp_path, 0, value=0.5, baseline="model_1")])
+    assert runs(uri)["1"].data.metrics["delta/model_1"] == pytest.approx(0.2)
+
+
+def test_a_running_trial_gets_its_new_epochs_only(uri: str, tmp_path: Path) -> None:
+    from search.track.store import Store
+
+    store = Store(uri, tmp_path / "artifacts", CARD)
+    store.export([trial(tmp_path, 0, "RUNNING", epochs=2)])
+    first = set(rows(uri)["metrics"])
+    assert runs(uri)["0"].info.status == "RUNNING"
+    record = trial(tmp_path, 0, epochs=5)
+    telemetry.append(Path(record.folder) / "telemetry-1.jsonl", Epoch(1, {"val/loss": 2.0}))
+    store.export([record])
+    assert first < set(rows(uri)["metrics"])
+    found = runs(uri)["0"]
+    assert [step for step, _ in history(uri, found.info.run_id, "val/loss")] == [1, 2, 3, 4, 5]
+    assert found.data.metrics["seed1/val/loss"] == 2.0
+
+
+def test_long_curves_are_exported_whole(uri: str, tmp_path: Path) -> None:
+    export(uri, tmp_path, [trial(tmp_path, 0, epochs=700)])
+    assert len(history(uri, runs(uri)["0"].info.run_id, "val/loss")) == 700
+
+
+def test_an_interrupted_trial_is_closed_and_taken_up_again(uri: str, tmp_path: Path) -> None:
+    export(uri, tmp_path, [trial(tmp_path, 0, "RUNNING", epochs=1)])
+    stopped = runs(uri)
+    assert {stopped[n].info.status for n in ("0", "")} == {"KILLED"}
+    assert "interrupted" in stopped["0"].data.tags["pitprop.reason"]
+    export(uri, tmp_path, [trial(tmp_path, 0, "PRUNED", None, verdicts=(VERDICT,))])
+    pruned = runs(uri)
+    assert pruned["0"].info.run_name.endswith("pruned: constant_prediction")
+    assert pruned["0"].data.metrics["val/macro_f1"] == 0.3
+    assert pruned[""].info.status == "FINISHED"
+    assert "pitprop.reason" not in pruned[""].data.tags
+
+
+def test_runs_that_a_killed_search_left_are_mended(uri: str, tmp_path: Path) -> None:
+    export(uri, tmp_path, [trial(tmp_path, 0, "RUNNING", epochs=1)], close=False)
+    assert runs(uri)["0"].info.status == "RUNNING"
+    export(uri, tmp_path, [trial(tmp_path, 0)])
+    assert {found.info.status for found in runs(uri).values()} == {"FINISHED"}
+
+
+def test_a_new_study_of_the_same_name_does_not_write_into_the_old_ones_runs(uri: str, tmp_path: Path) -> None:
+    old = trial(tmp_path, 0)
+    export(uri, tmp_path, [old])
+    export(uri, tmp_path, [replace(old, params={"lr": 1.0}, started=old.started + 99)])
+    assert len(rows(uri)["runs"]) == 3
+
+
+def test_a_run_that_mlflow_refuses_does_not_hold_up_the_others(uri: str, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    from search.track.store import Store
+
+    store = Store(uri, tmp_path / "artifacts", CARD)
+    store.export([trial(tmp_path, 0, "RUNNING"), trial(tmp_path, 1, "RUNNING")])
+    MlflowClient(uri).delete_run(runs(uri)["0"].info.run_id)
+    store.export([trial(tmp_path, 0), trial(tmp_path, 1)])
+    store.close()
+    assert (store.refused, store.stale) == ({0}, set())
+    assert runs(uri)["1"].info.status == "FINISHED"
+
+
+# the process
+
+
+def test_the_process_exports_what_it_is_sent(uri: str, tmp_path: Path) -> None:
+    with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
+        for number in range(100):
+            exporter.send(trial(tmp_path, number, "RUNNING", epochs=0))
+        for number in range(3):
+            exporter.send(trial(tmp_path, number))
+        for number in range(3, 100):
+            exporter.send(trial(tmp_path, number, "FAIL", None, epochs=0, error="e" * 2000))
+        assert exporter.finish() == f"100 trials are in MLflow at {uri}"
+    found = runs(uri)
+    assert len(found) == 101
+    assert {found[str(n)].info.status for n in range(3)} == {"FINISHED"}
+    assert not [n for n, r in found.items() if r.info.status == "RUNNING"]
+
+
+def test_an_unreachable_store_harms_nobody_and_is_told(tmp_path: Path) -> None:
+    uri = f"http://user:secret@127.0.0.1:{closed_port()}"
+    with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
+        for number in range(2000):
+            exporter.send(trial(tmp_path, number % 12, error="e" * 500))
+        said = exporter.finish()
+    assert "did not answer: 12 trials are not exported" in said
+    assert "pitprop export focal_alpha" in said
+    assert "secret" not in said
+
+
+def test_a_process_that_dies_or_cannot_start_harms_nobody(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    for log in (tmp_path / "track.log", tmp_path / "mlflow.db" / "track.log"):
+        with Exporter(uri, tmp_path / "artifacts", CARD, log) as exporter:
+            for number in range(100):
+                exporter.send(trial(tmp_path, 0, error="e" * 5000 + str(number)))
+            assert "up to 1 trials are not exported" in exporter.finish()
+
+
+DRIVER = """
+import os, signal, sys, time
+from pathlib import Path
+from search import record as row
+from search.record import StudyCard
+from search.track import Exporter
+uri, folder, line = sys.argv[1:]
+card = StudyCard("focal_alpha", "", "val/macro_f1", True, "", {})
+with Exporter(uri, Path(folder) / "artifacts", card, Path(folder) / "track.log") as exporter:
+    exporter.send(row.loads(line))
+    print(exporter._process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_death_of_the_driver_leaves_no_run_open(uri: str, tmp_path: Path) -> None:
+    record = trial(tmp_path, 0, "RUNNING", epochs=2)
+    command = [sys.executable, "-c", DRIVER, uri, str(tmp_path), row.dumps(record)]
+    home = Path(__file__).parents[1]
+    driver = subprocess.run(command, stdout=subprocess.PIPE, cwd=home, check=False, timeout=60)
+    assert driver.returncode == -signal.SIGKILL
+    orphan = os.pidfd_open(int(driver.stdout))
+    assert select.select([orphan], [], [], 60)[0], "the exporter outlives its driver"
+    os.close(orphan)
+    found = runs(uri)
+    assert {r.info.status for r in found.values()} == {"KILLED"}
+    assert {r.data.tags["pitprop.reason"] for r in found.values()} == {"the driver is gone"}
+    assert found["0"].data.metrics["val/macro_f1"] == 0.2
+
+
+def test_the_driver_does_not_import_mlflow() -> None:
+    check = "import sys, search.track; sys.exit('mlflow' in sys.modules or 'sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=Path(__file__).parents[1], check=False).returncode == 0
+
+
+# the UI
+
+
+def test_the_ui_stays_on_the_loopback_and_a_taken_port_is_told(uri: str, tmp_path: Path) -> None:
+    port = closed_port()
+    command = ui_command(uri, tmp_path / "artifacts", port)
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        with pytest.raises(ValueError, match=f"port {port} cannot be used"):
+            ui_command(uri, tmp_path / "artifacts", port)
+    with pytest.raises(ValueError, match="a server already"):
+        ui_command("http://tracking:5000", tmp_path, port)

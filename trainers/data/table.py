@@ -1,0 +1,117 @@
+"""A table of features with two classes: the one that ships, or a user's own, split into training and validation rows."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONTRACEPTIVE = Path(__file__).with_name("contraceptive.csv")
+"""What is loaded without a path: 1,473 rows, nine features, 3.42 : 1."""
+
+
+def load(path: str | None = None) -> Table:
+    """The table in an ``.npz`` file with arrays x (n, d), y (n,) of 0 and 1, and optionally group (n,).
+
+    `FileNotFoundError` or `ValueError`, in one sentence, if the file is missing or holds anything else.
+    """
+    if path is None:
+        rows = np.loadtxt(CONTRACEPTIVE, delimiter=",", skiprows=1)
+        return Table(rows[:, :-1], rows[:, -1].astype(np.int64))
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"data: there is no file {path!r}; give the path of an .npz file with arrays x and y")
+    try:
+        with np.load(path) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"data: {path} cannot be read as an .npz file ({error}); write it with numpy.savez(path, x=x, y=y)"
+        ) from error
+    if missing := {"x", "y"} - found.keys():
+        raise ValueError(f"data: {path} has no array {min(missing)!r}, only {sorted(found)}; it needs x (n, d) and y (n,)")
+    return _checked(path, found["x"], found["y"], found.get("group"))
+
+
+def split(table: Table, fraction: float, seed: int) -> Split:
+    """About ``fraction`` of the rows of each class for validation; with groups, none has rows on both sides.
+
+    Features are scaled to mean 0 and standard deviation 1 over the training rows. `ValueError` if a side would lack a class.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"val_fraction: {fraction} is not between 0 and 1, as a share of the rows has to be")
+    held = _held_rows(table.y, fraction, seed) if table.group is None else _held_groups(table.y, table.group, fraction, seed)
+    for name, side in (("training", ~held), ("validation", held)):
+        if len(np.unique(table.y[side])) < 2:
+            kind = "rows" if table.group is None else "groups"
+            raise ValueError(
+                f"val_fraction: with {fraction} the {name} {kind} hold only one class; give more {kind} of both classes"
+            )
+    seen = table.x[~held]
+    scale = seen.std(axis=0)
+    x = (table.x - seen.mean(axis=0)) / np.where(scale > 0, scale, 1)
+    x_train, x_val = (part.astype(np.float32) for part in (x[~held], x[held]))
+    return Split(x_train, x_val, table.y[~held], table.y[held], np.flatnonzero(held))
+
+
+def _checked(path: str, x: NDArray[np.generic], y: NDArray[np.generic], group: NDArray[np.generic] | None) -> Table:
+    if x.ndim != 2 or not x.size or x.dtype.kind not in "fiub":
+        raise ValueError(f"data: x in {path} has shape {x.shape} and type {x.dtype}; it has to be numbers of shape (n, d)")
+    for name, array in (("y", y), ("group", group)):
+        if array is not None and array.shape != (len(x),):
+            raise ValueError(
+                f"data: {name} in {path} has shape {array.shape}; with x of shape {x.shape} it has to be ({len(x)},)"
+            )
+    features = x.astype(np.float64)
+    if bad := int((~np.isfinite(features)).any(axis=1).sum()):
+        raise ValueError(f"data: {bad} of {len(x)} rows of x in {path} are not finite; drop them or fill in their values")
+    classes = np.unique(y)
+    if classes.dtype.kind not in "fiub" or classes.tolist() != [0, 1]:
+        held = classes.tolist() if len(classes) < 5 else [*classes[:4].tolist(), "..."]
+        raise ValueError(f"data: y in {path} holds the classes {held}; this trainer takes exactly two, written 0 and 1")
+    return Table(features, y.astype(np.int64), group)
+
+
+def _held_rows(y: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
+    held = np.zeros(len(y), dtype=bool)
+    random = np.random.default_rng(seed)
+    for label in (0, 1):
+        rows = random.permutation(np.flatnonzero(y == label))
+        held[rows[: max(1, min(len(rows) - 1, round(fraction * len(rows))))]] = True
+    return held
+
+
+def _held_groups(y: NDArray[np.int64], group: NDArray[np.generic], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Takes groups in random order, each if it brings the shares of both classes nearer to ``fraction``."""
+    _, member = np.unique(group, return_inverse=True)
+    counts = np.zeros((member.max() + 1, 2))
+    np.add.at(counts, (member, y), 1)
+    shares = counts / counts.sum(axis=0)
+    taken, reached = np.zeros(len(counts), dtype=bool), np.zeros(2)
+    for index in np.random.default_rng(seed).permutation(len(counts)):
+        after = reached + shares[index]
+        if np.square(after - fraction).sum() < np.square(reached - fraction).sum():
+            taken[index], reached = True, after
+    return taken[member]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Features x (n, d), classes y (n,) of 0 and 1, and which rows belong together, if that is known."""
+
+    x: NDArray[np.float64]
+    y: NDArray[np.int64]
+    group: NDArray[np.generic] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Scaled features, float32 (n, d), and classes (n,) of both sides; ``held`` are the validation rows in the table."""
+
+    x_train: NDArray[np.float32]
+    x_val: NDArray[np.float32]
+    y_train: NDArray[np.int64]
+    y_val: NDArray[np.int64]
+    held: NDArray[np.int64]

@@ -1,0 +1,91 @@
+"""The living lanes of a group: who they are, how far they came, their settings and their models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from search.telemetry import Epoch
+from search.trainer import Change, Context, Epochs, Params, Start
+from trainers.lanes.stack import Shapes, Stack, fresh
+
+S = TypeVar("S")
+
+
+def train(lanes: Sequence[Start], context: Context, group: Group[Any], epoch: Callable[[], Mapping[str, Tensor]]) -> Training:
+    """A lane trainer's generator, given what trains and measures one epoch of ``group``: readings (K,) by metric name.
+
+    A lane leaves when the caller says so, at its budget's end too. The generator ends when no lane is left.
+    """
+    change = Change(started=lanes)
+    while True:
+        group.rearrange(change)
+        if not group.starts:
+            return
+        began = time.perf_counter()
+        epochs = group.advance(epoch(), began)
+        context.state = group.stack.state()
+        change = (yield epochs) or Change()
+
+
+class Group(Generic[S]):
+    """K lanes, each with settings S. ``ages`` are the epochs that each has behind it, ``stack`` are the models.
+
+    ``settle`` checks a lane's hyperparameters, ``initial`` draws its weights, ``constants`` are metrics that never change.
+    """
+
+    def __init__(
+        self,
+        shapes: Shapes,
+        device: str,
+        settle: Callable[[Params], S],
+        initial: Callable[[int, S], Mapping[str, Tensor]],
+        constants: Callable[[S], Mapping[str, float]],
+    ) -> None:
+        self._settle, self._initial, self._constants = settle, initial, constants
+        self._device = device
+        self.stack = Stack(shapes, device)
+        self.starts: list[Start] = []
+        self.ages: list[int] = []
+        self.settings: list[S] = []
+        self._fixed: list[Mapping[str, float]] = []
+
+    def rearrange(self, change: Change) -> None:
+        """Drops the lanes that stopped and appends those that start. `ValueError` if their hyperparameters do not fit."""
+        kept = [index for index, start in enumerate(self.starts) if start.lane not in change.stopped]
+        if len(kept) == len(self.starts) and not change.started:
+            return
+        new = [self._settle(start.params) for start in change.started]
+        self.stack.rearrange(kept, [self._state(*joined) for joined in zip(change.started, new, strict=True)])
+        self.starts = [self.starts[index] for index in kept] + list(change.started)
+        self.ages = [self.ages[index] for index in kept] + [start.step for start in change.started]
+        self.settings = [self.settings[index] for index in kept] + new
+        self._fixed = [self._fixed[index] for index in kept] + [self._constants(settings) for settings in new]
+
+    def column(self, value: Callable[[S], float]) -> Tensor:
+        """One number of each lane's settings, (K,) in float64."""
+        return torch.tensor([value(settings) for settings in self.settings], dtype=torch.float64, device=self._device)
+
+    def advance(self, readings: Mapping[str, Tensor], began: float) -> Epochs:
+        """Counts an epoch and gives what each lane reports of it, read off the device all at once."""
+        rows = torch.stack([value.double() for value in readings.values()], dim=1).tolist()
+        self.ages = [age + 1 for age in self.ages]
+        seconds = {"seconds": (time.perf_counter() - began) / len(rows)}
+        lanes = zip(self.starts, self.ages, rows, self._fixed, strict=True)
+        return {
+            start.lane: Epoch(age, {**dict(zip(readings, row, strict=True)), **seconds, **fixed})
+            for start, age, row, fixed in lanes
+        }
+
+    def _state(self, start: Start, settings: S) -> Mapping[str, Any]:
+        if start.state is None:
+            return fresh(self._initial(start.seed, settings))
+        state: Mapping[str, Any] = start.state
+        return state
+
+
+Training = Generator[Epochs, Change | None, None]
