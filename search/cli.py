@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _search_flags(search: argparse.ArgumentParser) -> None:
     search.add_argument(
-        "--trials", type=_trials, metavar="N", help="trials in all, baselines included; +N for N more than planned"
+        "--trials", type=_trials, metavar="N", help="trials in all, with the baselines; +N for N more than planned"
     )
     search.add_argument("--timeout", type=_seconds, metavar="S", help="seconds after which no more trials are started")
     search.add_argument("--workers", type=_whole, metavar="N", help="workers (as many as the CPUs or GPUs allow)")

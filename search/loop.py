@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,7 @@ class Search:
         self._recordings = Recordings(space.searches_stopping)
         self._failures: list[Record] | None = []
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Runs the search. `SearchError` when every trial fails alike."""
         self._reattach()
         yield from self._flush()
@@ -212,7 +212,7 @@ class Search:
         verdicts += self._population(training, replica)
         lost = next((v for v in verdicts if v.action == "prune" and training.trial.baseline is None), None)
         for verdict in verdicts:
-            if verdict is not lost and verdict.signature not in training.warnings:
+            if (lost is None or verdict.action == "warn") and verdict.signature not in training.warnings:
                 training.warnings[verdict.signature] = verdict
                 self._events.append(Warned(training.trial.number, verdict))
         if lost is not None or curve[-1].step >= self._space.epochs or self._stops(training, curve):

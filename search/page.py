@@ -16,6 +16,7 @@ from search.space import Space
 from search.summary import Summary, best_epoch
 
 TRIALS_SHOWN = 6
+COLUMNS = ("train/loss", "val/loss", "val/auc", "val/predicted/0", "val/predicted/1", "grad_norm", "lr")
 
 
 def print_summary(console: Console, summary: Summary, folder: Path) -> None:

@@ -7,10 +7,11 @@ import shutil
 import signal
 import time
 from argparse import Namespace
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from search.addresses import Addresses
 from search.launch import Inline, Job, Launcher, OnRay
@@ -38,21 +39,22 @@ def run(space: Space, study: Study, where: Addresses, options: Namespace, consol
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None
     exporter = Exporter(where.mlflow, where.artifacts, _card(space), study.folder / "track.log")
-    with ExitStack() as stack:
-        stack.enter_context(exporter)
-        launcher = _launcher(space, study, where, options, console)
-        stack.callback(launcher.close)
+    with exporter:
         records = study.records()
         for record in records:
             exporter.send(record)
-        search = Search(space, study, launcher, width=_width(space, study.target, launcher.size), deadline=deadline)
-        code = _watch(search, study, exporter, stack.enter_context(Screen(console, space, study.target, records)))
-        if code:
-            # From here on a second Ctrl-C ends at once; the next search goes on from the checkpoints all the same.
-            signal.signal(signal.SIGINT, lambda *_: os._exit(code))
-    if not code and all(record.state != "RUNNING" for record in study.records()):
-        shutil.rmtree(checkpoints)
-    console.print(f"[dim]{exporter.finish()}[/]", highlight=False)
+        with closing(_launcher(space, study, where, options, console)) as launcher:
+            search = Search(space, study, launcher, width=_width(space, study.target, launcher.size), deadline=deadline)
+            with Screen(console, space, study.target, records) as screen:
+                code = _watch(search, study, exporter, screen)
+            if code:
+                # From here on a second Ctrl-C ends at once; the next search goes on from the checkpoints all the same.
+                signal.signal(signal.SIGINT, lambda *_: os._exit(code))
+        if all(record.state != "RUNNING" for record in study.records()):
+            shutil.rmtree(checkpoints)
+        with console.status("exporting to MLflow"):
+            word = exporter.finish()
+    console.print(f"[dim]{escape(word)}[/]", highlight=False, soft_wrap=True)
     return code
 
 

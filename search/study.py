@@ -25,6 +25,8 @@ from search.errors import UserError
 from search.record import Record
 from search.space import Baseline, Space, difference
 
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
 ATTEMPTS = 100
 """How often a proposal that breaks a constraint of the space is drawn again before the space is called too narrow."""
 
@@ -101,10 +103,8 @@ class Study:
         number = len(self._brain.get_trials(deepcopy=False))
         if number >= self.target:
             return None
-        if number < len(self._baselines):
-            frozen = self._add_baseline(self._baselines[number])
-        else:
-            frozen = self._propose(number)
+        baselines = self._baselines
+        frozen = self._add_baseline(baselines[number]) if number < len(baselines) else self._propose(number)
         self._storage.create_new_trial(self._id, template_trial=frozen)
         return self._trial(frozen)
 
@@ -156,7 +156,8 @@ class Study:
             )
 
     def _twin(self, trials: Sequence[FrozenTrial]) -> optuna.Study:
-        twin = optuna.create_study(study_name=self.space.name, directions=[*self.space.directions], pruner=self._pruner)
+        ways = [optuna.study.StudyDirection[way.upper()] for way in self.space.directions]
+        twin = optuna.create_study(study_name=self.space.name, directions=ways, pruner=self._pruner)
         twin.add_trials(trials)
         # Samplers such as QMC keep their place in the study itself, so it travels with each trial.
         for trial in trials:
@@ -165,8 +166,9 @@ class Study:
         return twin
 
     def _add_baseline(self, baseline: Baseline) -> FrozenTrial:
-        drawn = {leaf.name: value for leaf, value in self.space.drawn(baseline.params)}
-        inside = {leaf.name: leaf.distribution for leaf, value in self.space.drawn(baseline.params) if leaf.holds(value)}
+        leaves = list(self.space.drawn(baseline.params or {}))
+        drawn = {leaf.name: value for leaf, value in leaves}
+        inside = {leaf.name: leaf.distribution for leaf, value in leaves if leaf.holds(value)}
         self._brain.add_trial(
             optuna.create_trial(
                 state=TrialState.RUNNING,

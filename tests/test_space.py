@@ -313,7 +313,7 @@ ERRORS = [
     (PARAMS + "sampler: {tpe: {seed: 1}}", "sampler.tpe.seed: unknown key"),
     (PARAMS + "sampler: {tpe: {n_startup_trials: few}}", "sampler.tpe.n_startup_trials: 'few' is not allowed; it takes int"),
     (PARAMS + "sampler: {qmc: {qmc_type: dice}}", "sampler.qmc: .*dice"),
-    (PARAMS + "sampler: grid", "sampler: grid needs a step or choices for lr"),
+    (PARAMS + "sampler: grid", "sampler: grid needs a step or choices, at most 1000 values, for lr"),
     (
         PARAMS + "sampler: cmaes\nearly_stopping: {patience: {int: [1, 5]}}",
         "sampler: cmaes takes one objective.*use tpe or nsga2",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 KINDS = ("float", "int", "choice")
-STEPS = 10**9
+STEPS, WIDEST = 10**9, 2**53
 
 
 def read(name: str, rows: Any, where: str, problems: Problems) -> Leaf | None:
@@ -47,6 +47,9 @@ def _range(section: Section, kind: str) -> BaseDistribution | None:
     if len(ends) != 2 or ends[0] is None or ends[1] is None:
         wanted = "numbers" if kind == "float" else "whole numbers"
         section.wrong(kind, f"{shown(bounds)} is not allowed; it takes two {wanted}, [low, high]")
+        return None
+    if kind == "int" and max(abs(end) for end in ends if end is not None) > WIDEST:
+        section.wrong(kind, f"{shown(bounds)} is too wide; whole numbers go to 2**53")
         return None
     fault = _fault(ends[0], ends[1], log, step)
     if fault:

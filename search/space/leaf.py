@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,13 @@ class Leaf:
         low, high, step = (getattr(self.distribution, name) for name in ("low", "high", "step"))
         steps = (value - low) / step if step else 0.0
         return bool(low <= value <= high) and abs(steps - round(steps)) < 1e-8
+
+    def size(self) -> float:
+        """How many values the distribution holds; infinity for a range without steps, and for whole numbers on a log scale."""
+        if hasattr(self.distribution, "choices"):
+            return len(self.distribution.choices)
+        low, high, step = (getattr(self.distribution, name) for name in ("low", "high", "step"))
+        return math.inf if not step or getattr(self.distribution, "log", False) else (high - low) // step + 1
 
     def inside(self, value: Any) -> Any:
         """`encode`, with a ``ValueError`` that says what is allowed if the distribution does not hold it."""

@@ -13,6 +13,8 @@ from search.space.problems import Problems, hint, shown
 from search.space.section import Section, integer, number
 
 OURS = {"self", "seed", "search_space"}
+GRID = 1000
+"""The most values of one parameter in a grid."""
 OBJECTS = re.compile("Callable|Base|Trial")
 PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "int": integer,
@@ -92,11 +94,9 @@ def _fit(value: Any, kinds: Sequence[str]) -> Any:
 
 def check(sampler: Method, pruner: Method | None, leaves: Sequence[Leaf], objectives: int, problems: Problems) -> None:
     """Notes what the methods cannot do with these leaves and this number of objectives."""
-    from search import samplers
-
-    endless = [leaf.name for leaf in leaves if samplers.values(leaf.distribution) is None]
+    endless = [leaf.name for leaf in leaves if leaf.size() > GRID]
     if sampler.name == "grid" and endless:
-        problems.add("sampler", f"grid needs a step or choices for {', '.join(endless)}")
+        problems.add("sampler", f"grid needs a step or choices, at most {GRID} values, for {', '.join(endless)}")
     if objectives > 1:
         why = "searching early stopping makes two objectives (the score, and the epochs spent)"
         if sampler.name == "cmaes":

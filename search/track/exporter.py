@@ -102,9 +102,10 @@ class Exporter:
         """Says goodbye and hears the process's last word; None if it has none or does not say it in time."""
         process, farewell = self._process, False
         while process and process.stdin and process.stdout and (left := deadline - time.monotonic()) > 0:
-            if not (self._line or self._latest or farewell):
-                self._line, farewell = b'"bye"\n', True
             self._flush()
+            if not (self._line or farewell):
+                self._line, farewell = b'"bye"\n', True
+                self._flush()
             readable, _, _ = select.select([process.stdout], [process.stdin] if self._line else [], [], left)
             if readable:
                 word = process.stdout.readline()

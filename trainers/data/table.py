@@ -24,11 +24,12 @@ def load(path: str | None = None) -> Table:
     if not Path(path).is_file():
         raise FileNotFoundError(f"data: there is no file {path!r}; give the path of an .npz file with arrays x and y")
     try:
-        with np.load(path) as arrays:
+        with Path(path).open("rb") as file:  # opened here, as numpy leaves a broken file open
+            arrays = np.load(file)
             found = {name: arrays[name] for name in arrays.files}
     except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"data: {path} cannot be read as an .npz file ({error}); write it with numpy.savez(path, x=x, y=y)"
+            f"data: {path} cannot be read as an .npz file of numbers; write it with numpy.savez(path, x=x, y=y)"
         ) from error
     if missing := {"x", "y"} - found.keys():
         raise ValueError(f"data: {path} has no array {min(missing)!r}, only {sorted(found)}; it needs x (n, d) and y (n,)")
