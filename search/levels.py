@@ -95,3 +95,12 @@ def above_chance(telemetry: Telemetry, facts: Facts, count: int, margin: float =
     if limit is None or len(readings) < count:
         return None
     return any(value > limit if facts.maximize else value < limit for _, value in readings)
+
+
+def below_chance(telemetry: Telemetry, facts: Facts, count: int) -> bool:
+    """Whether all of the last ``count`` readings stand as far below chance as `bound` stands above it."""
+    level, limit, readings = score(telemetry, facts), bound(telemetry, facts), recent(telemetry, facts.metric, count)
+    if level is None or limit is None:
+        return False
+    mirrored = 2 * level - limit
+    return all(value < mirrored if facts.maximize else value > mirrored for _, value in readings)

@@ -66,14 +66,15 @@ class Study:
         self._id = database.study_id(storage, space.name, space.directions)
         self._claim()
         self._pruner = samplers.pruner(*space.pruner) if space.pruner else optuna.pruners.NopPruner()
-        self._grid = {leaf.name: samplers.values(leaf.distribution) or [] for leaf in space.leaves}
+        grid = space.sampler.name == "grid"
+        self._grid = {leaf.name: samplers.values(leaf.distribution) or [] for leaf in space.leaves if grid}
         self._brain = self._twin(storage.get_all_trials(self._id))
 
     @property
     def target(self) -> int:
         """How many trials the study is to have, baselines and points included."""
         target = int(self._storage.get_study_user_attrs(self._id)["trials"])
-        if self.space.sampler[0] == "grid":
+        if self._grid:
             sampled = math.prod(len(values) for values in self._grid.values())
             target = min(target, len(self._baselines) + len(self.space.points) + sampled)
         return target

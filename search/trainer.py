@@ -114,7 +114,8 @@ def load(location: str) -> ModuleType:
         return importlib.import_module(location)
     name = "pitprop_trainer_" + Path(location).stem
     spec = importlib.util.spec_from_file_location(name, location)
-    assert spec is not None and spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{location} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

@@ -88,13 +88,9 @@ def test_a_refilled_lane_and_one_whose_neighbour_stops_equal_the_lanes_alone(alo
 
 @pytest.mark.parametrize("index", range(4))
 def test_a_resumed_lane_equals_the_undisturbed_one(alone: list[list[Epoch]], index: int) -> None:
-    _, states = trained([start(0), start(index)] if index else [start(0)])
-    lane = Lane(index, 0)
-    record, _ = trained(
-        [start(3, {"lr": 1.0}), start(index, step=3, state=states[2][lane])]
-        if index != 3
-        else [start(3, step=3, state=states[2][lane])]
-    )
+    lane, neighbour = Lane(index, 0), (index + 1) % 4
+    _, states = trained([start(neighbour), start(index)])
+    record, _ = trained([start(neighbour, {"lr": 1.0}), start(index, step=3, state=states[2][lane])])
     same(record[lane], alone[index][3:])
 
 

@@ -17,7 +17,8 @@ def detect(
     """``patience`` readings of the objective at chance, and no life sign, after ``grace``, a share of the budget.
 
     At chance is up to 2 % of what lies above it; after the share ``late`` of the budget up to ``band``, where random
-    weights may stand by luck. If the chance score is not known, a stated chance loss decides.
+    weights may stand by luck. Below chance, as when only a minority is predicted, it waits half as long again: that usually
+    mends itself. If the chance score is not known, a stated chance loss decides.
     """
     if not telemetry or telemetry[-1].step < levels.grace(telemetry, facts, grace):
         return None
@@ -30,6 +31,8 @@ def detect(
     level = levels.loss(telemetry, facts, guess=False)
     by_loss = above is None and level is not None and min(value for _, value in losses) >= 0.98 * level
     if not (above is False or by_loss) or life.signs(telemetry, facts, count):
+        return None
+    if step < levels.grace(telemetry, facts, 1.5 * grace) and levels.below_chance(telemetry, facts, count):
         return None
     (since, first), (_, last) = losses[0], losses[-1]
     moved = f"validation loss {first:.4g} at epoch {since}, {last:.4g} at epoch {step}, without a life sign"

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from search.errors import UserError
 
-class SpaceError(ValueError):
+
+class SpaceError(UserError, ValueError):
     """A space that cannot be searched; its text holds every problem of the file, one line each."""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from search.track.run import Point, same
 
@@ -28,12 +30,13 @@ def is_refusal(error: Exception) -> bool:
 
 @dataclass(slots=True)
 class Held:
-    """What MLflow holds of one run. ``started`` is in unix milliseconds."""
+    """What MLflow holds of one run. ``started`` is in unix milliseconds, ``artifacts`` a URI."""
 
     id: str
     name: str
     status: str
     started: int
+    artifacts: str
     tags: dict[str, str]
     params: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
@@ -47,6 +50,7 @@ class Experiment:
 
     def __init__(self, uri: str, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:
         _use_wal(uri)
+        self._uri = uri
         self._client = MlflowClient(uri)
         found = self._client.get_experiment_by_name(name)
         if found is None:
@@ -116,17 +120,23 @@ class Experiment:
             self._client.delete_tag(run.id, key)
             del run.tags[key]
 
-    def attach(self, run: Held, name: str, content: str | Path) -> None:
-        """Adds an artifact: a text under ``name``, or a file under its own."""
-        if isinstance(content, Path):
-            self._client.log_artifact(run.id, str(content))
-        else:
-            self._client.log_text(run.id, content, name)
+    def attach(self, run: Held, path: Path) -> None:
+        """Adds a file to the run's artifacts."""
+        # the client's log_artifact would ask for the run again, to learn where
+        get_artifact_repository(run.artifacts, tracking_uri=self._uri).log_artifact(str(path))
+
+    def attach_text(self, run: Held, name: str, text: str) -> None:
+        """Adds a text to the run's artifacts as the file ``name``."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            path.write_text(text, encoding="utf-8")
+            self.attach(run, path)
 
 
 def _held(run: Run) -> Held:
     info, data = run.info, run.data
-    return Held(info.run_id, info.run_name, info.status, info.start_time, dict(data.tags), dict(data.params), dict(data.metrics))
+    fixed = (info.run_id, info.run_name, info.status, info.start_time, info.artifact_uri)
+    return Held(*fixed, dict(data.tags), dict(data.params), dict(data.metrics))
 
 
 def _use_wal(uri: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -111,9 +112,9 @@ class Store:
         self._experiment.drop(run, set(_FLEETING) - tags.keys())
         if record.state != "RUNNING":
             for path in sorted(Path(record.folder).glob("telemetry*.jsonl")):
-                self._experiment.attach(run, path.name, path)
+                self._experiment.attach(run, path)
             if record.verdicts:
-                self._experiment.attach(run, "verdict.json", json.dumps(record.verdicts, indent=2, default=str))
+                self._experiment.attach_text(run, "verdict.json", json.dumps(record.verdicts, indent=2, default=str))
             self._experiment.end(run, status, record.ended or time.time())
 
     def _open(self, run: Held | None, record: Record, tags: Mapping[str, str]) -> Held:
@@ -141,7 +142,7 @@ class Store:
         if parent.status != "RUNNING" or parent.tags.get(SPACE) != digest:
             self._experiment.reopen(parent, parent.name)
             if parent.tags.get(SPACE) != digest:
-                self._experiment.attach(parent, "space.yaml", card.space_yaml)
+                self._experiment.attach_text(parent, "space.yaml", card.space_yaml)
             self._experiment.write(parent, {STATE: "running", SPACE: digest}, self._facts)
             self._experiment.drop(parent, [REASON])
         return parent
@@ -150,10 +151,11 @@ class Store:
         """The best value so far and the baselines, on the parent run."""
         if self._parent:
             ended = [r.values[0] for r in self._records.values() if r.state == "COMPLETE" and r.values]
-            values = [value for value in ended if value == value]
+            held = self._parent.metrics.get("best", math.nan)  # by a search before this one, whose records may be on their way
+            values = [value for value in (held, *ended) if not math.isnan(value)]
             best = {"best": (max if self._card.maximize else min)(values)} if values else {}
             stands = best | {say.key(f"baseline/{name}"): value for name, value in baselines.items()}
-            self._experiment.write(self._parent, {}, measures={k: say.stored(v) for k, v in stands.items()})
+            self._experiment.write(self._parent, {}, measures={name: say.stored(value) for name, value in stands.items()})
 
     def _find(self, record: Record) -> Held | None:
         """The trial's run. Its start tells it from a trial of another study of this name, which was deleted or is elsewhere."""
