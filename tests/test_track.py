@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import select
@@ -10,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -170,12 +172,19 @@ def test_each_state_has_its_status_name_and_tags(uri: str, tmp_path: Path) -> No
 
 
 def test_exporting_twice_changes_nothing(uri: str, tmp_path: Path) -> None:
+    from search.track.store import Store
+
     values = [0.5, math.nan, math.inf]
     records = [trial(tmp_path, n, value=value, baseline="model_1" if n == 0 else None) for n, value in enumerate(values)]
     records += [trial(tmp_path, 3, "PRUNED", None, verdicts=(VERDICT,)), trial(tmp_path, 4, "FAIL", None, error="e" * 10_000)]
     export(uri, tmp_path, records)
     before = rows(uri)
     export(uri, tmp_path, records)
+    assert rows(uri) == before
+    store = Store(uri, tmp_path / "artifacts", CARD)
+    for record in records:
+        store.export([record])
+    store.close()
     assert rows(uri) == before
 
 
@@ -279,6 +288,31 @@ def test_the_process_exports_what_it_is_sent(uri: str, tmp_path: Path) -> None:
     assert not [n for n, r in found.items() if r.info.status == "RUNNING"]
 
 
+def locked(path: Path) -> bool:
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def test_a_search_waits_for_the_exporter_of_the_one_before(uri: str, tmp_path: Path) -> None:
+    folder, log = tmp_path / "artifacts", tmp_path / "track.log"
+    with Exporter(uri, folder, CARD, log) as killed:
+        killed.send(trial(tmp_path, 0, "RUNNING"))
+        deadline = time.monotonic() + 60
+        while not locked(log):
+            assert time.monotonic() < deadline
+            select.select([], [], [], 0.01)
+        with Exporter(uri, folder, CARD, log) as resumed:
+            resumed.send(trial(tmp_path, 0))
+            for exporter in (killed, resumed):
+                assert exporter.finish() == f"1 trial is in MLflow at {uri}"
+    assert {found.info.run_name for found in runs(uri).values()} == {"focal_alpha", "0000"}
+    assert {found.info.status for found in runs(uri).values()} == {"FINISHED"}
+
+
 def test_an_unreachable_store_harms_nobody_and_is_told(tmp_path: Path) -> None:
     uri = f"http://user:secret@127.0.0.1:{closed_port()}"
     with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
@@ -296,7 +330,7 @@ def test_a_process_that_dies_or_cannot_start_harms_nobody(uri: str, tmp_path: Pa
         with Exporter(uri, tmp_path / "artifacts", CARD, log) as exporter:
             for number in range(100):
                 exporter.send(trial(tmp_path, 0, error="e" * 5000 + str(number)))
-            assert "up to 1 trials are not exported" in exporter.finish()
+            assert "up to 1 trial is not exported" in exporter.finish()
 
 
 DRIVER = """

@@ -73,7 +73,7 @@ def export(inbox: Inbox, setup: dict[str, Any]) -> dict[str, int]:
         pending |= inbox.take(pause)
         end = inbox.end
         try:
-            store = store or _open(setup)
+            store = store or _open(setup, wait=end is not None)
             store.export(pending.values())
             pending, pause = {}, None
             if end is not None:
@@ -86,9 +86,12 @@ def export(inbox: Inbox, setup: dict[str, Any]) -> dict[str, int]:
             return {"left": len(left), "refused": len(store.refused) if store else 0}
 
 
-def _open(setup: dict[str, Any]) -> Store:
-    """``BlockingIOError`` while the process of an earlier search is still at work on this study."""
-    fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _open(setup: dict[str, Any], wait: bool) -> Store:
+    """The store, for one process at a time: ``BlockingIOError`` while that of a killed search is still at work on this study.
+
+    At the end there is nothing better to do than to ``wait`` for it.
+    """
+    fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))  # the log is the lock
     from search.track.store import Store
 
     return Store(setup["uri"], Path(setup["artifacts"]), StudyCard(**setup["card"]))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -123,7 +124,8 @@ class Experiment:
     def attach(self, run: Held, path: Path) -> None:
         """Adds a file to the run's artifacts."""
         # the client's log_artifact would ask for the run again, to learn where
-        get_artifact_repository(run.artifacts, tracking_uri=self._uri).log_artifact(str(path))
+        artifacts: Any = get_artifact_repository(run.artifacts, tracking_uri=self._uri)
+        artifacts.log_artifact(str(path))
 
     def attach_text(self, run: Held, name: str, text: str) -> None:
         """Adds a text to the run's artifacts as the file ``name``."""

@@ -86,12 +86,12 @@ class Exporter:
         name, store = self._card.name, re.sub(r"//[^/@]*@", "//", self._uri)
         catches_up = f"not exported; the next search or `pitprop export {name}` catches up (log: {self._log})"
         if answer is None:
-            return f"the export to MLflow at {store} did not end in time: up to {len(self._sent)} trials are {catches_up}"
+            return f"the export to MLflow at {store} broke off: up to {_trials(len(self._sent))} {catches_up}"
         if answer["left"]:
-            return f"MLflow at {store} did not answer: {answer['left']} trials are {catches_up}"
+            return f"MLflow at {store} did not answer: {_trials(answer['left'])} {catches_up}"
         if answer["refused"]:
             return f"MLflow at {store} refused {answer['refused']} of {len(self._sent)} trials; the reasons are in {self._log}"
-        return f"{len(self._sent)} trials are in MLflow at {store}"
+        return f"{_trials(len(self._sent))} in MLflow at {store}"
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         process, self._process = self._process, None
@@ -142,3 +142,7 @@ def _end(process: subprocess.Popen[bytes], timeout: float) -> None:
         process.kill()
         process.wait()
     process.stdout.close()
+
+
+def _trials(count: int) -> str:
+    return "1 trial is" if count == 1 else f"{count} trials are"

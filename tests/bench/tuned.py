@@ -1,0 +1,81 @@
+"""The same search by Ray Tune and its OptunaSearch: ``python tuned.py fresh|reused FOLDER``.
+
+``fresh`` is Tune as it comes, with a function for a trainable; ``reused`` keeps its actors and has no loggers. Prints when the
+first training began and the last epoch was reported, in unix seconds, and the epochs trained.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.search.optuna import OptunaSearch
+
+from tests.bench import workload
+
+
+def _reports(config: dict[str, Any]) -> Iterator[dict[str, float]]:
+    began = time.time()
+    for epoch in workload.epochs(config):
+        yield {**epoch.metrics, "began": began, "ended": time.time()}
+
+
+def train(config: dict[str, Any]) -> None:
+    """A trial as a function."""
+    for report in _reports(config):
+        tune.report(report)
+
+
+class Trial(tune.Trainable):
+    """A trial as a class, whose actor goes on to the next one."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._reports = _reports(config)
+
+    def step(self) -> dict[str, float]:
+        return next(self._reports)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+
+def search(trainable: Any, folder: Path, reuse: bool | None) -> list[dict[str, Any]]:
+    """Runs the search; the last report of each trial."""
+    config = {
+        "lr": tune.loguniform(1e-4, 1e-2),
+        "weight_decay": tune.loguniform(1e-5, 1e-1),
+        "focal": {"gamma": tune.uniform(0.0, 5.0)},
+        "prior_bias": tune.choice([False, True]),
+    }
+    tuner = tune.Tuner(
+        trainable,
+        param_space=config,
+        tune_config=tune.TuneConfig(
+            metric=workload.METRIC,
+            mode="max",
+            num_samples=workload.TRIALS,
+            max_concurrent_trials=workload.WORKERS,
+            search_alg=OptunaSearch(seed=0),
+            reuse_actors=reuse,
+        ),
+        run_config=tune.RunConfig(storage_path=str(folder / "results"), stop={"training_iteration": workload.EPOCHS}),
+    )
+    return [result.metrics or {} for result in tuner.fit()]
+
+
+if __name__ == "__main__":
+    kind, folder = sys.argv[1], Path(sys.argv[2])
+    if kind == "reused":
+        os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    ray.init(num_cpus=workload.WORKERS, _temp_dir=str(folder / "ray"))
+    last = search(Trial, folder, True) if kind == "reused" else search(train, folder, None)
+    began, ended = min(row["began"] for row in last), max(row["ended"] for row in last)
+    print(json.dumps({"began": began, "ended": ended, "epochs": sum(row["training_iteration"] for row in last)}))

@@ -1,0 +1,88 @@
+"""A killed search goes on where it stopped: nothing is lost, nothing is trained twice under two numbers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import events, records
+
+from search import telemetry
+from search.loop import Ended, Reported, Started
+from search.space import Space
+
+SCRIPT = Path(__file__).parent / "killed.py"
+ROOT = SCRIPT.parents[1]
+REAL = {"trainer": "imbalanced", "epochs": 4, "trials": 7, "resources": {"lanes": 3}, "signatures": "off"}
+DRAWN = {"params": {"lr": {"float": [1e-5, 1.0], "log": True}}}
+
+
+def kill(space: Space, folder: Path, at: int, width: int) -> int:
+    """Searches in another process, killed at its ``at``-th write (0: never); its exit code, or the number of writes."""
+    command = [sys.executable, str(SCRIPT), space.path, str(folder), str(at), str(width)]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": f"{ROOT}:{SCRIPT.parent}", "OMP_NUM_THREADS": "1"}, capture_output=True)
+    assert done.returncode in (0, -9), done.stderr.decode()
+    return int(done.stdout) if done.returncode == 0 else -9
+
+
+@pytest.mark.parametrize("at", [1, 2, 5, 9, 26, 33, 47, 61])
+def test_a_search_killed_at_any_write_ends_as_an_undisturbed_one(
+    at: int, toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
+) -> None:
+    space = toy(trials=7)
+    events(space, tmp_path / "undisturbed")
+    assert kill(space, tmp_path / "killed", at, 1) == -9
+    events(space, tmp_path / "killed")
+    assert outcome(space, tmp_path / "killed") == outcome(space, tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("at", [4, 11, 19])
+def test_lanes_of_a_killed_search_end_as_undisturbed_ones(
+    at: int, toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
+) -> None:
+    space = toy(**REAL, **DRAWN)
+    events(space, tmp_path / "undisturbed", width=3)
+    assert kill(space, tmp_path / "killed", at, 3) == -9
+    events(space, tmp_path / "killed", width=3)
+    assert outcome(space, tmp_path / "killed") == outcome(space, tmp_path / "undisturbed")
+
+
+def test_a_resume_trains_at_most_one_epoch_again(toy: Callable[..., Space], tmp_path: Path) -> None:
+    space = toy(trials=2, params={"speed": {"float": [0.05, 1.0]}})
+    first = events(space, tmp_path, stop=6)
+    done = sum(isinstance(event, Reported) for event in first)
+    again = events(space, tmp_path)
+    assert sum(isinstance(event, Reported) for event in again) in (16 - done, 16 - done + 1)
+    assert any(isinstance(event, Started) and event.step > 0 for event in again)
+
+
+def test_a_curve_has_every_epoch_once_after_a_resume(toy: Callable[..., Space], tmp_path: Path) -> None:
+    space = toy(trials=2, params={"speed": {"float": [0.05, 1.0]}})
+    for stop in (3, 5, 7, None):
+        events(space, tmp_path, stop=stop)
+    for record in records(space, tmp_path):
+        assert [epoch.step for epoch in telemetry.read(Path(record.folder) / "telemetry.jsonl")] == list(range(1, 9))
+
+
+def test_a_finished_search_starts_nothing(toy: Callable[..., Space], tmp_path: Path) -> None:
+    events(toy(), tmp_path)
+    assert events(toy(), tmp_path) == []
+
+
+def test_more_trials_go_on_under_the_next_numbers(toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path) -> None:
+    events(toy(trials=4), tmp_path / "extended")
+    events(toy(trials=4), tmp_path / "extended", trials=7)
+    events(toy(trials=7), tmp_path / "whole")
+    assert outcome(toy(), tmp_path / "extended") == outcome(toy(), tmp_path / "whole")
+
+
+def test_a_lost_checkpoint_starts_its_trial_again(toy: Callable[..., Space], tmp_path: Path) -> None:
+    space = toy(trials=2, params={"speed": {"float": [0.05, 1.0]}})
+    events(space, tmp_path, stop=6)
+    for path in (tmp_path / "toy" / "checkpoints").iterdir():
+        path.write_bytes(b"torn")
+    ended = [event.record for event in events(space, tmp_path) if isinstance(event, Ended)]
+    assert [(record.number, record.epochs) for record in ended] == [(0, 8), (1, 8)]
