@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search status show list ui test test-slow lint types check bench-overhead clean
+.PHONY: help setup search status show list export ui test test-slow lint types check bench-overhead clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -33,6 +33,9 @@ show: $(READY)  ## the trials of SPACE, or the story of TRIAL
 
 list: $(READY)  ## spaces, trainers and signatures
 	@$(BIN)/pitprop list $(ARGS)
+
+export: $(READY)  ## bring MLflow up to date with the study of SPACE
+	@$(BIN)/pitprop export $(SPACE) $(FLAGS)
 
 ui: $(READY)  ## the MLflow UI on loopback, in a browser
 	@$(BIN)/pitprop ui $(SPACE) $(FLAGS)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 import webbrowser
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.markup import escape
@@ -97,11 +100,27 @@ def list(options: Namespace) -> int:
     return 0
 
 
+def export(options: Namespace) -> int:
+    """Brings MLflow up to date with a study, as a search does at its end."""
+    from search.run import exporter
+
+    space = spaces.load(options.space)
+    records, _ = _records(space, options)
+    with exporter(space, addresses(options.runs)) as mlflow:
+        for record in records:
+            mlflow.send(record)
+        word = mlflow.finish()
+    if not mlflow.complete:
+        raise UserError(word)
+    print(word)
+    return 0
+
+
 def ui(options: Namespace) -> int:
     """Serves the MLflow UI on loopback, and opens a browser on the experiment once it answers."""
     from search.track import ENVIRONMENT, ui_command
 
-    where = addresses(options.runs)
+    where, name = addresses(options.runs), options.space and spaces.load(options.space).name
     if where.mlflow.startswith("sqlite:") and not (where.runs / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ:
         raise UserError(f"there are no runs in {where.runs} yet: make search SPACE=focal_alpha")
     try:
@@ -111,7 +130,7 @@ def ui(options: Namespace) -> int:
     address = f"http://127.0.0.1:{options.port}"
     print(f"MLflow UI on {address} (Ctrl-C ends it)", flush=True)
     if not options.no_browser:
-        threading.Thread(target=_browse, args=(address, options.space), daemon=True).start()
+        threading.Thread(target=_browse, args=(address, name), daemon=True).start()
     return subprocess.call(command, env={**os.environ, **ENVIRONMENT})
 
 
@@ -119,11 +138,14 @@ def _browse(address: str, name: str | None) -> None:
     """Opens the experiment ``name`` in a browser, or the page of all, when the server answers."""
     for _ in range(120):
         try:
-            query = f"{address}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}" if name else f"{address}/health"
+            query = f"{address}/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}" if name else f"{address}/health"
             with urllib.request.urlopen(query, timeout=5) as answer:
                 body = answer.read()
             page = f"/#/experiments/{json.loads(body)['experiment']['experiment_id']}" if name else ""
             webbrowser.open(address + page)
+            return
+        except urllib.error.HTTPError:
+            webbrowser.open(address)  # it answers, but knows no such experiment
             return
         except OSError:
             time.sleep(0.5)
@@ -154,10 +176,17 @@ def _conclude(console: Console, space: Space, records: Sequence[Record], target:
 
 def _again(command: str, options: Namespace, trials: str | None = None) -> str:
     """The command line for this study, in the words in which it was called: make's, or our own."""
-    made = "MAKELEVEL" in os.environ
-    words = [f"make {command} SPACE={options.space}"] if made else [f"pitprop {command} {options.space}"]
-    if options.runs and options.runs != "runs":
-        words.append(f"RUNS={options.runs}" if made else f"--runs {options.runs}")
-    if trials is not None:
-        words.append(f"TRIALS={trials}" if made else f"--trials {trials}")
+    given = {"runs": options.runs if options.runs != "runs" else None, "trials": trials}
+    flags: list[str] = []
+    if command == "search":
+        given["workers"] = getattr(options, "workers", None)
+        flags += ["--seed", str(options.seed)] if getattr(options, "seed", None) is not None else []
+        flags += ["--inline"] if getattr(options, "inline", False) else []
+    known = {name: str(value) for name, value in given.items() if value is not None}
+    if "MAKELEVEL" in os.environ:
+        variables = {"space": options.space, **known, **({"args": " ".join(flags)} if flags else {})}
+        words = ["make", command, *(f"{name.upper()}={shlex.quote(value)}" for name, value in variables.items())]
+    else:
+        words = ["pitprop", command, shlex.quote(options.space)]
+        words += [f"--{name} {shlex.quote(value)}" for name, value in known.items()] + flags
     return " ".join(words)

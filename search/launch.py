@@ -20,6 +20,10 @@ from search.trainer import Change, Context, Epochs
 from search.worker import Failure, Worker
 
 
+MARK = "PITPROP_SCRATCH"
+DEATH = "killed, out of memory, or crashed in native code"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What a worker answered to an advance."""
@@ -141,8 +145,7 @@ class OnRay:
             return answer
         except self._ray.exceptions.RayError as error:
             self._replace(worker)
-            cause = next((line.strip() for line in str(error).splitlines() if "exit" in line or "kill" in line.lower()), "")
-            return Failure(f"the worker died ({cause or type(error).__name__})", died=True)
+            return Failure(f"its worker died ({DEATH if 'Died' in type(error).__name__ else type(error).__name__})", died=True)
 
     def _stalled(self, worker: int) -> Failure:
         self._replace(worker)
@@ -173,21 +176,22 @@ def _limit_threads(cpus: float) -> None:
 def _connect(address: str | None, folder: Path, cpus: float, size: int, logs: bool) -> Any:
     _limit_threads(cpus)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not logs:  # Ray prints deaths of workers between our lines otherwise; the step that comes of one says so
+        os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
     import ray
 
+    own: dict[str, Any] = {
+        "num_cpus": max(1, math.ceil(cpus * size)),
+        "include_dashboard": False,
+        "object_store_memory": 2**27,
+        "_temp_dir": str(folder),
+    }
+    os.environ[MARK] = str(folder)  # by which the reaper finds what Ray starts, under whatever title
     try:
-        if address:
-            ray.init(address=address, log_to_driver=logs, logging_level=logging.ERROR)
-        else:
-            ray.init(
-                num_cpus=max(1, math.ceil(cpus * size)),
-                include_dashboard=False,
-                log_to_driver=logs,
-                logging_level=logging.ERROR,
-                object_store_memory=2**27,
-                _temp_dir=str(folder),
-            )
+        ray.init(address=address or "local", log_to_driver=logs, logging_level=logging.ERROR, **({} if address else own))
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = f"at {address}" if address else "here"
         raise LaunchError(f"Ray does not start {where}: {str(error).splitlines()[0]}") from error
+    finally:
+        del os.environ[MARK]
     return ray

@@ -1,7 +1,7 @@
 """Removes what a killed driver cannot: ``python -m search.reaper FOLDER`` outlives the driver by a few seconds.
 
-It waits for its input to end, which the driver's death brings about too, and then ends every process that was started with the
-folder on its command line and removes the folder, until neither comes back.
+It waits for its input to end, which the driver's death brings about too, and then ends every process that names the folder on
+its command line or in its environment and removes the folder, until neither comes back.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 
 def _users(folder: str) -> list[int]:
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if folder.encode() in path.read_bytes() and int(path.parent.name) != os.getpid():
-                found.append(int(path.parent.name))
-    return found
+            if folder.encode() in (path / "cmdline").read_bytes() + (path / "environ").read_bytes():
+                found.append(int(path.name))
+    return [pid for pid in found if pid != os.getpid()]
 
 
 def _reap(folder: str) -> None:

@@ -38,24 +38,32 @@ def run(space: Space, study: Study, where: Addresses, options: Namespace, consol
         console.print(f"[dim]not watched: {name} needs {reading}, which the trainer does not report[/]")
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None
-    exporter = Exporter(where.mlflow, where.artifacts, _card(space), study.folder / "track.log")
-    with exporter:
+    with exporter(space, where) as mlflow:
         records = study.records()
         for record in records:
-            exporter.send(record)
+            mlflow.send(record)
         with closing(_launcher(space, study, where, options, console)) as launcher:
             search = Search(space, study, launcher, width=_width(space, study.target, launcher.size), deadline=deadline)
             with Screen(console, space, study.target, records) as screen:
-                code = _watch(search, study, exporter, screen)
+                code = _watch(search, study, mlflow, screen)
             if code:
                 # From here on a second Ctrl-C ends at once; the next search goes on from the checkpoints all the same.
                 signal.signal(signal.SIGINT, lambda *_: os._exit(code))
         if all(record.state != "RUNNING" for record in study.records()):
             shutil.rmtree(checkpoints)
         with console.status("exporting to MLflow"):
-            word = exporter.finish()
+            word = mlflow.finish()
     console.print(f"[dim]{escape(word)}[/]", highlight=False, soft_wrap=True)
     return code
+
+
+def exporter(space: Space, where: Addresses) -> Exporter:
+    """What sends the trials of the study of ``space`` to MLflow."""
+    metric = space.objective.metric
+    recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
+    yaml = Path(space.path).read_text(encoding="utf-8")
+    card = StudyCard(space.name, space.question, metric, space.objective.goal == "maximize", yaml, recorded)
+    return Exporter(where.mlflow, where.artifacts, card, where.folder(space.name) / "track.log")
 
 
 def _watch(search: Search, study: Study, exporter: Exporter, screen: Screen) -> int:
@@ -107,10 +115,3 @@ def _width(space: Space, target: int, workers: int) -> int:
     if space.resources.lanes is not None:
         return min(space.resources.lanes, space.card.width)
     return max(1, min(space.card.width, -(-target // (GENERATIONS * workers))))
-
-
-def _card(space: Space) -> StudyCard:
-    metric = space.objective.metric
-    recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
-    yaml = Path(space.path).read_text(encoding="utf-8")
-    return StudyCard(space.name, space.question, metric, space.objective.goal == "maximize", yaml, recorded)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from search import cli
 from search import space as spaces
 from search.launch import Inline, Job
 from search.loop import Event, Search
@@ -16,7 +26,27 @@ from search.space import Space
 from search.study import opened
 from search.trainer import Context
 
-TOY = Path(__file__).parent / "toys" / "curve.py"
+ROOT = Path(__file__).parents[1]
+TOY = ROOT / "tests" / "toys" / "curve.py"
+TOLD = ROOT / "tests" / "toys" / "told.py"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it printed, which has to be JSON as every reader of it understands it: without NaN."""
+        return json.loads(self.out, parse_constant=_refuse)
+
+
+def _refuse(name: str) -> None:
+    raise AssertionError(f"{name} is no JSON")
 
 
 @pytest.fixture
@@ -87,3 +117,69 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("STUDY_DB", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "MAKELEVEL"):
         monkeypatch.delenv(name, raising=False)
     yield
+
+
+@pytest.fixture
+def without_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process started from here finds an MLflow that does not import, which saves the seconds that the real one takes."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "mlflow.py").write_text("raise ImportError('MLflow is broken')\n")
+    monkeypatch.setenv("PYTHONPATH", str(broken))
+
+
+@pytest.fixture
+def pitprop(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, without_mlflow: None
+) -> Iterator[Callable[..., Said]]:
+    """Runs ``pitprop`` in this process, with its runs in a folder of the test's."""
+    terminated = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: object, runs: Path | None = tmp_path / "runs") -> Said:
+        capsys.readouterr()
+        try:
+            code = cli.main([*map(str, words), *(["--runs", str(runs)] if runs else [])])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Said(code, *capsys.readouterr())
+
+    yield run
+    signal.signal(signal.SIGTERM, terminated)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, without_mlflow: None) -> Callable[..., Said]:
+    """The same in a process of its own; ``before`` is Python that it runs first."""
+
+    def run(*words: object, before: str = "", **environment: str) -> Said:
+        code = f"import sys\n{before}\nfrom search.cli import main\nsys.exit(main(sys.argv[1:]))"
+        given = {**os.environ, "COLUMNS": "200", **environment}
+        given["PYTHONPATH"] = os.pathsep.join([str(ROOT), given["PYTHONPATH"]])
+        command = [sys.executable, "-c", code, *map(str, words), "--runs", str(tmp_path / "runs")]
+        done = subprocess.run(command, env=given, cwd=tmp_path, capture_output=True, text=True)
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that MLflow has migrated, which takes it seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own use of SQLAlchemy
+        MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def uri(empty_store: Path, tmp_path: Path) -> str:
+    """A store of the test's own, empty."""
+    source, copy = sqlite3.connect(empty_store), sqlite3.connect(tmp_path / "mlflow.db")
+    source.backup(copy)
+    source.close()
+    copy.close()
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"

@@ -57,25 +57,6 @@ def trial(folder: Path, number: int, state: str = "COMPLETE", value: float | Non
     return Record(number, state, given_params, values, epochs=epochs, folder=str(home), started=started, ended=ended, **fields)
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database that MLflow has migrated, which takes it seconds."""
-    from mlflow import MlflowClient
-
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def uri(empty_store: Path, tmp_path: Path) -> str:
-    source, copy = sqlite3.connect(empty_store), sqlite3.connect(tmp_path / "mlflow.db")
-    source.backup(copy)
-    source.close()
-    copy.close()
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
-
-
 def export(uri: str, folder: Path, records: Sequence[Record], card: StudyCard = CARD, close: bool = True) -> None:
     from search.track.store import Store
 

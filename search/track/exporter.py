@@ -36,7 +36,8 @@ class Exporter:
     """A context that exports a study to the MLflow store at ``uri``, from a process of low priority.
 
     ``log`` is the file that takes all that MLflow prints. Nothing here raises, whatever becomes of MLflow or the process.
-    Leaving the context without `finish` ends the process as if the driver had died.
+    Leaving the context without `finish` ends the process as if the driver had died. ``complete`` is what `finish` found:
+    whether MLflow has taken everything.
     """
 
     def __init__(self, uri: str, artifacts: Path, card: StudyCard, log: Path) -> None:
@@ -45,6 +46,7 @@ class Exporter:
         self._latest: dict[int, Record] = {}
         self._line = b""
         self._sent: set[int] = set()
+        self.complete = False
 
     def __enter__(self) -> Exporter:
         # sys.path of the driver, whichever way it was started
@@ -91,6 +93,7 @@ class Exporter:
             return f"MLflow at {store} did not answer: {_trials(answer['left'])} {catches_up}"
         if answer["refused"]:
             return f"MLflow at {store} refused {answer['refused']} of {len(self._sent)} trials; the reasons are in {self._log}"
+        self.complete = True
         return f"{_trials(len(self._sent))} in MLflow at {store}"
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

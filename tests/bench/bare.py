@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.bench import workload
+import workload
 from trainers import imbalanced
 from trainers.data import table
 

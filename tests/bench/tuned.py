@@ -18,7 +18,7 @@ import ray
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
-from tests.bench import workload
+import workload
 
 
 def _reports(config: dict[str, Any]) -> Iterator[dict[str, float]]:
@@ -37,10 +37,10 @@ class Trial(tune.Trainable):
     """A trial as a class, whose actor goes on to the next one."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._reports = _reports(config)
+        self._training = _reports(config)
 
     def step(self) -> dict[str, float]:
-        return next(self._reports)
+        return next(self._training)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from search.telemetry import Epoch
-from search.trainer import Context, Lane, Start
-from trainers import imbalanced
+if TYPE_CHECKING:
+    from search.telemetry import Epoch
 
 TRIALS, EPOCHS, WORKERS = 64, 10, 2
 METRIC = "val/macro_f1"
@@ -47,6 +46,9 @@ def configuration(number: int) -> dict[str, Any]:
 
 def epochs(params: dict[str, Any]) -> Iterator[Epoch]:
     """The bare training of one trial: the trainer at one lane, with nothing around it."""
+    from search.trainer import Context, Lane, Start
+    from trainers import imbalanced  # torch only where it trains
+
     lane = Lane(0, 0)
     training = imbalanced.train_lanes([Start(lane, params, seed=0, folder=".")], Context(EPOCHS))
     for _ in range(EPOCHS):

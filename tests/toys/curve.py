@@ -1,5 +1,6 @@
 """A trainer that computes its curve: quick, exact, and as dead as it is told to be."""
 
+import json
 import math
 import os
 import signal
@@ -8,7 +9,7 @@ from pathlib import Path
 from search.telemetry import Epoch
 
 PARAMS = {"speed": 0.3, "dead": False, "fault": None}
-OPTIONS = {"marker": None, "at": [2, 3]}
+OPTIONS = {"marker": None, "at": [2, 3], "victim": "worker"}
 REPORTS = ("val/macro_f1", "val/loss", "val/predicted/", "val/labels/", "val/auc", "lr")
 
 
@@ -27,11 +28,16 @@ def train(params, context):
 
 
 def _kill(context, step):
-    """Kills the worker (or, inline, the driver) once, in the trial and epoch of the option ``at``."""
+    """Kills or hangs the worker, or kills its driver, once: in the trial and epoch of the option ``at``."""
     marker, (trial, epoch) = context.options.get("marker"), context.options.get("at", (2, 3))
     if marker and step == epoch and Path(context.folder).name == f"{trial:04d}" and not Path(marker).exists():
         Path(marker).write_text(str(os.getpid()))
-        os.kill(os.getpid(), signal.SIGKILL)
+        victim = context.options.get("victim", "worker")
+        if victim == "hang":
+            signal.pause()
+        lock = Path(context.folder).parents[2] / "study.db.toy.lock"
+        os.kill(json.loads(lock.read_text())["pid"] if victim == "driver" else os.getpid(), signal.SIGKILL)
+        signal.pause()
 
 
 def _alive(total, params, step):

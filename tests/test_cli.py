@@ -1,0 +1,291 @@
+"""The command line as a person meets it, and as a script does."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, TOLD, Said
+
+from search import signatures, trainer
+from search import space as spaces
+
+Write = Callable[..., Path]
+Pitprop = Callable[..., Said]
+
+CALM = {"dead": None, "speed": {"float": [0.05, 1.0]}}
+SLOPE = {"slope": {"float": [0.01, 0.1]}}
+QUIET = {"trainer": str(TOLD), "objective": {"metric": "score"}, "signatures": "off"}
+
+
+def noted(path: Path) -> list[list[Any]]:
+    """What `toys/told.py` was asked to train: the trial's folder, the seed, the epochs done before, and the parameters."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# The commands
+
+
+def test_help_names_every_command(pitprop: Pitprop) -> None:
+    said = pitprop("--help", runs=None)
+    assert said.code == 0
+    for command in ("search", "status", "show", "list", "ui", "export"):
+        assert command in said.out
+        assert pitprop(command, "--help", runs=None).code == 0
+
+
+def test_help_and_a_wrong_flag_import_nothing_heavy(shell: Pitprop) -> None:
+    before = "import atexit\natexit.register(lambda: print(sorted({'optuna', 'torch', 'ray', 'yaml', 'rich'} & set(sys.modules))))"
+    assert shell("--help", before=before).out.endswith("[]\n")
+    assert shell("search", "lr", "--trials", "0", before=before).out == "[]\n"
+
+
+def test_a_search_prints_json_alone_on_its_output(write_space: Write, pitprop: Pitprop) -> None:
+    said = pitprop("search", write_space(), "--inline", "--json")
+    assert said.code == 0
+    assert said.json["space"] == "toy"
+    assert said.json["finished"] is True
+    assert sum(said.json["trials"].values()) == said.json["target"] == 6
+    assert "trial   0" in said.err
+
+
+def test_status_says_what_the_search_said(write_space: Write, pitprop: Pitprop) -> None:
+    searched = pitprop("search", write_space(), "--inline", "--json").json
+    status = pitprop("status", write_space(), "--json")
+    assert status.json == searched
+    assert set(status.json["trials"]) == {"COMPLETE", "PRUNED", "FAIL", "RUNNING"}
+    best = status.json["best"][0]
+    shown = pitprop("status", write_space()).out
+    assert f"Best trial {best['trial']}: val/macro_f1 {best['values'][0]:.4f}" in shown
+    assert "constant_prediction" in shown
+
+
+def test_a_search_reaches_its_trials_exactly_baselines_included(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(
+        params=SLOPE, baselines={"slow": {"params": {"slope": 0.02}}, "told": {"values": {"score": 0.3}}}, **QUIET
+    )
+    said = pitprop("search", space, "--inline", "--json", "--trials", 4)
+    assert said.json["trials"]["COMPLETE"] == said.json["target"] == 4
+    shown = pitprop("show", space, "--json").json
+    assert [(record["number"], record["baseline"]) for record in shown] == [(0, "slow"), (1, None), (2, None), (3, None)]
+    assert said.json["baselines"] == {"slow": pytest.approx(0.12), "told": 0.3}
+    best = said.json["best"][0]
+    assert best["delta"]["told"] == pytest.approx(best["values"][0] - 0.3)
+
+
+def test_more_trials_are_added_to_those_that_were_planned(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(params=SLOPE, **QUIET)
+    pitprop("search", space, "--inline", "--trials", 2)
+    assert pitprop("search", space, "--inline", "--json", "--trials", "+3").json["trials"]["COMPLETE"] == 5
+    assert pitprop("search", space, "--inline", "--json").json["target"] == 5
+
+
+def test_a_finished_search_says_so_and_how_to_extend_it(
+    write_space: Write, pitprop: Pitprop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = write_space(params=SLOPE, trials=2, options={"notes": str(write_space().parent / "notes")}, **QUIET)
+    pitprop("search", space, "--inline")
+    again = pitprop("search", space, "--inline")
+    assert again.code == 0
+    assert f"toy is finished. To go on: pitprop search {space} --runs {space.parent}/runs --trials +20 --inline" in again.out
+    assert len(noted(space.parent / "notes")) == 2
+    monkeypatch.setenv("MAKELEVEL", "1")
+    made = f"make search SPACE={space} RUNS={space.parent}/runs TRIALS=+20 ARGS=--inline"
+    assert made in pitprop("search", space, "--inline").out
+
+
+def test_a_time_limit_ends_a_search_that_goes_on_later(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(params=SLOPE, **QUIET)
+    early = pitprop("search", space, "--inline", "--timeout", "1e-9")
+    assert early.code == 0
+    assert "0 of 6 trials" in early.out
+    assert pitprop("search", space, "--inline", "--json").json["trials"]["COMPLETE"] == 6
+
+
+def test_a_seed_repeats_a_search(write_space: Write, pitprop: Pitprop) -> None:
+    def found(seed: int, runs: str) -> Any:
+        space = write_space(params=SLOPE, **QUIET)
+        return pitprop("search", space, "--inline", "--json", "--seed", seed, runs=space.parent / runs).json["best"]
+
+    assert found(3, "a") == found(3, "b")
+    assert found(3, "a") != found(4, "c")
+
+
+def test_show_tells_every_trial_and_the_story_of_one(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space()
+    trials = pitprop("search", space, "--inline", "--json").json["trials"]
+    told = pitprop("show", space, "--json").json
+    assert Counter(record["state"] for record in told) == {state: count for state, count in trials.items() if count}
+    lines = pitprop("show", space).out.splitlines()
+    assert len(lines) == 1 + len(told)
+    pruned = next(record for record in told if record["state"] == "PRUNED")
+    story = pitprop("show", space, pruned["number"]).out
+    assert f"trial {pruned['number']} of toy: pruned after {pruned['epochs']} epochs" in story
+    assert "remedy: " in story
+    assert pitprop("show", space, pruned["number"], "--json").json == pruned
+
+
+def test_list_shows_the_first_line_of_everything(pitprop: Pitprop) -> None:
+    told = pitprop("list", "--json", runs=None).json
+    assert told["spaces"] == {name: spaces.summary(name) for name in spaces.names()}
+    assert list(told["trainers"]) == trainer.names()
+    assert list(told["signatures"]) == signatures.names()
+    shown = pitprop("list", runs=None).out
+    for names in told.values():
+        for name, line in names.items():
+            assert line
+            assert f"  {name}" in shown
+
+
+def test_the_reader_of_a_list_may_leave(shell: Pitprop) -> None:
+    said = shell("list", before="import os\nreader, writer = os.pipe()\nos.dup2(writer, 1)\nos.close(reader)")
+    assert (said.code, said.err) == (1, "")
+
+
+def test_export_brings_mlflow_up_to_date(write_space: Write, pitprop: Pitprop, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = write_space(params=SLOPE, trials=2, **QUIET)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert "2 trials are not exported" in pitprop("search", space, "--inline").out
+    failed = pitprop("export", space)
+    assert failed.code == 1
+    assert "2 trials are not exported" in failed.err
+    monkeypatch.delenv("PYTHONPATH")
+    done = pitprop("export", space)
+    assert (done.code, done.out) == (0, f"2 trials are in MLflow at {uri}\n")
+
+
+def test_ui_says_that_its_port_is_taken(pitprop: Pitprop, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = pitprop("ui", "--no-browser", "--port", port)
+    assert said.code == 1
+    assert f"port {port} cannot be used" in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_ui_says_that_there_is_nothing_to_show(pitprop: Pitprop) -> None:
+    said = pitprop("ui", "--no-browser")
+    assert said.code == 1
+    assert "there are no runs in" in said.err
+
+
+# Ending early
+
+
+def test_an_interrupted_search_says_how_to_go_on_and_does(write_space: Write, shell: Pitprop, tmp_path: Path) -> None:
+    options = {"interrupt": ["0002", 5], "notes": str(tmp_path / "notes")}
+    space = write_space(params=SLOPE, trials=4, options=options, **QUIET)
+    said = shell("search", space, "--inline")
+    assert said.code == 130
+    assert f"Interrupted. To go on: pitprop search {space} --runs {tmp_path}/runs --inline" in said.out
+    assert "2 complete, 0 pruned, 1 running" in said.out
+    assert said.err == ""
+    again = shell("search", space, "--inline", "--json")
+    assert (again.code, again.json["trials"]["COMPLETE"]) == (0, 4)
+    assert [(name, step) for name, _, step, _ in noted(tmp_path / "notes")] == [
+        ("0000", 0),
+        ("0001", 0),
+        ("0002", 0),
+        ("0002", 4),
+        ("0003", 0),
+    ]
+
+
+# What a search does with its trials
+
+
+def test_every_seed_of_a_trial_is_trained_and_their_mean_is_its_value(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
+    space = write_space(params=SLOPE, trials=2, seeds=2, seed=5, options={"notes": str(tmp_path / "notes")}, **QUIET)
+    assert pitprop("search", space, "--inline").code == 0
+    assert Counter((name, seed) for name, seed, *_ in noted(tmp_path / "notes")) == {
+        (name, seed): 1 for name in ("0000", "0001") for seed in (5, 6)
+    }
+    for record in pitprop("show", space, "--json").json:
+        assert record["values"] == [pytest.approx(6 * record["params"]["slope"] + 0.055)]
+        assert record["epochs"] == 16
+
+
+def test_patience_is_answered_from_recorded_curves(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
+    stopping = {"patience": {"int": [1, 4]}, "min_delta": {"choice": [0.0, 0.15]}}
+    params = {"slope": 0.1, "top": {"choice": [3, 5]}}
+    space = write_space(
+        params=params, early_stopping=stopping, epochs=12, trials=16, options={"notes": str(tmp_path / "notes")}, **QUIET
+    )
+    found = pitprop("search", space, "--inline", "--json").json
+    assert found["trials"]["COMPLETE"] == 16
+    assert Counter(params["top"] for *_, params in noted(tmp_path / "notes")) == {3: 1, 5: 1}
+    for record in pitprop("show", space, "--json").json:
+        given = {name.removeprefix("early_stopping."): value for name, value in record["params"].items()}
+        assert record["values"][1] == epochs_until_stopped(**given)
+    front = [tuple(one["values"]) for one in found["best"]]
+    assert front == sorted(front, reverse=True)
+    assert len({score for score, _ in front}) == len({spent for _, spent in front}) == len(front)
+    assert "Pareto front" in pitprop("status", space).out
+
+
+def epochs_until_stopped(slope: float, top: int, patience: int, min_delta: float) -> int:
+    """For the curve that rises by ``slope`` an epoch until the odd epoch ``top``: two steps gain more than ``min_delta``."""
+    return 2 if patience == 1 and min_delta > slope else top + patience
+
+
+def test_early_stopping_ends_a_trial_with_its_value(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(params=SLOPE, trials=2, early_stopping={"patience": 2}, epochs=20, **QUIET)
+    said = pitprop("search", space, "--inline", "--json").json
+    assert said["trials"]["COMPLETE"] == 2
+    assert said["epochs"] == {"spent": 16, "budget": 40, "saved": 24}
+
+
+def test_a_gate_prunes_what_falls_short_of_a_baseline_but_never_the_baseline(write_space: Write, pitprop: Pitprop) -> None:
+    bound = {"baseline": "known", "plus": -0.1}
+    space = write_space(
+        params={"slope": {"choice": [0.01, 0.1]}},
+        baselines={"known": {"params": {"slope": 0.05}}},
+        points=[{"slope": 0.01}, {"slope": 0.1}],
+        gates=[{"metric": "score", "epoch": 4, "at_least": bound, "remedy": "take a steeper slope"}],
+        trials=3,
+        **QUIET,
+    )
+    said = pitprop("search", space, "--inline", "--json").json
+    assert [record["state"] for record in pitprop("show", space, "--json").json] == ["COMPLETE", "PRUNED", "COMPLETE"]
+    assert said["pruned"] == [
+        {
+            "signature": "gate:score@4",
+            "trials": [1],
+            "reason": "score was 0.04 at epoch 4, the gate asks for at least 0.2",
+            "remedy": "take a steeper slope",
+        }
+    ]
+
+
+def test_a_trial_whose_trainer_raises_fails_alone(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
+    space = write_space(params=SLOPE, trials=3, options={"bad": "0001", "notes": str(tmp_path / "notes")}, **QUIET)
+    said = pitprop("search", space, "--inline")
+    assert said.code == 0
+    assert "failed trial 1: ValueError: the data [of this trial] are bad" in said.out
+    assert "Traceback" not in said.out + said.err
+    assert "told.py" in (tmp_path / "runs" / "toy" / "trials" / "0001" / "traceback.txt").read_text()
+    assert [name for name, *_ in noted(tmp_path / "notes")] == ["0000", "0001", "0002"]
+    assert [record["state"] for record in pitprop("show", space, "--json").json] == ["COMPLETE", "FAIL", "COMPLETE"]
+
+
+def test_a_terminated_search_goes_on(write_space: Write, shell: Pitprop, tmp_path: Path) -> None:
+    space = write_space(params=SLOPE, trials=3, options={"interrupt": ["0001", 5]}, **QUIET)
+    said = shell("search", space, "--inline", before="import signal\nsignal.SIGINT = signal.SIGTERM")
+    assert said.code == 128 + signal.SIGTERM
+    assert "Traceback" not in said.err
+    assert shell("search", space, "--inline", "--json").json["trials"]["COMPLETE"] == 3
+
+
+def test_the_makefile_has_a_target_for_every_command() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for command in ("search", "status", "show", "list", "ui", "export"):
+        assert f"\n{command}: $(READY)  ## " in makefile

@@ -1,0 +1,114 @@
+"""Searches on a real Ray: workers and drivers that die lose nothing and leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from conftest import TOY, records
+
+from search.launch import Inline, Job, LaunchError
+from search.space import Space
+from search.trainer import Change, Context, Lane, Start
+from search.worker import Failure
+
+ROOT = Path(__file__).parents[1]
+NOWHERE = "http://127.0.0.1:9"
+PLAIN = {"speed": {"float": [0.05, 1.0]}}
+
+
+def search(space: Space, runs: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
+    """Searches by the command line, on Ray, with an MLflow that does not answer."""
+    command = [sys.executable, "-m", "search.cli", "search", space.path, "--runs", str(runs), "--workers", "2", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": NOWHERE, "TMPDIR": str(scratch)}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def leftovers(folder: Path) -> list[str]:
+    """What is in the folder for temporary files, and the processes that were started with it."""
+    found = [str(path) for path in folder.iterdir()]
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if any(str(folder).encode() in (path / name).read_bytes() for name in ("cmdline", "environ")):
+                found.append((path / "cmdline").read_text())
+    return found
+
+
+def left_after_a_while(folder: Path) -> list[str]:
+    """What is still there after as long as the reaper takes at most."""
+    deadline = time.monotonic() + 30
+    while (left := leftovers(folder)) and time.monotonic() < deadline:
+        threading.Event().wait(0.1)
+    return left
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder for temporary files whose name is short enough for the sockets in it."""
+    folder = Path(tempfile.mkdtemp(prefix="t-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_worker_that_is_killed_costs_its_trial_nothing(toy: Callable[..., Space], tmp_path: Path, scratch: Path) -> None:
+    marker = tmp_path / "killed"
+    done = search(toy(params=PLAIN, options={"marker": str(marker)}), tmp_path / "runs", scratch)
+    assert marker.exists()
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["trials"] == {"COMPLETE": 6, "PRUNED": 0, "FAIL": 0, "RUNNING": 0}
+    assert "tried again from its checkpoint" in done.stderr
+    assert left_after_a_while(scratch) == []
+
+
+def test_a_trial_whose_worker_always_dies_fails_alone(toy: Callable[..., Space], tmp_path: Path, scratch: Path) -> None:
+    done = search(toy(params=PLAIN, retries=0, options={"marker": str(tmp_path / "killed")}), tmp_path / "runs", scratch)
+    trials = json.loads(done.stdout)
+    assert trials["trials"] == {"COMPLETE": 5, "PRUNED": 0, "FAIL": 1, "RUNNING": 0}
+    assert "its worker died" in trials["failed"][0]["error"]
+
+
+def test_a_silent_trial_fails_with_that_reason(toy: Callable[..., Space], tmp_path: Path, scratch: Path) -> None:
+    options = {"marker": str(tmp_path / "hung"), "victim": "hang"}
+    done = search(toy(params=PLAIN, stall=5, options=options), tmp_path / "runs", scratch)
+    assert "no epoch came in 5 seconds" in json.loads(done.stdout)["failed"][0]["error"]
+
+
+def test_a_killed_driver_leaves_nothing_behind_and_goes_on(toy: Callable[..., Space], tmp_path: Path, scratch: Path) -> None:
+    space = toy(params=PLAIN, options={"marker": str(tmp_path / "killed"), "victim": "driver"})
+    assert search(space, tmp_path / "runs", scratch).returncode == -9
+    assert left_after_a_while(scratch) == []
+    running = [record.number for record in records(space, tmp_path / "runs") if record.state == "RUNNING"]
+    assert running
+    done = search(space, tmp_path / "runs", scratch)
+    assert json.loads(done.stdout)["trials"] == {"COMPLETE": 6, "PRUNED": 0, "FAIL": 0, "RUNNING": 0}
+    assert [record.number for record in records(space, tmp_path / "runs")] == list(range(6))
+
+
+def test_inline_runs_the_same_worker(tmp_path: Path) -> None:
+    launcher = Inline(Job(str(TOY), Context(epochs=3), tmp_path), cpus=1)
+    lane = Lane(0, 0)
+    launcher.advance(0, Change(started=[Start(lane, {}, 0, str(tmp_path))]))
+    steps = []
+    for step in launcher.steps():
+        assert not isinstance(step.outcome, Failure)
+        steps += [epoch.step for epoch in step.outcome.values()]
+        if step.outcome:
+            launcher.advance(0, Change())
+    assert steps == [1, 2, 3]
+
+
+def test_a_trainer_that_does_not_import_is_one_sentence(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("import nowhere_at_all\ndef train(params, context): yield\n")
+    with pytest.raises(LaunchError, match=r"does not import: ModuleNotFoundError: No module named 'nowhere_at_all'"):
+        Inline(Job(str(broken), Context(epochs=1), tmp_path), cpus=1)

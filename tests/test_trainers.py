@@ -1,0 +1,137 @@
+"""Conformance: what every trainer keeps to, whichever there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from search import checkpoint, trainer
+from search.space.judging import covered
+from search.telemetry import VOCABULARY, Epoch
+from search.trainer import Change, Context, Epochs, Lane, Start
+from search.worker import Failure, Worker
+
+NAMES = trainer.names()
+LANES = [Lane(number, 0) for number in range(3)]
+EPOCHS = 3
+
+
+def params(name: str) -> dict[str, Any]:
+    """The trainer's defaults."""
+    return dict(trainer.card(f"trainers.{name}").params or {})
+
+
+def worker(name: str, folder: Path) -> Worker:
+    made = Worker(f"trainers.{name}", Context(epochs=EPOCHS), str(folder / "group.ckpt"))
+    assert made.warm() is None
+    return made
+
+
+def start(name: str, lane: Lane, folder: Path, **more: Any) -> Start:
+    return Start(lane, params(name), lane.trial, str(folder), **more)
+
+
+def advance(worker: Worker, change: Change) -> Epochs:
+    answer = worker.advance(change)
+    assert not isinstance(answer, Failure), answer.traceback
+    return answer
+
+
+def width(name: str) -> int:
+    return min(trainer.card(f"trainers.{name}").width, len(LANES))
+
+
+def plain(epoch: Epoch) -> Mapping[str, float]:
+    """The metrics without the clock."""
+    return {name: value for name, value in epoch.metrics.items() if name != "seconds"}
+
+
+def whole(name: str, folder: Path) -> list[Epochs]:
+    """Every epoch of a group that trains to its end."""
+    group = worker(name, folder)
+    started = [start(name, lane, folder) for lane in LANES[: width(name)]]
+    epochs = [advance(group, Change(started=started)), *(advance(group, Change()) for _ in range(EPOCHS - 1))]
+    group.close()
+    return epochs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_is_without_being_imported(name: str) -> None:
+    card = trainer.card(f"trainers.{name}")
+    assert card.summary.endswith(".")
+    assert card.params
+    assert card.reports
+    assert card.width >= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_reports_what_it_says_in_the_words_of_the_vocabulary(name: str, tmp_path: Path) -> None:
+    said = trainer.card(f"trainers.{name}").reports or ()
+    for epochs in whole(name, tmp_path):
+        for epoch in epochs.values():
+            assert all(covered(metric, said) for metric in epoch.metrics)
+            assert all(any(covered(metric, [word]) for word in VOCABULARY) for metric in epoch.metrics)
+            assert all(any(covered(word, [metric]) for metric in epoch.metrics) for word in said)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_losses_are_numbers(name: str, tmp_path: Path) -> None:
+    last = whole(name, tmp_path)[-1]
+    assert all(math.isfinite(epoch.metrics["val/loss"]) for epoch in last.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_epochs(name: str, tmp_path: Path) -> None:
+    first, second = whole(name, tmp_path), whole(name, tmp_path)
+    for one, other in zip(first, second, strict=True):
+        assert [plain(epoch) for epoch in one.values()] == [plain(epoch) for epoch in other.values()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_steps_count_from_one(name: str, tmp_path: Path) -> None:
+    assert [[epoch.step for epoch in epochs.values()] for epochs in whole(name, tmp_path)] == [
+        [step] * width(name) for step in range(1, EPOCHS + 1)
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_yield_leaves_grad_mode_and_the_global_rng_alone(name: str, tmp_path: Path) -> None:
+    group, before = worker(name, tmp_path), torch.get_rng_state()
+    for change in (Change(started=[start(name, LANES[0], tmp_path)]), Change()):
+        advance(group, change)
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")
+        assert torch.equal(torch.get_rng_state(), before)
+    group.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_goes_on_from_its_checkpoint_as_if_nothing_had_been(name: str, tmp_path: Path) -> None:
+    undisturbed = whole(name, tmp_path)
+    group = worker(name, tmp_path)
+    advance(group, Change(started=[start(name, lane, tmp_path) for lane in LANES[: width(name)]]))
+    group.close()
+    found = checkpoint.newest(tmp_path)
+    again = [start(name, lane, tmp_path, step=epoch.step, checkpoint=str(path)) for lane, (path, epoch) in found.items()]
+    group = Worker(f"trainers.{name}", Context(epochs=EPOCHS), str(tmp_path / "other.ckpt"))
+    resumed = advance(group, Change(started=again))
+    group.close()
+    for lane, epoch in resumed.items():
+        assert epoch.step == 2
+        assert plain(epoch) == pytest.approx(plain(undisturbed[1][lane]), rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_lane_that_stops_leaves_its_checkpoint_and_its_place(name: str, tmp_path: Path) -> None:
+    group = worker(name, tmp_path)
+    advance(group, Change(started=[start(name, LANES[0], tmp_path)]))
+    after = advance(group, Change(stopped=[LANES[0]], started=[start(name, LANES[1], tmp_path)]))
+    group.close()
+    assert list(after) == [LANES[1]]
+    assert checkpoint.epochs(tmp_path / "replica-0.ckpt")[LANES[0]].step == 1
