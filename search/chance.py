@@ -45,7 +45,7 @@ def focal(prior: Sequence[float], alpha: Sequence[float], gamma: float) -> float
     if len(terms) == 1:
         return 0.0  # the one class that counts is predicted with certainty
     low, high = -700.0, 700.0
-    for _ in range(100):
+    for _ in range(52):
         middle = (low + high) / 2
         solved = {a: _confidence(math.exp(middle) / a, gamma) for a in set(terms)}
         low, high = (middle, high) if math.fsum(solved[a] for a in terms) > 1 else (low, middle)
@@ -56,7 +56,7 @@ def focal(prior: Sequence[float], alpha: Sequence[float], gamma: float) -> float
 def _confidence(slope: float, gamma: float) -> float:
     """The c at which (1 - c)^gamma (-ln c) falls with this slope; 1 if it is steeper all the way."""
     low, high = -745.0, 0.0  # ln c, so that rare classes keep their digits
-    for _ in range(60):
+    for _ in range(50):
         middle = (low + high) / 2
         c, rest = math.exp(middle), -math.expm1(middle)
         steep = rest**gamma / c - (gamma * rest ** (gamma - 1) * middle if gamma else 0.0)

@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,26 @@ from search.telemetry import Epoch
 from search.trainer import Epochs, Lane
 
 
+class NotWritten(Exception):
+    """The disk did not take a checkpoint, which is no fault of the training: one sentence."""
+
+
 def write(path: Path, epochs: Epochs, state: Any, *, stacked: bool) -> None:
-    """Replaces the checkpoint at ``path``. ``stacked``: the state's arrays have a leading axis in the order of ``epochs``."""
+    """Replaces the checkpoint at ``path``, or leaves it as it was and raises `NotWritten`.
+
+    ``stacked``: the state's arrays have a leading axis in the order of ``epochs``.
+    """
     lanes = [[*lane, epoch.step, dict(epoch.metrics)] for lane, epoch in epochs.items()]
     draft = path.with_suffix(f".{os.getpid()}.part")
-    with draft.open("wb") as file:
-        file.write(json.dumps({"stacked": stacked, "lanes": lanes}).encode() + b"\n")
-        pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
-    draft.replace(path)
+    try:
+        with draft.open("wb") as file:
+            file.write(json.dumps({"stacked": stacked, "lanes": lanes}).encode() + b"\n")
+            pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
+        draft.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise NotWritten(f"the checkpoint {path} cannot be written ({error.strerror})") from error
 
 
 def epochs(path: Path) -> dict[Lane, Epoch]:

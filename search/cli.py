@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(getattr(importlib.import_module("search.commands"), options.command)(options))
     except KeyboardInterrupt:
+        if options.command == "search":
+            print(f"pitprop: interrupted; {RESUME}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import json
+import math
 import os
 import shlex
 import subprocess
@@ -12,8 +14,9 @@ import urllib.error
 import urllib.request
 import webbrowser
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
@@ -73,7 +76,7 @@ def show(options: Namespace) -> int:
             raise UserError(f"{space.name} has no trial {options.trial}: it has {len(records)}, from 0")
         records = records[options.trial : options.trial + 1]
     if options.json:
-        print(json.dumps([asdict(record) for record in records] if options.trial is None else asdict(records[0])))
+        _print_json([asdict(record) for record in records] if options.trial is None else asdict(records[0]))
     elif options.trial is not None:
         print_trial(console, records[0], space)
     else:
@@ -89,7 +92,7 @@ def list(options: Namespace) -> int:
         "signatures": {name: (signatures.load(name).__doc__ or "").split("\n")[0] for name in signatures.names()},
     }
     if options.json:
-        print(json.dumps(found))
+        _print_json(found)
         return 0
     table = Table(box=None, pad_edge=False, show_header=False)
     for kind, names in found.items():
@@ -152,12 +155,13 @@ def _browse(address: str, name: str | None) -> None:
 
 
 def _records(space: Space, options: Namespace) -> tuple[Sequence[Record], int]:
+    from search.database import safe
     from search.study import read_records
 
     where = addresses(options.runs)
     found = read_records(where.study_db, space.name, where.folder(space.name))
     if found is None:
-        raise UserError(f"there is no study of {space.name!r} in {where.runs} yet: {_again('search', options)}")
+        raise UserError(f"there is no study of {space.name!r} in {safe(where.study_db)} yet: {_again('search', options)}")
     return found
 
 
@@ -168,10 +172,23 @@ def _conclude(console: Console, space: Space, records: Sequence[Record], target:
 
     summary = summarise(space, records, target)
     if options.json:
-        print(json.dumps(summary.to_json()))
+        _print_json(summary.to_json())
         return
     print_summary(console, summary, addresses(options.runs).folder(space.name))
     console.print(f"Open the runs:  [bold]{_again('ui', options)}[/]", highlight=False)
+
+
+def _print_json(value: Any) -> None:
+    """Prints JSON that every reader takes: NaN and infinity, which it does not know, become null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: plain(item) for name, item in value.items()}
+        if isinstance(value, tuple | builtins.list):
+            return [plain(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    print(json.dumps(plain(value)))
 
 
 def _again(command: str, options: Namespace, trials: str | None = None) -> str:

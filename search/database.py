@@ -38,7 +38,10 @@ def connect(url: str) -> optuna.storages.RDBStorage:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
         raise DatabaseError(f"the study database {safe(url)} cannot be opened: {reason}") from error
     except (ArgumentError, ImportError, RuntimeError) as error:
-        raise DatabaseError(f"STUDY_DB {safe(url)!r} is not a database that can be used: {str(error).splitlines()[0]}") from error
+        cause = error.__cause__ or error
+        missing = f"the Python module {cause.name!r} is not installed" if isinstance(cause, ImportError) and cause.name else ""
+        reason = missing or str(error).splitlines()[0]
+        raise DatabaseError(f"STUDY_DB {safe(url)!r} is not a database that can be used: {reason}") from error
     return storage
 
 
@@ -46,12 +49,9 @@ def study_id(storage: optuna.storages.RDBStorage, name: str, directions: Sequenc
     """The study's id in the database; it is made if it is not there."""
     ways = [optuna.study.StudyDirection[way.upper()] for way in directions]
     try:
-        found = storage.get_study_id_from_name(name)
+        return storage.get_study_id_from_name(name)
     except KeyError:
         return storage.create_new_study(ways, name)
-    if storage.get_study_directions(found) != ways:
-        raise DatabaseError(f"the study {name!r} in the database has other objectives than the space: rename the space")
-    return found
 
 
 def sqlite_path(url: str) -> Path | None:

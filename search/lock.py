@@ -22,8 +22,15 @@ class Owned(UserError):
 @contextmanager
 def file_lock(path: Path, what: str) -> Iterator[None]:
     """Holds the file's lock; `Owned` if another process does. The file says who holds it and stays behind, unlocked."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{path.parent} is no folder that can be written to ({error.strerror}): name another by --runs, or another "
+            f"database by STUDY_DB"
+        ) from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

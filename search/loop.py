@@ -274,6 +274,8 @@ class Search:
 
     def _break_up(self, worker: int, failure: Failure) -> None:
         """Tries the trials of a broken group again from their checkpoints, or fails the one that broke it."""
+        if failure.blameless:
+            raise SearchError(f"{failure.error}; what was finished is kept, and the same command goes on from there")
         group, self._groups[worker] = self._groups[worker], []
         found = checkpoint.newest(self._study.folder / "checkpoints")
         for number in dict.fromkeys(lane.trial for lane in group):

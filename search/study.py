@@ -65,23 +65,26 @@ class Study:
         self._storage = storage
         self._id = database.study_id(storage, space.name, space.directions)
         self._claim()
+        trials = storage.get_all_trials(self._id)
+        self._ids = [trial._trial_id for trial in trials]
+        self._written = [dict(trial.system_attrs) for trial in trials]
         self._pruner = samplers.pruner(*space.pruner) if space.pruner else optuna.pruners.NopPruner()
         grid = space.sampler.name == "grid"
         self._grid = {leaf.name: samplers.values(leaf.distribution) or [] for leaf in space.leaves if grid}
-        self._brain = self._twin(storage.get_all_trials(self._id))
+        self._brain = self._twin(trials)
 
     @property
     def target(self) -> int:
         """How many trials the study is to have, baselines and points included."""
-        target = int(self._storage.get_study_user_attrs(self._id)["trials"])
-        if self._grid:
-            sampled = math.prod(len(values) for values in self._grid.values())
-            target = min(target, len(self._baselines) + len(self.space.points) + sampled)
-        return target
+        if not self._grid:
+            return self._planned
+        sampled = math.prod(len(values) for values in self._grid.values())
+        return min(self._planned, len(self._baselines) + len(self.space.points) + sampled)
 
     def plan(self, trials: int) -> None:
         """Sets the number of trials to reach."""
         self._storage.set_study_user_attr(self._id, "trials", trials)
+        self._planned = trials
 
     def trial(self, number: int) -> Trial:
         """One trial, with its parameters."""
@@ -106,7 +109,8 @@ class Study:
             return None
         baselines = self._baselines
         frozen = self._add_baseline(baselines[number]) if number < len(baselines) else self._propose(number)
-        self._storage.create_new_trial(self._id, template_trial=frozen)
+        self._ids.append(self._storage.create_new_trial(self._id, template_trial=frozen))
+        self._written.append(dict(frozen.system_attrs))
         return self._trial(frozen)
 
     def report(self, trial: Trial, step: int, score: float) -> bool:
@@ -124,16 +128,15 @@ class Study:
             self._report(number, outcome.epochs, outcome.score)  # Optuna takes a pruned trial's value from its last report
         for name, value in _attributes(outcome).items():
             self._brain._storage.set_trial_user_attr(self._brain_id(number), name, value)
-            self._storage.set_trial_user_attr(self._trial_id(number), name, value)
+            self._storage.set_trial_user_attr(self._ids[number], name, value)
         # At its last point the grid sampler stops the loop that calls it, and there is none: the trial is told all the same.
         with suppress(RuntimeError):
             self._brain.tell(number, outcome.values, state)
         frozen = self._brain.get_trials(deepcopy=False)[number]
-        known = self._storage.get_trial(self._trial_id(number)).system_attrs
         for name, value in frozen.system_attrs.items():
-            if known.get(name) != value:
-                self._storage.set_trial_system_attr(self._trial_id(number), name, value)
-        self._storage.set_trial_state_values(self._trial_id(number), state, frozen.values)
+            if self._written[number].get(name) != value:
+                self._storage.set_trial_system_attr(self._ids[number], name, value)
+        self._storage.set_trial_state_values(self._ids[number], state, frozen.values)
         return self.record(number)
 
     @property
@@ -144,17 +147,25 @@ class Study:
         """Writes what the space means into a new study; `StudyError` if an old one meant something else."""
         known = self._storage.get_study_user_attrs(self._id)
         meaning = json.loads(json.dumps(self.space.meaning()))
+        if known.get("meaning", meaning) != meaning and not any(self.folder.glob("trials/*/telemetry*.jsonl")):
+            # Not an epoch was trained under the old meaning, as after a first try with a slip in it: nothing is lost.
+            self._storage.delete_study(self._id)
+            self._id, known = database.study_id(self._storage, self.space.name, self.space.directions), {}
         if "meaning" not in known:
             if self._storage.get_all_trials(self._id, deepcopy=False):
                 raise StudyError(f"study {self.space.name!r} in this database was not made by pitprop: rename the space")
             self._storage.set_study_user_attr(self._id, "meaning", meaning)
-            self._storage.set_study_user_attr(self._id, "trials", self.space.trials)
         elif known["meaning"] != meaning:
             lines = "".join(f"\n  {line}" for line in difference(known["meaning"], meaning))
             raise StudyError(
                 f"the space {self.space.name!r} no longer means what its study was made with; undo the change, name the space "
                 f"anew, or search into another folder (RUNS=...):{lines}"
             )
+        # The space's number of trials counts when it is new or was edited; between edits, what was planned on top of it does.
+        if known.get("trials in the space") != self.space.trials:
+            self._storage.set_study_user_attr(self._id, "trials", self.space.trials)
+            self._storage.set_study_user_attr(self._id, "trials in the space", self.space.trials)
+        self._planned = int(self._storage.get_study_user_attrs(self._id)["trials"])
 
     def _twin(self, trials: Sequence[FrozenTrial]) -> optuna.Study:
         ways = [optuna.study.StudyDirection[way.upper()] for way in self.space.directions]
@@ -184,8 +195,8 @@ class Study:
         name, options = self.space.sampler
         points = self.space.points[number - len(self._baselines) :][:1]
         for attempt in range(ATTEMPTS):
-            # QMC walks one sequence, whose scrambling must be the same for every trial; the others start anew at each.
-            seed = self.space.seed if name == "qmc" else hash((self.space.seed, number, attempt)) % 2**32
+            # QMC and grid walk one sequence, shuffled by the seed; the others start anew at each trial.
+            seed = self.space.seed if name in ("qmc", "grid") else hash((self.space.seed, number, attempt)) % 2**32
             self._brain.sampler = samplers.sampler(name, options, seed, self._grid)
             if points:
                 self._brain.enqueue_trial(dict(points[0]))
@@ -215,20 +226,17 @@ class Study:
 
     def _report(self, number: int, step: int, score: float) -> None:
         self._brain._storage.set_trial_intermediate_value(self._brain_id(number), step, score)
-        self._storage.set_trial_intermediate_value(self._trial_id(number), step, score)
+        self._storage.set_trial_intermediate_value(self._ids[number], step, score)
 
     def _brain_id(self, number: int) -> int:
         return int(self._brain.get_trials(deepcopy=False)[number]._trial_id)
-
-    def _trial_id(self, number: int) -> int:
-        return int(self._storage.get_trial_id_from_study_id_trial_number(self._id, number))
 
 
 @contextmanager
 def opened(space: Space, url: str, folder: Path) -> Iterator[Study]:
     """The study of ``space`` in the database at ``url``, owned until the block ends; `StudyError` if it cannot be."""
-    what = f"the study {space.name!r} in {database.safe(url)}"
     path = database.sqlite_path(url)
+    what = f"the study {space.name!r} in {database.safe(url)}"
     with ExitStack() as stack:
         try:
             if path is not None:

@@ -17,11 +17,13 @@ class Failure:
     """A group that could not be advanced: one sentence, and the trainer's traceback if it raised.
 
     ``died`` is whether the worker itself is gone; trying again may then help, as it does not for an exception.
+    ``blameless`` is whether the trials have no part in it, as with a full disk: the search cannot go on, but they can.
     """
 
     error: str
     traceback: str = ""
     died: bool = False
+    blameless: bool = False
 
 
 class Worker:
@@ -40,7 +42,9 @@ class Worker:
         self._folders: dict[Lane, Path] = {}
 
     def warm(self) -> str | None:
-        """Imports the trainer; what is wrong with it, if it does not import."""
+        """Imports the trainer; what is wrong with it, or with the device."""
+        if self._context.device == "cuda" and not _sees_gpu():
+            return "resources.gpus in the space asks for a GPU, and PyTorch sees none here: take it out, or set it to 0"
         try:
             self._module = trainer.load(self._location)
         except Exception as error:
@@ -55,6 +59,9 @@ class Worker:
             epochs = self._next(change)
             if epochs:
                 checkpoint.write(self._file, epochs, self._context.state, stacked=self._stacked)
+        except checkpoint.NotWritten as error:
+            self.close()
+            return Failure(str(error), blameless=True)
         except Exception as error:
             self.close()
             return Failure(_sentence(error), traceback.format_exc())
@@ -123,6 +130,12 @@ def one_lane(train: Train) -> trainer.TrainLanes:
                 training.close()
 
     return train_lanes
+
+
+def _sees_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _sentence(error: BaseException) -> str:

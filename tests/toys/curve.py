@@ -8,7 +8,7 @@ from pathlib import Path
 
 from search.telemetry import Epoch
 
-PARAMS = {"speed": 0.3, "dead": False, "fault": None}
+PARAMS = {"speed": 0.3, "dead": False, "fault": None, "x": 0.0}
 OPTIONS = {"marker": None, "at": [2, 3], "victim": "worker"}
 REPORTS = ("val/macro_f1", "val/loss", "val/predicted/", "val/labels/", "val/auc", "lr")
 

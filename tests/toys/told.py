@@ -20,7 +20,10 @@ def train(params, context):
             raise ValueError("the data [of this trial]\nare bad")
         context.state = b"x" * context.options.get("ballast", 0)
         score = params.get("base", 0.0) + slope * min(step, top) + context.seed / 100
-        yield Epoch(step, {"score": score, "val/loss": 1 - score / 2})
+        if context.options.get("harm") == "nan":
+            score = float("nan")
+        if context.options.get("harm") != "nothing":
+            yield Epoch(step, {"score": score, "val/loss": 1 - score / 2})
 
 
 def _note(path, row):
