@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
 import json
-import math
 import os
-import shlex
 import subprocess
 import threading
 import time
@@ -14,9 +11,8 @@ import urllib.error
 import urllib.request
 import webbrowser
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
@@ -26,6 +22,7 @@ from rich.table import Table
 from search import signatures, trainer
 from search import space as spaces
 from search.addresses import addresses
+from search.answer import again, print_json, print_way
 from search.errors import UserError
 from search.record import Record
 from search.space import Space
@@ -45,14 +42,14 @@ def search(options: Namespace) -> int:
             study.plan(int(options.trials.removeprefix("+")) + more)
         records, code = study.records(), 0
         if len(records) >= study.target and all(record.state != "RUNNING" for record in records):
-            console.print(f"[bold]{space.name}[/] is finished. To go on: [bold]{_again('search', options, '+20')}[/]")
+            print_way(console, f"{space.name} is finished. To go on:", again("search", options, "+20"))
         else:
             from search.run import run
 
             code = run(space, study, where, options, console)
         _conclude(console, space, study.records(), study.target, options)
     if code:
-        console.print(f"Interrupted. To go on: [bold]{_again('search', options)}[/]", highlight=False)
+        print_way(console, "Interrupted. To go on:", again("search", options))
     failed = bool(records := study.records()) and all(record.state == "FAIL" for record in records)
     return code or int(failed)
 
@@ -72,11 +69,11 @@ def show(options: Namespace) -> int:
     space, console = spaces.load(options.space), Console()
     records, _ = _records(space, options)
     if options.trial is not None:
-        if options.trial >= len(records):
+        if not 0 <= options.trial < len(records):
             raise UserError(f"{space.name} has no trial {options.trial}: it has {len(records)}, from 0")
         records = records[options.trial : options.trial + 1]
     if options.json:
-        _print_json([asdict(record) for record in records] if options.trial is None else asdict(records[0]))
+        print_json([asdict(record) for record in records] if options.trial is None else asdict(records[0]))
     elif options.trial is not None:
         print_trial(console, records[0], space)
     else:
@@ -92,7 +89,7 @@ def list(options: Namespace) -> int:
         "signatures": {name: (signatures.load(name).__doc__ or "").split("\n")[0] for name in signatures.names()},
     }
     if options.json:
-        _print_json(found)
+        print_json(found)
         return 0
     table = Table(box=None, pad_edge=False, show_header=False)
     for kind, names in found.items():
@@ -139,13 +136,14 @@ def ui(options: Namespace) -> int:
 
 def _browse(address: str, name: str | None) -> None:
     """Opens the experiment ``name`` in a browser, or the page of all, when the server answers."""
+    from search.track import page
+
     for _ in range(120):
         try:
-            query = f"{address}/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}" if name else f"{address}/health"
-            with urllib.request.urlopen(query, timeout=5) as answer:
+            query = f"api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}" if name else "health"
+            with urllib.request.urlopen(f"{address}/{query}", timeout=5) as answer:
                 body = answer.read()
-            page = f"/#/experiments/{json.loads(body)['experiment']['experiment_id']}" if name else ""
-            webbrowser.open(address + page)
+            webbrowser.open(page(address, json.loads(body)["experiment"]["experiment_id"]) if name else address)
             return
         except urllib.error.HTTPError:
             webbrowser.open(address)  # it answers, but knows no such experiment
@@ -161,7 +159,7 @@ def _records(space: Space, options: Namespace) -> tuple[Sequence[Record], int]:
     where = addresses(options.runs)
     found = read_records(where.study_db, space.name, where.folder(space.name))
     if found is None:
-        raise UserError(f"there is no study of {space.name!r} in {safe(where.study_db)} yet: {_again('search', options)}")
+        raise UserError(f"there is no study of {space.name!r} in {safe(where.study_db)} yet: {again('search', options)}")
     return found
 
 
@@ -172,38 +170,7 @@ def _conclude(console: Console, space: Space, records: Sequence[Record], target:
 
     summary = summarise(space, records, target)
     if options.json:
-        _print_json(summary.to_json())
+        print_json(summary.to_json())
         return
     print_summary(console, summary, addresses(options.runs).folder(space.name))
-    console.print(f"Open the runs:  [bold]{_again('ui', options)}[/]", highlight=False)
-
-
-def _print_json(value: Any) -> None:
-    """Prints JSON that every reader takes: NaN and infinity, which it does not know, become null."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {name: plain(item) for name, item in value.items()}
-        if isinstance(value, tuple | builtins.list):
-            return [plain(item) for item in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    print(json.dumps(plain(value)))
-
-
-def _again(command: str, options: Namespace, trials: str | None = None) -> str:
-    """The command line for this study, in the words in which it was called: make's, or our own."""
-    given = {"runs": options.runs if options.runs != "runs" else None, "trials": trials}
-    flags: list[str] = []
-    if command == "search":
-        given["workers"] = getattr(options, "workers", None)
-        flags += ["--seed", str(options.seed)] if getattr(options, "seed", None) is not None else []
-        flags += ["--inline"] if getattr(options, "inline", False) else []
-    known = {name: str(value) for name, value in given.items() if value is not None}
-    if "MAKELEVEL" in os.environ:
-        variables = {"space": options.space, **known, **({"args": " ".join(flags)} if flags else {})}
-        words = ["make", command, *(f"{name.upper()}={shlex.quote(value)}" for name, value in variables.items())]
-    else:
-        words = ["pitprop", command, shlex.quote(options.space)]
-        words += [f"--{name} {shlex.quote(value)}" for name, value in known.items()] + flags
-    return " ".join(words)
+    print_way(console, "Open the runs: ", again("ui", options))

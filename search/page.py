@@ -29,7 +29,7 @@ def print_summary(console: Console, summary: Summary, folder: Path) -> None:
     )
     console.print(f"\n[bold]{space.name}[/]  {sum(states.values())} of {summary.target} trials: {counts}")
     if summary.saved > 0:
-        console.print(f"{summary.saved} of {summary.budget} epochs saved ({summary.saved / summary.budget:.0%})")
+        console.print(f"{summary.saved} of {epochs(summary.budget)} saved ({summary.saved / summary.budget:.0%})")
     if not summary.best:
         console.print("No trial has completed yet, so there is no best one.")
     elif space.searches_stopping:
@@ -44,13 +44,13 @@ def print_summary(console: Console, summary: Summary, folder: Path) -> None:
         console.print(
             f"… and {len(summary.failed) - TRIALS_SHOWN} more that failed; pitprop status {space.name} --json lists all"
         )
-    console.print(f"Curves and checkpoints: {folder}", style="dim", soft_wrap=True, highlight=False)
+    console.print(f"Curves and checkpoints: {escape(str(folder))}", style="dim", soft_wrap=True, highlight=False)
 
 
 def print_trial(console: Console, record: Record, space: Space) -> None:
     """One trial's story: what it was, how it went, why it ended."""
     role = f", the baseline {record.baseline}" if record.baseline else ""
-    console.print(f"[bold]trial {record.number}[/] of {space.name}{role}: {record.state.lower()} after {record.epochs} epochs")
+    console.print(f"[bold]trial {record.number}[/] of {space.name}{role}: {record.state.lower()} after {epochs(record.epochs)}")
     for name, value in record.params.items():
         console.print(f"  {name}: {json.dumps(value)}", highlight=False)
     if record.values:
@@ -67,7 +67,7 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
     curve = telemetry.read(Path(record.folder) / "telemetry.jsonl")
     names = [name for name in _columns(space) if telemetry.reports(curve, name)]
     for name in ("epoch", *names):
-        table.add_column(name, justify="right")
+        table.add_column(name.replace("val/predicted/", "predicted "), justify="right")
     for epoch in curve:
         table.add_row(str(epoch.step), *(f"{epoch.metrics.get(name, float('nan')):.4g}" for name in names))
     console.print(table)
@@ -95,6 +95,11 @@ def what(record: Record, space: Space) -> str:
     return f"baseline {record.baseline}" if record.baseline else ", ".join(drawn(record, space))
 
 
+def epochs(count: int) -> str:
+    """``1 epoch``, ``2 epochs``."""
+    return f"{count} epoch{'' if count == 1 else 's'}"
+
+
 def drawn(record: Record, space: Space) -> Iterator[str]:
     """The searched parameters of a trial."""
     for leaf in space.leaves:
@@ -111,6 +116,8 @@ def _print_winner(console: Console, summary: Summary, best: Record) -> None:
         + (f" at epoch {at}" if at else "")
     )
     console.print("  " + escape(", ".join(drawn(best, space))), highlight=False)
+    if best.state == "PRUNED":
+        console.print(f"  [yellow]it collapsed after that and was stopped:[/] {escape(what(best, space))}")
     for name, against in summary.baselines.items():
         delta = summary.delta(best, name)
         if against is None or delta is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from search.addresses import Addresses
-from search.launch import Inline, Job, Launcher, OnRay
+from search.launch import Inline, Job, Launcher, LaunchError, OnRay
 from search.loop import Ended, Event, Reported, Search
 from search.record import StudyCard
 from search.screen import Screen
@@ -92,6 +93,8 @@ def _export(event: Event, study: Study, exporter: Exporter, last: dict[int, floa
 
 def _launcher(space: Space, study: Study, where: Addresses, options: Namespace, console: Console) -> Launcher:
     resources = space.resources
+    if resources.gpus and (options.inline or where.ray is None) and not _sees_gpu():
+        raise LaunchError("resources.gpus in the space asks for a GPU, and CUDA shows none here: set it to 0")
     context = Context(epochs=space.epochs, options=space.options, device="cuda" if resources.gpus else "cpu")
     job = Job(space.trainer, context, study.folder / "checkpoints")
     if options.inline:
@@ -115,3 +118,13 @@ def _width(space: Space, target: int, workers: int) -> int:
     if space.resources.lanes is not None:
         return min(space.resources.lanes, space.card.width)
     return max(1, min(space.card.width, -(-target // (GENERATIONS * workers))))
+
+
+def _sees_gpu() -> bool:
+    """Whether the CUDA driver shows this process a GPU; PyTorch, which could say so too, takes seconds to import."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0

@@ -11,9 +11,10 @@ from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from search.loop import Ended, Event, Reported, Retried, Started, Warned
-from search.page import drawn, what
+from search.page import drawn, epochs, what
 from search.record import Record
 from search.space import Space
 
@@ -82,7 +83,7 @@ class Screen:
         verdict = next((v for v in record.verdicts if v["action"] == "prune"), None)
         if record.state == "PRUNED" and verdict is not None:
             self._pruned[verdict["signature"]] += 1
-        if record.state == "COMPLETE" and record.values and record.baseline is None:
+        if record.state in ("COMPLETE", "PRUNED") and record.values and record.baseline is None:
             sign = 1 if self._space.objective.goal == "maximize" else -1
             if self._best is None or sign * record.values[0] > sign * self._best[0]:
                 self._best = record.values[0], record.number
@@ -90,7 +91,7 @@ class Screen:
     def _ending(self, record: Record) -> str:
         colour = {"COMPLETE": "green", "PRUNED": "yellow"}.get(record.state, "red")
         score = f" {record.values[0]:.4f}" if record.values and record.state == "COMPLETE" else ""
-        head = f"trial {record.number:>3} [{colour}]{record.state.lower()}[/]{score} after {record.epochs} epochs"
+        head = f"trial {record.number:>3} [{colour}]{record.state.lower()}[/]{score} after {epochs(record.epochs)}"
         return f"{head}  [dim]{escape(what(record, self._space))}[/]"
 
     def _say(self, line: str) -> None:
@@ -113,7 +114,10 @@ class Screen:
             table.add_row(str(number), f"{epoch}/{self._space.epochs}", f"{score:.4f}" if epoch else "", escape(text))
         more = len(self._running) - ROWS
         lines = [*([f"[dim]… and {more} more running[/]"] if more > 0 else []), *self._last]
-        self._live.update(Group(self._bar, self._standing(), table, *lines), refresh=True)
+        cut = [Text.from_markup(line, overflow="ellipsis") for line in (self._standing(), *lines)]
+        for line in cut:
+            line.no_wrap = True  # a line that wraps, or that is one line now and two then, makes the table jump
+        self._live.update(Group(self._bar, cut[0], table, *cut[1:]), refresh=True)
 
     def _standing(self) -> str:
         best = f"best {self._best[0]:.4f} (trial {self._best[1]})" if self._best else "no trial complete yet"
@@ -122,4 +126,4 @@ class Screen:
         task = self._bar.tasks[0]
         left = (task.total or 0) - task.completed
         eta = f", about {left * spent / self._here:.0f} s left" if self._here else ""
-        return f"{best} · pruned {sum(self._pruned.values())} ({pruned or 'none'}) · {self._saved} epochs saved{eta}"
+        return f"{best} · pruned {sum(self._pruned.values())} ({pruned or 'none'}) · {epochs(self._saved)} saved{eta}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -147,12 +148,13 @@ class Study:
         """Writes what the space means into a new study; `StudyError` if an old one meant something else."""
         known = self._storage.get_study_user_attrs(self._id)
         meaning = json.loads(json.dumps(self.space.meaning()))
-        if known.get("meaning", meaning) != meaning and not any(self.folder.glob("trials/*/telemetry*.jsonl")):
-            # Not an epoch was trained under the old meaning, as after a first try with a slip in it: nothing is lost.
+        if known.get("meaning", meaning) != meaning and self._is_blank():
             self._storage.delete_study(self._id)
+            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
             self._id, known = database.study_id(self._storage, self.space.name, self.space.directions), {}
         if "meaning" not in known:
-            if self._storage.get_all_trials(self._id, deepcopy=False):
+            ways = [way.name.lower() for way in self._storage.get_study_directions(self._id)]
+            if ways != self.space.directions or self._storage.get_all_trials(self._id, deepcopy=False):
                 raise StudyError(f"study {self.space.name!r} in this database was not made by pitprop: rename the space")
             self._storage.set_study_user_attr(self._id, "meaning", meaning)
         elif known["meaning"] != meaning:
@@ -166,6 +168,15 @@ class Study:
             self._storage.set_study_user_attr(self._id, "trials", self.space.trials)
             self._storage.set_study_user_attr(self._id, "trials in the space", self.space.trials)
         self._planned = int(self._storage.get_study_user_attrs(self._id)["trials"])
+
+    def _is_blank(self) -> bool:
+        """Whether no epoch was trained, as after a first try with a slip in it: there is nothing to lose.
+
+        The trials are asked too, for their files may lie in another folder, or on another machine.
+        """
+        trials = self._storage.get_all_trials(self._id, deepcopy=False)
+        ended = any(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials)
+        return not (ended or any(self.folder.glob("trials/*/telemetry*.jsonl")))
 
     def _twin(self, trials: Sequence[FrozenTrial]) -> optuna.Study:
         ways = [optuna.study.StudyDirection[way.upper()] for way in self.space.directions]

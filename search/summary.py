@@ -72,6 +72,7 @@ class Summary:
             "best": [
                 {
                     "trial": record.number,
+                    "state": record.state,
                     "values": record.values,
                     "params": dict(record.params),
                     "delta": {name: self.delta(record, name) for name in self.baselines},
@@ -94,7 +95,7 @@ def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
         space=space,
         target=target,
         states={state: counts[state] for state in STATES},
-        best=_best(space, [record for record in records if record.state == "COMPLETE" and record.baseline is None]),
+        best=_best(space, [record for record in records if _counts(space, record)]),
         baselines={baseline.name: _score(space, baseline.name, baseline.values, records) for baseline in space.baselines},
         pruned=_reasons([record for record in records if record.state == "PRUNED"]),
         failed=tuple(record for record in records if record.state == "FAIL"),
@@ -103,15 +104,21 @@ def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
     )
 
 
-def _best(space: Space, complete: Sequence[Record]) -> tuple[Record, ...]:
+def _counts(space: Space, record: Record) -> bool:
+    """Whether a trial may be the best: a training that collapsed after its best epoch was still that good."""
+    states = ("COMPLETE", "PRUNED") if space.objective.at == "best" and not space.searches_stopping else ("COMPLETE",)
+    return record.state in states and record.values is not None and record.baseline is None
+
+
+def _best(space: Space, found: Sequence[Record]) -> tuple[Record, ...]:
     sign = 1 if space.objective.goal == "maximize" else -1
-    if not complete:
+    if not found:
         return ()
     if not space.searches_stopping:
-        return (max(complete, key=lambda record: sign * _values(record)[0]),)
-    points = {record.number: (sign * _values(record)[0], -_values(record)[1]) for record in complete}
+        return (max(found, key=lambda record: sign * _values(record)[0]),)
+    points = {record.number: (sign * _values(record)[0], -_values(record)[1]) for record in found}
     front: dict[tuple[float, float], Record] = {}
-    for record in sorted(complete, key=lambda record: points[record.number], reverse=True):
+    for record in sorted(found, key=lambda record: points[record.number], reverse=True):
         here = points[record.number]
         if all(here[1] > other[1] for other in front):
             front[here] = record

@@ -42,9 +42,7 @@ class Worker:
         self._folders: dict[Lane, Path] = {}
 
     def warm(self) -> str | None:
-        """Imports the trainer; what is wrong with it, or with the device."""
-        if self._context.device == "cuda" and not _sees_gpu():
-            return "resources.gpus in the space asks for a GPU, and PyTorch sees none here: take it out, or set it to 0"
+        """Imports the trainer; what is wrong with it, if it does not import."""
         try:
             self._module = trainer.load(self._location)
         except Exception as error:
@@ -130,12 +128,6 @@ def one_lane(train: Train) -> trainer.TrainLanes:
                 training.close()
 
     return train_lanes
-
-
-def _sees_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _sentence(error: BaseException) -> str:

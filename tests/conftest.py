@@ -112,11 +112,10 @@ def outcome() -> Callable[[Space, Path], list[tuple[object, ...]]]:
 
 
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No address of the person who runs the tests reaches them."""
     for name in ("STUDY_DB", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "MAKELEVEL"):
         monkeypatch.delenv(name, raising=False)
-    yield
 
 
 @pytest.fixture

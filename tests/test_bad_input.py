@@ -19,8 +19,6 @@ Pitprop = Callable[..., Said]
 
 SLOPE = {"slope": {"float": [0.01, 0.1]}}
 QUIET = {"trainer": str(TOLD), "objective": {"metric": "score"}, "signatures": "off", "params": SLOPE}
-DISK = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
-"""No file may grow beyond that many bytes: a full disk, as far as a process can have one for itself."""
 
 
 def sentence(said: Said) -> str:
@@ -29,7 +27,7 @@ def sentence(said: Said) -> str:
     assert "Traceback" not in said.out + said.err
     last = said.err.splitlines()[-1]
     assert last.startswith("pitprop: ")
-    assert said.err.count("pitprop: ") == 1
+    assert sum(line.startswith("pitprop: ") for line in said.err.splitlines()) == 1
     return last.removeprefix("pitprop: ")
 
 
@@ -44,7 +42,7 @@ def test_an_unknown_space_is_told_the_nearest_name(pitprop: Pitprop) -> None:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("question: [", "is not YAML: line 2, column 1"),
+        ("question: [", "is not YAML: line 1, column 12"),
         ("", "is empty"),
         ("- one\n", "must be a mapping"),
         ("question: a\nquestion: b\n", "is given twice"),
@@ -97,9 +95,11 @@ def test_a_space_that_changed_its_meaning_is_refused_with_the_difference(write_s
 def test_a_study_that_is_not_there_is_told_how_to_begin(write_space: Write, pitprop: Pitprop) -> None:
     space = write_space()
     for command in ("status", "show", "export"):
-        assert f"there is no study of 'toy' in {space.parent}/runs yet: pitprop search" in sentence(pitprop(command, space))
+        said = sentence(pitprop(command, space))
+        assert f"there is no study of 'toy' in sqlite:///{database(space)} yet: pitprop search {space}" in said
     pitprop("search", space, "--inline")
-    assert "toy has no trial 6: it has 6, from 0" in sentence(pitprop("show", space, 6))
+    for number in (6, -1):
+        assert f"toy has no trial {number}: it has 6, from 0" in sentence(pitprop("show", space, number))
 
 
 # The trainer
@@ -132,7 +132,9 @@ def test_a_search_that_is_too_short_to_be_stopped_fails_all_the_same(write_space
     assert "Traceback" not in said.err
 
 
-def test_a_trainer_without_the_objective_is_told_the_nearest_metric_and_may_be_mended(write_space: Write, pitprop: Pitprop) -> None:
+def test_a_trainer_without_the_objective_is_told_the_nearest_metric_and_may_be_mended(
+    write_space: Write, pitprop: Pitprop
+) -> None:
     said = sentence(pitprop("search", write_space(**{**QUIET, "objective": {"metric": "scores"}}), "--inline"))
     assert said.startswith("the objective 'scores' is not among what the trainer reports; did you mean 'score'?")
     assert pitprop("search", write_space(**QUIET), "--inline", "--json").json["trials"]["COMPLETE"] == 6
@@ -150,12 +152,12 @@ def test_a_missing_data_file_is_named(write_space: Write, pitprop: Pitprop, tmp_
     assert "there is no file 'nowhere.npz'" in sentence(pitprop("search", space, "--inline"))
 
 
-def test_a_gpu_that_is_not_there_is_missed_before_anything_runs(write_space: Write, shell: Pitprop) -> None:
+def test_a_gpu_that_is_not_there_is_missed_before_anything_runs(write_space: Write, shell: Pitprop, pitprop: Pitprop) -> None:
     space = write_space(resources={"gpus": 1}, **QUIET)
-    for flags in ((), ("--inline",)):
-        said = shell("search", space, "--workers", 1, *flags, CUDA_VISIBLE_DEVICES="")
+    for flag in ("--worker-logs", "--inline"):
+        said = shell("search", space, "--workers", 1, flag, CUDA_VISIBLE_DEVICES="")
         assert "resources.gpus" in sentence(said)
-        assert shell("status", space, "--json").json["trials"] == {"COMPLETE": 0, "PRUNED": 0, "FAIL": 0, "RUNNING": 0}
+        assert sum(pitprop("status", space, "--json").json["trials"].values()) == 0
 
 
 # The database
@@ -229,9 +231,10 @@ def test_the_database_of_another_program_is_left_as_it_is(write_space: Write, pi
 def test_a_study_of_somebody_elses_is_left_as_it_is(write_space: Write, pitprop: Pitprop) -> None:
     space = write_space()
     database(space).parent.mkdir()
-    theirs = optuna.create_study(storage=f"sqlite:///{database(space)}", study_name="toy", direction="maximize")
+    storage = optuna.storages.RDBStorage(f"sqlite:///{database(space)}")
+    theirs = optuna.create_study(storage=storage, study_name="toy", direction="maximize")
     theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    theirs._storage._backend.engine.dispose()
+    storage.engine.dispose()
     assert "was not made by pitprop: rename the space" in sentence(pitprop("search", space, "--inline"))
 
 
@@ -241,6 +244,7 @@ def test_a_study_of_somebody_elses_is_left_as_it_is(write_space: Write, pitprop:
         ("runs/study.db", "STUDY_DB 'runs/study.db' is not a database URL, such as sqlite:///runs/study.db"),
         ("oracel://host/x", "oracel"),
         ("sqlite://", "names no file"),
+        ("postgresql://me:secret@127.0.0.1:9/x", "postgresql://me:***@127.0.0.1:9/x"),  # no server there, or no driver here
         ("sqlite:////dev/null/study.db", "/dev/null"),
     ],
 )
@@ -248,9 +252,8 @@ def test_a_study_db_that_cannot_be_used_is_named(
     write_space: Write, pitprop: Pitprop, monkeypatch: pytest.MonkeyPatch, url: str, wanted: str
 ) -> None:
     monkeypatch.setenv("STUDY_DB", url)
-    for command in (("search", write_space(), "--inline"), ("status", write_space())):
-        said = pitprop(*command)
-        assert wanted in sentence(said)
+    assert wanted in sentence(pitprop("search", write_space(), "--inline"))
+    assert pitprop("status", write_space()).code == 1
 
 
 def test_a_password_is_never_shown(write_space: Write, pitprop: Pitprop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,15 +274,41 @@ def test_a_runs_folder_that_cannot_be_made_is_named(write_space: Write, pitprop:
     assert (tmp_path / "runs").read_text() == "a file"
 
 
+def full(size: int) -> str:
+    """Lets no file grow beyond ``size`` bytes: a full disk, as far as a process can have one for itself."""
+    return f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))"
+
+
 @pytest.mark.parametrize(
-    ("limit", "changes"),
+    ("size", "changes", "wanted"),
     [
-        (0, {}),  # nothing can be written at all
-        (400_000, {"epochs": 6_000}),  # a curve outgrows the disk
-        (400_000, {"options": {"ballast": 300_000}}),  # a checkpoint
+        (0, {}, "File too large"),
+        (50_000, {}, "database"),
+        (600_000, {"options": {"columns": 4_000}}, "File too large"),
+        (600_000, {"options": {"ballast": 700_000}}, ".ckpt cannot be written"),
     ],
+    ids=["lock", "database", "curve", "checkpoint"],
 )
 def test_a_full_disk_ends_the_search_and_loses_nothing(
-    write_space: Write, shell: Pitprop, pitprop: Pitprop, limit: int, changes: dict[str, object]
+    write_space: Write, shell: Pitprop, pitprop: Pitprop, size: int, changes: dict[str, object], wanted: str
 ) -> None:
-    pass
+    space = write_space(**{**QUIET, "trials": 3, **changes})
+    assert wanted in sentence(shell("search", space, "--inline", before=full(size)))
+    again = pitprop("search", space, "--inline", "--json").json
+    assert again["finished"]
+    assert again["trials"]["COMPLETE"] == again["target"]
+
+
+def test_a_disk_that_fills_up_under_the_database_loses_nothing(
+    write_space: Write, shell: Pitprop, pitprop: Pitprop, tmp_path: Path
+) -> None:
+    space = write_space(options={"notes": str(tmp_path / "notes")}, **QUIET)
+    pitprop("search", space, "--inline", "--trials", 2)
+    size = database(space).stat().st_size
+    said = sentence(shell("search", space, "--inline", "--trials", 20, before=full(size)))
+    assert said.startswith("the study database failed (")
+    assert 2 < sum(pitprop("status", space, "--json").json["trials"].values()) < 20
+    assert pitprop("search", space, "--inline", "--json").json["trials"]["COMPLETE"] == 20
+    trained = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
+    assert {name for name, *_ in trained} == {f"{number:04d}" for number in range(20)}
+    assert sum(step == 0 for _, _, step, _ in trained) == 20

@@ -41,7 +41,8 @@ def test_help_names_every_command(pitprop: Pitprop) -> None:
 
 
 def test_help_and_a_wrong_flag_import_nothing_heavy(shell: Pitprop) -> None:
-    before = "import atexit\natexit.register(lambda: print(sorted({'optuna', 'torch', 'ray', 'yaml', 'rich'} & set(sys.modules))))"
+    heavy = "{'optuna', 'torch', 'ray', 'yaml', 'rich'}"
+    before = f"import atexit\natexit.register(lambda: print(sorted({heavy} & set(sys.modules))))"
     assert shell("--help", before=before).out.endswith("[]\n")
     assert shell("search", "lr", "--trials", "0", before=before).out == "[]\n"
 
@@ -131,6 +132,21 @@ def test_show_tells_every_trial_and_the_story_of_one(write_space: Write, pitprop
     assert pitprop("show", space, pruned["number"], "--json").json == pruned
 
 
+def test_a_path_that_a_terminal_might_misread_is_shown_as_it_is(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
+    space = write_space(params=SLOPE, trials=1, **QUIET)
+    said = pitprop("search", space, "--inline", runs=tmp_path / "my [bold] runs")
+    assert f"Curves and checkpoints: {tmp_path}/my [bold] runs/toy\n" in said.out
+    assert f"Open the runs:  pitprop ui {space} --runs '{tmp_path}/my [bold] runs'\n" in said.out
+
+
+def test_numbers_that_json_does_not_know_become_null(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(params=SLOPE, trials=1, **QUIET | {"options": {"harm": "loss"}, "signatures": None})
+    assert pitprop("search", space, "--inline", "--json").json["trials"]["PRUNED"] == 1
+    verdict = pitprop("show", space, 0, "--json").json["verdicts"][0]
+    assert verdict["signature"] == "non_finite"
+    assert None in verdict["evidence"].values()
+
+
 def test_list_shows_the_first_line_of_everything(pitprop: Pitprop) -> None:
     told = pitprop("list", "--json", runs=None).json
     assert told["spaces"] == {name: spaces.summary(name) for name in spaces.names()}
@@ -203,7 +219,9 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(write_space: Write, sh
 # What a search does with its trials
 
 
-def test_every_seed_of_a_trial_is_trained_and_their_mean_is_its_value(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
+def test_every_seed_of_a_trial_is_trained_and_their_mean_is_its_value(
+    write_space: Write, pitprop: Pitprop, tmp_path: Path
+) -> None:
     space = write_space(params=SLOPE, trials=2, seeds=2, seed=5, options={"notes": str(tmp_path / "notes")}, **QUIET)
     assert pitprop("search", space, "--inline").code == 0
     assert Counter((name, seed) for name, seed, *_ in noted(tmp_path / "notes")) == {

@@ -8,11 +8,13 @@
     brings the runs of a study up to date with its records; the only importer of mlflow.
 ``run``
     what the run of a trial says: pure.
+``view``
+    how MLflow's page first shows them: pure.
 ``ui``
     the command that shows it all.
 """
 
 from search.track.exporter import ENVIRONMENT, Exporter
-from search.track.ui import ui_command
+from search.track.ui import page, ui_command
 
-__all__ = ["ENVIRONMENT", "Exporter", "ui_command"]
+__all__ = ["ENVIRONMENT", "Exporter", "page", "ui_command"]

@@ -56,14 +56,21 @@ class Experiment:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             location = None if uri.startswith("http") else (artifacts / name).resolve().as_uri()
+            self._tags = dict(tags)
             self._id = self._client.create_experiment(name, location, dict(tags))
             return
         self._id = found.experiment_id
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(self._id)
+        self._tags = dict(found.tags)
         for key, value in tags.items():
-            if found.tags.get(key) != value:
-                self._client.set_experiment_tag(self._id, key, value)
+            self.label(key, value)
+
+    def label(self, key: str, value: str) -> None:
+        """Sets a tag of the experiment itself."""
+        if self._tags.get(key) != value:
+            self._client.set_experiment_tag(self._id, key, value)
+            self._tags[key] = value
 
     def runs(self) -> Iterable[Held]:
         """All runs, a page at a time."""

@@ -43,12 +43,15 @@ def tags(record: Record) -> dict[str, str]:
     """The tags that tell how the trial stands; one that does not apply is left out."""
     verdict = _last_word(record)
     warned = sorted({str(v["signature"]) for v in record.verdicts if v["action"] == "warn"})
+    reason, remedy = verdict.get("reason") or record.error, verdict.get("remedy")
+    note = "\n\n".join([*([reason] if reason else []), *([f"Remedy: {remedy}"] if remedy else [])])
     said = {
+        "mlflow.note.content": note,  # tags are cut on the page, this is not
         "pitprop.state": record.state,
         "pitprop.baseline": record.baseline,
         "pitprop.signature": verdict.get("signature"),
-        "pitprop.reason": verdict.get("reason") or record.error,
-        "pitprop.remedy": verdict.get("remedy"),
+        "pitprop.reason": reason,
+        "pitprop.remedy": remedy,
         "pitprop.warned": ", ".join(warned),
     }
     return {key: str(value)[:_LONGEST_VALUE] for key, value in said.items() if value}

@@ -19,11 +19,12 @@ from pathlib import Path
 from search.record import Record, StudyCard
 from search.track import run as say
 from search.track.experiment import Experiment, Held, is_refusal
+from search.track.view import TAG, view
 
 STUDY, TRIAL, STATE, EPOCHS, SPACE, REASON = (
     f"pitprop.{word}" for word in ("study", "trial", "state", "epochs", "space", "reason")
 )
-_FLEETING = ("pitprop.signature", REASON, "pitprop.remedy", "pitprop.warned")
+_FLEETING = ("mlflow.note.content", "pitprop.signature", REASON, "pitprop.remedy", "pitprop.warned")
 _log = logging.getLogger("pitprop.track")
 
 
@@ -156,6 +157,7 @@ class Store:
             best = {"best": (max if self._card.maximize else min)(values)} if values else {}
             stands = best | {say.key(f"baseline/{name}"): value for name, value in baselines.items()}
             self._experiment.write(self._parent, {}, measures={name: say.stored(value) for name, value in stands.items()})
+            self._experiment.label(TAG, view(self._card, self._records.values(), baselines))
 
     def _find(self, record: Record) -> Held | None:
         """The trial's run. Its start tells it from a trial of another study of this name, which was deleted or is elsewhere."""

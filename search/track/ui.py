@@ -23,3 +23,8 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> list[str]:
             raise ValueError(f"port {port} cannot be used ({error}): {look}") from error
     store = ["--backend-store-uri", uri, "--default-artifact-root", artifacts.resolve().as_uri()]
     return [sys.executable, "-m", "mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+
+
+def page(address: str, experiment: str) -> str:
+    """Where the server at ``address`` shows the trials of the experiment with this id, as `search.track.view` lays them out."""
+    return f"{address}/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey=pitprop"

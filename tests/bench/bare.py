@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any
 
 import torch
+import workload
 from torch import Tensor, nn
 from torch.nn import functional
 
-import workload
 from trainers import imbalanced
 from trainers.data import table
 
@@ -29,7 +29,7 @@ def train_trainer(params: dict[str, Any]) -> int:
 
 def train_torch(params: dict[str, Any]) -> int:
     """One trial in plain torch, with the trainer's model, data, schedule and batches; the epochs trained."""
-    options = imbalanced.OPTIONS
+    options: dict[str, Any] = {**imbalanced.OPTIONS}
     split = table.split(table.load(), options["val_fraction"], options["split_seed"])
     x, y, x_val, y_val = (torch.from_numpy(part) for part in (split.x_train, split.y_train, split.x_val, split.y_val))
     random = torch.Generator().manual_seed(0)

@@ -8,25 +8,16 @@ first trial asked for to the last one told. Of Tune, *search* leaves out what co
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import workload
-
-HERE = Path(__file__).resolve().parent
-REPOSITORY = HERE.parents[1]
-LIMIT = 900.0
-"""Seconds after which a candidate has failed."""
+from measure import HERE, CandidateError, Run, checked, execute, query, timed
 
 
 def main() -> int:
@@ -56,7 +47,7 @@ def bare(kind: str) -> Candidate:
 
     def run(_folder: Path, _lanes: int) -> Run:
         bounds = [workload.TRIALS * worker // workload.WORKERS for worker in range(workload.WORKERS + 1)]
-        return timed([[str(HERE / "bare.py"), kind, str(a), str(b)] for a, b in zip(bounds, bounds[1:], strict=False)])
+        return timed([[str(HERE / "bare.py"), kind, str(a), str(b)] for a, b in pairwise(bounds)])
 
     return run
 
@@ -80,53 +71,7 @@ def ours(folder: Path, lanes: int) -> Run:
     epochs = sum(len(curve.read_text(encoding="utf-8").splitlines()) for curve in curves)
     if exported != workload.TRIALS + 1:
         raise CandidateError(f"{exported} runs are in MLflow, not one a trial and the study's own")
-    return checked(Run(wall, float(search)), epochs)
-
-
-def timed(commands: Sequence[Sequence[str]]) -> Run:
-    """Python processes side by side, each of which ends by printing when its search began and ended."""
-    began = time.time()
-    answers = [json.loads(output.splitlines()[-1]) for output in execute(commands)]
-    wall = time.time() - began
-    search = max(answer["ended"] for answer in answers) - min(answer["began"] for answer in answers)
-    return checked(Run(wall, search), sum(answer["epochs"] for answer in answers))
-
-
-def checked(run: Run, epochs: int) -> Run:
-    """The run, if it trained what all candidates have to."""
-    if epochs != workload.TRIALS * workload.EPOCHS:
-        raise CandidateError(f"{epochs} epochs were trained, not {workload.TRIALS * workload.EPOCHS}")
-    return run
-
-
-def execute(commands: Sequence[Sequence[str]]) -> list[str]:
-    """What Python processes print that run side by side; `CandidateError` if one fails."""
-    elsewhere = ("STUDY_DB", "MLFLOW_TRACKING_URI", "RAY_ADDRESS")
-    environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{HERE}", "RAY_USAGE_STATS_ENABLED": "0"}
-    with tempfile.TemporaryFile("w+") as log:
-        processes = [
-            subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
-            for command in commands
-        ]
-        try:
-            outputs = [process.communicate(timeout=LIMIT)[0] for process in processes]
-        except subprocess.TimeoutExpired as error:
-            raise CandidateError(f"it had not ended after {LIMIT:g} s") from error
-        finally:
-            for process in processes:
-                process.kill()
-        if any(process.returncode for process in processes):
-            log.seek(0)
-            raise CandidateError("".join(outputs)[-1000:] + log.read()[-2000:])
-    return outputs
-
-
-def query(database: Path, statement: str, *values: object) -> tuple[object, ...]:
-    """The first row of the answer."""
-    with closing(sqlite3.connect(database)) as connection:
-        row: tuple[object, ...] = connection.execute(statement, values).fetchone()
-    return row
+    return checked(Run(wall, float(str(search))), epochs)
 
 
 def median(runs: Sequence[Run]) -> Run:
@@ -147,18 +92,6 @@ def print_table(runs: dict[str, Run]) -> None:
             words = ["ok" if (ratio <= bound if sign == "<=" else ratio >= bound) else "missed" for ratio in ratios]
             cells = [f"{ratio:.2f} {word:<6}" for ratio, word in zip(ratios, words, strict=True)]
             print(f"{f'{numerator} / {denominator} {sign} {bound:g}':<30}{cells[0]:>16}{cells[1]:>16}")
-
-
-class CandidateError(Exception):
-    """A candidate did not do what all have to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Seconds: of the whole process, and of the search in it."""
-
-    wall: float
-    search: float
 
 
 Candidate = Callable[[Path, int], Run]

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import workload
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
-
-import workload
 
 
 def _reports(config: dict[str, Any]) -> Iterator[dict[str, float]]:
@@ -47,7 +46,7 @@ class Trial(tune.Trainable):
         return True
 
 
-def search(trainable: Any, folder: Path, reuse: bool | None) -> list[dict[str, Any]]:
+def search(trainable: Any, folder: Path, *, reuse: bool) -> list[dict[str, Any]]:
     """Runs the search; the last report of each trial."""
     config = {
         "lr": tune.loguniform(1e-4, 1e-2),
@@ -68,7 +67,8 @@ def search(trainable: Any, folder: Path, reuse: bool | None) -> list[dict[str, A
         ),
         run_config=tune.RunConfig(storage_path=str(folder / "results"), stop={"training_iteration": workload.EPOCHS}),
     )
-    return [result.metrics or {} for result in tuner.fit()]
+    results = tuner.fit()
+    return [one.metrics or {} for one in (results[index] for index in range(len(results)))]
 
 
 if __name__ == "__main__":
@@ -76,6 +76,6 @@ if __name__ == "__main__":
     if kind == "reused":
         os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     ray.init(num_cpus=workload.WORKERS, _temp_dir=str(folder / "ray"))
-    last = search(Trial, folder, True) if kind == "reused" else search(train, folder, None)
+    last = search(Trial, folder, reuse=True) if kind == "reused" else search(train, folder, reuse=False)
     began, ended = min(row["began"] for row in last), max(row["ended"] for row in last)
     print(json.dumps({"began": began, "ended": ended, "epochs": sum(row["training_iteration"] for row in last)}))

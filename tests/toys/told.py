@@ -23,7 +23,9 @@ def train(params, context):
         if context.options.get("harm") == "nan":
             score = float("nan")
         if context.options.get("harm") != "nothing":
-            yield Epoch(step, {"score": score, "val/loss": 1 - score / 2})
+            columns = {f"val/column {index}": 0.5 for index in range(context.options.get("columns", 0))}
+            loss = float("nan") if context.options.get("harm") == "loss" else 1 - score / 2
+            yield Epoch(step, {"score": score, "val/loss": loss, **columns})
 
 
 def _note(path, row):

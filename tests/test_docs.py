@@ -1,0 +1,148 @@
+"""The documentation is held against the code: its examples run, its commands exist, its links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_imports import ORDER
+
+from search import cli, signatures, space, trainer
+from search.facts import Facts
+from search.telemetry import VOCABULARY, Epoch
+from search.trainer import Change, Context, Lane, Start
+from search.worker import Failure, Worker
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
+
+
+def examples(page: str, language: str) -> list[str]:
+    return [text for name, text in BLOCK.findall((ROOT / "docs" / page).read_text(encoding="utf-8")) if name == language]
+
+
+def code(text: str) -> Iterator[str]:
+    """What a page shows as commands: shell blocks, and code within a line."""
+    yield from (block for name, block in BLOCK.findall(text) if name in ("sh", "text"))
+    yield from re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))
+
+
+def written(text: str, path: Path) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("text", examples("spaces.md", "yaml"))
+def test_every_space_in_the_docs_loads(text: str, tmp_path: Path) -> None:
+    loaded = space.load(written(text, tmp_path / "example.yaml"))
+    assert loaded.unwatched() == []
+
+
+@pytest.mark.parametrize("text", examples("trainers.md", "python"))
+def test_every_trainer_in_the_docs_trains_and_resumes_as_if_undisturbed(text: str, tmp_path: Path) -> None:
+    location = written(text, tmp_path / "example.py")
+    lane, context = Lane(0, 0), Context(epochs=4)
+    start = Start(lane, {}, 0, str(tmp_path))
+
+    def epochs(first: Start, file: str, count: int) -> list[Epoch]:
+        worker = Worker(location, context, str(tmp_path / file))
+        found, change = [], Change(started=[first])
+        for _ in range(count):
+            answer = worker.advance(change)
+            assert not isinstance(answer, Failure), answer
+            found.append(answer[lane])
+            change = Change()
+        worker.close()
+        return found
+
+    whole = epochs(start, "whole.ckpt", 4)
+    half = epochs(start, "half.ckpt", 2)
+    resumed = Start(lane, {}, 0, str(tmp_path), half[-1].step, None, str(tmp_path / "half.ckpt"))
+    assert [epoch.step for epoch in whole] == [1, 2, 3, 4]
+    assert half + epochs(resumed, "rest.ckpt", 2) == whole
+
+
+def test_a_trainer_in_the_docs_reports_what_it_says_in_known_names(tmp_path: Path) -> None:
+    location = written(examples("trainers.md", "python")[0], tmp_path / "example.py")
+    said = trainer.card(location).reports or ()
+    worker = Worker(location, Context(epochs=3), str(tmp_path / "lanes.ckpt"))
+    answer = worker.advance(Change(started=[Start(Lane(0, 0), {}, 0, str(tmp_path))]))
+    assert not isinstance(answer, Failure)
+    names = answer[Lane(0, 0)].metrics
+    assert all(any(name == one or (one.endswith("/") and name.startswith(one)) for one in said) for name in names)
+    assert all(any(name == one or (one.endswith("/") and name.startswith(one)) for one in VOCABULARY) for name in names)
+
+
+def test_the_docs_name_the_signatures_that_watch_their_trainer(tmp_path: Path) -> None:
+    written(examples("trainers.md", "python")[0], tmp_path / "example.py")
+    rows = examples("spaces.md", "yaml")[0].replace("imbalanced", "example.py").replace("macro_f1", "accuracy")
+    loaded = space.load(written(rows, tmp_path / "example.yaml"))
+    assert [name for name, _ in loaded.unwatched()] == ["zero_gradient"]
+
+
+def test_the_signature_in_the_docs_fires_on_what_it_describes_alone(tmp_path: Path) -> None:
+    path = written(examples("signatures.md", "python")[0], tmp_path / "divergence.py")
+    spec = importlib.util.spec_from_file_location("divergence", path)
+    assert spec is not None
+    assert spec.loader is not None
+    divergence = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(divergence)
+    facts = Facts(budget=10)
+    parting = [Epoch(n, {"train/loss": 1 / n, "val/loss": 1 + n / 10}) for n in range(1, 6)]
+    falling = [Epoch(n, {"train/loss": 1 / n, "val/loss": 1 / n}) for n in range(1, 6)]
+    silent = [Epoch(n, {"train/loss": 1 / n}) for n in range(1, 6)]
+    assert "to epoch 5" in divergence.detect(parting, facts)
+    assert divergence.detect(parting[:3], facts) is None
+    assert divergence.detect(falling, facts) is None
+    assert divergence.detect(silent, facts) is None
+    assert divergence.remedy(parting, facts)
+
+
+def test_the_table_of_signatures_is_that_of_the_code() -> None:
+    text = (ROOT / "docs" / "signatures.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")]
+    said = {name.strip("`"): (reads.strip("`"), defaults) for name, reads, _, defaults, _ in rows}
+    known = {name: signatures.load(name) for name in signatures.names()}
+    assert {name: reads for name, (reads, _) in said.items()} == {name: ", ".join(one.READS) for name, one in known.items()}
+    for name, (_, defaults) in said.items():
+        assert defaults == ", ".join(f"{key} {value:g}" for key, value in signatures.thresholds(name).items())
+        assert known[name].ACTION == "prune"
+
+
+def test_the_vocabulary_in_the_docs_is_whole() -> None:
+    text = (ROOT / "docs" / "trainers.md").read_text(encoding="utf-8")
+    assert [name for name in VOCABULARY if f"| `{name}" not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_the_docs_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    parser = ast.parse(Path(cli.__file__).read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(parser) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    first = [(call.func.attr, call.args[0].value) for call in calls if call.args and isinstance(call.args[0], ast.Constant)]
+    subcommands = {value for method, value in first if method == "add_parser"}
+    flags = {value for method, value in first if method == "add_argument"}
+    shown = list(code(page.read_text(encoding="utf-8")))
+    assert {word for text in shown for word in re.findall(r"\bmake ([a-z-]+)", text)} <= targets
+    assert {word for text in shown for word in re.findall(r"\bpitprop ([a-z]+)", text)} <= subcommands
+    assert {word for text in shown if text.startswith("--") for word in re.findall(r"^--[a-z-]+", text)} <= {*flags, "--help"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere_and_images_are_our_own(page: Path) -> None:
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    images = re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", text)
+    assert [link for link in links if "://" not in link and not (page.parent / link.partition("#")[0]).exists()] == []
+    assert [image for image in images if "://" in image or (page.parent / image).stat().st_size > 300_000] == []
+    assert "<img" not in text
+
+
+def test_contributing_shows_the_order_of_imports() -> None:
+    blocks = BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert any(text.split() == ORDER for _, text in blocks)
