@@ -125,5 +125,5 @@ class Screen:
         spent = time.monotonic() - self._began
         task = self._bar.tasks[0]
         left = (task.total or 0) - task.completed
-        eta = f", about {left * spent / self._here:.0f} s left" if self._here else ""
-        return f"{best} · pruned {sum(self._pruned.values())} ({pruned or 'none'}) · {epochs(self._saved)} saved{eta}"
+        eta = f" · about {left * spent / self._here:.0f} s left" if self._here else ""
+        return f"{best}{eta} · {epochs(self._saved)} saved · pruned {sum(self._pruned.values())} ({pruned or 'none'})"

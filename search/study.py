@@ -108,8 +108,9 @@ class Study:
         number = len(self._brain.get_trials(deepcopy=False))
         if number >= self.target:
             return None
-        baselines = self._baselines
-        frozen = self._add_baseline(baselines[number]) if number < len(baselines) else self._propose(number)
+        known = {trial.user_attrs.get("baseline") for trial in self._brain.get_trials(deepcopy=False)}
+        baseline = next((one for one in self._baselines if one.name not in known), None)
+        frozen = self._propose(number) if baseline is None else self._add_baseline(baseline)
         self._ids.append(self._storage.create_new_trial(self._id, template_trial=frozen))
         self._written.append(dict(frozen.system_attrs))
         return self._trial(frozen)
@@ -204,7 +205,8 @@ class Study:
 
     def _propose(self, number: int) -> FrozenTrial:
         name, options = self.space.sampler
-        points = self.space.points[number - len(self._baselines) :][:1]
+        tried = sum("point" in trial.user_attrs for trial in self._brain.get_trials(deepcopy=False))
+        points = self.space.points[tried : tried + 1]
         for attempt in range(ATTEMPTS):
             # QMC and grid walk one sequence, shuffled by the seed; the others start anew at each trial.
             seed = self.space.seed if name in ("qmc", "grid") else hash((self.space.seed, number, attempt)) % 2**32
@@ -218,6 +220,8 @@ class Study:
             broken = self.space.violated(drawn)
             if not broken:
                 trial.set_user_attr("params", self.space.flat(drawn))
+                if points:
+                    trial.set_user_attr("point", tried)
                 places = self._brain._storage.get_study_system_attrs(self._brain._study_id)
                 if places:
                     self._brain._storage.set_trial_system_attr(trial._trial_id, "pitprop:study", places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -99,9 +100,19 @@ def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
         baselines={baseline.name: _score(space, baseline.name, baseline.values, records) for baseline in space.baselines},
         pruned=_reasons([record for record in records if record.state == "PRUNED"]),
         failed=tuple(record for record in records if record.state == "FAIL"),
-        spent=sum(record.epochs for record in ended),
+        spent=_spent(ended),
         budget=len(ended) * space.epochs * space.seeds,
     )
+
+
+def _spent(ended: Sequence[Record]) -> int:
+    """The epochs trained. Trials that differ in their early stopping alone are answered from one curve, which counts once."""
+    curves: dict[str, list[int]] = {}
+    for record in ended:
+        stops = {name for name in record.params if name.startswith("early_stopping.")}
+        key = {name: value for name, value in record.params.items() if name not in stops}
+        curves.setdefault(json.dumps(key, sort_keys=True) if stops else str(record.number), []).append(record.epochs)
+    return sum(max(epochs) for epochs in curves.values())
 
 
 def _counts(space: Space, record: Record) -> bool:

@@ -142,3 +142,10 @@ def test_population_pruners_stop_trials_with_a_reason(pruner: object, toy: OneSp
     pruned = [record for record in records(space, tmp_path) if record.state == "PRUNED"]
     assert all("falls behind the other trials" in record.verdicts[0]["reason"] for record in pruned)
     assert pruned or pruner == "wilcoxon"
+
+
+def test_a_baseline_that_is_added_later_is_trained(toy: OneSpace, tmp_path: Path) -> None:
+    events(toy(params=PLAIN, trials=3), tmp_path)
+    space = toy(params=PLAIN, trials=5, baselines={"slow": {"params": {"speed": 0.01}}})
+    events(space, tmp_path)
+    assert [record.baseline for record in records(space, tmp_path)] == [None, None, None, "slow", None]
