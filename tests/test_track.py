@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import math
 import os
 import select
@@ -26,6 +27,7 @@ from search import telemetry
 from search.record import Record, StudyCard
 from search.telemetry import Epoch
 from search.track import ENVIRONMENT, Exporter, run, ui_command
+from search.track.view import view
 
 os.environ.update(ENVIRONMENT)
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
@@ -363,3 +365,18 @@ def test_the_ui_stays_on_the_loopback_and_a_taken_port_is_told(uri: str, tmp_pat
             ui_command(uri, tmp_path / "artifacts", port)
     with pytest.raises(ValueError, match="a server already"):
         ui_command("http://tracking:5000", tmp_path, port)
+
+
+def test_the_page_shows_the_best_trial_first_and_the_parameters_that_vary(tmp_path: Path) -> None:
+    both = [replace(trial(tmp_path, n), params={"lr": n, "gamma": 2.0}) for n in (0, 1)]
+    shown = json.loads(view(replace(CARD, maximize=False), both, ["model_1"]))
+    assert (shown["orderByKey"], shown["orderByAsc"]) == ("metrics.`objective`", True)
+    assert {"metrics.`delta/model_1`", "params.`lr`", "tags.`pitprop.reason`"} < set(shown["selectedColumns"])
+    assert "params.`gamma`" not in shown["selectedColumns"]
+
+
+def test_a_pruned_run_is_described_by_its_reason_and_remedy_and_a_finished_one_is_not(tmp_path: Path) -> None:
+    pruned = run.tags(trial(tmp_path, 0, "PRUNED", verdicts=(VERDICT,)))["mlflow.note.content"]
+    assert VERDICT["reason"] in pruned
+    assert VERDICT["remedy"] in pruned
+    assert "mlflow.note.content" not in run.tags(trial(tmp_path, 1))
