@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -12,6 +13,7 @@ import urllib.request
 import webbrowser
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from urllib.parse import quote
 
@@ -131,7 +133,13 @@ def ui(options: Namespace) -> int:
     print(f"MLflow UI on {address} (Ctrl-C ends it)", flush=True)
     if not options.no_browser:
         threading.Thread(target=_browse, args=(address, name), daemon=True).start()
-    return subprocess.call(command, env={**os.environ, **ENVIRONMENT})
+    server = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT}, start_new_session=True)
+    try:
+        return server.wait()
+    finally:
+        # MLflow's server is a family of processes, and however we end they end with us.
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
 
 
 def _browse(address: str, name: str | None) -> None:

@@ -19,7 +19,6 @@ from search.errors import UserError
 from search.trainer import Change, Context, Epochs
 from search.worker import Failure, Worker
 
-
 MARK = "PITPROP_SCRATCH"
 DEATH = "killed, out of memory, or crashed in native code"
 

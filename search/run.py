@@ -101,7 +101,7 @@ def _launcher(space: Space, study: Study, where: Addresses, options: Namespace, 
         return Inline(job, cpus=resources.cpus)
     cores = len(os.sched_getaffinity(0))
     size = options.workers or resources.workers or max(1, int(cores // resources.cpus))
-    with console.status(f"starting {size} workers on Ray"):
+    with console.status(f"starting {size} worker{'s' * (size > 1)} on Ray"):
         return OnRay(
             job,
             size=min(size, study.target),

@@ -22,10 +22,10 @@ def counted(function, after):
     def call(*arguments, **options):
         global COUNT
         COUNT += 1
-        if COUNT == int(sys.argv[3]) and not after:
+        if int(sys.argv[3]) == COUNT and not after:
             os.kill(os.getpid(), signal.SIGKILL)
         answer = function(*arguments, **options)
-        if COUNT == int(sys.argv[3]) and after:
+        if int(sys.argv[3]) == COUNT and after:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 

@@ -10,8 +10,40 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = """errors telemetry chance facts levels life signatures detect stopping trainer checkpoint worker samplers space record
-database lock study reaper launch training recordings loop track summary page screen addresses run answer commands cli""".split()
+ORDER = [
+    "errors",
+    "telemetry",
+    "chance",
+    "facts",
+    "levels",
+    "life",
+    "signatures",
+    "detect",
+    "stopping",
+    "trainer",
+    "checkpoint",
+    "worker",
+    "samplers",
+    "space",
+    "record",
+    "database",
+    "lock",
+    "study",
+    "reaper",
+    "launch",
+    "training",
+    "recordings",
+    "loop",
+    "track",
+    "summary",
+    "page",
+    "screen",
+    "addresses",
+    "run",
+    "answer",
+    "commands",
+    "cli",
+]
 HOMES = {"ray": {"launch"}, "mlflow": {"track"}, "torch": set()}
 TRAINERS_MAY = {"telemetry", "trainer", "chance"}
 

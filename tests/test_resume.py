@@ -23,7 +23,9 @@ DRAWN = {"params": {"lr": {"float": [1e-5, 1.0], "log": True}}}
 def kill(space: Space, folder: Path, at: int, width: int) -> int:
     """Searches in another process, killed at its ``at``-th write (0: never); its exit code, or the number of writes."""
     command = [sys.executable, str(SCRIPT), space.path, str(folder), str(at), str(width)]
-    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": f"{ROOT}:{SCRIPT.parent}", "OMP_NUM_THREADS": "1"}, capture_output=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env={"PYTHONPATH": f"{ROOT}:{SCRIPT.parent}", "OMP_NUM_THREADS": "1"}, capture_output=True
+    )
     assert done.returncode in (0, -9), done.stderr.decode()
     return int(done.stdout) if done.returncode == 0 else -9
 
@@ -72,7 +74,9 @@ def test_a_finished_search_starts_nothing(toy: Callable[..., Space], tmp_path: P
     assert events(toy(), tmp_path) == []
 
 
-def test_more_trials_go_on_under_the_next_numbers(toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path) -> None:
+def test_more_trials_go_on_under_the_next_numbers(
+    toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
+) -> None:
     events(toy(trials=4), tmp_path / "extended")
     events(toy(trials=4), tmp_path / "extended", trials=7)
     events(toy(trials=7), tmp_path / "whole")

@@ -37,8 +37,8 @@ def detect(
         return None
     if step < blind * facts.budget and not life.watched(telemetry, count):
         return None
-    which = f"only class {label} is" if label else "one class at a time is"
-    return f"{kind} collapse: {which} predicted in {count} reports from epoch {since} to {step} ({seen}), without a life sign"
+    which = f"only class {label} is" if label else "a single class, not always the same, is"
+    return f"{kind} collapse: {which} predicted in {count} reports from epoch {since} to {step}{seen}, without a life sign"
 
 
 def _by_counts(telemetry: Telemetry, count: int, share: float) -> Constant | None:
@@ -53,7 +53,8 @@ def _by_counts(telemetry: Telemetry, count: int, share: float) -> Constant | Non
             tops.append((epoch.step, top, counts[top] / total))
             if len(tops) == count:
                 label = tops[0][1] if len({top for _, top, _ in tops}) == 1 else ""
-                return label, tops[-1][0], f"{min(held for _, _, held in tops):.1%} of the predictions or more"
+                least = min(held for _, _, held in tops)
+                return label, tops[-1][0], "" if least == 1 else f" (at least {least:.1%} of the predictions)"
     return None
 
 
@@ -69,7 +70,8 @@ def _by_score(telemetry: Telemetry, facts: Facts, count: int) -> Constant | None
     for index in sorted(range(len(prior)), key=lambda c: -prior[c]):
         value = chance.macro_f1(prior, index)
         if prior[index] > 0 and all(abs(score - value) <= 0.001 for _, score in readings):
-            return list(labels)[index], readings[0][0], f"macro F1 {readings[-1][1]:.4f}, what that alone gives is {value:.4f}"
+            note = f" (macro F1 {readings[-1][1]:.4f}, what that alone gives is {value:.4f})"
+            return list(labels)[index], readings[0][0], note
     return None
 
 

@@ -32,14 +32,6 @@ def covered(reading: str, reports: Sequence[str]) -> bool:
     )
 
 
-def read_metric(section: Section, name: str, default: str | None, reports: Sequence[str] | None) -> str:
-    """The metric at ``name``, one that the trainer reports; required where there is no default."""
-    metric = section.read(name, TEXT, default or "", required=default is None)
-    if metric and reports is not None and not covered(metric, reports):
-        section.wrong(name, f"{metric!r} is not reported by the trainer{hint(metric, reports)}")
-    return metric
-
-
 def read_signatures(top: Section, reports: Sequence[str] | None) -> tuple[dict[str, SignatureChoice], tuple[str, ...]]:
     """The signatures that watch, and the names of those that the space chose itself."""
     given = top.get("signatures")
