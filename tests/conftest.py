@@ -152,7 +152,9 @@ def shell(tmp_path: Path, without_mlflow: None) -> Callable[..., Said]:
     """The same in a process of its own; ``before`` is Python that it runs first."""
 
     def run(*words: object, before: str = "", **environment: str) -> Said:
-        code = f"import sys\n{before}\nfrom search.cli import main\nsys.exit(main(sys.argv[1:]))"
+        # A process that was started in the background ignores Ctrl-C, and so would its children.
+        listen = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)"
+        code = f"{listen}\n{before}\nfrom search.cli import main\nsys.exit(main(sys.argv[1:]))"
         given = {**os.environ, "COLUMNS": "200", **environment}
         given["PYTHONPATH"] = os.pathsep.join([str(ROOT), given["PYTHONPATH"]])
         command = [sys.executable, "-c", code, *map(str, words), "--runs", str(tmp_path / "runs")]

@@ -61,7 +61,8 @@ def search(trainable: Any, folder: Path, *, reuse: bool) -> list[dict[str, Any]]
             metric=workload.METRIC,
             mode="max",
             num_samples=workload.TRIALS,
-            max_concurrent_trials=workload.WORKERS,
+            # Tune keeps an actor only for a trial that is pending, so the limit must leave some; its CPUs set how many run.
+            max_concurrent_trials=None if reuse else workload.WORKERS,
             search_alg=OptunaSearch(seed=0),
             reuse_actors=reuse,
         ),
