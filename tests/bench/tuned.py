@@ -66,9 +66,15 @@ def search(trainable: Any, folder: Path, *, reuse: bool) -> list[dict[str, Any]]
             search_alg=OptunaSearch(seed=0),
             reuse_actors=reuse,
         ),
-        run_config=tune.RunConfig(storage_path=str(folder / "results"), stop={"training_iteration": workload.EPOCHS}),
+        run_config=tune.RunConfig(
+            storage_path=str(folder / "results"),
+            stop={"training_iteration": workload.EPOCHS},
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False) if reuse else None,
+        ),
     )
     results = tuner.fit()
+    if results.num_errors:
+        raise SystemExit(f"{results.num_errors} trials of Tune's failed: {results.errors[0]}")
     return [one.metrics or {} for one in (results[index] for index in range(len(results)))]
 
 
