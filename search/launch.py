@@ -104,7 +104,7 @@ class OnRay:
         try:
             self._ray = _connect(address, self._scratch, cpus, size, logs)
             self._refuse_too_much(cpus, gpus)
-            self._remote = self._ray.remote(Worker).options(num_cpus=cpus, num_gpus=gpus)
+            self._remote = self._ray.remote(Worker).options(num_cpus=cpus, num_gpus=gpus, enable_task_events=False)
             self._actors = [self._actor() for _ in range(size)]
             for problem in self._ray.get([actor.warm.remote() for actor in self._actors], timeout=stall):
                 if problem is not None:

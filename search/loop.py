@@ -99,8 +99,7 @@ class Search:
                 self._break_up(step.worker, step.outcome)
             else:
                 stopped = self._observe(step.worker, step.outcome)
-            yield from self._flush()
-            self._advance(step.worker, stopped)
+            self._advance(step.worker, stopped)  # before anybody looks at the events, so that the worker does not wait
             yield from self._flush()
 
     def _flush(self) -> Iterator[Event]:

@@ -99,7 +99,7 @@ def _open(setup: dict[str, Any], wait: bool) -> Store:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(10)
+    os.nice(19)
     lines = os.fdopen(os.dup(0), "rb")
     # a driver that is gone does not read the answer; and what MLflow prints goes to the log
     with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(1), "w") as answer:
