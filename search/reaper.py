@@ -1,7 +1,8 @@
 """Removes what a killed driver cannot: ``python -m search.reaper FOLDER`` outlives the driver by a few seconds.
 
 It waits for its input to end, which the driver's death brings about too, and then ends every process that names the folder on
-its command line or in its environment and removes the folder, until neither comes back.
+its command line or in its environment, or holds a file in it open (a new title overwrites the other two), and removes the folder,
+until neither comes back.
 """
 
 from __future__ import annotations
@@ -25,19 +26,20 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
-def _users(folder: str) -> list[int]:
+def _users(folder: str, driver: int) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if folder.encode() in (path / "cmdline").read_bytes() + (path / "environ").read_bytes():
+            said = (path / "cmdline").read_bytes() + (path / "environ").read_bytes()
+            if folder.encode() in said or any(folder in os.readlink(file) for file in (path / "fd").iterdir()):
                 found.append(int(path.name))
-    return [pid for pid in found if pid != os.getpid()]
+    return [pid for pid in found if pid not in (os.getpid(), driver)]
 
 
-def _reap(folder: str) -> None:
+def _reap(folder: str, driver: int) -> None:
     quiet, deadline = 0, time.monotonic() + PATIENCE
     while quiet < 3 and time.monotonic() < deadline:
-        users = _users(folder)
+        users = _users(folder, driver)
         for pid in users:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
@@ -48,5 +50,6 @@ def _reap(folder: str) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
     sys.stdin.buffer.read()
-    _reap(sys.argv[1])
+    _reap(sys.argv[1], parent)
