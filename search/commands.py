@@ -161,8 +161,8 @@ def _browse(address: str, name: str | None) -> None:
 
 
 def _records(space: Space, options: Namespace) -> tuple[Sequence[Record], int]:
+    from search.archive import read_records
     from search.database import safe
-    from search.study import read_records
 
     where = addresses(options.runs)
     found = read_records(where.study_db, space.name, where.folder(space.name))

@@ -22,6 +22,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search import database, lock, samplers
+from search.archive import as_record
 from search.errors import UserError
 from search.record import Record
 from search.space import Baseline, Space, difference
@@ -263,42 +264,6 @@ def opened(space: Space, url: str, folder: Path) -> Iterator[Study]:
             yield Study(storage, space, folder)
         except (lock.Owned, database.DatabaseError) as error:
             raise StudyError(str(error)) from error
-
-
-def read_records(url: str, name: str, folder: Path) -> tuple[list[Record], int] | None:
-    """The trials of the study ``name`` and its target, without owning it; None if there is no such study."""
-    path = database.sqlite_path(url)
-    if path is not None and not path.exists():
-        return None
-    storage = database.connect(url)
-    try:
-        found = storage.get_study_id_from_name(name)
-        frozen = storage.get_all_trials(found)
-        target = int(storage.get_study_user_attrs(found).get("trials", len(frozen)))
-    except KeyError:
-        return None
-    finally:
-        storage.engine.dispose()
-    return [as_record(one, folder / "trials" / f"{one.number:04d}") for one in frozen], target
-
-
-def as_record(frozen: FrozenTrial, folder: Path) -> Record:
-    """A trial of Optuna's as everything downstream reads it."""
-    known = frozen.user_attrs
-    finished = frozen.state.is_finished()
-    return Record(
-        number=frozen.number,
-        state=frozen.state.name,
-        params=known.get("params", frozen.params),
-        values=tuple(frozen.values) if finished and frozen.values else None,
-        baseline=known.get("baseline"),
-        verdicts=tuple(known.get("verdicts", ())) if finished else (),
-        error=known.get("error") if finished else None,
-        epochs=int(known.get("epochs", 0)) if finished else 0,
-        folder=str(folder),
-        started=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
-        ended=frozen.datetime_complete.timestamp() if frozen.datetime_complete else None,
-    )
 
 
 def _attributes(outcome: Outcome) -> dict[str, Any]:

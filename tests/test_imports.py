@@ -27,6 +27,7 @@ ORDER = [
     "space",
     "record",
     "database",
+    "archive",
     "lock",
     "study",
     "reaper",
