@@ -79,6 +79,24 @@ def nt_xent(batch: int) -> float:
     return _log_of(2 * batch - 1, "a batch of at least 1")
 
 
+def clip(batch: int) -> float:
+    """ln N: CLIP (Radford et al. 2021), N pairs whose embeddings are all alike."""
+    return _log_of(batch, "a batch of at least 1")
+
+
+def moco(queue: int) -> float:
+    """ln(K + 1): MoCo (He et al. 2020), one positive against a queue of K negatives, all alike."""
+    return _log_of(queue + 1, "a queue of at least 0")
+
+
+def mean_squared_error(targets: Sequence[float]) -> float:
+    """The variance of the targets: what their mean, predicted for every sample, gives. ``ValueError`` if there is none."""
+    if not targets:
+        raise ValueError("the mean squared error at chance needs at least one target")
+    mean = math.fsum(targets) / len(targets)
+    return math.fsum((target - mean) ** 2 for target in targets) / len(targets)
+
+
 def _log_of(others: int, wanted: str) -> float:
     if others < 1:
         raise ValueError(f"a contrastive loss needs {wanted}")
@@ -106,6 +124,12 @@ AUC = 0.5
 """The area under the ROC curve of a model that does not rank."""
 
 
+def average_precision(prior: Sequence[float], c: int | None = None) -> float:
+    """The share of class ``c``, by default the rarest one that there is: the precision at every recall of a random ranking."""
+    p = shares(prior)
+    return min(share for share in p if share > 0) if c is None else p[c]
+
+
 def score(metric: str, prior: Sequence[float]) -> float | None:
     """What the best constant predictor reaches in ``metric``; None for a metric that is not known here.
 
@@ -115,6 +139,7 @@ def score(metric: str, prior: Sequence[float]) -> float | None:
     if name == "auc":
         return AUC
     known = {"macro_f1": macro_f1, "f1_macro": macro_f1, "accuracy": accuracy, "acc": accuracy, "top1": accuracy}
+    known |= {"average_precision": average_precision, "ap": average_precision}
     if name == "balanced_accuracy" and prior:
         return balanced_accuracy(len(prior))
     return known[name](prior) if name in known and prior else None
@@ -139,3 +164,8 @@ def standard_error(metric: str, counts: Sequence[int]) -> float | None:
     if name == "auc":
         return math.fsum(math.sqrt((total + 1) / (12 * n * (total - n))) for n in filled) / classes
     return None
+
+
+def classes_in_batch(prior: Sequence[float], batch: int) -> float:
+    """The number of classes expected among ``batch`` samples that are drawn from ``prior``: sum 1 - (1 - p_k)^B."""
+    return math.fsum(1 - (1 - p) ** batch for p in shares(prior))

@@ -1,20 +1,27 @@
 """Judging a training by its telemetry: which signatures of collapse does it show?
 
-A verdict is a pure function of the epochs up to the one judged: no clock, no study, no state between calls. So a resumed
-search judges as an undisturbed one, and a replay over a finished log gives what the live run gave.
+A verdict is a pure function of the epochs up to the one judged, and of the facts: no clock, no study, no state between
+calls. So a resumed search judges as an undisturbed one, and a replay over a finished log gives what the live run gave.
+
+What proves a collapse counts at once. What is only evidence counts after a grace, and only while nothing shows life.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any
 
+from search import levels, life
 from search import signatures as catalogue
 from search.facts import Facts
 from search.telemetry import Epoch, Telemetry
 
-ACTIONS = ("prune", "warn")
+ACTIONS = ("prune", "park", "warn")
+WANTED = ("train/loss", "val/loss", "val/auc", "val/logit_spread", "lr")
+ENDING = ("prune", "park")
+"""The actions that end a training; a parked one can be revived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,12 @@ class Verdict:
         if not self.reason.strip():
             raise ValueError(f"a verdict of {self.signature} at epoch {self.step} has no reason")
         if self.action not in ACTIONS:
-            raise ValueError(f"a verdict's action is 'prune' or 'warn', not {self.action!r}")
+            raise ValueError(f"a verdict's action is one of {', '.join(ACTIONS)}, not {self.action!r}")
+
+    @property
+    def ends(self) -> bool:
+        """Whether the training is stopped."""
+        return self.action in ENDING
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for ``json.dumps``; NaN stays NaN."""
@@ -45,7 +57,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature as a space chose it: with its action and its thresholds (the module's own where not given)."""
+    """A signature as a space chose it: with its action and all its thresholds (the module's own where not given)."""
 
     name: str
     action: str = ""
@@ -53,19 +65,20 @@ class Signature:
 
     def __post_init__(self) -> None:
         """``ValueError`` for a name, an action or a threshold that does not exist."""
-        action = self.action or catalogue.load(self.name).ACTION
+        known = catalogue.thresholds(self.name)
+        action = self.action or catalogue.action(self.name)
         if action not in ACTIONS:
-            raise ValueError(f"signature {self.name}: an action is 'prune' or 'warn', not {action!r}")
+            raise ValueError(f"signature {self.name}: an action is one of {', '.join(ACTIONS)}, not {action!r}")
         object.__setattr__(self, "action", action)
-        if unknown := set(self.thresholds) - set(catalogue.thresholds(self.name)):
-            known = ", ".join(catalogue.thresholds(self.name))
-            raise ValueError(f"signature {self.name} has no threshold {sorted(unknown)[0]!r}: it takes {known}")
+        if unknown := set(self.thresholds) - set(known):
+            raise ValueError(f"signature {self.name} has no threshold {sorted(unknown)[0]!r}: it takes {', '.join(known)}")
         for threshold, value in self.thresholds.items():
             least = 1 if threshold == "patience" else 0
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
                 raise ValueError(f"signature {self.name}: {threshold} is a number of at least {least}, not {value!r}")
             if threshold == "patience" and value != int(value):
                 raise ValueError(f"signature {self.name}: patience is a whole number of reports, not {value!r}")
+        object.__setattr__(self, "thresholds", {**known, **self.thresholds})
 
 
 def defaults() -> list[Signature]:
@@ -73,45 +86,57 @@ def defaults() -> list[Signature]:
     return [Signature(name) for name in catalogue.names()]
 
 
-def judge(telemetry: Telemetry, facts: Facts, signatures: Iterable[Signature]) -> list[Verdict]:
-    """What the last epoch shows, given those before it. Those that prune come first, and those that name a cause."""
-    if not telemetry:
+def judge(epochs: Sequence[Epoch], facts: Facts, signatures: Iterable[Signature]) -> list[Verdict]:
+    """What the last epoch shows, given those before it. Those that end the training come first, and those that name a cause."""
+    if not epochs:
         return []
+    telemetry = epochs if isinstance(epochs, Telemetry) else Telemetry(epochs)
     verdicts = [verdict for signature in signatures if (verdict := _verdict(telemetry, facts, signature))]
     return sorted(verdicts, key=_order)
 
 
-def replay(telemetry: Telemetry, facts: Facts, signatures: Iterable[Signature]) -> list[Verdict]:
+def replay(epochs: Iterable[Epoch], facts: Facts, signatures: Iterable[Signature]) -> list[Verdict]:
     """For each signature its first verdict, at the epoch at which live judging gave it; oldest first."""
-    verdicts = []
-    for signature in signatures:
-        prefixes = (telemetry[:end] for end in range(1, len(telemetry) + 1))
-        if first := next((verdict for prefix in prefixes if (verdict := _verdict(prefix, facts, signature))), None):
-            verdicts.append(first)
+    telemetry, waiting = Telemetry(), list(signatures)
+    verdicts: list[Verdict] = []
+    for epoch in epochs:
+        telemetry.append(epoch)
+        found = {signature.name: verdict for signature in waiting if (verdict := _verdict(telemetry, facts, signature))}
+        verdicts += found.values()
+        waiting = [signature for signature in waiting if signature.name not in found]
     return sorted(verdicts, key=lambda verdict: (verdict.step, _order(verdict)))
 
 
-def unwatched(reported: Iterable[str] | Telemetry, signatures: Iterable[Signature]) -> dict[str, list[str]]:
+def unwatched(reported: Iterable[str] | Iterable[Epoch], signatures: Iterable[Signature]) -> dict[str, list[str]]:
     """The signatures that lack readings, with what they need; from a telemetry, or the names (or prefixes) it will hold."""
     have = {name for item in reported for name in (item.metrics if isinstance(item, Epoch) else (item,))}
-    lacking = {s.name: [need for need in catalogue.load(s.name).READS if not _given(need, have)] for s in signatures}
+    lacking = {s.name: [need for need in catalogue.load(s.name).READS if not catalogue.gives(need, have)] for s in signatures}
     return {name: needs for name, needs in lacking.items() if needs}
 
 
-def _given(need: str, have: Iterable[str]) -> bool:
-    return any(name == need or (need.endswith("/") and name.startswith(need)) for name in have)
-
-
 def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdict | None:
-    module = catalogue.load(signature.name)
-    reason = module.detect(telemetry, facts, **signature.thresholds)
+    module, thresholds = catalogue.load(signature.name), dict(signature.thresholds)
+    soft = module.KIND == "soft"
+    grace, blind = (thresholds.pop("grace"), thresholds.pop("blind")) if soft else (0.0, 0.0)
+    reason = module.detect(telemetry, facts, **thresholds)
     if reason is None:
         return None
+    if soft:
+        signs = life.signs(telemetry, facts, levels.window(facts, thresholds["patience"]), getattr(module, "DESPITE", ()))
+        waits = levels.grace(telemetry, facts, grace if life.watched(signs) else max(grace, blind))
+        if telemetry[-1].step < waits or life.alive(signs, telemetry, facts):
+            return None
+        reason = f"{reason}; {life.absent(signs)}"
     last = telemetry[-1]
-    wanted = (*module.READS, facts.metric, "train/loss", "val/loss", "val/auc", "val/logit_spread", "lr")
-    evidence = {name: value for name, value in last.metrics.items() if any(_given(need, [name]) for need in wanted)}
+    evidence = {name: value for name, value in last.metrics.items() if name == facts.metric or _wanted(signature.name, name)}
     return Verdict(signature.name, last.step, signature.action, reason, evidence, module.remedy(telemetry, facts))
 
 
+@cache
+def _wanted(signature: str, metric: str) -> bool:
+    """Whether a reading belongs to the evidence of a signature: what it reads, and what a person looks at anyway."""
+    return metric in WANTED or any(catalogue.gives(need, [metric]) for need in catalogue.load(signature).READS)
+
+
 def _order(verdict: Verdict) -> tuple[bool, bool]:
-    return verdict.action != "prune", getattr(catalogue.load(verdict.signature), "FALLBACK", False)
+    return not verdict.ends, getattr(catalogue.load(verdict.signature), "FALLBACK", False)

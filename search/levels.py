@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from search import chance
 from search.facts import Facts
 from search.telemetry import Telemetry, columns
 
+Asks = ParamSpec("Asks")
+Answer = TypeVar("Answer")
+
+
+def once(look: Callable[Concatenate[Telemetry, Facts, Asks], Answer]) -> Callable[Concatenate[Telemetry, Facts, Asks], Answer]:
+    """Keeps what a pure function of the epochs so far has given until there is another: many signatures ask the same."""
+
+    @wraps(look)
+    def kept(telemetry: Telemetry, facts: Facts, /, *args: Asks.args, **named: Asks.kwargs) -> Answer:
+        key = (look, *args, *named.items())
+        length, of, answer = telemetry.kept.get(key, (-1, None, None))
+        if length != len(telemetry) or of is not facts:
+            answer = look(telemetry, facts, *args, **named)
+            telemetry.kept[key] = len(telemetry), facts, answer
+        return cast(Answer, answer)
+
+    return cast("Callable[Concatenate[Telemetry, Facts, Asks], Answer]", kept)
+
 
 def recent(telemetry: Telemetry, name: str, count: int) -> list[tuple[int, float]]:
     """The last ``count`` finite readings of ``name`` with their steps, oldest first; fewer if there are not as many."""
-    found: list[tuple[int, float]] = []
-    for epoch in reversed(telemetry):
-        value = epoch.metrics.get(name)
-        if value is not None and math.isfinite(value):
-            found.append((epoch.step, value))
-            if len(found) == count:
-                break
-    return found[::-1]
+    column = telemetry.column(name)
+    return list(zip(column.steps[-count:], column.values[-count:], strict=True))
 
 
 def window(facts: Facts, patience: int) -> int:
@@ -27,26 +41,47 @@ def window(facts: Facts, patience: int) -> int:
     return max(patience, math.ceil(0.1 * facts.budget), 2)
 
 
+@once
 def warmup(telemetry: Telemetry, facts: Facts) -> float:
     """The epochs of warm-up; if not known, up to the last step at which the learning rate had never yet fallen but rose."""
     if facts.warmup is not None:
         return facts.warmup
-    end, before = 0, math.nan
-    for epoch in telemetry:
-        rate = epoch.metrics.get("lr", math.nan)
-        if math.isnan(rate) or rate < before:
+    column = telemetry.column("lr")
+    end = 0
+    for step, before, after in zip(column.steps[1:], column.values, column.values[1:], strict=False):
+        if after < before:
             break
-        if rate > before:
-            end = epoch.step
-        before = rate
+        if after > before:
+            end = step
     return end
 
 
 def grace(telemetry: Telemetry, facts: Facts, share: float) -> float:
-    """The step before which nothing but hard evidence counts: a share of the budget, and a tenth of it after the warm-up."""
-    return max(share * facts.budget, warmup(telemetry, facts) + 0.1 * facts.budget)
+    """The step before which nothing but hard evidence counts.
+
+    A share of the budget, a tenth of it after the warm-up, and 1.5 times what the slowest trial took that recovered.
+    """
+    return max(share * facts.budget, warmup(telemetry, facts) + 0.1 * facts.budget, 1.5 * (facts.recovery or 0.0))
 
 
+def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
+    """The step at which a finished training left chance; None if it did not by a tenth of what lies above, or nobody knows."""
+    limit, learned = bound(telemetry, facts), bound(telemetry, facts, 0.1)
+    column = telemetry.column(facts.metric)
+    if limit is None or learned is None:
+        return None
+    sign = 1 if facts.maximize else -1
+    if not any(sign * value > sign * learned for value in column.values):
+        return None
+    count, above = min(window(facts, 5), len(column.values)), 0
+    for index, value in enumerate(column.values):
+        above = above + 1 if sign * value > sign * limit else 0
+        if above == count:
+            return column.steps[index - count + 1]
+    return None
+
+
+@once
 def labels(telemetry: Telemetry, facts: Facts) -> Mapping[str, float]:
     """Validation samples by class; empty if nobody says."""
     if facts.labels:
@@ -55,6 +90,7 @@ def labels(telemetry: Telemetry, facts: Facts) -> Mapping[str, float]:
     return counts if counts and all(0 <= n < 1e12 for n in counts.values()) and any(counts.values()) else {}
 
 
+@once
 def score(telemetry: Telemetry, facts: Facts) -> float | None:
     """The objective of a model that has learned nothing; None if the metric or the prior is not known."""
     if facts.chance_score is not None:
@@ -64,37 +100,41 @@ def score(telemetry: Telemetry, facts: Facts) -> float | None:
     return chance.score(facts.metric, list(labels(telemetry, facts).values()))
 
 
+@once
 def loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> float | None:
     """The validation loss of a model that has learned nothing; if nobody says, a guess: the prior's cross entropy."""
     if facts.chance_loss is not None:
         return facts.chance_loss
-    if reported := recent(telemetry[-1:], "chance/loss", 1):
-        return reported[0][1]
+    if reported := telemetry.column("chance/loss").values:
+        return reported[-1]
     counts = labels(telemetry, facts) if guess else {}
     return chance.cross_entropy(list(counts.values())) if counts else None
 
 
-def error(metric: str, telemetry: Telemetry, facts: Facts) -> float:
+@once
+def error(telemetry: Telemetry, facts: Facts, metric: str) -> float:
     """The standard error of ``metric`` at chance; 0 if it is not known."""
     return chance.standard_error(metric, [round(n) for n in labels(telemetry, facts).values()]) or 0.0
 
 
+@once
 def bound(telemetry: Telemetry, facts: Facts, margin: float = 0.02) -> float | None:
     """How good the objective has to be to stand above chance: by a share of what lies above it, and by 2 standard errors."""
     level = score(telemetry, facts)
     if level is None:
         return None
     room = abs(1 - level) if facts.maximize else abs(level)
-    ahead = max(margin * room, 2 * error(facts.metric, telemetry, facts))
+    ahead = max(margin * room, 2 * error(telemetry, facts, facts.metric))
     return level + ahead if facts.maximize else level - ahead
 
 
 def above_chance(telemetry: Telemetry, facts: Facts, count: int, margin: float = 0.02) -> bool | None:
     """Whether any of the last ``count`` readings of the objective stands above chance; None if that cannot be said."""
-    limit, readings = bound(telemetry, facts, margin), recent(telemetry, facts.metric, count)
-    if limit is None or len(readings) < count:
+    values = telemetry.column(facts.metric).values[-count:]
+    limit = bound(telemetry, facts, margin) if len(values) == count else None
+    if limit is None:
         return None
-    return any(value > limit if facts.maximize else value < limit for _, value in readings)
+    return max(values) > limit if facts.maximize else min(values) < limit
 
 
 def below_chance(telemetry: Telemetry, facts: Facts, count: int) -> bool:

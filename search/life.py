@@ -1,118 +1,179 @@
 """Life signs: what a training shows that stands at chance and will yet recover.
 
-Each returns a phrase with its numbers, or None if it sees no life or has too few readings. On labelled curves, the area
-under the ROC curve of "will this run, now at chance, recover?" is .85 for the validation AUC and .80 for the growth of the
-logit spread, against .55 for the fall of the loss and .46 (nothing) for the gradient norm.
+On labelled curves, the area under the ROC curve of "will this run, now at chance, recover?" is .85 for the validation AUC,
+.80 for the growth of the logit spread and .76 for that of the probability spread, against .55 for the fall of the loss and
+.46 (nothing) for the gradient norm. So a trainer should report AUC or logit spread.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from search import levels
 from search.facts import Facts
-from search.telemetry import Telemetry, series
+from search.telemetry import Telemetry
 
 DECIDES = 0.1
-"""The logit spread from which on predictions begin to differ between samples."""
+"""The spread from which on predictions begin to differ between samples."""
+WEAK = ("loss_falling",)
+"""Signs that hardly tell who recovers where better ones are reported, see above."""
+OVERRULED = 0.3
+"""The share of the budget from which they count no more beside those."""
 
 
-def signs(telemetry: Telemetry, facts: Facts, count: int) -> list[str]:
-    """The life signs in the last ``count`` readings."""
-    found = (sign(telemetry, facts, count) for sign in (ranking, spreading, cooling, loss_falling, score_rising))
-    return [sign for sign in found if sign]
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A life sign that could be looked for: whether it is there, and what was seen, with its numbers."""
+
+    name: str
+    alive: bool
+    seen: str
 
 
-def watched(telemetry: Telemetry, count: int) -> bool:
-    """Whether life could be seen at all: validation loss, AUC or logit spread is reported."""
-    return any(_last(telemetry, name, count) for name in ("val/loss", "val/auc", "val/logit_spread"))
+@levels.once
+def signs(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ...] = ()) -> list[Sign]:
+    """What the last ``count`` readings show of each sign that is reported, but for those named in ``despite``."""
+    looks = (ranking, logits_spreading, probabilities_spreading, loss_falling, loss_accelerating, score_rising, cooling)
+    found = (look(telemetry, facts, count) for look in looks if look.__name__ not in despite)
+    return [sign for sign in found if sign is not None]
 
 
-def ranks(telemetry: Telemetry, facts: Facts, count: int) -> bool:
-    """AUC of at least .7 over the window and 3 standard errors above chance, and the logits still move."""
-    values = _last(telemetry, "val/auc", count)
-    floor = max(0.7, 0.5 + 3 * levels.error("val/auc", telemetry, facts))
-    return bool(values) and sum(values) >= floor * count and _moves(telemetry, count)
+def alive(signs: Sequence[Sign], telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether any sign counts. After ``OVERRULED`` of the budget the loss does not, where AUC and spread are seen and absent."""
+    strong = [sign for sign in signs if sign.name in ("ranking", "logits_spreading")]
+    overruled = len(strong) == 2 and telemetry[-1].step >= OVERRULED * facts.budget
+    return any(sign.alive for sign in signs if sign in strong or not (overruled and sign.name in WEAK))
 
 
-def ranking(telemetry: Telemetry, facts: Facts, count: int) -> str | None:
+def watched(signs: Sequence[Sign]) -> bool:
+    """Whether life could be seen at all: by more than the score, which stands still in whatever is at chance."""
+    return any(sign.name not in ("score_rising", "cooling") for sign in signs)
+
+
+def absent(signs: Sequence[Sign]) -> str:
+    """What was looked for and not found, for a reason."""
+    if not signs:
+        return "nothing is reported that could show life"
+    return f"no life sign: {', '.join(sign.seen for sign in signs)}"
+
+
+def ranking(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     """AUC rising by more than a standard error, or standing 2 of them above chance while the logits still move."""
     values = _last(telemetry, "val/auc", count)
     if not values:
         return None
-    error = max(levels.error("val/auc", telemetry, facts), 0.01)
-    if values[-1] - values[0] > max(error, 0.02) and values[-1] > 0.5 + error:
-        return f"AUC rising from {values[0]:.2f} to {values[-1]:.2f}"
-    mean = sum(values) / count
-    if mean > 0.5 + 2 * error and _moves(telemetry, count):
-        return f"AUC {mean:.2f} over {count} reports, above chance"
-    return None
+    error, mean = max(levels.error(telemetry, facts, "val/auc"), 0.01), sum(values) / count
+    rises = values[-1] - values[0] > max(error, 0.02) and values[-1] > 0.5 + error
+    stands = (mean > 0.5 + 2 * error or max(values) > 0.5 + 4 * error) and _moves(telemetry, count)
+    in_time = _decides(levels.recent(telemetry, "val/logit_spread", count), facts)
+    return Sign("ranking", (rises or stands) and in_time, f"AUC {values[0]:.2f} to {values[-1]:.2f}")
 
 
-def spreading(telemetry: Telemetry, facts: Facts, count: int) -> str | None:
-    """Logit spread across samples growing by 0.1 decade over the window, fast enough to make a difference in time."""
-    readings = levels.recent(telemetry, "val/logit_spread", count)
-    if len(readings) < count or min(value for _, value in readings) <= 0:
+def logits_spreading(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """Logit spread across samples growing by 0.1 decade over the window, fast enough to decide in time."""
+    return _spreading("logits_spreading", "val/logit_spread", telemetry, facts, count)
+
+
+def probabilities_spreading(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """The same of the probabilities."""
+    return _spreading("probabilities_spreading", "val/probability_spread", telemetry, facts, count)
+
+
+def loss_falling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """The loss at a new minimum and 0.3 % down over the window, or falling in 80 % of the last two windows' steps."""
+    name = _loss(telemetry)
+    column = telemetry.column(name)
+    if len(column.values) < count:
         return None
-    (start, first), (end, last) = readings[0], readings[-1]
-    growth, needed = math.log10(last) - math.log10(first), max(0.0, math.log10(DECIDES) - math.log10(last))
-    if growth < 0.1 or needed > 1.5 * growth * (facts.budget - end) / max(end - start, 1):
-        return None
-    return f"logit spread growing from {first:.3g} to {last:.3g} since epoch {start}"
-
-
-def cooling(telemetry: Telemetry, facts: Facts, count: int) -> str | None:
-    """A learning rate on its way down while its steps are too long to learn by: update ratio of .01, loss above chance."""
-    rates, steps, losses = (_last(telemetry, name, count) for name in ("lr", "update_ratio", "val/loss"))
-    if not rates or not steps or sum(steps) < 0.01 * count:
-        return None
-    level = levels.loss(telemetry, facts)
-    if level is not None and losses and sum(losses) < 1.05 * level * count:
-        return None
-    peak = max(rate for rate in series(telemetry, "lr") if math.isfinite(rate))
-    if not 0.1 * peak < rates[-1] < rates[0]:
-        return None
-    return f"learning rate falling from {rates[0]:.3g} to {rates[-1]:.3g} while steps are long"
-
-
-def loss_falling(telemetry: Telemetry, facts: Facts, count: int) -> str | None:
-    """Validation loss at a new minimum and 0.3 % down over the window, or falling nearly always; later not by inches.
-
-    After 40 % of the budget, five times what is left at this rate has to lower it by 5 %.
-    """
-    readings = levels.recent(telemetry, "val/loss", 2 * count)
-    if len(readings) < count:
-        return None
-    values = [value for _, value in readings]
-    (start, first), (end, last) = readings[-count], readings[-1]
-    drop = (first - last) / (abs(first) or 1.0)
-    earlier = [value for value in series(telemetry, "val/loss")[:-count] if math.isfinite(value)]
+    values = column.values[-2 * count :]
+    first, last = values[-count], values[-1]
+    earlier = column.values[:-count]
     lowest = not earlier or min(values[-count:]) < min(earlier) - 0.0015 * abs(first)
     often = sum(after < before for before, after in pairwise(values)) >= 0.8 * (len(values) - 1)
-    if not ((drop > 0.003 and lowest) or often):
-        return None
-    if end > 0.4 * facts.budget and 5 * drop * (facts.budget - end) / max(end - start, 1) < 0.05:
-        return None
-    return f"validation loss falling from {first:.4g} to {last:.4g} since epoch {start}"
+    falls = (first - last > 0.003 * (abs(first) or 1.0) and lowest) or often
+    return Sign("loss_falling", falls, f"{name} {first:.4g} to {last:.4g}")
 
 
-def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> str | None:
+def loss_accelerating(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """The loss falling in every step of the window, and at least twice as fast in its second half as in its first."""
+    values = _last(telemetry, _loss(telemetry), count)
+    if len(values) < 4:
+        return None
+    half = len(values) // 2
+    before, after = values[0] - values[half], values[half] - values[-1]
+    falls = all(b < a for a, b in pairwise(values)) and after > 2 * before
+    return Sign("loss_accelerating", falls, f"{'' if falls else 'not '}accelerating")
+
+
+def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     """The objective better by more than 0.004 and by one standard error over the window."""
     values = _last(telemetry, facts.metric, count)
     if not values:
         return None
     gain = values[-1] - values[0] if facts.maximize else values[0] - values[-1]
-    if gain <= max(0.004, levels.error(facts.metric, telemetry, facts)):
+    rises = gain > max(0.004, levels.error(telemetry, facts, facts.metric))
+    return Sign("score_rising", rises, f"{facts.metric} {values[0]:.4g} to {values[-1]:.4g}")
+
+
+def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """A learning rate on its way down while its steps are too long to learn by: update ratio of .01, loss above chance."""
+    rates, steps, losses = (_last(telemetry, name, count) for name in ("lr", "update_ratio", "val/loss"))
+    level = levels.loss(telemetry, facts)
+    if not rates or not steps or sum(steps) < 0.01 * count:
         return None
-    return f"{facts.metric} improving from {values[0]:.4g} to {values[-1]:.4g}"
+    if level is not None and losses and sum(losses) < 1.05 * level * count:
+        return None
+    falls = 0.1 * max(telemetry.column("lr").values) < rates[-1] < rates[0]
+    return Sign("cooling", falls, f"steps too long and the learning rate {'falling' if falls else 'not falling'}")
+
+
+def promise(telemetry: Telemetry, facts: Facts) -> float:
+    """How likely a parked training is to recover, to rank by: AUC counts before spread, and spread before loss.
+
+    AUC above one half, then decades of growth of the logit spread a window, then the share by which the loss has fallen.
+    """
+    count = levels.window(facts, 5)
+    areas, losses = _last(telemetry, "val/auc", count), telemetry.column("val/loss").values
+    spreads = _last(telemetry, "val/logit_spread", count) or _last(telemetry, "val/probability_spread", count)
+    ranks = 2 * sum(areas) / count - 1 if areas else 0.0
+    grows = math.log10(spreads[-1] / spreads[0]) if spreads and min(spreads) > 0 else 0.0
+    falls = (max(losses) - losses[-1]) / (abs(max(losses)) or 1.0) if losses else 0.0
+    return ranks + 0.3 * max(-1.0, min(1.0, grows)) + 0.1 * falls
+
+
+def _spreading(sign: str, name: str, telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    readings = levels.recent(telemetry, name, count)
+    if len(readings) < count or min(value for _, value in readings) <= 0:
+        return None
+    (start, first), (end, last) = readings[0], readings[-1]
+    growth, needed = math.log10(last / first), max(0.0, math.log10(DECIDES / last))
+    grows = growth >= 0.1 and needed <= 1.5 * growth * (facts.budget - end) / max(end - start, 1)
+    return Sign(sign, grows, f"{name.removeprefix('val/').replace('_', ' ')} {first:.2g} to {last:.2g}")
+
+
+def _decides(spreads: Sequence[tuple[int, float]], facts: Facts) -> bool:
+    """Whether the logits differ enough to decide, or will at three times their growth; true if nobody measures it."""
+    if len(spreads) < 2 or max(spread for _, spread in spreads) >= 0.25 * DECIDES:
+        return True
+    (start, first), (end, last) = spreads[0], spreads[-1]
+    if min(first, last) <= 0:
+        return False
+    growth = math.log10(last / first) / max(end - start, 1)
+    return growth > 0 and math.log10(DECIDES / last) <= 3 * growth * (facts.budget - end)
+
+
+def _loss(telemetry: Telemetry) -> str:
+    """The loss to look at: of validation where that is measured."""
+    return "val/loss" if telemetry.column("val/loss").values else "train/loss"
 
 
 def _last(telemetry: Telemetry, name: str, count: int) -> Sequence[float]:
     """The last ``count`` readings, or none if there are fewer."""
-    readings = levels.recent(telemetry, name, count)
-    return [value for _, value in readings] if len(readings) == count else ()
+    values = telemetry.column(name).values
+    return values[-count:] if len(values) >= count else ()
 
 
 def _moves(telemetry: Telemetry, count: int) -> bool:

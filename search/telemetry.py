@@ -8,29 +8,46 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 VOCABULARY: Mapping[str, str] = {
     "train/loss": "mean training loss, the data term alone (no regularisation)",
     "val/loss": "mean validation loss, the data term alone",
     "chance/loss": "validation loss of a model that knows only the class prior",
+    "start/": "a validation metric before the first step, such as start/loss, in the first epoch's report",
     "lr": "learning rate at the end of the epoch",
     "grad_norm": "mean gradient norm over the epoch's steps, before clipping",
     "grad_norm/": "the same for one branch",
+    "clipped": "share of the epoch's steps whose gradient was clipped",
     "update_ratio": "mean length of a step over the length of the weights",
+    "params/total": "number of parameters",
     "params/trainable": "number of parameters that may learn",
     "params/with_grad": "number of parameters that received a non-zero gradient",
+    "params/non_finite": "number of parameters that are NaN or infinite",
+    "dormant/": "share of a layer's units that are zero on all validation samples",
+    "saturated/": "share of a layer's pre-activations beyond -5 or 5",
     "val/predicted/": "how many validation samples were predicted as this class",
     "val/labels/": "how many validation samples are of this class",
+    "val/true_positives/": "how many validation samples of this class were predicted as such",
     "val/auc": "area under the ROC curve",
     "val/logit_spread": "standard deviation of the logits across validation samples",
+    "val/probability_spread": "the same of the probabilities",
     "embedding/cosine": "mean cosine over pairs of embeddings",
     "embedding/rank": "effective rank of the embeddings",
+    "embedding/dimensions": "length of an embedding",
+    "train/labels/": "how many training samples are of this class",
+    "batch/size": "samples in a batch",
     "batch/classes": "mean number of classes in a batch",
+    "inputs/non_finite": "number of training inputs that are NaN or infinite",
+    "files/missing": "number of data files that are named and not there",
+    "files/empty": "number of data files that are there and hold nothing",
     "seconds": "wall time of the epoch",
-    "val/": "any other validation metric",
+    "val/": "any other validation metric; val/<branch>/<metric> for one branch of several",
 }
 """The metric names that signatures understand; a name that ends in ``/`` is a prefix."""
 
@@ -43,11 +60,52 @@ class Epoch:
     metrics: Mapping[str, float]
 
 
-Telemetry = Sequence[Epoch]
-"""The epochs of one training, oldest first."""
+@dataclass(slots=True)
+class Column:
+    """The finite readings of one metric with their steps, oldest first; ``read`` epochs have been looked at."""
+
+    steps: list[int]
+    values: list[float]
+    read: int = 0
 
 
-def series(telemetry: Telemetry, name: str) -> list[float]:
+class Telemetry(list[Epoch]):
+    """The epochs of one training, oldest first: a list to append to, which reads each metric off its epochs only once.
+
+    So judging the newest of 500 epochs costs what that epoch costs. Epochs are never replaced in place.
+    """
+
+    def __init__(self, epochs: Iterable[Epoch] = ()) -> None:
+        """``kept`` is where `search.levels.once` keeps what many signatures ask about the newest epoch."""
+        super().__init__(epochs)
+        self._columns: dict[str, Column] = {}
+        self._looks: dict[Callable[[Epoch], Any], list[Any]] = {}
+        self.kept: dict[Any, tuple[int, object, Any]] = {}
+
+    def column(self, name: str) -> Column:
+        """The finite readings of ``name``."""
+        column = self._columns.get(name)
+        if column is None or column.read > len(self):
+            column = self._columns[name] = Column([], [])
+        for index in range(column.read, len(self)):
+            epoch = self[index]
+            value = epoch.metrics.get(name)
+            if value is not None and math.isfinite(value):
+                column.steps.append(epoch.step)
+                column.values.append(value)
+        column.read = len(self)
+        return column
+
+    def each(self, look: Callable[[Epoch], T]) -> list[T]:
+        """What ``look`` sees in each epoch."""
+        seen: list[T] = self._looks.setdefault(look, [])
+        if len(seen) > len(self):
+            seen.clear()
+        seen.extend(look(self[index]) for index in range(len(seen), len(self)))
+        return seen
+
+
+def series(telemetry: Sequence[Epoch], name: str) -> list[float]:
     """The values of ``name``, one an epoch; NaN where an epoch did not report it."""
     return [epoch.metrics.get(name, math.nan) for epoch in telemetry]
 
@@ -57,7 +115,7 @@ def columns(epoch: Epoch, prefix: str) -> dict[str, float]:
     return {name[len(prefix) :]: value for name, value in epoch.metrics.items() if name.startswith(prefix)}
 
 
-def reports(telemetry: Telemetry, name: str) -> bool:
+def reports(telemetry: Sequence[Epoch], name: str) -> bool:
     """Whether any epoch holds ``name`` (or, if it ends in ``/``, a metric under it)."""
     if name.endswith("/"):
         return any(key.startswith(name) for epoch in telemetry for key in epoch.metrics)
@@ -77,9 +135,9 @@ def loads(line: str) -> Epoch:
     return Epoch(int(row.pop("step")), {name: float(value) for name, value in row.items()})
 
 
-def read(path: Path) -> list[Epoch]:
+def read(path: Path) -> Telemetry:
     """The epochs in a file, oldest first; none if there is no file. A line torn by a crash ends the reading."""
-    epochs: list[Epoch] = []
+    epochs = Telemetry()
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

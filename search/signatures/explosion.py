@@ -9,7 +9,9 @@ from search.facts import Facts
 from search.telemetry import Telemetry
 
 READS = ("val/loss",)
-ACTION = "prune"
+KIND = "soft"
+GRACE = 0.1  # and after the warm-up: there is less to wait for than at chance
+ELSEWHERE = "AUTOTRAINER (a loss of 1,000), the deep learning tuning playbook"
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 6, ratio: float = 5.0) -> str | None:
@@ -27,8 +29,6 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 6, ratio: floa
         return None
     above = levels.above_chance(telemetry, facts, patience)
     if above or (above is None and not _training_too(telemetry, facts, patience, ratio)):
-        return None
-    if step < levels.warmup(telemetry, facts) + 0.1 * facts.budget:
         return None
     return (
         f"validation loss {last:.4g} at epoch {step}, more than {ratio:g} times {start:.4g} (the larger of its start and "

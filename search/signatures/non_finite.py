@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from search.facts import Facts
-from search.telemetry import Telemetry
+from search.telemetry import Epoch, Telemetry
 
 READS = ("val/loss",)
-ACTION = "prune"
+KIND = "hard"
+ELSEWHERE = "Keras TerminateOnNaN, Lightning, SageMaker, AUTOTRAINER, DeepDiagnosis"
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> str | None:
@@ -24,7 +26,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> str | No
     return f"training loss is {reported[-1].metrics['train/loss']} in {patience} reports running, epochs {_span(reported)}"
 
 
-def _span(epochs: Telemetry) -> str:
+def _span(epochs: Sequence[Epoch]) -> str:
     return f"{epochs[0].step} to {epochs[-1].step}"
 
 

@@ -1,0 +1,120 @@
+"""How our signatures and their peers do on recorded trainings with known ends: ``make bench-detect CURVES=folder``.
+
+The folder holds data sets as ``curves`` describes them. Peers see what their rules read; Optuna's pruners see each study's runs
+one after another, in a fixed order. Of ours, the shipped defaults are shown on all studies and on both halves of them:
+thresholds are chosen on one (``ARGS=--fit`` does so again) and mean something on the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import compress
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from search import detect
+from search.telemetry import Epoch, Telemetry
+from tests.bench.detect.curves import Run, datasets
+from tests.bench.detect.figures import Stops, figures
+from tests.bench.detect.fit import changed, fit
+from tests.bench.detect.peers import PEERS
+from tests.bench.detect.pruners import pruned
+from tests.bench.detect.score import half, ours, parallel, runs
+from tests.bench.detect.table import HEADER, WIDTH, misses, row, signatures
+
+HISTORY = 500
+TIMED = 100
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the tables: 0, or 2 if there are no data sets."""
+    options = _options(arguments)
+    try:
+        found = {name: runs(options.curves, name) for name in datasets(options.curves, options.only)}
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for name, dataset in found.items():
+        table(name, dataset, options)
+    _cost(found)
+    if options.fit:
+        _fit(found, options.processes)
+    return 0
+
+
+def table(name: str, dataset: Sequence[Run], options: argparse.Namespace) -> None:
+    """Prints what each way of stopping does on one data set, and which of our signatures did it."""
+    where = ours(dataset, None, options.processes)
+    print(f"\n{name}: {len(dataset)} runs of {len({run.study for run in dataset})} studies\n{HEADER}")
+    print(row("pitprop", figures(dataset, where)))
+    for first, title in ((True, "  chosen on"), (False, "  held out")):
+        part = {run.number for run in half(dataset, first)}
+        inside = [run.number in part for run in dataset]
+        print(row(title, figures(list(compress(dataset, inside)), list(compress(where, inside)))))
+    for title, stops in _peers(dataset, options.processes):
+        print(row(title, figures(dataset, stops)) if stops else f"{title:<{WIDTH}}{'n/a':>18}", flush=True)
+    print(*signatures(figures(dataset, where)), sep="\n")
+    if options.misses:
+        print(*misses(dataset, where), sep="\n")
+
+
+def _peers(dataset: Sequence[Run], processes: int) -> Iterator[tuple[str, Stops]]:
+    """Each peer with where it stops the runs; nothing where the data set holds nothing that it reads."""
+    for title, peer in PEERS.items():
+        yield title, parallel(peer.rule, dataset, processes) if any(peer.applies(run) for run in dataset) else []
+    for title, stops in pruned(dataset, processes).items():
+        yield f"Optuna {title}", stops
+
+
+def _cost(found: Mapping[str, Sequence[Run]]) -> None:
+    """Prints what judging costs, on the data set with the richest telemetry."""
+    dataset = max(found.values(), key=lambda dataset: max(len(run.epochs[0].metrics) for run in dataset))
+    print(f"\nJudging one epoch with all {len(detect.defaults())} signatures after up to {HISTORY} epochs:")
+    for label in ("healthy", "dead"):
+        run = next((run for run in dataset if run.label == label), None)
+        if run:
+            spent = timed(run)
+            print(f"  a {label} run: median {median(spent):.2f} ms, worst of the last {TIMED} epochs {max(spent):.2f} ms")
+
+
+def timed(run: Run) -> list[float]:
+    """The milliseconds that judging takes at each of the last `TIMED` epochs of the run, drawn out to `HISTORY` epochs."""
+    epochs = [Epoch(t + 1, run.epochs[t * len(run.epochs) // HISTORY].metrics) for t in range(HISTORY)]
+    facts, everything, seen, spent = replace(run.facts, budget=HISTORY), detect.defaults(), Telemetry(), []
+    for epoch in epochs:
+        seen.append(epoch)
+        begun = perf_counter()
+        detect.judge(seen, facts, everything)
+        spent.append(1e3 * (perf_counter() - begun))
+    return spent[-TIMED:]
+
+
+def _fit(found: Mapping[str, Sequence[Run]], processes: int) -> None:
+    """Prints the thresholds that the first half of the studies would choose, and what they do on the other."""
+    choice = fit([run for dataset in found.values() for run in half(dataset, True)], processes)
+    print("\nChosen on the first half of the studies, where it is not what ships:")
+    for signature, threshold, shipped, value in changed(choice):
+        print(f"  {signature}: {threshold} {value:g} (ships as {shipped:g})")
+    print(f"On the held-out half:\n{HEADER}")
+    for name, dataset in found.items():
+        held = half(dataset, False)
+        print(row(f"{name}, shipped", figures(held, ours(held, None, processes))))
+        print(row(f"{name}, chosen", figures(held, ours(held, choice, processes))))
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench-detect", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("curves", type=Path, help="folder with x_runs.parquet and x_points.parquet")
+    parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help="data sets to use, by name")
+    parser.add_argument("--misses", action="store_true", help="list the dead runs not found and the runs killed for nothing")
+    parser.add_argument("--fit", action="store_true", help="choose thresholds on one half of the studies, show the other")
+    parser.add_argument("--processes", type=int, default=2, metavar="N", help="processes to judge with (2)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

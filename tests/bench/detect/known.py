@@ -1,0 +1,61 @@
+"""What is known of a recorded training before its first epoch, from its row among the runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from search.facts import Facts
+
+METRICS = {
+    "": "val/accuracy",
+    "imb": "val/balanced_accuracy",
+    "multi": "val/balanced_accuracy",
+    "two": "val/balanced_accuracy",
+    "con": "val/knn",
+}
+"""What the score of a family of runs is: two unequal classes, ten equal ones, two branches, contrastive."""
+
+
+def metric_of(row: Mapping[str, Any]) -> str:
+    """The name of the objective; a run without a chance loss is scored by the negative loss itself."""
+    return METRICS[row.get("family", "")] if "Lchance" in row else "val/loss"
+
+
+def facts(row: Mapping[str, Any], budget: int) -> Facts:
+    """The facts of a live search. The chance loss of weighted classes and of several branches is not that of ``val/loss``."""
+    metric, family = metric_of(row), row.get("family", "")
+    loss = metric == "val/loss"
+    params = json.loads(row["hp"]) if "hp" in row else {name: row[name] for name in ("opt", "lr") if name in row}
+    batch = params.get("bs")
+    if family == "con":  # two views, or as many samples of each class as there are: the N of which the chance loss is ln(N - 1)
+        batch = round(math.exp(row["Lchance"])) + 1
+    return Facts(
+        budget=budget,
+        metric=metric,
+        maximize=not loss,
+        warmup=row.get("warm_frac", 0.0) * budget,
+        labels=_labels(row),
+        batch=batch,
+        chance_score=-row["chance"] if loss else row["chance"],
+        chance_loss=-row["chance"] if loss else None if family in ("imb", "two") else row["Lchance"],
+        params=params,
+    )
+
+
+def _labels(row: Mapping[str, Any]) -> dict[str, int]:
+    """Validation samples by class: of two classes the counts whose entropy is the chance loss, of more as many of each."""
+    if "n_val" not in row or row.get("family") == "con":
+        return {}
+    total, classes = row["n_val"], row["K"]
+    if classes > 2:
+        return {str(c): (total + classes - 1 - c) // classes for c in range(classes)}
+    low, high = 1e-6, 0.5
+    for _ in range(60):
+        p = (low + high) / 2
+        entropy = -p * math.log(p) - (1 - p) * math.log(1 - p)
+        low, high = (p, high) if entropy < row["Lchance"] else (low, p)
+    rare = round(low * total)
+    return {"0": total - rare, "1": rare}

@@ -1,0 +1,78 @@
+"""How well our signatures tell the lost trainings of a data set from the others: ``score(runs(folder, "name"), signatures)``."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from search import detect
+from search.telemetry import Telemetry
+from tests.bench.detect import curves
+from tests.bench.detect.curves import Run
+from tests.bench.detect.figures import Figures, Stop, Stops, figures
+
+T = TypeVar("T")
+R = TypeVar("R")
+_shared: list[Callable[[int], Any]] = []
+
+
+@lru_cache(maxsize=8)
+def runs(folder: Path | str, name: str) -> tuple[Run, ...]:
+    """The data set, parsed once a process."""
+    return tuple(curves.load(Path(folder), name))
+
+
+def score(dataset: Sequence[Run], signatures: Iterable[detect.Signature] | None = None, processes: int = 2) -> Figures:
+    """The figures of our signatures, by default all that ship, on ``dataset``: ``score(runs(folder, "name"), signatures)``."""
+    return figures(dataset, ours(dataset, signatures, processes))
+
+
+def ours(dataset: Sequence[Run], signatures: Iterable[detect.Signature] | None = None, processes: int = 2) -> Stops:
+    """Where the first ending verdict of ``signatures``, by default of all that ship, stops each run."""
+    watched = ending(signatures)
+    return parallel(lambda run: judged(run, watched), dataset, processes)
+
+
+def ending(signatures: Iterable[detect.Signature] | None = None) -> list[detect.Signature]:
+    """Those of ``signatures``, by default of all that ship, whose verdict ends a training."""
+    everything = detect.defaults() if signatures is None else signatures
+    return [signature for signature in everything if signature.action in detect.ENDING]
+
+
+def judged(run: Run, signatures: Sequence[detect.Signature]) -> Stop | None:
+    """Where live judging ends the run: the first ending verdict of ``detect.replay``, found without the epochs behind it."""
+    seen = Telemetry()
+    for epoch in run.epochs:
+        seen.append(epoch)
+        for verdict in detect.judge(seen, run.facts, signatures):
+            if verdict.ends:
+                return Stop(epoch.step, verdict.signature)
+    return None
+
+
+def parallel(function: Callable[[T], R], items: Sequence[T], processes: int, chunk: int = 16) -> list[R]:
+    """``function`` of each item, in order. The processes are forked with both in their memory, so only the answers travel."""
+    if processes < 2 or len(items) <= chunk:
+        return [function(item) for item in items]
+    _shared[:] = [lambda index: function(items[index])]
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        return pool.map(_nth, range(len(items)), chunksize=chunk)
+
+
+def _nth(index: int) -> Any:
+    return _shared[0](index)
+
+
+def chosen(study: str, studies: Iterable[str]) -> bool:
+    """Whether the study is of the half on which thresholds are chosen: every other one in the order of their names' hashes."""
+    return sorted(set(studies), key=lambda name: hashlib.sha256(name.encode()).hexdigest()).index(study) % 2 == 0
+
+
+def half(dataset: Sequence[Run], first: bool) -> list[Run]:
+    """The runs of the studies on which thresholds are chosen, or those of the others."""
+    studies = {run.study for run in dataset}
+    return [run for run in dataset if chosen(run.study, studies) is first]
