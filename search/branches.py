@@ -55,7 +55,8 @@ def nearer(values: Sequence[float], maximize: bool) -> bool:
 
 def sentence(drop: Drop, facts: Facts, step: int) -> str:
     """By how many points a metric has fallen."""
-    return f"{drop.metric} {drop.now:.4g} at epoch {step}, {100 * drop.size:.2f} points below the checkpoint's {drop.before:.4g}"
+    side = "below" if facts.maximize else "above"
+    return f"{drop.metric} {drop.now:.4g} at epoch {step}, {100 * drop.size:.2f} points {side} the checkpoint's {drop.before:.4g}"
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> str:

@@ -20,6 +20,8 @@ from search.telemetry import Epoch, Telemetry
 
 ACTIONS = ("prune", "park", "warn")
 WANTED = ("train/loss", "val/loss", "val/auc", "val/logit_spread", "lr")
+BELOW = 1.5
+"""How many times the usual grace a score below chance is given, as when only a minority is predicted: that often mends itself."""
 ENDING = ("prune", "park")
 """The actions that end a training; a parked one can be revived."""
 
@@ -122,8 +124,12 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdic
     if reason is None:
         return None
     if soft:
-        signs = life.signs(telemetry, facts, levels.window(facts, thresholds["patience"]), getattr(module, "DESPITE", ()))
-        waits = levels.grace(telemetry, facts, grace if life.watched(signs) else max(grace, blind))
+        count = levels.window(facts, thresholds["patience"])
+        signs = life.signs(telemetry, facts, count, getattr(module, "DESPITE", ()))
+        share = grace if life.watched(signs) else max(grace, blind)
+        if levels.below_chance(telemetry, facts, count):
+            share = max(share, BELOW * catalogue.GRACE)
+        waits = levels.grace(telemetry, facts, share)
         if telemetry[-1].step < waits or life.alive(signs, telemetry, facts):
             return None
         reason = f"{reason}; {life.absent(signs)}"

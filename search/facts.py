@@ -28,7 +28,7 @@ class Facts:
     model reaches that has learned nothing. ``checkpoint`` is what the model scored, by metric, that training starts from.
 
     Of the trial and its study: ``params`` are its hyperparameters by dotted name, ``stopping`` its early stopping, ``peers``
-    the trials before it, and ``recovery`` the epoch at which the slowest finished trial that learned had left chance.
+    the trials before it, and ``recovery`` the epoch of the latest recovery among the finished ones (`search.life.recovery`).
     ``silence`` is the seconds since the last epoch was reported.
     """
 

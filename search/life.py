@@ -57,7 +57,8 @@ def absent(signs: Sequence[Sign]) -> str:
     """What was looked for and not found, for a reason."""
     if not signs:
         return "nothing is reported that could show life"
-    return f"no life sign: {', '.join(sign.seen for sign in signs)}"
+    seen = ", ".join(f"{sign.seen} (too little by itself)" if sign.alive else sign.seen for sign in signs)
+    return f"no life sign: {seen}"
 
 
 def ranking(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
@@ -128,6 +129,24 @@ def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
         return None
     falls = 0.1 * max(telemetry.column("lr").values) < rates[-1] < rates[0]
     return Sign("cooling", falls, f"steps too long and the learning rate {'falling' if falls else 'not falling'}")
+
+
+def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
+    """The step at which a finished training left chance for good, though it had stood there for a window without a life sign.
+
+    None for one that never did, and for one that showed life all the while: that would have been spared, however slow.
+    """
+    count = levels.window(facts, 5)
+    step = levels.awakening(telemetry, facts, count)
+    past = Telemetry()
+    for epoch in telemetry if step is not None else ():
+        past.append(epoch)
+        if step is not None and epoch.step >= step:
+            break
+        still = levels.above_chance(past, facts, count) is False
+        if still and not alive(signs(past, facts, count), past, facts):
+            return step
+    return None
 
 
 def promise(telemetry: Telemetry, facts: Facts) -> float:

@@ -11,6 +11,9 @@ from search import chance, levels
 from search.facts import Facts
 from search.telemetry import Epoch, Telemetry, columns
 
+ALIKE = 1.5
+"""The ratio of class counts up to which none of them is a minority."""
+
 
 @dataclass(frozen=True, slots=True)
 class Constant:
@@ -23,7 +26,7 @@ class Constant:
 
     def kind(self, labels: Mapping[str, float]) -> str:
         """``majority``, ``minority``, or ``one-class`` where the classes are alike or the class changes."""
-        if self.label not in labels or min(labels.values()) == max(labels.values()):
+        if self.label not in labels or max(labels.values()) < ALIKE * min(labels.values()):
             return "one-class"
         return "majority" if labels[self.label] == max(labels.values()) else "minority"
 

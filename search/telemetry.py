@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -72,21 +72,20 @@ class Column:
 class Telemetry(list[Epoch]):
     """The epochs of one training, oldest first: a list to append to, which reads each metric off its epochs only once.
 
-    So judging the newest of 500 epochs costs what that epoch costs. Epochs are never replaced in place.
+    So judging the newest of 500 epochs costs what that epoch costs.
     """
 
     def __init__(self, epochs: Iterable[Epoch] = ()) -> None:
-        """``kept`` is where `search.levels.once` keeps what many signatures ask about the newest epoch."""
         super().__init__(epochs)
+        self._known: tuple[int, Epoch | None] = 0, None
         self._columns: dict[str, Column] = {}
         self._looks: dict[Callable[[Epoch], Any], list[Any]] = {}
-        self.kept: dict[Any, tuple[int, object, Any]] = {}
+        self._answers: dict[Any, tuple[int, object, Any]] = {}
 
     def column(self, name: str) -> Column:
         """The finite readings of ``name``."""
-        column = self._columns.get(name)
-        if column is None or column.read > len(self):
-            column = self._columns[name] = Column([], [])
+        self._forget()
+        column = self._columns.setdefault(name, Column([], []))
         for index in range(column.read, len(self)):
             epoch = self[index]
             value = epoch.metrics.get(name)
@@ -98,11 +97,28 @@ class Telemetry(list[Epoch]):
 
     def each(self, look: Callable[[Epoch], T]) -> list[T]:
         """What ``look`` sees in each epoch."""
+        self._forget()
         seen: list[T] = self._looks.setdefault(look, [])
-        if len(seen) > len(self):
-            seen.clear()
         seen.extend(look(self[index]) for index in range(len(seen), len(self)))
         return seen
+
+    def answer(self, key: Any, about: object, ask: Callable[[], T]) -> T:
+        """What ``ask`` gives for ``about``, asked once until there is another epoch."""
+        self._forget()
+        length, known, answer = self._answers.get(key, (-1, None, None))
+        if length != len(self) or known is not about:
+            answer = ask()
+            self._answers[key] = len(self), about, answer
+        return cast(T, answer)
+
+    def _forget(self) -> None:
+        """Drops what was read if the list has been cut short, or regrown with other epochs."""
+        length, last = self._known
+        if length and (len(self) < length or self[length - 1] is not last):
+            self._columns.clear()
+            self._looks.clear()
+            self._answers.clear()
+        self._known = len(self), self[-1] if self else None
 
 
 def series(telemetry: Sequence[Epoch], name: str) -> list[float]:

@@ -77,6 +77,46 @@ def test_collapsed_embeddings_of_a_batch_of_32_cost_3_4340() -> None:
     assert chance.nt_xent(32) == nearly(math.log(63))
 
 
+@given(st.integers(2, 4096))
+def test_contrastive_levels_differ_by_what_a_sample_is_compared_with(batch: int) -> None:
+    assert chance.clip(batch) == nearly(math.log(batch))
+    assert chance.supervised_contrastive(batch) <= chance.clip(batch) < chance.nt_xent(batch)
+    assert chance.moco(batch - 1) == chance.clip(batch), "one positive among K negatives is one of K + 1"
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=20), st.floats(-100, 100))
+def test_no_constant_beats_the_mean_in_squared_error(targets: list[float], guess: float) -> None:
+    level = chance.mean_squared_error(targets)
+    assert 0 <= level <= sum((target - guess) ** 2 for target in targets) / len(targets) + 1e-6
+    assert chance.mean_squared_error([target + 7 for target in targets]) == nearly(level, 1e-6)
+
+
+@given(priors)
+def test_a_random_ranking_is_as_precise_as_the_class_is_frequent(prior: list[float]) -> None:
+    assert chance.average_precision(prior) == min(chance.shares(prior))
+    assert [chance.average_precision(prior, c) for c in range(len(prior))] == chance.shares(prior)
+
+
+def test_average_precision_is_that_of_the_rarest_class_there_is() -> None:
+    assert chance.average_precision([696, 204]) == nearly(204 / 900)
+    assert chance.average_precision([9, 1, 0]) == nearly(0.1)
+    assert chance.score("val/pose/average_precision", [3, 1]) == chance.score("val/ap", [3, 1]) == 0.25
+
+
+@given(st.lists(st.floats(0.05, 1.0), min_size=1, max_size=8), st.integers(1, 64))
+def test_a_larger_batch_holds_more_classes_but_never_more_than_there_are(prior: list[float], batch: int) -> None:
+    found = chance.classes_in_batch(prior, batch)
+    assert chance.classes_in_batch(prior, 1) == nearly(1.0)
+    assert 1 - 1e-9 <= found <= min(len(prior), batch) + 1e-9
+    assert found <= chance.classes_in_batch(prior, batch + 1) + 1e-9
+    assert found <= chance.classes_in_batch([1] * len(prior), batch) + 1e-9, "most when all are equally frequent"
+
+
+def test_a_batch_of_32_of_6_classes_holds_nearly_all() -> None:
+    assert chance.classes_in_batch([1] * 6, 32) == pytest.approx(5.98, abs=5e-3)
+    assert chance.classes_in_batch([550, 10, 8], 32) == pytest.approx(1.80, abs=5e-3)
+
+
 def test_constant_predictors_of_the_imbalanced_case_have_their_macro_f1() -> None:
     assert chance.macro_f1([696, 204]) == pytest.approx(0.4361, abs=5e-5)
     assert chance.macro_f1([696, 204], 1) == pytest.approx(0.1848, abs=5e-5)
@@ -115,5 +155,11 @@ def test_impossible_batches_and_focal_settings_are_refused() -> None:
         chance.supervised_contrastive(1)
     with pytest.raises(ValueError, match="batch of at least 1"):
         chance.nt_xent(0)
+    with pytest.raises(ValueError, match="batch of at least 1"):
+        chance.clip(0)
+    with pytest.raises(ValueError, match="queue of at least 0"):
+        chance.moco(-1)
+    with pytest.raises(ValueError, match="at least one target"):
+        chance.mean_squared_error([])
     with pytest.raises(ValueError, match="focal"):
         chance.focal([1, 1], [0, 0], 2)

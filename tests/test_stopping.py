@@ -1,4 +1,4 @@
-"""Early stopping, gates and objectives as functions of a curve."""
+"""Early stopping and objectives as functions of a curve."""
 
 import math
 
@@ -6,14 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.stopping import EarlyStopping, Gate, judge_gates, objective
-from search.telemetry import Epoch
+from search.stopping import EarlyStopping, objective
 
 curves = st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=40)
-
-
-def telemetry(*values: float, metric: str = "val/top1") -> list[Epoch]:
-    return [Epoch(step, {metric: value}) for step, value in enumerate(values, 1)]
 
 
 @given(curves, st.integers(1, 10), st.floats(0, 2), st.booleans())
@@ -70,32 +65,3 @@ def test_objective_is_the_best_or_the_last_number() -> None:
     assert math.isnan(objective([]))
     with pytest.raises(ValueError, match="'best' or 'last'"):
         objective([1.0], "first")
-
-
-def test_a_gate_is_judged_at_its_epoch_and_the_miss_stays() -> None:
-    gate = Gate("val/top1", 2, at_least=0.885, remedy="lower lr to 0.001")
-    assert gate.missed(telemetry(0.1)) is None
-    assert gate.missed(telemetry(0.9, 0.8669)) == "val/top1 was 0.8669 at epoch 2, the gate asks for at least 0.885"
-    assert gate.missed(telemetry(0.9, 0.8669, 0.95)) == gate.missed(telemetry(0.9, 0.8669))
-    assert gate.missed(telemetry(0.1, 0.89)) is None
-
-
-def test_a_gate_without_its_reading_says_nothing_and_nan_misses_it() -> None:
-    gate = Gate("val/top1", 1, at_most=0.5)
-    assert gate.missed(telemetry(0.9, metric="val/other")) is None
-    assert gate.missed([Epoch(2, {"val/top1": 0.9})]) is None
-    assert "nan" in (gate.missed(telemetry(math.nan)) or "")
-    assert "at most" in (gate.missed(telemetry(0.9)) or "")
-
-
-def test_a_missed_gate_is_a_verdict_with_its_remedy() -> None:
-    gates = [Gate("val/top1", 1, at_least=0.8, action="warn", remedy="lower the pose weight"), Gate("val/top1", 1, at_most=1.0)]
-    (verdict,) = judge_gates(telemetry(0.7666), gates)
-    assert (verdict.signature, verdict.step, verdict.action) == ("gate:val/top1@1", 1, "warn")
-    assert verdict.evidence == {"val/top1": 0.7666, "at_least": 0.8}
-    assert verdict.remedy == "lower the pose weight"
-
-
-def test_a_gate_without_a_bound_is_refused() -> None:
-    with pytest.raises(ValueError, match="no bound"):
-        Gate("val/top1", 1)

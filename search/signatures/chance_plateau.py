@@ -15,9 +15,8 @@ FALLBACK = True
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float = 0.4, band: float = 0.08) -> str | None:
     """``patience`` readings of the objective at chance: by up to 2 % of what lies above it, or by 2 standard errors.
 
-    After the share ``late`` of the budget by up to ``band``, where random weights may stand by luck. Below chance, as when
-    only a minority is predicted, it waits until 3/8 of the budget: that usually mends itself. If the chance score is not
-    known, a stated chance loss decides.
+    After the share ``late`` of the budget by up to ``band``, where random weights may stand by luck. If the chance score is
+    not known, a stated chance loss decides.
     """
     count = levels.window(facts, patience)
     losses = levels.recent(telemetry, "val/loss", count)
@@ -28,8 +27,6 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
     above = levels.above_chance(telemetry, facts, count, margin)
     level = levels.loss(telemetry, facts, guess=False) if above is None else None
     if above or (above is None and (level is None or min(value for _, value in losses) < 0.98 * level)):
-        return None
-    if step < 0.375 * facts.budget and levels.below_chance(telemetry, facts, count):
         return None
     if level is not None:
         return f"validation loss {losses[-1][1]:.4g} is no better than chance ({level:.4g}) since epoch {losses[0][0]}"

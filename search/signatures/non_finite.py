@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from search.facts import Facts
 from search.telemetry import Epoch, Telemetry
 
-READS = ("val/loss",)
+READS = ("val/loss or train/loss",)
 KIND = "hard"
 ELSEWHERE = "Keras TerminateOnNaN, Lightning, SageMaker, AUTOTRAINER, DeepDiagnosis"
 

@@ -1,0 +1,135 @@
+"""Where chance lies and how long to wait: from the facts, else off the telemetry."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from curves import CASE, HEALTHY, ILL, KNOWN, curve, joined
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search import levels, signatures
+from search.detect import Signature, replay
+from search.facts import Facts
+from search.telemetry import Epoch, Telemetry
+
+NAMES = signatures.names()
+SOFT = [name for name in NAMES if signatures.load(name).KIND == "soft"]
+
+
+@pytest.mark.parametrize("name", SOFT)
+@settings(max_examples=12, deadline=None)
+@given(
+    budget=st.integers(8, 60),
+    warmup=st.sampled_from([None, 0.0, 5.0, 20.0]),
+    recovery=st.sampled_from([None, 2.0, 10.0, 30.0]),
+    heard=st.booleans(),
+)
+def test_evidence_waits_for_the_grace_the_warm_up_and_whoever_recovered_last_and_then_counts(
+    name: str, budget: int, warmup: float | None, recovery: float | None, heard: bool
+) -> None:
+    one, module = ILL[name].until(80), signatures.load(name)
+    facts = replace(one.facts, budget=budget, warmup=warmup, recovery=recovery)
+    epochs = joined(one.epochs, val__auc=0.5) if heard else one.epochs
+    (verdict,) = replay(epochs, facts, [Signature(name)])
+    share = getattr(module, "GRACE", signatures.GRACE)
+    assert verdict.step >= max(share * budget, (warmup or 0.0) + 0.1 * budget, min(1.5 * (recovery or 0.0), levels.GUARD * budget))
+    lively = heard or "val/loss" in epochs[0].metrics or "val/probability_spread" in epochs[0].metrics
+    assert lively or verdict.step >= signatures.BLIND * budget
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in SOFT])
+def test_proof_and_advice_wait_for_nobody(name: str) -> None:
+    one = ILL[name]
+    (first,) = replay(one.epochs, one.facts, [Signature(name)])
+    (then,) = replay(one.epochs, replace(one.facts, recovery=1000.0), [Signature(name)])
+    assert first.step == then.step
+
+
+def test_a_space_shortens_and_lengthens_the_grace() -> None:
+    flat = curve(40, val__loss=0.55, val__macro_f1=0.43)
+    steps = [
+        replay(flat, KNOWN, [Signature("chance_plateau", thresholds={"grace": grace})])[0].step for grace in (0.2, 0.25, 0.5, 0.9)
+    ]
+    assert steps == [8, 10, 20, 36]
+
+
+def test_nothing_soft_is_said_while_the_learning_rate_still_warms_up() -> None:
+    flat = curve(40, val__loss=0.55, val__macro_f1=0.43)
+    warming = joined(flat, lr=lambda t: 1e-5 * min(t, 20))
+    assert [v.step for v in replay(flat, KNOWN, [Signature("chance_plateau")])] == [10]
+    assert [v.step for v in replay(warming, KNOWN, [Signature("chance_plateau")])] == [24]
+
+
+def test_the_window_is_the_patience_or_a_tenth_of_the_budget() -> None:
+    assert [levels.window(Facts(budget), 5) for budget in (1, 40, 51, 200)] == [5, 5, 6, 20]
+    assert levels.window(Facts(1), 1) == 2
+
+
+def test_the_warm_up_ends_with_the_last_rise_before_the_first_fall() -> None:
+    rates = [1.0, 2.0, 3.0, 3.0, 2.0, 5.0, 1.0]
+    warming = Telemetry(Epoch(t, {"lr": rate}) for t, rate in enumerate(rates, 1))
+    assert levels.warmup(warming, Facts(40)) == 3
+    assert levels.warmup(warming, Facts(40, warmup=1.5)) == 1.5
+    assert levels.warmup(curve(5, lr=1.0), Facts(40)) == 0
+    assert levels.warmup(Telemetry(), Facts(40)) == 0
+
+
+def test_a_training_awakes_where_a_window_begins_to_stand_above_chance() -> None:
+    late = curve(40, val__macro_f1=lambda t: 0.4361 if t < 13 else 0.55)
+    assert levels.awakening(late, KNOWN, 5) == 13
+    blip = joined(late, val__macro_f1=lambda t: 0.55 if t == 4 or t >= 13 else 0.4361)
+    assert levels.awakening(blip, KNOWN, 5) == 13
+    assert levels.awakening(curve(40, val__macro_f1=0.4361), KNOWN, 5) is None
+    assert levels.awakening(curve(40, val__macro_f1=0.48), KNOWN, 5) is None, "never learned"
+    assert levels.awakening(late, Facts(40, "val/unknown"), 5) is None
+    falls = Facts(40, "val/error", maximize=False, chance_score=0.9)
+    assert levels.awakening(curve(40, val__error=lambda t: 0.9 if t < 7 else 0.4), falls, 5) == 7
+
+
+def test_facts_come_before_what_is_reported_and_that_before_a_guess() -> None:
+    told = curve(3, chance__loss=0.7, val__labels__0=300.0, val__labels__1=100.0)
+    assert levels.loss(told, replace(KNOWN, chance_loss=0.2)) == 0.2
+    assert levels.loss(told, KNOWN) == 0.7
+    assert levels.loss(Telemetry(), KNOWN) == pytest.approx(0.535, abs=1e-3)
+    assert levels.loss(Telemetry(), KNOWN, guess=False) is None
+    assert levels.labels(told, KNOWN) == CASE
+    assert levels.labels(told, Facts(40)) == {"0": 300, "1": 100}
+    assert levels.score(told, Facts(40, "val/accuracy")) == 0.75
+    assert levels.score(told, Facts(40, "val/accuracy", chance_score=0.6)) == 0.6
+    assert levels.score(told, Facts(40, "val/loss", maximize=False)) == 0.7
+    assert levels.score(told, Facts(40, "val/edit")) is None
+
+
+@pytest.mark.parametrize("counts", [(math.nan, 3.0), (-1.0, 3.0), (0.0, 0.0), (math.inf, 1.0)])
+def test_label_counts_that_cannot_be_are_none(counts: tuple[float, float]) -> None:
+    odd = curve(1, val__labels__0=counts[0], val__labels__1=counts[1])
+    assert levels.labels(odd, Facts(40)) == {}
+    assert levels.score(odd, Facts(40)) is None
+
+
+@given(st.floats(0.01, 0.9), st.booleans())
+def test_above_and_below_chance_exclude_each_other_and_chance_is_neither(level: float, up: bool) -> None:
+    facts = Facts(40, "val/x", maximize=up, chance_score=level)
+    for value in (0.0, level / 2, level, (1 + level) / 2, 1.0):
+        told = curve(5, val__x=value)
+        above, below = levels.above_chance(told, facts, 5), levels.below_chance(told, facts, 5)
+        assert not (above and below)
+        if value == level:
+            assert (above, below) == (False, False)
+    assert levels.above_chance(curve(4, val__x=1.0), facts, 5) is None
+    assert levels.above_chance(curve(5, val__x=1.0), Facts(40, "val/x"), 5) is None
+
+
+def test_kept_answers_are_those_of_the_newest_epoch_and_of_these_facts() -> None:
+    growing = Telemetry()
+    for epoch in HEALTHY:
+        growing.append(epoch)
+        fresh = Telemetry(growing)
+        for facts in (KNOWN, replace(KNOWN, chance_score=0.7), replace(KNOWN, warmup=2.0)):
+            assert levels.bound(growing, facts) == levels.bound(fresh, facts)
+            assert levels.bound(growing, facts, 0.1) == levels.bound(fresh, facts, 0.1)
+            assert levels.warmup(growing, facts) == levels.warmup(fresh, facts)
+            assert levels.loss(growing, facts) == levels.loss(fresh, facts)

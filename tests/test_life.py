@@ -1,0 +1,157 @@
+"""Life signs: each is seen when it is there, and spares what stands at chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from curves import ILL, KNOWN, Ill, curve, joined
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search import life, signatures
+from search.detect import Signature, judge
+from search.facts import Facts
+from search.telemetry import Epoch, Telemetry
+
+NOW = 30
+"""The epoch at which curves are judged here: past every grace, even that of a training which reports nothing that shows life."""
+SOFT = [name for name in signatures.names() if signatures.load(name).KIND == "soft"]
+
+
+def losses(epochs: Sequence[Epoch]) -> list[float]:
+    return [epoch.metrics.get("val/loss", 0.6) for epoch in epochs]
+
+
+def ranking(epochs: Telemetry, facts: Facts, alive: bool) -> Telemetry:
+    return joined(epochs, val__auc=lambda t: 0.5 + (0.012 * t if alive else 0))
+
+
+def logits_spreading(epochs: Telemetry, facts: Facts, alive: bool) -> Telemetry:
+    return joined(epochs, val__logit_spread=lambda t: 1e-3 * 10 ** (0.05 * t * alive))
+
+
+def probabilities_spreading(epochs: Telemetry, facts: Facts, alive: bool) -> Telemetry:
+    start = epochs[-1].metrics.get("val/probability_spread", 1e-3)
+    return joined(epochs, val__probability_spread=lambda t: 1e-3 * 10 ** (0.05 * t) if alive else start)
+
+
+def loss_falling(epochs: Telemetry, facts: Facts, alive: bool) -> Telemetry:
+    return joined(epochs, val__loss=lambda t: losses(epochs)[t - 1] * (1 - 1e-5 * t * alive))
+
+
+def loss_accelerating(epochs: Telemetry, facts: Facts, alive: bool) -> Telemetry:
+    return joined(epochs, val__loss=lambda t: losses(epochs)[t - 1] - 1e-9 * 1.6**t * alive)
+
+
+def score_rising(epochs: Telemetry, facts: Facts, alive: bool) -> Telemetry:
+    level = epochs[-1].metrics.get(facts.metric, 0.43)
+    rise = {facts.metric.replace("/", "__"): lambda t: level + 0.01 * max(0, t - NOW + 4) * alive}
+    return Telemetry([*epochs[: NOW - 5], *joined(epochs, **rise)[NOW - 5 :]])
+
+
+def cooling(epochs: Telemetry, facts: Facts, alive: bool) -> Telemetry:
+    return joined(epochs, lr=lambda t: 1e-3 * (0.97**t if alive else 1), update_ratio=0.02)
+
+
+SIGNS = (ranking, logits_spreading, probabilities_spreading, loss_falling, loss_accelerating, score_rising, cooling)
+NAMES = [sign.__name__ for sign in SIGNS]
+
+
+def ill(name: str) -> Ill:
+    return ILL[name].until(NOW)
+
+
+def seen(epochs: Sequence[Epoch], facts: Facts) -> set[str]:
+    return {sign.name for sign in life.signs(Telemetry(epochs), facts, 5) if sign.alive}
+
+
+@pytest.mark.parametrize("sign", SIGNS, ids=NAMES)
+@pytest.mark.parametrize("name", SOFT)
+def test_any_life_sign_spares_what_is_only_evidence(name: str, sign: Callable[[Telemetry, Facts, bool], Telemetry]) -> None:
+    one, despite = ill(name), getattr(signatures.load(name), "DESPITE", ())
+    dead, alive = sign(one.epochs, one.facts, False), sign(one.epochs, one.facts, True)
+    assert seen(dead, one.facts) <= {"loss_falling"} & set(despite)
+    assert sign.__name__ in seen(alive, one.facts)
+    assert judge(dead, one.facts, [Signature(name)]), "dead as it is, it fires"
+    found = judge(alive, one.facts, [Signature(name)])
+    assert bool(found) == (seen(alive, one.facts) <= set(despite))
+
+
+@pytest.mark.parametrize("name", SOFT)
+def test_a_reason_ends_with_the_signs_that_were_looked_for_and_are_absent(name: str) -> None:
+    one, despite = ill(name), getattr(signatures.load(name), "DESPITE", ())
+    epochs = one.epochs
+    for sign in SIGNS:
+        epochs = sign(epochs, one.facts, False)
+    (verdict,) = judge(epochs, one.facts, [Signature(name)])
+    signs = life.signs(epochs, one.facts, 5)
+    assert [sign.name for sign in signs] == NAMES
+    looked_for = [sign.seen for sign in signs if sign.name not in despite]
+    assert verdict.reason.endswith(f"; no life sign: {', '.join(looked_for)}")
+    assert "AUC 0.50 to 0.50" in verdict.reason or "ranking" in despite
+
+
+def test_where_nothing_could_show_life_the_reason_says_so_and_the_grace_is_longer() -> None:
+    epochs = curve(40, val__predicted__0=900.0, val__predicted__1=0.0)
+    found = {n: judge(epochs[:n], KNOWN, [Signature("constant_prediction")]) for n in range(1, 41)}
+    assert min(n for n in found if found[n]) == 27
+    assert found[27][0].reason.endswith("; nothing is reported that could show life")
+    heard = joined(epochs, val__auc=0.5)
+    assert judge(heard[:10], KNOWN, [Signature("constant_prediction")])
+    assert judge(heard[:9], KNOWN, [Signature("constant_prediction")]) == []
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["val/auc", "val/logit_spread", "val/loss", "lr"]), st.floats()), max_size=20))
+def test_a_sign_is_the_same_however_often_it_is_asked_for(rows: list[dict[str, float]]) -> None:
+    epochs = Telemetry(Epoch(t, row) for t, row in enumerate(rows, 1))
+    assert life.signs(epochs, KNOWN, 5) == life.signs(epochs, KNOWN, 5) == life.signs(Telemetry(epochs), KNOWN, 5)
+
+
+def test_random_weights_that_rank_well_and_stay_where_they_are_show_no_life() -> None:
+    still = curve(10, val__auc=0.65, val__logit_spread=0.2)
+    assert seen(still, KNOWN) == set()
+    assert "ranking" in seen(joined(still, val__logit_spread=lambda t: 0.2 + 0.02 * t), KNOWN)
+
+
+def test_a_rank_that_cannot_become_a_decision_in_time_is_no_life() -> None:
+    rising = curve(10, val__auc=lambda t: 0.5 + 0.02 * t, val__logit_spread=1e-6)
+    assert seen(rising, KNOWN) == set()
+
+
+def test_a_spread_that_grows_too_slowly_for_what_is_left_is_no_life() -> None:
+    growing = curve(35, val__logit_spread=lambda t: 1e-6 * 10 ** (0.03 * t))
+    assert seen(growing[:10], Facts(400)) == {"logits_spreading"}
+    assert seen(growing, Facts(40)) == set()
+
+
+def test_the_loss_alone_counts_no_more_where_better_signs_are_seen_and_absent() -> None:
+    falling = curve(20, val__loss=lambda t: 0.6 * 0.999**t, val__auc=0.5, val__logit_spread=0.01)
+    for step, expected in ((11, True), (12, False), (20, False)):
+        told = Telemetry(falling[:step])
+        assert life.alive(life.signs(told, KNOWN, 5), told, KNOWN) is expected
+    alone = curve(20, val__loss=lambda t: 0.6 * 0.999**t, val__auc=0.5)
+    assert life.alive(life.signs(alone, KNOWN, 5), alone, KNOWN)
+
+
+def test_promise_puts_ranking_before_spread_and_spread_before_loss() -> None:
+    dead = curve(10, val__auc=0.5, val__logit_spread=0.01, val__loss=0.6)
+    order = [
+        joined(dead, val__auc=0.8),
+        joined(dead, val__logit_spread=lambda t: 0.01 * 1.5**t),
+        joined(dead, val__loss=lambda t: 0.6 * 0.9**t),
+        dead,
+    ]
+    promises = [life.promise(epochs, KNOWN) for epochs in order]
+    assert promises == sorted(promises, reverse=True)
+    assert len(set(promises)) == 4
+
+
+def test_a_recovery_is_one_that_no_life_sign_foretold() -> None:
+    facts = Facts(40, "val/macro_f1", labels={"0": 696, "1": 204})
+    late = curve(40, val__macro_f1=lambda t: 0.4361 if t < 13 else 0.55, val__auc=0.5)
+    assert life.recovery(late, facts) == 13
+    foretold = curve(40, val__macro_f1=lambda t: 0.4361 if t < 13 else 0.55, val__auc=lambda t: 0.5 + 0.01 * t)
+    assert life.recovery(foretold, facts) is None
+    assert life.recovery(curve(40, val__macro_f1=0.4361, val__auc=0.5), facts) is None
+    assert life.recovery(curve(40, val__macro_f1=0.6), facts) is None, "it never was at chance"
