@@ -4,10 +4,11 @@ SPACE  ?= focal_alpha
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search status show list export ui test test-slow lint types check bench-overhead clean
+.PHONY: help setup search preflight revive status show list export ui test test-slow lint types check bench-overhead bench-detect bench-constraint docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -20,10 +21,20 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(DEV): $(READY) requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
 setup: $(READY)  ## make the environment in .venv from requirements.lock
 
 search: $(READY)  ## search SPACE, or go on with a search
 	@$(BIN)/pitprop search $(SPACE) $(if $(TRIALS),--trials $(TRIALS)) $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(WORKERS),--workers $(WORKERS)) $(FLAGS)
+
+preflight: $(READY)  ## what no hyperparameter of SPACE can mend, before anything trains
+	@$(BIN)/pitprop preflight $(SPACE) $(FLAGS)
+
+revive: $(READY)  ## continue the parked TRIAL of SPACE to its full budget (TRIAL="3 5" for several)
+	@$(BIN)/pitprop revive $(SPACE) $(TRIAL) $(if $(WORKERS),--workers $(WORKERS)) $(FLAGS)
 
 status: $(READY)  ## how the study of SPACE stands
 	@$(BIN)/pitprop status $(SPACE) $(FLAGS)
@@ -40,22 +51,32 @@ export: $(READY)  ## bring MLflow up to date with the study of SPACE
 ui: $(READY)  ## the MLflow UI on loopback, in a browser
 	@$(BIN)/pitprop ui $(SPACE) $(FLAGS)
 
-test: $(READY)  ## the tests, under five minutes on two cores
+test: $(DEV)  ## the tests, under five minutes on two cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" $(ARGS)
 
-test-slow: $(READY)  ## the tests that take minutes
+test-slow: $(DEV)  ## the tests that take minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or gpu" $(ARGS)
 
-lint: $(READY)
+lint: $(DEV)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: $(READY)
+types: $(DEV)
 	@$(BIN)/mypy
 
 check: lint types test  ## what CI runs
 
-bench-overhead: $(READY)  ## what the engine costs, against bare training and Ray Tune
+bench-overhead: $(DEV)  ## what the engine costs, against bare training and Ray Tune
 	@$(BIN)/python tests/bench/overhead.py $(ARGS)
+
+bench-detect: $(DEV)  ## what the signatures and their peers do on the recorded trainings in CURVES
+	@test -n "$(CURVES)" || { echo "say CURVES=folder, one that holds x_runs.parquet and x_points.parquet"; exit 1; }
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.detect $(CURVES) $(ARGS)
+
+bench-constraint: $(DEV)  ## whether samplers learn from trials that collapse, in about half an hour
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/constraint.py $(ARGS)
+
+docs: $(DEV)  ## write the catalogue in docs/signatures.md anew from the signature files
+	@$(BIN)/python docs/build_signatures.py
 
 clean:  ## remove the environment and caches; studies in runs/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache

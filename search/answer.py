@@ -28,19 +28,21 @@ def again(command: str, options: Namespace, trials: str | None = None) -> str:
     """The command line for the study of ``options``, in the words in which it was called: make's, or our own."""
     given = {"runs": options.runs if options.runs != "runs" else None, "trials": trials}
     flags = []
-    if command == "search":
+    if command in ("search", "revive"):
         said = vars(options)
         given["workers"] = said.get("workers")
         flags = ["--inline"] if said.get("inline") else []
         if said.get("seed") is not None:  # part of what the study means: without it the study would be refused
             flags += ["--seed", str(options.seed)]
     known = {name: str(value) for name, value in given.items() if value is not None}
+    numbers = [str(number) for number in options.trial] if command == "revive" else []
     if "MAKELEVEL" in os.environ:
-        variables = {"space": options.space, **known, **({"args": " ".join(flags)} if flags else {})}
+        trial = {"trial": " ".join(numbers)} if numbers else {}
+        variables = {"space": options.space, **trial, **known, **({"args": " ".join(flags)} if flags else {})}
         words = ["make", command, *(f"{name.upper()}={shlex.quote(value)}" for name, value in variables.items())]
     else:
         named = [f"--{name} {shlex.quote(value)}" for name, value in known.items()]
-        words = ["pitprop", command, shlex.quote(options.space), *named, *flags]
+        words = ["pitprop", command, shlex.quote(options.space), *numbers, *named, *flags]
     return " ".join(words)
 
 

@@ -19,7 +19,8 @@ def read_records(url: str, name: str, folder: Path) -> tuple[list[Record], int] 
     try:
         found = storage.get_study_id_from_name(name)
         frozen = storage.get_all_trials(found)
-        target = int(storage.get_study_user_attrs(found).get("trials", len(frozen)))
+        revivals = sum("revives" in one.user_attrs for one in frozen)
+        target = int(storage.get_study_user_attrs(found).get("trials", len(frozen) - revivals)) + revivals
     except KeyError:
         return None
     finally:
@@ -43,4 +44,5 @@ def as_record(frozen: FrozenTrial, folder: Path) -> Record:
         folder=str(folder),
         started=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
         ended=frozen.datetime_complete.timestamp() if frozen.datetime_complete else None,
+        revives=known.get("revives"),
     )

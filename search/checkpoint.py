@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -65,11 +65,21 @@ def slice_lane(state: Mapping[str, Any], index: int) -> dict[str, Any]:
     return {name: part.clone() if hasattr(part, "clone") else part for name, part in parts.items()}
 
 
-def newest(folder: Path) -> dict[Lane, tuple[Path, Epoch]]:
-    """For each lane found in the checkpoints of ``folder``, the one in which it came furthest."""
+def newest(*folders: Path) -> dict[Lane, tuple[Path, Epoch]]:
+    """For each lane found in the checkpoints of ``folders``, the one in which it came furthest."""
     found: dict[Lane, tuple[Path, Epoch]] = {}
-    for path in sorted(folder.glob("*.ckpt")):
+    for path in (path for folder in folders for path in sorted(folder.glob("*.ckpt"))):
         for lane, epoch in epochs(path).items():
             if lane not in found or found[lane][1].step < epoch.step:
                 found[lane] = (path, epoch)
     return found
+
+
+def sweep(folder: Path, needed: Collection[Lane]) -> None:
+    """Removes the checkpoints in ``folder`` but those of ``needed`` lanes, and the folder if nothing is left in it."""
+    kept = {path for lane, (path, _) in newest(folder).items() if lane in needed}
+    for path in folder.iterdir():
+        if path not in kept:
+            path.unlink()
+    if not kept:
+        folder.rmdir()

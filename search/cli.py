@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(getattr(importlib.import_module("search.commands"), options.command)(options))
     except KeyboardInterrupt:
-        if options.command == "search":
+        if options.command in ("search", "revive"):
             print(f"pitprop: interrupted; {RESUME}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
@@ -62,7 +62,17 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="print JSON, for scripts")
     space = argparse.ArgumentParser(add_help=False)
     space.add_argument("space", metavar="SPACE", help="name or path of a space")
-    _search_flags(commands.add_parser("search", parents=[space, common], help="search a space, or go on with a search"))
+    search = commands.add_parser("search", parents=[space, common], help="search a space, or go on with a search")
+    search.add_argument(
+        "--trials", type=_trials, metavar="N", help="trials in all, with the baselines; +N for N more than planned"
+    )
+    search.add_argument("--timeout", type=_seconds, metavar="S", help="seconds after which no more trials are started")
+    _run_flags(search)
+    commands.add_parser("preflight", parents=[space, common], help="what no hyperparameter can mend, before anything trains")
+    revive = commands.add_parser("revive", parents=[space, common], help="continue parked trials to their full budget")
+    revive.add_argument("trial", metavar="TRIAL", nargs="+", type=int, help="number of a parked trial")
+    revive.set_defaults(timeout=None)
+    _run_flags(revive)
     commands.add_parser("status", parents=[space, common], help="how a study stands")
     show = commands.add_parser("show", parents=[space, common], help="the trials of a study, or the story of one")
     show.add_argument("trial", metavar="TRIAL", nargs="?", type=int, help="number of a trial")
@@ -75,15 +85,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _search_flags(search: argparse.ArgumentParser) -> None:
-    search.add_argument(
-        "--trials", type=_trials, metavar="N", help="trials in all, with the baselines; +N for N more than planned"
-    )
-    search.add_argument("--timeout", type=_seconds, metavar="S", help="seconds after which no more trials are started")
-    search.add_argument("--workers", type=_whole, metavar="N", help="workers (as many as the CPUs or GPUs allow)")
-    search.add_argument("--seed", type=int, metavar="N", help="seed of the sampler and of the trainings (the space's)")
-    search.add_argument("--inline", action="store_true", help="train in this process, without Ray: a debugger works")
-    search.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
+def _run_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--workers", type=_whole, metavar="N", help="workers (as many as the CPUs or GPUs allow)")
+    command.add_argument("--seed", type=int, metavar="N", help="seed of the sampler and of the trainings (the space's)")
+    command.add_argument("--inline", action="store_true", help="train in this process, without Ray: a debugger works")
+    command.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
 
 
 def _whole(text: str) -> int:

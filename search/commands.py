@@ -33,17 +33,15 @@ from search.space import Space
 def search(options: Namespace) -> int:
     """Runs a search, or goes on with it."""
     from search import study as studies
+    from search.revival import due
 
-    space = spaces.load(options.space)
-    if options.seed is not None:
-        space = replace(space, seed=options.seed)
-    where, console = addresses(options.runs), Console(stderr=options.json)
+    space, where, console = _loaded(options), addresses(options.runs), Console(stderr=options.json)
     with studies.opened(space, where.study_db, where.folder(space.name)) as study:
         if options.trials is not None:
-            more = study.target if options.trials.startswith("+") else 0
+            more = study.planned if options.trials.startswith("+") else 0
             study.plan(int(options.trials.removeprefix("+")) + more)
         records, code = study.records(), 0
-        if len(records) >= study.target and all(record.state != "RUNNING" for record in records):
+        if len(records) >= study.target and all(record.state != "RUNNING" for record in records) and not due(study):
             print_way(console, f"{space.name} is finished. To go on:", again("search", options, "+20"))
         else:
             from search.run import run
@@ -54,6 +52,44 @@ def search(options: Namespace) -> int:
         print_way(console, "Interrupted. To go on:", again("search", options))
     failed = bool(records := study.records()) and all(record.state == "FAIL" for record in records)
     return code or int(failed)
+
+
+def preflight(options: Namespace) -> int:
+    """What no hyperparameter of a space can mend, before anything trains; 1 if that would stop a search."""
+    from search.preflight import print_findings
+    from search.run import inspect
+
+    space = spaces.load(options.space)
+    findings = inspect(space)
+    if options.json:
+        print_json({"space": space.name, "findings": [asdict(finding) for finding in findings]})
+    else:
+        print_findings(Console(), findings)
+    return int(any(finding.severity == "stop" for finding in findings))
+
+
+def revive(options: Namespace) -> int:
+    """Continues parked trials, and what else a killed search has left running; asks for no new ones."""
+    from search import study as studies
+    from search.parking import revivals
+    from search.run import run
+
+    space, where, console = _loaded(options), addresses(options.runs), Console(stderr=options.json)
+    with studies.opened(space, where.study_db, where.folder(space.name)) as study:
+        known = {parked: revival.state for parked, revival in revivals(study.records()).items()}
+        numbers = [*dict.fromkeys(options.trial)]
+        if any(known.get(number) == "RUNNING" for number in numbers):  # the same command goes on with what was interrupted
+            numbers = [number for number in numbers if known.get(number, "FAIL") == "FAIL"]
+        for hurdle in filter(None, map(study.hurdle, numbers)):  # of all, before the first is begun
+            raise studies.StudyError(hurdle)
+        for number in numbers:
+            study.revive(number)
+        code = run(space, study, where, options, console, asks=False)
+        _conclude(console, space, study.records(), study.target, options)
+        told = revivals(study.records())
+    if code:
+        print_way(console, "Interrupted. To go on:", again("revive", options))
+    return code or int(all(told[number].state == "FAIL" for number in options.trial))
 
 
 def status(options: Namespace) -> int:
@@ -97,7 +133,8 @@ def list(options: Namespace) -> int:
     for kind, names in found.items():
         table.add_row(f"[bold]{kind}[/]")
         for name, line in names.items():
-            table.add_row(f"  {name}", escape(line))
+            needs = f" [dim]needs {escape(', '.join(signatures.load(name).READS))}[/]" if kind == "signatures" else ""
+            table.add_row(f"  {name}", escape(line) + needs)
     Console().print(table)
     return 0
 
@@ -160,6 +197,12 @@ def _browse(address: str, name: str | None) -> None:
             time.sleep(0.5)
 
 
+def _loaded(options: Namespace) -> Space:
+    """The space to search, with the seed that was asked for."""
+    space = spaces.load(options.space)
+    return space if options.seed is None else replace(space, seed=options.seed)
+
+
 def _records(space: Space, options: Namespace) -> tuple[Sequence[Record], int]:
     from search.archive import read_records
     from search.database import safe
@@ -181,4 +224,7 @@ def _conclude(console: Console, space: Space, records: Sequence[Record], target:
         print_json(summary.to_json())
         return
     print_summary(console, summary, addresses(options.runs).folder(space.name))
+    if summary.revivable:
+        one = Namespace(**{**vars(options), "trial": summary.revivable[:1]})
+        print_way(console, "Continue a parked trial:", again("revive", one))
     print_way(console, "Open the runs: ", again("ui", options))

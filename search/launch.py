@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from search import reaper
 from search.errors import UserError
-from search.trainer import Change, Context, Epochs
+from search.telemetry import Epoch
+from search.trainer import Change, Context, Epochs, Start
 from search.worker import Failure, Worker
 
 MARK = "PITPROP_SCRATCH"
@@ -35,6 +36,9 @@ class Launcher(Protocol):
     """Workers, each of which holds a group of lanes from call to call."""
 
     size: int
+
+    def preflight(self, start: Start) -> Epoch | Failure | None:
+        """What the trainer measures before a training begins; None if it measures nothing. Only while no worker is at work."""
 
     def advance(self, worker: int, change: Change) -> None:
         """Asks an idle worker for its next epoch."""
@@ -74,6 +78,9 @@ class Inline:
         self._change: Change | None = None
         if (problem := self._worker.warm()) is not None:
             raise LaunchError(problem)
+
+    def preflight(self, start: Start) -> Epoch | Failure | None:
+        return self._worker.preflight(start.params, start.seed)
 
     def advance(self, worker: int, change: Change) -> None:
         self._change = change
@@ -115,6 +122,12 @@ class OnRay:
                 raise LaunchError(f"the workers did not start: {str(error).splitlines()[0]}") from error
             raise
 
+    def preflight(self, start: Start) -> Epoch | Failure | None:
+        reference = self._actors[0].preflight.remote(start.params, start.seed)
+        ready, _ = self._ray.wait([reference], timeout=self._stall)
+        answer: Epoch | Failure | None = self._answer(0, reference) if ready else self._stalled(0)
+        return answer
+
     def advance(self, worker: int, change: Change) -> None:
         reference = self._actors[worker].advance.remote(change)
         self._pending[reference] = worker, time.monotonic() + self._stall
@@ -138,10 +151,9 @@ class OnRay:
         now = time.monotonic()
         return [reference for reference, (_, deadline) in self._pending.items() if deadline <= now]
 
-    def _answer(self, worker: int, reference: Any) -> Epochs | Failure:
+    def _answer(self, worker: int, reference: Any) -> Any:
         try:
-            answer: Epochs | Failure = self._ray.get(reference)
-            return answer
+            return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             self._replace(worker)
             return Failure(f"its worker died ({DEATH if 'Died' in type(error).__name__ else type(error).__name__})", died=True)

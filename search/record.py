@@ -16,6 +16,7 @@ class Record:
     baseline that this trial trains. ``verdicts`` are in their JSON form: signature, step, action, reason, evidence, remedy.
     ``epochs`` were spent. ``folder`` holds telemetry.jsonl, and telemetry-1.jsonl and so on for further seeds. ``started``
     and ``ended`` are unix seconds; ``started`` stays what it is over a resume, since it tells a study from another of its name.
+    ``revives`` is the number of the parked trial that this one continues: its curve and its epochs begin with that one's.
     """
 
     number: int
@@ -29,6 +30,13 @@ class Record:
     folder: str
     started: float
     ended: float | None
+    revives: int | None = None
+
+    @property
+    def parked(self) -> bool:
+        """Whether the trial was stopped on evidence alone, so that it can be revived: nothing that ended a seed was proof."""
+        endings = {verdict["action"] for verdict in self.verdicts} - {"warn"}
+        return self.state == "PRUNED" and endings == {"park"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from search import preflight
 from search.addresses import Addresses
+from search.checkpoint import sweep
+from search.events import Ended, Event, Reported
 from search.launch import Inline, Job, Launcher, LaunchError, OnRay
-from search.loop import Ended, Event, Reported, Search
+from search.loop import Search
+from search.page import print_unwatched
+from search.parking import stranded
 from search.record import StudyCard
 from search.screen import Screen
 from search.space import Space
@@ -30,32 +35,44 @@ GENERATIONS = 4
 """A search is cut into at least this many groups, so that the sampler learns between them."""
 
 
-def run(space: Space, study: Study, where: Addresses, options: Namespace, console: Console) -> int:
-    """Searches until the target or the time limit is reached: 0, or 130 if it was interrupted."""
-    checkpoints = study.folder / "checkpoints"
-    checkpoints.mkdir(parents=True, exist_ok=True)
+def run(space: Space, study: Study, where: Addresses, options: Namespace, console: Console, *, asks: bool = True) -> int:
+    """Searches until the target or the time limit is reached: 0, or 130 if it was interrupted.
+
+    With ``asks=False`` only the trials that the study holds are brought to an end.
+    """
+    study.checkpoints.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(space.path, study.folder / "space.yaml")
-    for name, reading in space.unwatched():
-        console.print(f"[dim]not watched: {name} needs {reading}, which the trainer does not report[/]")
+    print_unwatched(console, space)
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None
     with exporter(space, where) as mlflow:
         records = study.records()
         for record in records:
             mlflow.send(record)
-        with closing(_launcher(space, study, where, options, console)) as launcher:
-            search = Search(space, study, launcher, width=_width(space, study.target, launcher.size), deadline=deadline)
+        count = study.target if asks else sum(record.state == "RUNNING" for record in records) * space.seeds
+        with closing(_launcher(space, study, where, options, console, count)) as launcher:
+            if all(record.state == "RUNNING" for record in records):  # no trial has shown yet that the trainer works
+                findings = preflight.inspect(space, launcher)
+                preflight.print_outcome(console, findings)
+                preflight.refuse(findings)
+            width = _width(space, count, launcher.size)
+            search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
             with Screen(console, space, study.target, records) as screen:
                 code = _watch(search, study, mlflow, screen)
             if code:
                 # From here on a second Ctrl-C ends at once; the next search goes on from the checkpoints all the same.
                 signal.signal(signal.SIGINT, lambda *_: os._exit(code))
-        if all(record.state != "RUNNING" for record in study.records()):
-            shutil.rmtree(checkpoints)
+        _sweep(space, study)
         with console.status("exporting to MLflow"):
             word = mlflow.finish()
     console.print(f"[dim]{escape(word)}[/]", highlight=False, soft_wrap=True)
     return code
+
+
+def inspect(space: Space) -> list[preflight.Finding]:
+    """What a preflight finds, in this process and without a study."""
+    with closing(Inline(_job(space, Path(), here=True), cpus=space.resources.cpus)) as launcher:
+        return preflight.inspect(space, launcher)
 
 
 def exporter(space: Space, where: Addresses) -> Exporter:
@@ -91,12 +108,16 @@ def _export(event: Event, study: Study, exporter: Exporter, last: dict[int, floa
         exporter.send(study.record(event.lane.trial))
 
 
-def _launcher(space: Space, study: Study, where: Addresses, options: Namespace, console: Console) -> Launcher:
+def _sweep(space: Space, study: Study) -> None:
+    """Removes the workers' checkpoints when no trial runs. A search that was killed may have left a parked trial's among them."""
+    records = study.records()
+    if all(record.state != "RUNNING" for record in records):
+        sweep(study.checkpoints, stranded(space, records, study.checkpoints))
+
+
+def _launcher(space: Space, study: Study, where: Addresses, options: Namespace, console: Console, count: int) -> Launcher:
     resources = space.resources
-    if resources.gpus and (options.inline or where.ray is None) and not _sees_gpu():
-        raise LaunchError("resources.gpus in the space asks for a GPU, and CUDA shows none here: set it to 0")
-    context = Context(epochs=space.epochs, options=space.options, device="cuda" if resources.gpus else "cpu")
-    job = Job(space.trainer, context, study.folder / "checkpoints")
+    job = _job(space, study.checkpoints, here=options.inline or where.ray is None)
     if options.inline:
         return Inline(job, cpus=resources.cpus)
     cores = len(os.sched_getaffinity(0))
@@ -104,13 +125,21 @@ def _launcher(space: Space, study: Study, where: Addresses, options: Namespace, 
     with console.status(f"starting {size} worker{'s' * (size > 1)} on Ray"):
         return OnRay(
             job,
-            size=min(size, study.target),
+            size=min(size, count),
             cpus=resources.cpus,
             gpus=resources.gpus,
             stall=space.stall,
             address=where.ray,
             logs=options.worker_logs,
         )
+
+
+def _job(space: Space, folder: Path, *, here: bool) -> Job:
+    gpus = space.resources.gpus
+    if gpus and here and not _sees_gpu():
+        raise LaunchError("resources.gpus in the space asks for a GPU, and CUDA shows none here: set it to 0")
+    context = Context(epochs=space.epochs, options=space.options, device="cuda" if gpus else "cpu")
+    return Job(space.trainer, context, folder)
 
 
 def _width(space: Space, target: int, workers: int) -> int:

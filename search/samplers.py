@@ -1,13 +1,21 @@
-"""Optuna's samplers and pruners by the names that a space uses."""
+"""Optuna's samplers and pruners by the names that a space uses, and what the samplers are shown of trials that collapsed.
+
+Optuna's GP and NSGA-II read complete trials only: a pruned one leaves no trace in them, nor would a constraint that it violates.
+The GP then takes the places where trainings die for unknown ones, and goes there again and again. `Learning` shows such a trial
+as a complete one. What it shows is a pure function of the trials in the study, and nothing is stored, so a search that is
+opened again has learned the same.
+"""
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
 
 SAMPLERS = {
     "tpe": "TPESampler",
@@ -25,11 +33,21 @@ PRUNERS = {
     "hyperband": "HyperbandPruner",
     "wilcoxon": "WilcoxonPruner",
 }
+STANDINGS = ("pruned", "complete", "infeasible")
+"""What a collapsed trial may be to a sampler: left out or ranked last as Optuna does with pruned ones; complete with the value
+that it reached; that, and in violation of a constraint."""
+COLLAPSED = {"tpe": "pruned", "gp": "complete", "nsga2": "pruned"}
+"""The samplers that take constraints, each with its default, by ``make bench-constraint``: complete trials helped the GP alone.
+A constraint helped it no more at twice the time, and TPE not at all: it ranks pruned trials last, the longest first, as it is."""
 
 
 def sampler(name: str, options: Mapping[str, Any], seed: int, grid: Mapping[str, Sequence[Any]]) -> optuna.samplers.BaseSampler:
-    """A fresh sampler. ``grid`` holds the values of each parameter, and only the grid sampler reads it."""
+    """A fresh sampler. ``grid`` holds the values of each parameter, and only the grid sampler reads it.
+
+    ``options`` are the constructor's, and ``collapsed``, one of `STANDINGS`, for a sampler in `COLLAPSED`.
+    """
     options = dict(options)
+    standing = options.pop("collapsed", COLLAPSED.get(name, "pruned"))
     if name == "tpe":
         # Trials are asked for in groups: without the liar, a group would be proposed around the same point.
         options.setdefault("constant_liar", True)
@@ -38,7 +56,7 @@ def sampler(name: str, options: Mapping[str, Any], seed: int, grid: Mapping[str,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         made: optuna.samplers.BaseSampler = getattr(optuna.samplers, SAMPLERS[name])(seed=seed, **options)
-    return made
+    return made if standing == "pruned" else Learning(made, constrained=standing == "infeasible")
 
 
 def pruner(name: str, options: Mapping[str, Any]) -> optuna.pruners.BasePruner:
@@ -59,3 +77,80 @@ def values(distribution: BaseDistribution) -> list[Any] | None:
         count = round((distribution.high - distribution.low) / distribution.step)
         return [distribution.low + i * distribution.step for i in range(count + 1)]
     return None
+
+
+def violation(trial: FrozenTrial) -> float:
+    """By how much a trial breaks the constraint that trainings live: 1 + 1 / epochs if it collapsed, -1 if it did not.
+
+    So the earlier it died the more, and well apart from what lived, for a model of the constraint. What was stopped by a
+    population pruner or a gate is slow, not dead. A trial that ended as it should counts by its value, whatever was said
+    of it: baselines are never stopped, and one seed of several may collapse.
+    """
+    verdicts = trial.user_attrs.get("verdicts", ()) if trial.state == TrialState.PRUNED else ()
+    dead = any(verdict["action"] in ("prune", "park") and ":" not in verdict["signature"] for verdict in verdicts)
+    return 1 + 1 / max(1, trial.user_attrs.get("epochs", 1)) if dead else -1.0
+
+
+def shown(trials: Sequence[FrozenTrial], maximize: Sequence[bool], constrained: bool) -> list[FrozenTrial]:
+    """The trials with those that collapsed as complete ones; ``maximize`` has an item for each objective.
+
+    A trial keeps the value that it reached before it collapsed; where it has none, as with two objectives, it gets the worst
+    known of each. One that was revived, to an end, stays pruned: the trial that continued it tells the rest. With
+    ``constrained`` all trials that have ended carry their `violation` where Optuna's samplers look for it.
+    """
+    revived = {trial.user_attrs.get("revives") for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)}
+    dead = {trial.number for trial in trials if violation(trial) > 0} - revived
+    valued = [trial.values for trial in trials if trial.state.is_finished() and trial.values]
+    if not dead or not valued:
+        return list(trials)
+    worst = [min(column) if up else max(column) for up, column in zip(maximize, zip(*valued, strict=True), strict=True)]
+    seen = [copy.copy(trial) if trial.state.is_finished() else trial for trial in trials]
+    for trial in seen:
+        if trial.state.is_finished() and constrained:
+            broken = violation(trial) if trial.number in dead else -1.0
+            trial.system_attrs = {**trial.system_attrs, "constraints": [broken]}
+        if trial.number in dead:
+            trial.state, trial.values = TrialState.COMPLETE, trial.values or worst
+    return seen
+
+
+class Shown(optuna.Study):
+    """A study as a sampler is shown it: it reads the trials as `shown` has them, and writes to the study itself."""
+
+    def __init__(self, study: optuna.Study, constrained: bool) -> None:
+        super().__init__(study.study_name, study._storage, study.sampler, study.pruner)
+        self._study, self._constrained = study, constrained
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        maximize = [way == optuna.study.StudyDirection.MAXIMIZE for way in self.directions]
+        trials = shown(self._study._get_trials(deepcopy, None, use_cache), maximize, self._constrained)
+        return [trial for trial in trials if states is None or trial.state in states]
+
+
+class Learning(optuna.samplers.BaseSampler):
+    """A sampler that learns from trials that collapsed: it is asked about the study as `Shown`."""
+
+    def __init__(self, made: optuna.samplers.BaseSampler, constrained: bool) -> None:
+        self._made, self._constrained = made, constrained
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._made.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._made.infer_relative_search_space(Shown(study, self._constrained), trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._made.sample_relative(Shown(study, self._constrained), trial, search_space)
+
+    def sample_independent(self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
+        return self._made.sample_independent(Shown(study, self._constrained), trial, param_name, param_distribution)
+
+    def after_trial(self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        self._made.after_trial(study, trial, state, values)
+
+    def reseed_rng(self) -> None:
+        self._made.reseed_rng()

@@ -13,10 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from search.loop import Ended, Event, Reported, Retried, Started, Warned
-from search.page import drawn, epochs, what
+from search.events import Ended, Event, Reported, Retried, Started, Warned
 from search.record import Record
 from search.space import Space
+from search.story import drawn, ending, epochs, state, what
 
 ROWS = 12
 INTERVAL = 0.25
@@ -31,8 +31,10 @@ class Screen:
         self._running: dict[int, Record] = {}
         self._progress: dict[int, tuple[int, float]] = {}
         self._last: list[str] = []
-        self._pruned: Counter[str] = Counter()
-        self._saved = self._here = 0
+        self._stopped: Counter[str] = Counter()
+        self._warned: Counter[str] = Counter()
+        self._epochs: dict[int, int] = {}
+        self._parked = self._saved = self._here = 0
         self._best: tuple[float, int] | None = None
         self._drawn = 0.0
         self._began = time.monotonic()
@@ -61,13 +63,17 @@ class Screen:
             case Started(record, step):
                 self._running[record.number] = record
                 if step:
-                    self._say(f"trial {record.number} goes on from epoch {step}")
+                    origin = f", where trial {record.revives} was parked" if record.revives is not None else ""
+                    self._say(f"trial {record.number} goes on from epoch {step}{origin}")
             case Reported(lane, epoch):
                 self._progress[lane.trial] = epoch.step, epoch.metrics[self._space.objective.metric]
+            case Warned(number, _) if number in self._running and self._running[number].revives is not None:
+                pass  # it shows what it was parked for, and what the parked one was warned of
             case Warned(number, verdict):
-                self._say(
-                    f"[yellow]warning[/] trial {number}, epoch {verdict.step}: {verdict.signature}: {escape(verdict.reason)}"
-                )
+                self._warned[verdict.signature] += 1
+                if self._warned[verdict.signature] == 1:  # further trials are counted, and told at the end
+                    said = f"{verdict.signature}: {escape(verdict.reason)}"
+                    self._say(f"[yellow]warning[/] trial {number}, epoch {verdict.step}: {said}")
             case Retried(number, error):
                 self._say(f"[yellow]trial {number} is tried again from its checkpoint[/]: {escape(error)}")
             case Ended(record):
@@ -79,19 +85,21 @@ class Screen:
     def _count(self, record: Record) -> None:
         self._bar.advance(self._task)
         self._here += 1
-        self._saved += self._space.epochs * self._space.seeds - record.epochs
-        verdict = next((v for v in record.verdicts if v["action"] == "prune"), None)
-        if record.state == "PRUNED" and verdict is not None:
-            self._pruned[verdict["signature"]] += 1
+        revived = record.revives is not None and self._epochs.get(record.revives)
+        self._saved += (revived or self._space.epochs * self._space.seeds) - record.epochs
+        self._epochs[record.number] = record.epochs
+        self._parked += record.parked
+        if (verdict := ending(record)) is not None:
+            self._stopped[verdict["signature"]] += 1
         if record.state in ("COMPLETE", "PRUNED") and record.values and record.baseline is None:
             sign = 1 if self._space.objective.goal == "maximize" else -1
             if self._best is None or sign * record.values[0] > sign * self._best[0]:
                 self._best = record.values[0], record.number
 
     def _ending(self, record: Record) -> str:
-        colour = {"COMPLETE": "green", "PRUNED": "yellow"}.get(record.state, "red")
+        colour = {"complete": "green", "pruned": "yellow", "parked": "cyan"}.get(state(record), "red")
         score = f" {record.values[0]:.4f}" if record.values and record.state == "COMPLETE" else ""
-        head = f"trial {record.number:>3} [{colour}]{record.state.lower()}[/]{score} after {epochs(record.epochs)}"
+        head = f"trial {record.number:>3} [{colour}]{state(record)}[/]{score} after {epochs(record.epochs)}"
         return f"{head}  [dim]{escape(what(record, self._space))}[/]"
 
     def _say(self, line: str) -> None:
@@ -104,10 +112,10 @@ class Screen:
         if self._live is None or time.monotonic() - self._drawn < INTERVAL:
             return
         self._drawn = time.monotonic()
-        table = Table(box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False, expand=True)
         for name in ("trial", "epoch", self._space.objective.metric):
             table.add_column(name, justify="right")
-        table.add_column("what", no_wrap=True, overflow="ellipsis")
+        table.add_column("what", no_wrap=True, overflow="ellipsis", ratio=1)  # the numbers take what they need, this the rest
         for number, record in list(self._running.items())[:ROWS]:
             epoch, score = self._progress.get(number, (0, float("nan")))
             text = f"baseline {record.baseline}" if record.baseline else ", ".join(drawn(record, self._space))
@@ -121,9 +129,13 @@ class Screen:
 
     def _standing(self) -> str:
         best = f"best {self._best[0]:.4f} (trial {self._best[1]})" if self._best else "no trial complete yet"
-        pruned = ", ".join(f"{name} {count}" for name, count in self._pruned.most_common())
         spent = time.monotonic() - self._began
         task = self._bar.tasks[0]
         left = (task.total or 0) - task.completed
         eta = f" · about {left * spent / self._here:.0f} s left" if self._here else ""
-        return f"{best}{eta} · {epochs(self._saved)} saved · pruned {sum(self._pruned.values())} ({pruned or 'none'})"
+        stopped = ", ".join(f"{name} {count}" for name, count in self._stopped.most_common())
+        parked = f", parked {self._parked}" if self._parked else ""
+        warnings = self._warned.total()
+        warned = f" · {warnings} warning{'s' * (warnings > 1)}" if warnings else ""
+        counts = f"pruned {self._stopped.total() - self._parked}{parked} ({stopped or 'none'}){warned}"
+        return f"{best}{eta} · {epochs(self._saved)} saved · {counts}"

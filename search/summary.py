@@ -1,46 +1,54 @@
-"""How a study stands: counts, the best trial, what was pruned and why, and the difference to each baseline."""
+"""How a study stands: counts, the best trial, what was pruned, parked or warned of and why, the lead over each baseline."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from search import telemetry
 from search.record import Record
 from search.space import Space
+from search.story import ending, warnings
 
 STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A signature that pruned trials: how many, and what it said of the first of them."""
+    """A signature that spoke: of which trials, which of those it ``parked``, and what it said of the first of them."""
 
     signature: str
     trials: tuple[int, ...]
+    parked: tuple[int, ...]
     example: str
     remedy: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for scripts."""
+        return {"signature": self.signature, "trials": self.trials, "reason": self.example, "remedy": self.remedy}
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """``best`` are the trials that won: one, or the Pareto front of two objectives; baselines are not among them.
 
-    ``baselines`` maps each baseline to its score, None while it is not known. ``spent`` and ``budget`` are epochs, of the
-    trials that ended.
+    ``parked`` are the parked trials, ``revived`` maps those of them that were revived to the trials which continue them.
+    ``baselines`` maps each baseline to its score, None while it is not known. ``pruned`` says why trials were stopped,
+    ``warned`` what else was said of them. ``spent`` and ``budget`` are epochs, of the trials that ended.
     """
 
     space: Space
     target: int
     states: Mapping[str, int]
+    parked: tuple[int, ...]
+    revived: Mapping[int, int]
     best: tuple[Record, ...]
     baselines: Mapping[str, float | None]
     pruned: tuple[Reason, ...]
+    warned: tuple[Reason, ...]
     failed: tuple[Record, ...]
     spent: int
     budget: int
@@ -48,6 +56,11 @@ class Summary:
     @property
     def finished(self) -> bool:
         return sum(self.states.values()) >= self.target and not self.states["RUNNING"]
+
+    @property
+    def revivable(self) -> list[int]:
+        """The parked trials that nobody has revived yet; none where trials are answered from recorded curves."""
+        return [n for n in self.parked if n not in self.revived] if not self.space.searches_stopping else []
 
     @property
     def saved(self) -> int:
@@ -68,12 +81,15 @@ class Summary:
             "target": self.target,
             "finished": self.finished,
             "trials": dict(self.states),
+            "parked": self.parked,
+            "revived": [{"trial": number, "revives": parked} for parked, number in self.revived.items()],
             "epochs": {"spent": self.spent, "budget": self.budget, "saved": self.saved},
             "metric": self.space.objective.metric,
             "best": [
                 {
                     "trial": record.number,
                     "state": record.state,
+                    "revives": record.revives,
                     "values": record.values,
                     "params": dict(record.params),
                     "delta": {name: self.delta(record, name) for name in self.baselines},
@@ -81,9 +97,8 @@ class Summary:
                 for record in self.best
             ],
             "baselines": dict(self.baselines),
-            "pruned": [
-                {"signature": r.signature, "trials": r.trials, "reason": r.example, "remedy": r.remedy} for r in self.pruned
-            ],
+            "pruned": [{**reason.to_json(), "parked": reason.parked} for reason in self.pruned],
+            "warned": [reason.to_json() for reason in self.warned],
             "failed": [{"trial": record.number, "error": record.error} for record in self.failed],
         }
 
@@ -92,26 +107,32 @@ def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
     """The summary of a study from its records."""
     counts = Counter(record.state for record in records)
     ended = [record for record in records if record.state != "RUNNING"]
+    revived = {record.revives: record.number for record in records if record.revives is not None and record.state != "FAIL"}
     return Summary(
         space=space,
         target=target,
         states={state: counts[state] for state in STATES},
+        parked=tuple(record.number for record in records if record.parked),
+        revived=revived,
         best=_best(space, [record for record in records if _counts(space, record)]),
         baselines={baseline.name: _score(space, baseline.name, baseline.values, records) for baseline in space.baselines},
-        pruned=_reasons([record for record in records if record.state == "PRUNED"]),
+        pruned=_reasons((record, verdict) for record in ended if (verdict := ending(record)) is not None),
+        # a revived trial begins with the curve of the parked one, and so with its warnings
+        warned=_reasons((r, verdict) for r in records if r.revives is None for verdict in warnings(r)),
         failed=tuple(record for record in records if record.state == "FAIL"),
         spent=_spent(ended),
-        budget=len(ended) * space.epochs * space.seeds,
+        budget=sum(record.revives is None for record in ended) * space.epochs * space.seeds,
     )
 
 
 def _spent(ended: Sequence[Record]) -> int:
-    """The epochs trained. Trials that differ in their early stopping alone are answered from one curve, which counts once."""
+    """The epochs trained. One curve counts once: of trials that are answered from it, and of a trial and what revives it."""
     curves: dict[str, list[int]] = {}
     for record in ended:
         stops = {name for name in record.params if name.startswith("early_stopping.")}
         key = {name: value for name, value in record.params.items() if name not in stops}
-        curves.setdefault(json.dumps(key, sort_keys=True) if stops else str(record.number), []).append(record.epochs)
+        own = str(record.number if record.revives is None else record.revives)
+        curves.setdefault(json.dumps(key, sort_keys=True) if stops else own, []).append(record.epochs)
     return sum(max(epochs) for epochs in curves.values())
 
 
@@ -125,8 +146,8 @@ def _best(space: Space, found: Sequence[Record]) -> tuple[Record, ...]:
     sign = 1 if space.objective.goal == "maximize" else -1
     if not found:
         return ()
-    if not space.searches_stopping:
-        return (max(found, key=lambda record: sign * _values(record)[0]),)
+    if not space.searches_stopping:  # a revived trial holds the curve of the one that it continues, so they may be level
+        return (max(found, key=lambda record: (sign * _values(record)[0], record.revives is not None)),)
     points = {record.number: (sign * _values(record)[0], -_values(record)[1]) for record in found}
     front: dict[tuple[float, float], Record] = {}
     for record in sorted(found, key=lambda record: points[record.number], reverse=True):
@@ -146,23 +167,14 @@ def _score(space: Space, name: str, recorded: Mapping[str, float] | None, record
     return next((r.values[0] for r in records if r.baseline == name and r.values and r.state == "COMPLETE"), None)
 
 
-def _reasons(pruned: Sequence[Record]) -> tuple[Reason, ...]:
-    groups: dict[str, list[tuple[Record, Mapping[str, Any]]]] = {}
-    for record in pruned:
-        verdict = next((v for v in record.verdicts if v["action"] == "prune"), None)
-        if verdict is not None:
-            groups.setdefault(verdict["signature"], []).append((record, verdict))
-    reasons = [
-        Reason(name, tuple(record.number for record, _ in found), found[0][1]["reason"], found[0][1]["remedy"])
-        for name, found in groups.items()
-    ]
+def _reasons(said: Iterable[tuple[Record, Mapping[str, Any]]]) -> tuple[Reason, ...]:
+    """The verdicts by signature, those of most trials first."""
+    groups: dict[str, dict[int, tuple[Record, Mapping[str, Any]]]] = {}
+    for record, verdict in said:
+        groups.setdefault(verdict["signature"], {}).setdefault(record.number, (record, verdict))
+    reasons = []
+    for name, found in groups.items():
+        parked = tuple(number for number, (record, verdict) in found.items() if record.parked and verdict["action"] == "park")
+        first = next(iter(found.values()))[1]
+        reasons.append(Reason(name, tuple(found), parked, first["reason"], first["remedy"]))
     return tuple(sorted(reasons, key=lambda reason: -len(reason.trials)))
-
-
-def best_epoch(record: Record, space: Space) -> int | None:
-    """The epoch at which a trial's first seed was best; None if it has no curve."""
-    curve = telemetry.read(Path(record.folder) / "telemetry.jsonl")
-    sign = 1 if space.objective.goal == "maximize" else -1
-    scores = [(sign * e.metrics.get(space.objective.metric, math.nan), -e.step) for e in curve]
-    finite = [score for score in scores if not math.isnan(score[0])]
-    return -max(finite)[1] if finite else None

@@ -82,6 +82,9 @@ class Telemetry(list[Epoch]):
         self._looks: dict[Callable[[Epoch], Any], list[Any]] = {}
         self._answers: dict[Any, tuple[int, object, Any]] = {}
 
+    def __reduce__(self) -> tuple[type[Telemetry], tuple[list[Epoch]]]:
+        return Telemetry, (list(self),)  # without what was read off them
+
     def column(self, name: str) -> Column:
         """The finite readings of ``name``."""
         self._forget()

@@ -42,7 +42,10 @@ class Lane(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A lane to train: from scratch, or on from ``step`` with the ``state`` that a worker loads from ``checkpoint``."""
+    """A lane to train: from scratch, or on from ``step`` with the ``state`` that a worker loads from ``checkpoint``.
+
+    There the state stands under ``source``, another lane than this one where a parked trial is continued.
+    """
 
     lane: Lane
     params: Params
@@ -51,6 +54,7 @@ class Start:
     step: int = 0
     state: Any = None
     checkpoint: str = ""
+    source: Lane | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from search import telemetry
+from search import checkpoint, telemetry
 from search.detect import Verdict
-from search.facts import Facts
 from search.stopping import EarlyStopping, objective
 from search.study import Outcome, Trial
-from search.telemetry import Epoch
+from search.telemetry import Epoch, Telemetry
 from search.trainer import Lane, Start
 
 
@@ -19,25 +19,33 @@ from search.trainer import Lane, Start
 class Training:
     """``curves`` holds the epochs of each seed, and ``ended`` the seeds that are done, with the verdict that ended them.
 
-    ``warnings`` are verdicts that only warn, once each; ``attempts`` counts the groups that broke under this trial, and
-    ``alone`` is set when it must not share a group again, so that one bad trial does not take others with it.
+    ``warnings`` are verdicts that end nothing, the first of each signature; ``attempts`` counts the groups that broke under
+    this trial. ``parked`` is the folder of the trial that this one continues, and ``adopted`` are the epochs that each seed has
+    of it.
     """
 
     trial: Trial
     folder: Path
     seeds: int
-    curves: dict[int, list[Epoch]] = field(default_factory=dict)
+    parked: Path | None = None
+    curves: dict[int, Telemetry] = field(default_factory=dict)
     ended: dict[int, Verdict | None] = field(default_factory=dict)
     warnings: dict[str, Verdict] = field(default_factory=dict)
     attempts: int = 0
-    alone: bool = False
+    adopted: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, trial: Trial, folder: Path, seeds: int) -> Training:
-        """The training of ``trial`` as far as its files tell."""
+    def of(cls, trial: Trial, folder: Path, seeds: int, parked: Path | None = None) -> Training:
+        """The training of ``trial`` as far as its files tell; a curve that has not begun begins with that of the parked trial."""
         folder.mkdir(parents=True, exist_ok=True)
-        training = cls(trial, folder, seeds)
-        training.curves = {replica: telemetry.read(training.file(replica)) for replica in range(seeds)}
+        training = cls(trial, folder, seeds, parked)
+        for replica in range(seeds):
+            path = training.file(replica)
+            before = Telemetry() if parked is None else telemetry.read(parked / path.name)
+            training.adopted[replica], training.curves[replica] = len(before), telemetry.read(path)
+            if before and not training.curves[replica]:
+                telemetry.rewrite(path, before)
+                training.curves[replica] = before
         return training
 
     @property
@@ -63,19 +71,43 @@ class Training:
         curve.append(epoch)
         return True
 
-    def rewind(self, replica: int, last: Epoch | None) -> None:
-        """Brings the curve to where its checkpoint stands: ``last`` is the checkpoint's epoch, None if there is none."""
-        kept = [epoch for epoch in self.curves[replica] if last is not None and epoch.step < last.step]
+    def note(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Keeps verdicts that end nothing, whatever their action is elsewhere; those of signatures that had been silent."""
+        news = []
+        for verdict in verdicts:
+            if verdict.signature not in self.warnings:
+                self.warnings[verdict.signature] = replace(verdict, action="warn")
+                news.append(self.warnings[verdict.signature])
+        return news
+
+    def start(self, lane: Lane, seed: int) -> Start:
+        """How a worker trains the lane from scratch; ``seed`` is that of the first replica."""
+        return Start(lane, self.trial.params, seed + lane.replica, str(self.folder))
+
+    def resume(self, lanes: Sequence[Lane], seed: int, shared: Path) -> list[Start]:
+        """Brings the curves of ``lanes`` to where their last checkpoints stand; how a worker goes on from there.
+
+        They are in the folder ``shared`` by all trials, in the trial's own if the seed has ended, or in the parked trial's.
+        """
+        found = checkpoint.newest(shared, self.folder, *([self.parked] if self.parked is not None else []))
+        starts = []
+        for lane in lanes:
+            origin = Lane(lane.trial if self.trial.revives is None else self.trial.revives, lane.replica)
+            source = lane if lane in found else origin
+            path, last = found.get(source, (None, None))
+            self._rewind(lane.replica, last)
+            start = self.start(lane, seed)
+            if path is not None and last is not None:
+                start = replace(start, step=last.step, checkpoint=str(path), source=source)
+            starts.append(start)
+        return starts
+
+    def _rewind(self, replica: int, last: Epoch | None) -> None:
+        kept = Telemetry(epoch for epoch in self.curves[replica] if last is not None and epoch.step < last.step)
         kept += [last] if last is not None else []
         if kept != self.curves[replica]:
             telemetry.rewrite(self.file(replica), kept)
-        self.curves[replica] = kept
-
-    def start(self, lane: Lane, seed: int, checkpoint: Path | None) -> Start:
-        """How a worker takes the lane up."""
-        curve = self.curves[lane.replica]
-        step = curve[-1].step if curve else 0
-        return Start(lane, self.trial.params, seed + lane.replica, str(self.folder), step, None, str(checkpoint or ""))
+            self.curves[replica] = kept
 
     def score(self, metric: str, at: str, maximize: bool, stopping: EarlyStopping | None = None) -> tuple[float, float]:
         """The objective and the epochs it took, each the mean over the seeds; ``stopping`` cuts the curves first."""
@@ -87,11 +119,11 @@ class Training:
             scores.append(objective(values[:stop], at, maximize))
         return math.fsum(scores) / len(scores), math.fsum(spent) / len(spent)
 
-    def bests(self, facts: Facts) -> dict[str, float]:
+    def bests(self, metric: str, maximize: bool) -> dict[str, float]:
         """What each metric reached in the epoch of the best objective, for gates that hang on a baseline."""
         curve = self.curves[0]
-        scores = [epoch.metrics.get(facts.metric, math.nan) for epoch in curve]
-        best = objective(scores, "best", facts.maximize)
+        scores = telemetry.series(curve, metric)
+        best = objective(scores, "best", maximize)
         at = next((epoch for epoch, score in zip(curve, scores, strict=True) if score == best), None)
         return dict(at.metrics) if at is not None else {}
 
@@ -99,7 +131,7 @@ class Training:
         """Takes over the curves of ``leader`` up to where ``stopping`` ends them."""
         for replica, curve in leader.curves.items():
             stop = stopping.stops_at(telemetry.series(curve, stopping.metric)) if stopping else None
-            self.curves[replica] = curve[:stop]
+            self.curves[replica] = Telemetry(curve[:stop])
             self.ended[replica] = leader.ended.get(replica) if stop is None else None
             telemetry.rewrite(self.file(replica), self.curves[replica])
 

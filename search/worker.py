@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 from search import checkpoint, trainer
-from search.trainer import Change, Context, Epochs, Lane, Start, Train
+from search.telemetry import Epoch
+from search.trainer import Change, Context, Epochs, Lane, Params, Start, Train
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,20 @@ class Worker:
             return f"trainer {self._location} does not import: {_sentence(error)}"
         return None
 
+    def preflight(self, params: Params, seed: int) -> Epoch | Failure | None:
+        """What the trainer measures before any training with ``params``, at step 0; None if it has no ``preflight``."""
+        try:
+            self._module = self._module or trainer.load(self._location)
+            measure = getattr(self._module, "preflight", None)
+            if measure is None:
+                return None
+            answer = measure(params, replace(self._context, seed=seed, folder=str(self._file.parent)))
+        except Exception as error:
+            return Failure(_sentence(error), traceback.format_exc())
+        if not isinstance(answer, Epoch):
+            return Failure(f"preflight() of trainer {self._location} gave {type(answer).__name__}, not an Epoch of step 0")
+        return answer
+
     def advance(self, change: Change) -> Epochs | Failure:
         """Drops and adds lanes, then trains every lane for an epoch. A lane missing in the answer has ended by itself."""
         try:
@@ -62,6 +77,8 @@ class Worker:
             return Failure(str(error), blameless=True)
         except Exception as error:
             self.close()
+            # The lanes of the group go on from this file one after the other, so nothing may be written over it.
+            self._file = self._file.with_stem(f"{self._file.stem}+")
             return Failure(_sentence(error), traceback.format_exc())
         self._epochs = epochs
         return epochs
@@ -82,8 +99,7 @@ class Worker:
                 return self._generator.send(change)
             if not change.started:
                 return {}
-            if self._module is None:
-                self._module = trainer.load(self._location)
+            self._module = self._module or trainer.load(self._location)
             lanes = self._module.train_lanes if self._stacked else one_lane(self._module.train)
             self._generator = lanes(change.started, self._context)
             return next(self._generator)
@@ -95,7 +111,7 @@ class Worker:
         self._folders[start.lane] = Path(start.folder)
         if not start.checkpoint:
             return start
-        return replace(start, state=checkpoint.load(Path(start.checkpoint), start.lane))
+        return replace(start, state=checkpoint.load(Path(start.checkpoint), start.source or start.lane))
 
     def _keep(self, stopped: Sequence[Lane]) -> None:
         """Leaves the checkpoint of each stopped lane in its trial's folder: the model to use, or to go on from."""

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ import yaml
 
 from search import cli
 from search import space as spaces
+from search.events import Event
 from search.launch import Inline, Job
-from search.loop import Event, Search
+from search.loop import Search
 from search.record import Record
 from search.space import Space
 from search.study import opened
@@ -76,16 +77,30 @@ def toy(write_space: Callable[..., Path]) -> Callable[..., Space]:
     return lambda **changes: spaces.load(str(write_space(**changes)))
 
 
-def events(space: Space, folder: Path, *, width: int = 1, trials: int | None = None, stop: int | None = None) -> list[Event]:
-    """Searches in this process, with no exporter; ``stop`` closes the search after that many events."""
+def events(
+    space: Space,
+    folder: Path,
+    *,
+    width: int = 1,
+    trials: int | None = None,
+    stop: int | None = None,
+    revive: Sequence[int] = (),
+    deadline: float | None = None,
+) -> list[Event]:
+    """Searches in this process, with no exporter; ``stop`` closes the search after that many events.
+
+    With trials to ``revive`` it trains those, and asks for no new ones.
+    """
     with opened(space, f"sqlite:///{folder / 'study.db'}", folder / space.name) as study:
         if trials is not None:
             study.plan(trials)
+        for number in revive:
+            study.revive(number)
         checkpoints = study.folder / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         launcher = Inline(Job(space.trainer, Context(space.epochs, space.options), checkpoints), cpus=1)
         seen = []
-        running = Search(space, study, launcher, width=width).events()
+        running = Search(space, study, launcher, width=width, deadline=deadline, asks=not revive).events()
         for event in running:
             seen.append(event)
             if len(seen) == stop:

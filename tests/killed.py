@@ -1,4 +1,7 @@
-"""Searches a space in this process and kills it at the n-th write: ``python killed.py SPACE FOLDER N WIDTH``."""
+"""Searches a space in this process and kills it at the n-th write: ``python killed.py SPACE FOLDER N WIDTH [TRIAL ...]``.
+
+With trials it revives those instead. A write counts twice: the process may die just before it, or just after.
+"""
 
 from __future__ import annotations
 
@@ -16,27 +19,32 @@ from search import space as spaces
 COUNT = 0
 
 
-def counted(function, after):
-    """The function, which kills the process around its n-th call."""
+def mortal(function):
+    """The function, around whose calls the process is killed when the count is up."""
 
     def call(*arguments, **options):
-        global COUNT
-        COUNT += 1
-        if int(sys.argv[3]) == COUNT and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
+        _count()
         answer = function(*arguments, **options)
-        if int(sys.argv[3]) == COUNT and after:
-            os.kill(os.getpid(), signal.SIGKILL)
+        _count()
         return answer
 
     return call
 
 
+def _count():
+    global COUNT
+    COUNT += 1
+    if int(sys.argv[3]) == COUNT:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 if __name__ == "__main__":
     storage = optuna.storages.RDBStorage
-    telemetry.append = counted(telemetry.append, after=False)
-    checkpoint.write = counted(checkpoint.write, after=True)
-    storage.create_new_trial = counted(storage.create_new_trial, after=True)
-    storage.set_trial_state_values = counted(storage.set_trial_state_values, after=False)
-    events(spaces.load(sys.argv[1]), Path(sys.argv[2]), width=int(sys.argv[4]))
+    telemetry.append = mortal(telemetry.append)
+    telemetry.rewrite = mortal(telemetry.rewrite)
+    checkpoint.write = mortal(checkpoint.write)
+    storage.create_new_trial = mortal(storage.create_new_trial)
+    storage.set_trial_state_values = mortal(storage.set_trial_state_values)
+    space, folder, width = spaces.load(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[4])
+    events(space, folder, width=width, revive=[int(number) for number in sys.argv[5:]])
     print(COUNT)

@@ -65,6 +65,16 @@ def test_every_problem_of_a_space_is_told_at_once(write_space: Write, pitprop: P
         assert wanted in said.err
 
 
+def test_what_cannot_be_revived_or_continued_is_told_before_anything_runs(write_space: Write, pitprop: Pitprop) -> None:
+    patience = {"patience": {"int": [1, 4]}}
+    space = write_space(revive=2, early_stopping=patience, baselines={"old": {"values": {}, "checkpoint": True}}, **QUIET)
+    said = pitprop("search", space, "--inline")
+    assert said.code == 1
+    assert "revive: 2 is not allowed: searching early stopping" in said.err
+    assert "baselines.old.checkpoint: needs values" in said.err
+    assert not (space.parent / "runs").exists()
+
+
 def test_an_unknown_trainer_is_told_the_nearest_name(write_space: Write, pitprop: Pitprop) -> None:
     said = pitprop("search", write_space(trainer="imbalancd"), "--inline")
     assert said.code == 1

@@ -125,11 +125,35 @@ def test_show_tells_every_trial_and_the_story_of_one(write_space: Write, pitprop
     assert Counter(record["state"] for record in told) == {state: count for state, count in trials.items() if count}
     lines = pitprop("show", space).out.splitlines()
     assert len(lines) == 1 + len(told)
-    pruned = next(record for record in told if record["state"] == "PRUNED")
-    story = pitprop("show", space, pruned["number"]).out
-    assert f"trial {pruned['number']} of toy: pruned after {pruned['epochs']} epochs" in story
+    parked = next(record for record in told if record["state"] == "PRUNED")
+    story = pitprop("show", space, parked["number"]).out
+    assert f"trial {parked['number']} of toy: parked after {parked['epochs']} epochs" in story
     assert "remedy: " in story
-    assert pitprop("show", space, pruned["number"], "--json").json == pruned
+    assert pitprop("show", space, parked["number"], "--json").json == parked
+
+
+def test_a_parked_trial_is_told_with_the_command_that_continues_it_and_then_as_continued(
+    write_space: Write, pitprop: Pitprop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = write_space(trials=2, params={"dead": True, "speed": {"float": [0.05, 1.0]}})
+    said = pitprop("search", space, "--inline").out
+    assert "0 complete, 0 pruned, 2 parked" in said
+    assert f"Continue a parked trial: pitprop revive {space} 0 --runs {space.parent}/runs --inline" in said
+    assert pitprop("revive", space, 0, "--inline").code == 0
+    monkeypatch.setenv("MAKELEVEL", "1")
+    stands = pitprop("status", space).out
+    assert "1 complete, 0 pruned, 2 parked (1 revived)" in stands
+    assert "parked: 0 (revived as 2), 1" in stands
+    assert f"Continue a parked trial: make revive SPACE={space} TRIAL=1 RUNS={space.parent}/runs\n" in stands
+    parked = pitprop("show", space, 0, "--json").json
+    assert f"complete after 8 epochs, continues trial 0 from epoch {parked['epochs']}" in pitprop("show", space, 2).out
+    told = pitprop("status", space, "--json").json
+    assert (told["parked"], told["revived"]) == ([0, 1], [{"trial": 2, "revives": 0}])
+
+
+def test_signatures_that_cannot_watch_are_told_in_one_line(write_space: Write, pitprop: Pitprop) -> None:
+    lines = pitprop("search", write_space(trials=1), "--inline").out.splitlines()
+    assert sum("not watched" in line for line in lines) == 1
 
 
 def test_a_path_that_a_terminal_might_misread_is_shown_as_it_is(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
@@ -151,8 +175,9 @@ def test_list_shows_the_first_line_of_everything(pitprop: Pitprop) -> None:
     told = pitprop("list", "--json", runs=None).json
     assert told["spaces"] == {name: spaces.summary(name) for name in spaces.names()}
     assert list(told["trainers"]) == trainer.names()
-    assert list(told["signatures"]) == signatures.names()
+    assert list(told["signatures"]) == list(signatures.names())
     shown = pitprop("list", runs=None).out
+    assert "needs val/loss" in shown
     for names in told.values():
         for name, line in names.items():
             assert line
@@ -280,6 +305,7 @@ def test_a_gate_prunes_what_falls_short_of_a_baseline_but_never_the_baseline(wri
             "trials": [1],
             "reason": "score was 0.04 at epoch 4, the gate asks for at least 0.2",
             "remedy": "take a steeper slope",
+            "parked": [],
         }
     ]
 

@@ -185,7 +185,8 @@ def test_it_reports_what_it_says_and_nothing_else() -> None:
     said = imbalanced.REPORTS
     for epoch in record[Lane(0, 0)]:
         assert all(any(name == word or (word[-1] == "/" and name.startswith(word)) for word in said) for name in epoch.metrics)
-        assert all(any(name.startswith(word) for name in epoch.metrics) for word in said)
+        due = [word for word in said if epoch.step == 1 or word != "start/"]
+        assert all(any(name.startswith(word) for name in epoch.metrics) for word in due)
         assert all(isinstance(value, float) for value in epoch.metrics.values())
 
 
@@ -221,6 +222,72 @@ def test_prior_bias_starts_near_the_class_prior() -> None:
     assert metrics["val/loss"] == pytest.approx(chance.cross_entropy([342, 100]), abs=0.05)
     assert metrics["grad_norm"] > 0
     assert metrics["update_ratio"] == 0
+
+
+def test_the_start_is_what_validation_gives_before_the_first_step_and_is_told_once() -> None:
+    record, _ = trained([start(0, {"lr": 0.0}), start(1)], {2: Change([], [start(2, {"lr": 0.0})])})
+    for index in (0, 2):
+        first, *later = (epoch.metrics for epoch in record[Lane(index, 0)])
+        for name in ("loss", "macro_f1"):
+            assert first[f"start/{name}"] == pytest.approx(first[f"val/{name}"], rel=1e-6)
+        assert not any(name.startswith("start/") for metrics in later for name in metrics)
+
+
+def test_clipped_is_the_share_of_steps_above_the_limit() -> None:
+    record, _ = trained([start(0, {"clip": 1e-6}), start(1, {}), start(2, {"clip": 0.3})])
+    always, never, sometimes = (record[Lane(index, 0)][0].metrics for index in range(3))
+    assert (always["clipped"], never["clipped"]) == (1, 0)
+    assert 0 < sometimes["clipped"] < 1
+
+
+def test_true_positives_are_within_what_is_predicted_and_what_is_there() -> None:
+    for epoch in trained([start(2)])[0][Lane(2, 0)]:
+        hits = [epoch.metrics[f"val/true_positives/{label}"] for label in (0, 1)]
+        assert sum(hits) == pytest.approx(442 * epoch.metrics["val/accuracy"])
+        for label in (0, 1):
+            assert hits[label] <= min(epoch.metrics[f"val/predicted/{label}"], epoch.metrics[f"val/labels/{label}"])
+
+
+def test_batches_hold_as_many_classes_as_sampling_gives() -> None:
+    """798 and 233 rows in batches of 8, half of each where they are drawn balanced; no batch of one row mixes."""
+    record, _ = trained([start(0, {}), start(1, {"oversample": True})], options={"batch_size": 8})
+    for index, prior in enumerate(([798, 233], [1, 1])):
+        mean = np.mean([epoch.metrics["batch/classes"] for epoch in record[Lane(index, 0)]])
+        assert mean == pytest.approx(chance.classes_in_batch(prior, 8), abs=0.03)
+        assert record[Lane(index, 0)][0].metrics["batch/size"] == 8
+    single = imbalanced.preflight({}, Context(epochs=EPOCHS, options={"batch_size": 1}))
+    assert single.metrics["batch/classes"] == 1
+
+
+def test_parameters_are_counted_with_those_that_are_lost() -> None:
+    record, _ = trained([start(0, {"lr": 1e20}), start(1, {})])
+    lost, sound = (record[Lane(index, 0)][-1].metrics for index in range(2))
+    size = 9 * 64 + 64 + 64 * 64 + 64 + 64 * 2 + 2
+    assert sound["params/total"] == sound["params/trainable"] == size
+    assert 0.5 * size < sound["params/with_grad"] <= size
+    assert (sound["params/non_finite"], lost["params/non_finite"]) == (0, size)
+
+
+def test_units_that_never_fire_are_dormant_and_large_outputs_saturated() -> None:
+    """Of 64 units of the first layer, 16 have a bias far below 0 and 8 one far above; none of them moves at learning rate 0."""
+    _, states = trained([start(0, {})])
+    state = {name: rows.clone() for name, rows in states[0][Lane(0, 0)].items()}
+    state["weights"][: 9 * 64] = 0
+    bias = state["weights"][9 * 64 : 10 * 64]
+    bias[:], bias[:16], bias[16:24] = 1.0, -99.0, 99.0
+    record, _ = trained([start(0, {"lr": 0.0}, step=1, state=state), start(1)])
+    metrics = record[Lane(0, 0)][0].metrics
+    assert (metrics["dormant/0"], metrics["saturated/0"]) == (16 / 64, 24 / 64)
+
+
+def test_a_preflight_measures_what_training_starts_from() -> None:
+    params = {"focal": {"alpha": [0.5, 2.0]}, "prior_bias": True}
+    epoch = imbalanced.preflight(params, Context(epochs=EPOCHS, seed=1))
+    first = trained([start(1, params)])[0][Lane(1, 0)][0].metrics
+    shared = ("start/loss", "start/macro_f1", "params/with_grad", "batch/classes", "batch/size", "chance/loss", "params/total")
+    assert {name: epoch.metrics[name] for name in shared} == pytest.approx({name: first[name] for name in shared})
+    assert [epoch.metrics[f"train/labels/{label}"] for label in (0, 1)] == [798, 233]
+    assert epoch.metrics["inputs/non_finite"] == 0
 
 
 # errors

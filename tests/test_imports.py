@@ -48,6 +48,7 @@ ORDER = [
     "groups",
     "recordings",
     "revival",
+    "failures",
     "loop",
     "track",
     "summary",

@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support, roc
 from torch.nn import functional
 
 from trainers.lanes import draw, losses, metrics, optim, params, stack
+from trainers.lanes.perceptron import Perceptron, extremes
 
 LANES, ROWS = 3, 40
 
@@ -89,7 +90,10 @@ def test_metrics_equal_those_of_scikit_learn(seed: int, levels: int, shift: floa
             "val/predicted/1": int((predicted == 1).sum()),
             "val/labels/0": int((y == 0).sum()),
             "val/labels/1": int((y == 1).sum()),
+            "val/true_positives/0": int(((predicted == 0) & (y == 0)).sum()),
+            "val/true_positives/1": int(((predicted == 1) & (y == 1)).sum()),
             "val/logit_spread": np.std(score.double().numpy()),
+            "val/probability_spread": np.std(score.double().sigmoid().numpy()),
         }
         assert {name: float(value[lane]) for name, value in found.items()} == pytest.approx(expected)
 
@@ -99,6 +103,44 @@ def test_a_lane_of_nan_has_no_auc_and_leaves_its_neighbour_alone() -> None:
     area = metrics.auc(score, torch.tensor([0, 1, 1]))
     assert area[0] == 1
     assert area[1].isnan()
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 1000))
+def test_classes_are_counted_in_every_batch_and_in_what_is_left(rows: int, batch: int, seed: int) -> None:
+    labels = torch.randint(2, (LANES, rows), generator=random(seed))
+    expected = [np.mean([len(part.unique()) for part in lane.split(batch)]) for lane in labels]
+    assert metrics.classes_in_batches(labels, batch).tolist() == pytest.approx(expected)
+
+
+# perceptron
+
+
+def test_a_perceptron_is_its_layers_in_turn() -> None:
+    model = Perceptron(4, [5, 3], 2)
+    models = stack.Stack(model.shapes, "cpu")
+    models.rearrange([], [stack.fresh(model.initial(random(lane), torch.tensor([0.75, 0.25]))) for lane in range(LANES)])
+    x, kept = torch.randn(LANES, ROWS, 4, generator=random(9)), torch.rand(LANES, ROWS, 8, generator=random(10))
+    for lane in range(LANES):
+        hidden = x[lane]
+        for layer, part in enumerate(kept[lane].split([5, 3], dim=1)):
+            hidden = (hidden @ models.views[f"{layer}.weight"][lane] + models.views[f"{layer}.bias"][lane]).relu() * part
+        logits = hidden @ models.views["2.weight"][lane] + models.views["2.bias"][lane]
+        torch.testing.assert_close(model.logits(models.views, x, kept)[lane], logits)
+        assert models.views["2.bias"][lane][0].tolist() == pytest.approx([np.log(0.75), np.log(0.25)])
+
+
+@given(st.integers(1, ROWS), st.integers(0, 1000))
+def test_activity_is_that_of_all_samples_whatever_the_pieces(piece: int, seed: int) -> None:
+    model = Perceptron(4, [5, 3], 2)
+    hidden = [6 * torch.randn(LANES, ROWS, width, generator=random(seed)) - 8 for width in model.hidden]
+    seen = [extremes(parts) for parts in zip(*(output.split(piece, dim=1) for output in hidden), strict=True)]
+    largest, saturated = (torch.stack(parts) for parts in zip(*seen, strict=True))
+    found = model.activity(largest.amax(dim=0), saturated.sum(dim=0) / ROWS)
+    for layer, output in enumerate(hidden):
+        dormant = (output.relu() == 0).all(dim=1).double().mean(dim=1)
+        assert found[f"dormant/{layer}"].tolist() == pytest.approx(dormant.tolist())
+        beyond = (output.abs() > 5).double().mean(dim=(1, 2))
+        assert found[f"saturated/{layer}"].tolist() == pytest.approx(beyond.tolist())
 
 
 # stack and optimizer

@@ -11,18 +11,20 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import TOY, records
 
-from search.launch import Inline, Job, LaunchError
+from search.launch import Inline, Job, LaunchError, OnRay
 from search.space import Space
 from search.trainer import Change, Context, Lane, Start
 from search.worker import Failure
 
 ROOT = Path(__file__).parents[1]
+FAULTY = ROOT / "tests" / "toys" / "faulty.py"
 NOWHERE = "http://127.0.0.1:9"
 PLAIN = {"speed": {"float": [0.05, 1.0]}}
 
@@ -112,3 +114,15 @@ def test_a_trainer_that_does_not_import_is_one_sentence(tmp_path: Path) -> None:
     broken.write_text("import nowhere_at_all\ndef train(params, context): yield\n")
     with pytest.raises(LaunchError, match=r"does not import: ModuleNotFoundError: No module named 'nowhere_at_all'"):
         Inline(Job(str(broken), Context(epochs=1), tmp_path), cpus=1)
+
+
+def test_a_preflight_is_the_same_in_an_actor_and_a_death_in_it_is_told(tmp_path: Path) -> None:
+    job, start = Job(str(FAULTY), Context(epochs=1), tmp_path), Start(Lane(0, 0), {}, 3, str(tmp_path))
+    inline = Inline(job, cpus=1)
+    actors = OnRay(job, size=1, cpus=1, gpus=0, stall=60, address=None, logs=False)
+    with closing(inline), closing(actors):
+        assert inline.preflight(start) == actors.preflight(start)
+        died = actors.preflight(replace(start, params={"dies": True}))
+        assert isinstance(died, Failure)
+        assert died.error.startswith("its worker died (killed")
+        assert actors.preflight(start) == inline.preflight(start)

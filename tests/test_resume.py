@@ -11,7 +11,7 @@ import pytest
 from conftest import events, records
 
 from search import telemetry
-from search.loop import Ended, Reported, Started
+from search.events import Ended, Reported, Started
 from search.space import Space
 
 SCRIPT = Path(__file__).parent / "killed.py"
@@ -20,9 +20,9 @@ REAL = {"trainer": "imbalanced", "epochs": 4, "trials": 7, "resources": {"lanes"
 DRAWN = {"params": {"lr": {"float": [1e-5, 1.0], "log": True}}}
 
 
-def kill(space: Space, folder: Path, at: int, width: int) -> int:
+def kill(space: Space, folder: Path, at: int, width: int, *revive: int) -> int:
     """Searches in another process, killed at its ``at``-th write (0: never); its exit code, or the number of writes."""
-    command = [sys.executable, str(SCRIPT), space.path, str(folder), str(at), str(width)]
+    command = [sys.executable, str(SCRIPT), space.path, str(folder), str(at), str(width), *map(str, revive)]
     done = subprocess.run(
         command, cwd=ROOT, env={"PYTHONPATH": f"{ROOT}:{SCRIPT.parent}", "OMP_NUM_THREADS": "1"}, capture_output=True
     )
@@ -30,7 +30,7 @@ def kill(space: Space, folder: Path, at: int, width: int) -> int:
     return int(done.stdout) if done.returncode == 0 else -9
 
 
-@pytest.mark.parametrize("at", [1, 2, 5, 9, 26, 33, 47, 61])
+@pytest.mark.parametrize("at", [1, 2, 3, 10, 52, 67, 95, 122])
 def test_a_search_killed_at_any_write_ends_as_an_undisturbed_one(
     at: int, toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
 ) -> None:
@@ -41,7 +41,7 @@ def test_a_search_killed_at_any_write_ends_as_an_undisturbed_one(
     assert outcome(space, tmp_path / "killed") == outcome(space, tmp_path / "undisturbed")
 
 
-@pytest.mark.parametrize("at", [4, 11, 19])
+@pytest.mark.parametrize("at", [9, 22, 39])
 def test_lanes_of_a_killed_search_end_as_undisturbed_ones(
     at: int, toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
 ) -> None:
@@ -90,3 +90,34 @@ def test_a_lost_checkpoint_starts_its_trial_again(toy: Callable[..., Space], tmp
         path.write_bytes(b"torn")
     ended = [event.record for event in events(space, tmp_path) if isinstance(event, Ended)]
     assert [(record.number, record.epochs) for record in ended] == [(0, 8), (1, 8)]
+
+
+def test_a_trial_that_breaks_its_group_takes_nothing_from_the_others(toy: Callable[..., Space], tmp_path: Path) -> None:
+    params = {"lr": {"float": [1e-7, 1.0], "log": True}, "clip": {"choice": [1.0, -1.0]}}
+    points = [{"lr": lr, "clip": clip} for lr, clip in ((1e-7, 1.0), (1e-3, 1.0), (1e-2, 1.0), (1e-3, -1.0))]
+    hasty = {"chance_plateau": {"patience": 2, "blind": 0.2}}  # so that the last one joins lanes that are under way
+    space = toy(**{**REAL, "epochs": 8, "trials": 4, "params": params, "points": points, "signatures": hasty})
+    found = events(space, tmp_path, width=3)
+    ended = {event.record.number: event.record for event in found if isinstance(event, Ended)}
+    assert [ended[number].state for number in range(4)] == ["PRUNED", "COMPLETE", "COMPLETE", "FAIL"]
+    assert "clip: -1.0 is not allowed" in (ended[3].error or "")
+    assert sum(isinstance(event, Reported) for event in found) == ended[0].epochs + 8 + 8
+
+
+def test_a_seed_that_has_ended_is_not_trained_again(toy: Callable[..., Space], tmp_path: Path) -> None:
+    space = toy(trials=1, seeds=2, params={"speed": {"float": [0.05, 1.0]}})
+    first = sum(isinstance(event, Reported) for event in events(space, tmp_path, stop=12))
+    again = sum(isinstance(event, Reported) for event in events(space, tmp_path))
+    assert first > 8
+    assert again in (16 - first, 16 - first + 1)
+
+
+@pytest.mark.parametrize("at", [38, 39, 40, 41, 42])
+def test_a_trial_that_waited_for_a_curve_is_answered_after_a_kill(
+    at: int, toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
+) -> None:
+    space = toy(trials=3, params={"speed": 0.3}, early_stopping={"patience": {"int": [8, 20]}}, signatures="off")
+    events(space, tmp_path / "undisturbed", width=2)
+    assert kill(space, tmp_path / "killed", at, 2) == -9
+    events(space, tmp_path / "killed", width=2)
+    assert outcome(space, tmp_path / "killed") == outcome(space, tmp_path / "undisturbed")

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search import signatures, space
+from search.detect import Signature
+from search.gates import Gate as NumberedGate
 from search.space import Gate, Relative, SpaceError, expressions, section
+from search.space.judging import SignatureChoice, missing
 from search.stopping import EarlyStopping
-from search.stopping import Gate as NumberedGate
 
 TRAINER = '''"""A trainer that says what it takes."""
 PARAMS = {
@@ -97,6 +99,7 @@ def test_a_dotted_key_is_a_nested_one(folder: Path) -> None:
 def test_defaults_stand_where_the_file_says_nothing(folder: Path) -> None:
     found = load(folder, BASE + PARAMS)
     assert (found.trials, found.seeds, found.seed, found.timeout, found.stall, found.retries) == (32, 1, 0, None, 1800, 1)
+    assert (found.revive, found.checkpoint) == (0, {})
     assert found.objective.at == "best"
     assert (*found.sampler, found.pruner, found.directions) == ("tpe", {}, None, ["maximize"])
     assert (found.resources.cpus, found.resources.gpus, found.resources.workers, found.resources.lanes) == (1, 0, None, None)
@@ -146,23 +149,83 @@ def test_a_baseline_is_a_whole_tree_and_may_lie_outside_the_distributions(folder
 
 
 def test_every_shipped_signature_watches_unless_the_space_says_otherwise(folder: Path) -> None:
-    assert list(load(folder, BASE + PARAMS).signatures) == signatures.names()
+    watching = load(folder, (BASE + PARAMS).replace("toy.py", "silent.py")).signatures
+    assert {name: (one.action, one.thresholds) for name, one in watching.items()} == {
+        name: (signatures.action(name), signatures.thresholds(name)) for name in signatures.names()
+    }
     assert load(folder, BASE + PARAMS + "signatures: off").signatures == {}
     changed = load(
-        folder, BASE + PARAMS + "signatures: {explosion: {action: warn, patience: 9}, non_finite: off, zero_gradient: warn}"
+        folder, BASE + PARAMS + "signatures: {explosion: {action: warn, patience: 9}, non_finite: off, nothing_trains: warn}"
     )
     assert changed.signatures["explosion"].action == "warn"
     assert changed.signatures["explosion"].thresholds == {**signatures.thresholds("explosion"), "patience": 9}
-    assert changed.signatures["zero_gradient"].action == "warn"
+    assert changed.signatures["nothing_trains"].action == "warn"
     assert "non_finite" not in changed.signatures
-    assert changed.explicit == ("explosion", "zero_gradient")
+    assert changed.explicit == ("explosion", "nothing_trains")
+
+
+@pytest.mark.parametrize("action", ["prune", "park", "warn"])
+def test_a_signature_and_a_gate_take_every_action(folder: Path, action: str) -> None:
+    gate = f"gates: [{{metric: val/loss, epoch: 3, at_most: 1, action: {action}}}]\n"
+    for said in (action, f"{{action: {action}}}"):
+        found = load(folder, BASE + PARAMS + gate + f"signatures: {{explosion: {said}}}")
+        assert found.signatures["explosion"].action == found.gates[0].action == action
+
+
+@pytest.mark.parametrize("said", ["off", "false", "'off'", "{action: off}"])
+def test_a_signature_that_is_off_does_not_watch(folder: Path, said: str) -> None:
+    assert "explosion" not in load(folder, BASE + PARAMS + f"signatures: {{explosion: {said}}}").signatures
+
+
+@pytest.mark.parametrize("name", signatures.names())
+def test_every_threshold_of_every_signature_can_be_set(folder: Path, name: str) -> None:
+    wanted = {key: type(default)(1) for key, default in signatures.thresholds(name).items()}
+    assert wanted
+    choice = load(folder, (BASE + PARAMS).replace("toy.py", "silent.py") + f"signatures: {{{name}: {json.dumps(wanted)}}}")
+    assert choice.signatures[name].thresholds == wanted
+    Signature(name, choice.signatures[name].action, wanted)
+
+
+@pytest.mark.parametrize(
+    ("reading", "reports", "given"),
+    [
+        ("val/predicted/ or val/macro_f1", ("val/macro_f1",), True),
+        ("val/predicted/ or val/macro_f1", ("val/predicted/0",), True),
+        ("val/predicted/ or val/macro_f1", ("val/loss",), False),
+        ("val/*f1", ("val/macro_f1",), True),
+        ("val/*f1", ("val/f1_loss",), False),
+        ("val/*f1", ("val/",), True),
+        ("val/predicted/", ("val/",), True),
+        ("val/predicted/0", ("val/predicted/",), True),
+        ("grad_norm", ("grad_norm/",), False),
+    ],
+)
+def test_a_reading_may_be_one_of_several_or_a_pattern(reading: str, reports: tuple[str, ...], given: bool) -> None:
+    choice = SignatureChoice("warn", {}, ("val/loss", reading))
+    assert missing(choice, ("val/loss", *reports)) == ([] if given else [reading])
+    assert missing(choice, None) == []
+
+
+def test_trainings_may_start_from_a_checkpoint_whose_scores_are_known(folder: Path) -> None:
+    text = "baselines: {old: {values: {val/loss: 2}}, start: {values: {val/macro_f1: 0.61, val/loss: 1}, checkpoint: true}}"
+    found = load(folder, BASE + PARAMS + text)
+    assert found.checkpoint == {"val/macro_f1": 0.61, "val/loss": 1.0}
+    assert [baseline.checkpoint for baseline in found.baselines] == [False, True]
+    assert load(folder, BASE + PARAMS + text.replace("true", "false")).checkpoint == {}
+
+
+def test_a_space_says_how_many_parked_trials_it_revives(folder: Path) -> None:
+    assert load(folder, BASE + PARAMS + "revive: 3\nearly_stopping: {patience: 3}").revive == 3
+    assert load(folder, BASE + PARAMS + "revive: 0\nearly_stopping: {patience: {int: [1, 5]}}").revive == 0
 
 
 def test_a_signature_of_the_default_set_that_cannot_see_is_listed_and_no_error(folder: Path) -> None:
     (folder / "blind.py").write_text(TRAINER.replace('"val/loss", ', ""))
     found = load(folder, (BASE + PARAMS).replace("toy.py", "blind.py"))
     assert ("explosion", "val/loss") in found.unwatched()
-    assert not [reading for _, reading in found.unwatched() if reading == "grad_norm"]
+    assert "explosion" not in found.signatures
+    assert "nothing_trains" in found.signatures  # the gradient norm is enough
+    assert set(found.signatures) | dict(found.unwatched()).keys() == set(signatures.names())
 
 
 def test_a_trainer_that_says_nothing_of_itself_takes_anything(folder: Path) -> None:
@@ -328,9 +391,26 @@ ERRORS = [
     (PARAMS + "signatures: {explosion: {patiense: 3}}", "signatures.explosion.patiense: unknown key; did you mean 'patience'"),
     (
         PARAMS + "signatures: {explosion: {patience: long}}",
-        "signatures.explosion.patience: 'long' is not allowed; it takes a whole number",
+        "signatures.explosion.patience: 'long' is not allowed; it takes a whole number of at least 1",
+    ),
+    (PARAMS + "signatures: {explosion: {patience: 0}}", "signatures.explosion.patience: 0 is not allowed"),
+    (
+        PARAMS + "signatures: {chance_plateau: {grace: 12}}",
+        "signatures.chance_plateau.grace: 12 is not allowed; it takes a share of the budget, 0 to 1",
     ),
     (PARAMS + "signatures: {explosion: pruna}", "signatures.explosion: 'pruna' is not allowed; did you mean 'prune'"),
+    (PARAMS + "signatures: {explosion: parc}", "signatures.explosion: 'parc' is not allowed; did you mean 'park'"),
+    (
+        PARAMS + "signatures: {explosion: {action: stop}}",
+        "signatures.explosion.action: 'stop' is not allowed; it takes one of prune, park, warn, off",
+    ),
+    (PARAMS + "revive: some", "revive: 'some' is not allowed; it takes a whole number of at least 0"),
+    (PARAMS + "revive: -1", "revive: -1 is not allowed"),
+    (PARAMS + "revives: 2", "s.yaml: revives: unknown key; did you mean 'revive'"),
+    (
+        PARAMS + "revive: 2\nearly_stopping: {patience: {int: [1, 5]}}",
+        "revive: 2 is not allowed: searching early stopping answers trials from recorded curves.*leave revive out",
+    ),
     (PARAMS + "early_stopping: {}", "early_stopping.patience: is missing"),
     (
         PARAMS + "early_stopping: {patience: {int: [0, 5]}}",
@@ -360,6 +440,15 @@ ERRORS = [
         PARAMS + "baselines: {b: {params: {lr: 1, focal: {alpha: [1, 1], gam: 1}}}}",
         "baselines.b.params.focal.gam: unknown key; did you mean 'gamma'",
     ),
+    (
+        PARAMS + "baselines: {b: {params: {lr: 1, focal.alpha: [1, 1]}, checkpoint: true}}",
+        "baselines.b.checkpoint: needs values, what the checkpoint scored",
+    ),
+    (
+        PARAMS + "baselines: {b: {values: {val/loss: 1}, checkpoint: true}, c: {values: {val/loss: 2}, checkpoint: true}}",
+        "baselines.c.checkpoint: is said of 'b' already; trainings start from one checkpoint at most",
+    ),
+    (PARAMS + "baselines: {b: {values: {val/loss: 1}, chekpoint: true}}", "unknown key; did you mean 'checkpoint'"),
     (PARAMS + "baselines: {b: {}}", "baselines.b: takes either params to train, or values that were recorded"),
     (PARAMS + "points: [{lr: 1}]", r"points\[0\].lr: 1 is not within \[1e-05, 0.1\]"),
     (
@@ -425,8 +514,8 @@ def test_all_problems_of_a_file_are_told_at_once_each_with_the_file(folder: Path
 def test_a_named_signature_that_cannot_see_is_an_error_unless_it_is_off(folder: Path) -> None:
     (folder / "blind.py").write_text(TRAINER.replace('"grad_norm", ', ""))
     text = (BASE + PARAMS).replace("toy.py", "blind.py")
-    assert "signatures.zero_gradient: needs grad_norm" in refusal(folder, text + "signatures: {zero_gradient: warn}")
-    assert load(folder, text + "signatures: {zero_gradient: off}").explicit == ()
+    assert "signatures.nothing_trains: needs grad_norm" in refusal(folder, text + "signatures: {nothing_trains: warn}")
+    assert load(folder, text + "signatures: {nothing_trains: off}").explicit == ()
 
 
 def test_a_space_that_is_nowhere_names_the_nearest() -> None:
@@ -455,6 +544,8 @@ WORDS += [
     "explosion",
     "early_stopping",
     "patience",
+    "checkpoint",
+    "revive",
     "int",
     "log",
     "step",
@@ -532,11 +623,22 @@ def test_what_is_no_number_is_none(value: Any) -> None:
         "retries: 3",
         "pruner: median",
         "baselines: {b: {values: {val/loss: 1}}}",
+        "revive: 5",
+        "signatures: {nothing_trains: park, constant_prediction: prune}",
     ],
 )
 def test_what_does_not_touch_a_trial_leaves_the_meaning_alone(folder: Path, extra: str) -> None:
     plain = load(folder, BASE + PARAMS).meaning()
     assert load(folder, (BASE + PARAMS).replace("found", "sought") + extra).meaning() == plain
+
+
+def test_a_gate_that_parks_means_what_one_that_prunes_means(folder: Path) -> None:
+    prunes, parks, warns = (
+        load(folder, BASE + PARAMS + f"gates: [{{metric: val/loss, epoch: 1, at_most: 1, action: {action}}}]").meaning()
+        for action in ("prune", "park", "warn")
+    )
+    assert prunes == parks
+    assert warns == load(folder, BASE + PARAMS).meaning()
 
 
 @pytest.mark.parametrize(
@@ -553,6 +655,8 @@ def test_what_does_not_touch_a_trial_leaves_the_meaning_alone(folder: Path, extr
         ("params:", "constraints: [lr < 0.05]\nparams:", 'constraints: [] -> ["lr < 0.05"]'),
         ("params:", "early_stopping: {patience: 3}\nparams:", "early_stopping.patience: absent -> 3"),
         ("params:", "signatures: {explosion: {patience: 9}}\nparams:", "signatures.explosion.patience: 6 -> 9"),
+        ("params:", "signatures: {nothing_trains: warn}\nparams:", "signatures.nothing_trains.patience: 3 -> absent"),
+        ("params:", "baselines: {b: {values: {val/loss: 1}, checkpoint: true}}\nparams:", "checkpoint.val/loss: absent -> 1.0"),
     ],
 )
 def test_what_touches_a_trial_is_shown_as_a_difference(folder: Path, old: str, new: str, line: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
-from search import space
+from search import signatures, space
 
 NAMES = space.names()
 
@@ -51,8 +51,9 @@ def test_a_space_is_summed_up_by_its_question_on_one_line(name: str) -> None:
     assert "\n" not in space.summary(name)
 
 
-def test_every_signature_that_watches_can_see(shipped: space.Space) -> None:
-    assert shipped.unwatched() == []
+def test_a_lost_training_is_seen_and_what_cannot_watch_is_told(shipped: space.Space) -> None:
+    assert {"chance_plateau", "constant_prediction", "explosion", "non_finite", "nothing_trains"} <= set(shipped.signatures)
+    assert {name for name, reading in shipped.unwatched() if reading} == set(signatures.names()) - set(shipped.signatures)
 
 
 def test_every_drawn_trial_is_one_that_the_trainer_takes(shipped: space.Space) -> None:

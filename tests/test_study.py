@@ -33,7 +33,8 @@ def test_a_pruned_trial_says_why_in_the_database(toy: OneSpace, tmp_path: Path) 
     events(toy(params={"dead": {"choice": [True]}}, trials=2, epochs=24), tmp_path)
     trial = optuna.load_study(study_name="toy", storage=url(tmp_path)).trials[0]
     assert trial.state.name == "PRUNED"
-    assert "only class 0 is predicted" in trial.user_attrs["verdicts"][0]["reason"]
+    assert trial.user_attrs["verdicts"][0]["action"] == "park"
+    assert "predicted class 0 for all 100 validation samples" in trial.user_attrs["verdicts"][0]["reason"]
     assert trial.value == pytest.approx(2 * 0.7 / 1.7 / 2)
 
 

@@ -43,11 +43,13 @@ VERDICT = {
     "evidence": {"val/predicted/0": 295.0},
     "remedy": "raise alpha for the minority class",
 }
+PARKED = {**VERDICT, "signature": "chance_plateau", "action": "park", "reason": "no better than chance in epochs 1-3"}
+WARNING = {**VERDICT, "signature": "overfit", "action": "warn", "reason": "the loss rises", "remedy": "more data"}
 
 
 def trial(folder: Path, number: int, state: str = "COMPLETE", value: float | None = 0.5, epochs: int = 3, **more: Any) -> Record:
     """A record, and its telemetry on the disk."""
-    home = folder / str(number)
+    home = folder / f"{number:04d}"
     home.mkdir(parents=True, exist_ok=True)
     scores = [Epoch(s, {"val/macro_f1": s / 10, "val/loss": 1 / s, "seconds": 0.5}) for s in range(1, epochs + 1)]
     telemetry.rewrite(home / "telemetry.jsonl", scores)
@@ -154,12 +156,31 @@ def test_each_state_has_its_status_name_and_tags(uri: str, tmp_path: Path) -> No
     assert kept == {"space.yaml", "telemetry.jsonl", "verdict.json"}
 
 
+def test_a_parked_run_says_so_and_the_one_that_revives_it_links_to_it(uri: str, tmp_path: Path) -> None:
+    records = [
+        trial(tmp_path, 0, "PRUNED", None, verdicts=(PARKED,)),
+        trial(tmp_path, 1, value=0.7, epochs=5, revives=0),
+        trial(tmp_path, 2, "PRUNED", None, verdicts=(PARKED, WARNING), revives=0),
+    ]
+    for _ in range(2):
+        export(uri, tmp_path, records)
+        found = runs(uri)
+        names = ["0000 parked: chance_plateau", "0001 revives 0000", "0002 revives 0000 parked: chance_plateau"]
+        assert [found[str(n)].info.run_name for n in range(3)] == names
+        assert [found[str(n)].data.tags["pitprop.state"] for n in range(3)] == ["parked", "complete", "parked"]
+        assert found["1"].data.tags["pitprop.revives"] == "0"
+        address = f"#/experiments/{found['0'].info.experiment_id}/runs/{found['0'].info.run_id}?workflowType=machine_learning"
+        assert found["1"].data.tags["mlflow.note.content"] == f"Continues [trial 0]({address}) from epoch 3"
+        assert found[""].data.metrics["trials/parked"] == 2
+
+
 def test_exporting_twice_changes_nothing(uri: str, tmp_path: Path) -> None:
     from search.track.store import Store
 
     values = [0.5, math.nan, math.inf]
     records = [trial(tmp_path, n, value=value, baseline="model_1" if n == 0 else None) for n, value in enumerate(values)]
     records += [trial(tmp_path, 3, "PRUNED", None, verdicts=(VERDICT,)), trial(tmp_path, 4, "FAIL", None, error="e" * 10_000)]
+    records += [trial(tmp_path, 5, "PRUNED", None, verdicts=(PARKED, WARNING)), trial(tmp_path, 6, revives=5)]
     export(uri, tmp_path, records)
     before = rows(uri)
     export(uri, tmp_path, records)
@@ -380,3 +401,22 @@ def test_a_pruned_run_is_described_by_its_reason_and_remedy_and_a_finished_one_i
     assert VERDICT["reason"] in pruned
     assert VERDICT["remedy"] in pruned
     assert "mlflow.note.content" not in run.tags(trial(tmp_path, 1))
+
+
+def test_a_run_lists_its_warnings_with_their_reasons_and_one_tag_names_them(tmp_path: Path) -> None:
+    other = {**WARNING, "signature": "bad_start", "reason": "the loss starts high", "remedy": ""}
+    said = run.tags(trial(tmp_path, 0, "PRUNED", verdicts=(VERDICT, WARNING, other)))
+    assert said["pitprop.warnings"] == "bad_start, overfit"
+    assert said["pitprop.signature"] == "constant_prediction"
+    assert said["mlflow.note.content"].endswith(
+        "Warnings:\n\n- **overfit**, epoch 3: the loss rises *Remedy:* more data\n- **bad_start**, epoch 3: the loss starts high"
+    )
+    finished = run.tags(trial(tmp_path, 1, verdicts=(WARNING,)))
+    assert finished["mlflow.note.content"].startswith("Warnings:")
+    assert "pitprop.reason" not in finished
+
+
+def test_the_page_has_a_column_of_warnings_where_there_are_any(tmp_path: Path) -> None:
+    plain, warned = trial(tmp_path, 0), trial(tmp_path, 1, verdicts=(WARNING,))
+    for records, shown in (([plain], False), ([plain, warned], True)):
+        assert ("tags.`pitprop.warnings`" in json.loads(view(CARD, records, []))["selectedColumns"]) is shown

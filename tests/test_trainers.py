@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from search import checkpoint, trainer
-from search.space.judging import covered
+from search.facts import Facts
+from search.preflight import judge
+from search.signatures import gives
 from search.telemetry import VOCABULARY, Epoch
 from search.trainer import Change, Context, Epochs, Lane, Start
 from search.worker import Failure, Worker
@@ -74,9 +76,10 @@ def test_it_reports_what_it_says_in_the_words_of_the_vocabulary(name: str, tmp_p
     said = trainer.card(f"trainers.{name}").reports or ()
     for epochs in whole(name, tmp_path):
         for epoch in epochs.values():
-            assert all(covered(metric, said) for metric in epoch.metrics)
-            assert all(any(covered(metric, [word]) for word in VOCABULARY) for metric in epoch.metrics)
-            assert all(any(covered(word, [metric]) for metric in epoch.metrics) for word in said)
+            assert all(gives(metric, said) for metric in epoch.metrics)
+            assert all(gives(metric, VOCABULARY) for metric in epoch.metrics)
+            due = [word for word in said if epoch.step == 1 or not word.startswith("start/")]
+            assert all(gives(word, epoch.metrics) for word in due)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -135,3 +138,39 @@ def test_a_lane_that_stops_leaves_its_checkpoint_and_its_place(name: str, tmp_pa
     group.close()
     assert list(after) == [LANES[1]]
     assert checkpoint.epochs(tmp_path / "replica-0.ckpt")[LANES[0]].step == 1
+
+
+# Trainers that have a preflight
+
+
+def measured(name: str, folder: Path) -> Epoch:
+    """What the trainer measures before any training; the test is skipped for a trainer that measures nothing."""
+    answer = worker(name, folder).preflight(params(name), 0)
+    if answer is None:
+        pytest.skip(f"{name} has no preflight")
+    assert isinstance(answer, Epoch), answer
+    return answer
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_preflight_finds_nothing_wrong_with_its_defaults(name: str, tmp_path: Path) -> None:
+    findings = judge(measured(name, tmp_path), Facts(budget=EPOCHS))
+    assert [finding for finding in findings if finding.severity in ("stop", "warn")] == []
+    assert any(finding.severity == "ok" for finding in findings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_preflight_is_an_epoch_of_step_0_in_the_words_of_the_vocabulary(name: str, tmp_path: Path) -> None:
+    epoch = measured(name, tmp_path)
+    assert epoch.step == 0
+    assert all(gives(metric, VOCABULARY) for metric in epoch.metrics)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_preflight_depends_on_its_seed_alone_and_leaves_no_trace(name: str, tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    first, again = measured(name, tmp_path), measured(name, tmp_path)
+    assert first == again
+    assert torch.is_grad_enabled()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert list(tmp_path.iterdir()) == []

@@ -22,7 +22,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: floa
         return None
     first = starts[0] if starts else losses[min(patience, len(losses)) - 1]
     off = (first - level) / level
-    if not (abs(off) if starts else off) > share:
+    trained = bool(facts.checkpoint) or not starts  # a loss below chance has been earned
+    if not (off if trained else abs(off)) > share:
         return None
     when = "before the first step" if starts else f"at epoch {telemetry.column('val/loss').steps[0]}"
     return f"loss {first:.4g} {when}, {'above' if off > 0 else 'below'} chance ({level:.4g}) by {abs(off):.0%}"

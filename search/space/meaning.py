@@ -1,8 +1,9 @@
 """What a trial's value means: two searches may share a study only if they agree on it.
 
 Part of it is all that a trial's value or end depends on: the trainer, its options and parameters, the objective, the budget,
-the seeds, and whatever prunes. How many trials there are, how they are proposed and where they run is no part of it, nor are
-signatures and gates that only warn.
+the seeds, the checkpoint's scores, and whatever prunes or parks (which of the two is no matter: both end a training). How many
+trials there are, how they are proposed, which are revived and where they run is no part of it, nor are signatures and gates
+that only warn.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def meaning(space: Space) -> dict[str, Any]:
     """The meaning of a space, as plain values for JSON. A trainer's file counts by its name, so that it may be moved."""
-    pruning = {name: dict(one.thresholds) for name, one in space.signatures.items() if one.action == "prune"}
+    ending = {name: dict(one.thresholds) for name, one in space.signatures.items() if one.action != "warn"}
     found = {
         "trainer": PurePath(space.trainer).name if space.trainer.endswith(".py") else space.trainer,
         "options": dict(space.options),
@@ -31,13 +32,14 @@ def meaning(space: Space) -> dict[str, Any]:
         "seed": space.seed,
         "params": {**space.constants, **{leaf.name: _leaf(leaf) for leaf in space.leaves}},
         "constraints": sorted(constraint.text for constraint in space.constraints),
-        "signatures": pruning,
+        "signatures": ending,
         "early_stopping": space.early_stopping,
         "gates": [
-            {key: value for key, value in asdict(gate).items() if key != "remedy"}
+            {key: value for key, value in asdict(gate).items() if key not in ("action", "remedy")}
             for gate in space.gates
-            if gate.action == "prune"
+            if gate.action != "warn"
         ],
+        **({"checkpoint": dict(space.checkpoint)} if space.checkpoint else {}),
     }
     plain: dict[str, Any] = json.loads(json.dumps(found))
     return plain

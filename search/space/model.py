@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.space.expressions import Constraint
-from search.space.judging import SignatureChoice, missing
+from search.space.judging import SignatureChoice
 from search.space.leaf import STOPPING, Leaf, exists
 from search.space.params import flat, nested
 from search.space.sampling import Method
@@ -18,11 +18,15 @@ from search.trainer import Card
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What trials are held against: ``params`` to train, a whole tree for the trainer, or recorded ``values`` by metric."""
+    """What trials are held against: ``params`` to train, a whole tree for the trainer, or recorded ``values`` by metric.
+
+    ``checkpoint`` says that the values are those of the model that every training starts from.
+    """
 
     name: str
     params: Mapping[str, Any] | None = None
     values: Mapping[str, float] | None = None
+    checkpoint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,11 @@ class Space:
     ``trainer`` is where `search.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial,
     ``trials`` how many there are, ``seeds`` how often each is trained, ``timeout`` the seconds for all (None: no limit).
     ``leaves`` stand in the order of the file, ``constants`` go by dotted name. ``points`` are values to try first.
-    ``explicit`` are the signatures that the file itself names. ``early_stopping`` holds its constants, None if there is none.
-    A trial that is silent for ``stall`` seconds fails; one whose worker dies is tried ``retries`` times again.
+    ``signatures`` watch, ``explicit`` are those of them that the file itself names, and ``lacking`` holds those that cannot
+    watch, each with what it needs of the trainer. ``early_stopping`` holds its constants, None if there is none.
+
+    A trial that is silent for ``stall`` seconds fails; one whose worker dies is tried ``retries`` times again. Of the parked
+    trials, ``revive`` are trained to the end after all.
     """
 
     name: str
@@ -64,6 +71,7 @@ class Space:
     points: tuple[Mapping[str, Any], ...]
     baselines: tuple[Baseline, ...]
     signatures: Mapping[str, SignatureChoice]
+    lacking: Mapping[str, str]
     explicit: tuple[str, ...]
     early_stopping: Mapping[str, Any] | None
     gates: tuple[Gate, ...]
@@ -72,6 +80,7 @@ class Space:
     resources: Resources
     stall: float
     retries: int
+    revive: int
     walk: tuple[Leaf, ...]
     """The leaves, those that others depend on first."""
     known: Mapping[str, Any]
@@ -119,8 +128,13 @@ class Space:
         return [broken for constraint in checked if (broken := constraint.violated(every))]
 
     def unwatched(self) -> list[tuple[str, str]]:
-        """The signatures that cannot see, each with a reading that the trainer does not give."""
-        return [(name, reading) for name, one in self.signatures.items() for reading in missing(one, self.card.reports)]
+        """The signatures that cannot see, each with what it needs and the trainer does not give."""
+        return list(self.lacking.items())
+
+    @property
+    def checkpoint(self) -> Mapping[str, float]:
+        """What the model scored, by metric, that every training starts from; empty if none is known."""
+        return next((baseline.values for baseline in self.baselines if baseline.checkpoint and baseline.values), {})
 
     @property
     def _stops(self) -> Sequence[Leaf]:

@@ -47,7 +47,7 @@ def _space(path: Path, top: Section) -> Space:
     if not leaves and not top.problems.lines:
         top.wrong("params", "nothing is searched; give a parameter a distribution, such as lr: {float: [1e-5, 1e-1], log: true}")
     distributions.check_when(leaves, top.problems)
-    watching, explicit = judging.read_signatures(top, card.reports)
+    watching, lacking, explicit = judging.read_signatures(top, card.reports)
     sampler, pruner = sampling.read(top, "sampler") or Method("tpe", {}), sampling.read(top, "pruner")
     sampling.check(sampler, pruner, leaves, 2 if searched else 1, top.problems)
     known = _known(card, options, epochs, {**constants, **_named(early_stopping)}, leaves)
@@ -70,7 +70,8 @@ def _space(path: Path, top: Section) -> Space:
         points=(),
         baselines=(),
         signatures=watching,
-        explicit=explicit,
+        lacking=lacking,
+        explicit=tuple(explicit),
         early_stopping=early_stopping,
         gates=(),
         sampler=sampler,
@@ -78,6 +79,7 @@ def _space(path: Path, top: Section) -> Space:
         resources=_resources(top),
         stall=top.read("stall", TIME, 1800.0),
         retries=top.read("retries", NATURAL, 1),
+        revive=_revive(top, bool(searched)),
         walk=tuple(ordered(leaves)[0]),
         known=known,
     )
@@ -114,6 +116,15 @@ def _resources(top: Section) -> Resources:
     )
     section.close()
     return found
+
+
+def _revive(top: Section, answered: bool) -> int:
+    """How many parked trials are revived; none where trials are ``answered`` from recorded curves."""
+    revive = top.read("revive", NATURAL, 0)
+    if revive and answered:
+        why = "searching early stopping answers trials from recorded curves, and a parked one has half a curve"
+        top.wrong("revive", f"{revive} is not allowed: {why}; leave revive out, or give patience and min_delta one value each")
+    return revive
 
 
 def _known(card: Card, options: dict[str, Any], epochs: int, constants: dict[str, Any], leaves: list[Leaf]) -> dict[str, Any]:

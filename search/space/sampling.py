@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from search.space.leaf import Leaf
 from search.space.problems import Problems, hint, shown
-from search.space.section import Section, integer, number
+from search.space.section import Section, integer, number, one_of
 
 OURS = {"self", "seed", "search_space"}
 GRID = 1000
@@ -71,6 +71,7 @@ def _options(section: Section, kind: str, name: str) -> dict[str, Any]:
             found[option.name] = _fit(value, [word.strip() for word in annotation.split("|")])
             if found[option.name] is None:
                 section.wrong(option.name, f"{shown(value)} is not allowed; it takes {annotation}")
+    standing = _collapsed(section, kind, name)
     section.close()
     if len(section.problems.lines) == before:
         try:
@@ -79,7 +80,22 @@ def _options(section: Section, kind: str, name: str) -> dict[str, Any]:
                 cls(**found)
         except (TypeError, ValueError, OverflowError) as error:
             section.problems.add(section.key, " ".join(str(error).split()))
-    return found
+    return {**found, **standing}
+
+
+def _collapsed(section: Section, kind: str, name: str) -> dict[str, str]:
+    """What trials that collapsed are to the sampler: an option of ours, for those that take constraints."""
+    from search import samplers
+
+    if kind == "pruner" or "collapsed" not in section.rows:
+        return {}
+    if name not in samplers.COLLAPSED:
+        *others, last = samplers.COLLAPSED
+        section.get("collapsed")
+        section.wrong("collapsed", f"{name} takes no constraints; {', '.join(others)} and {last} do")
+        return {}
+    standing = section.read("collapsed", one_of(*samplers.STANDINGS), None)
+    return {} if standing is None else {"collapsed": standing}
 
 
 def _fit(value: Any, kinds: Sequence[str]) -> Any:

@@ -69,9 +69,9 @@ def one_of(*words: str) -> Kind[str]:
 BOOLEAN: Kind[bool] = Kind("true or false", lambda value: value if isinstance(value, bool) else None)
 TEXT: Kind[str] = Kind("text", lambda value: value if isinstance(value, str) and value.strip() else None)
 NUMERIC = Kind("a number", number)
-WHOLE = Kind("a whole number", integer)
 POSITIVE = bounded(number, lambda value: value > 0, "a number above 0")
 AMOUNT = bounded(number, lambda value: value >= 0, "a number of at least 0")
+SHARE = bounded(number, lambda value: 0 <= value <= 1, "a share of the budget, 0 to 1")
 COUNT = bounded(integer, lambda value: value >= 1, "a whole number of at least 1")
 NATURAL = bounded(integer, lambda value: value >= 0, "a whole number of at least 0")
 TIME = bounded(

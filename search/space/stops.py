@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search import stopping
+from search import gates, signatures
 from search.space import distributions
 from search.space.distributions import KINDS
-from search.space.judging import ACTION, covered
+from search.space.judging import ACTION
 from search.space.leaf import STOPPING, Leaf
 from search.space.problems import hint
 from search.space.section import AMOUNT, COUNT, NUMERIC, TEXT, Kind, Section, number, one_of
@@ -45,7 +45,7 @@ class Gate:
     action: str = "prune"
     remedy: str = ""
 
-    def against(self, reached: Mapping[str, Mapping[str, float]]) -> stopping.Gate | None:
+    def against(self, reached: Mapping[str, Mapping[str, float]]) -> gates.Gate | None:
         """The gate with its bounds in numbers, given each baseline's metrics; None while its baseline has not got there."""
         bounds = []
         for bound in (self.at_least, self.at_most):
@@ -55,13 +55,13 @@ class Gate:
                     return None
                 bound = value + bound.plus
             bounds.append(bound)
-        return stopping.Gate(self.metric, self.epoch, bounds[0], bounds[1], self.action, self.remedy)
+        return gates.Gate(self.metric, self.epoch, bounds[0], bounds[1], self.action, self.remedy)
 
 
 def read_metric(section: Section, name: str, default: str | None, reports: Sequence[str] | None) -> str:
     """The metric at ``name``, one that the trainer reports; required where there is no default."""
     metric = section.read(name, TEXT, default or "", required=default is None)
-    if metric and reports is not None and not covered(metric, reports):
+    if metric and reports is not None and not signatures.gives(metric, reports):
         section.wrong(name, f"{metric!r} is not reported by the trainer{hint(metric, reports)}")
     return metric
 
@@ -79,7 +79,7 @@ def read_gates(
     top: Section, epochs: int, reports: Sequence[str] | None, recorded: Mapping[str, Mapping[str, float] | None]
 ) -> tuple[Gate, ...]:
     """The gates; ``recorded`` are the baselines, with their numbers where they are not trained."""
-    gates = []
+    found = []
     inside = Kind(
         f"an epoch of the space, 1 to {epochs}", lambda value: value if COUNT.parse(value) and value <= epochs else None
     )
@@ -91,8 +91,8 @@ def read_gates(
             section.problems.add(section.key, "has no bound; it takes at_least or at_most")
         action, remedy = section.read("action", ACTION, "prune"), section.read("remedy", TEXT, "")
         section.close()
-        gates.append(Gate(metric, epoch, least, most, action, remedy))
-    return tuple(gates)
+        found.append(Gate(metric, epoch, least, most, action, remedy))
+    return tuple(found)
 
 
 def _bound(

@@ -10,25 +10,38 @@ from search.space.expressions import Constraint
 from search.space.leaf import STOPPING, Leaf, exists
 from search.space.model import Baseline, Space
 from search.space.problems import hint, shown
-from search.space.section import NUMERIC, Section
+from search.space.section import BOOLEAN, NUMERIC, Section
 
 
 def read_baselines(top: Section, space: Space) -> tuple[Baseline, ...]:
     """The mapping at ``baselines``: each name with ``params`` to train, or with recorded ``values``."""
     section = top.section("baselines")
-    baselines = []
+    baselines: list[Baseline] = []
     for name in section.rows:
         row = section.section(name)
         given, recorded = row.get("params"), row.section("values")
+        checkpoint = _checkpoint(row, baselines)
         row.close()
         if (given is None) == (row.get("values") is None):
             section.wrong(name, "takes either params to train, or values that were recorded")
         elif given is None:
             numbers = {metric: recorded.read(metric, NUMERIC, 0.0, required=True) for metric in recorded.rows}
-            baselines.append(Baseline(name, values=numbers))
+            baselines.append(Baseline(name, values=numbers, checkpoint=checkpoint))
         else:
             baselines.append(Baseline(name, params=_tree(given, row.place("params"), space, top)))
     return tuple(baselines)
+
+
+def _checkpoint(row: Section, before: Iterable[Baseline]) -> bool:
+    """Whether trainings start from this baseline; a problem if it has no values, or if they start from one before it."""
+    if not row.read("checkpoint", BOOLEAN, False):
+        return False
+    taken = next((baseline.name for baseline in before if baseline.checkpoint), None)
+    if taken is not None:
+        row.wrong("checkpoint", f"is said of {taken!r} already; trainings start from one checkpoint at most")
+    elif not row.get("values"):
+        row.wrong("checkpoint", "needs values, what the checkpoint scored, such as {val/macro_f1: 0.62}")
+    return True
 
 
 def _tree(rows: Any, where: str, space: Space, top: Section) -> dict[str, Any]:

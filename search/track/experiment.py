@@ -46,6 +46,7 @@ class Held:
 class Experiment:
     """The experiment ``name`` of the store at ``uri``, made or restored if need be. Raises whatever MLflow raises.
 
+    ``id`` is the one that MLflow gave it.
     Artifacts go under the folder ``artifacts``, unless the store is a server: that keeps them where it likes.
     """
 
@@ -57,11 +58,11 @@ class Experiment:
         if found is None:
             location = None if uri.startswith("http") else (artifacts / name).resolve().as_uri()
             self._tags = dict(tags)
-            self._id = self._client.create_experiment(name, location, dict(tags))
+            self.id = self._client.create_experiment(name, location, dict(tags))
             return
-        self._id = found.experiment_id
+        self.id = found.experiment_id
         if found.lifecycle_stage == "deleted":
-            self._client.restore_experiment(self._id)
+            self._client.restore_experiment(self.id)
         self._tags = dict(found.tags)
         for key, value in tags.items():
             self.label(key, value)
@@ -69,20 +70,20 @@ class Experiment:
     def label(self, key: str, value: str) -> None:
         """Sets a tag of the experiment itself."""
         if self._tags.get(key) != value:
-            self._client.set_experiment_tag(self._id, key, value)
+            self._client.set_experiment_tag(self.id, key, value)
             self._tags[key] = value
 
     def runs(self) -> Iterable[Held]:
         """All runs, a page at a time."""
         token: str | None = ""
         while token is not None:
-            page = self._client.search_runs([self._id], max_results=1000, page_token=token or None)
+            page = self._client.search_runs([self.id], max_results=1000, page_token=token or None)
             yield from map(_held, page)
             token = page.token or None
 
     def create(self, name: str, started: float, tags: Mapping[str, str]) -> Held:
         """A new run; ``started`` in unix seconds."""
-        return _held(self._client.create_run(self._id, round(started * 1000), dict(tags), name))
+        return _held(self._client.create_run(self.id, round(started * 1000), dict(tags), name))
 
     def reopen(self, run: Held, name: str) -> None:
         """Sets the run RUNNING under this name."""

@@ -7,10 +7,11 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from search import telemetry
 from search.record import Record, StudyCard
+from search.story import continues, ending, state, warnings
 
 STATUS = {"RUNNING": "RUNNING", "COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 """MLflow's word for each state of a trial."""
@@ -29,32 +30,53 @@ class Point(NamedTuple):
 
 
 def title(record: Record) -> str:
-    """The run's name: ``0012``, ``0012 pruned: constant_prediction``, ``baseline model_1``."""
+    """The run's name: ``0012``, ``0012 pruned: constant_prediction``, ``0017 parked: chance_plateau``, ``baseline model_1``."""
     name = f"baseline {record.baseline}" if record.baseline else f"{record.number:04d}"
+    if record.revives is not None:
+        name += f" revives {record.revives:04d}"
     if record.state == "FAIL":
         return f"{name} failed"
     if record.state == "PRUNED":
-        verdict = _last_word(record)
-        return f"{name} pruned: {verdict['signature']}" if verdict else f"{name} pruned"
+        verdict = ending(record)
+        return f"{name} {state(record)}: {verdict['signature']}" if verdict else f"{name} {state(record)}"
     return name
 
 
-def tags(record: Record) -> dict[str, str]:
-    """The tags that tell how the trial stands; one that does not apply is left out."""
-    verdict = _last_word(record)
-    warned = sorted({str(v["signature"]) for v in record.verdicts if v["action"] == "warn"})
-    reason, remedy = verdict.get("reason") or record.error, verdict.get("remedy")
-    note = "\n\n".join([*([reason] if reason else []), *([f"Remedy: {remedy}"] if remedy else [])])
+def tags(record: Record, parked: str = "") -> dict[str, str]:
+    """The tags that tell how the trial stands; one that does not apply is left out. ``parked`` is where the run that it
+    revives is shown."""
+    verdict = ending(record) or {}
     said = {
-        "mlflow.note.content": note,  # tags are cut on the page, this is not
-        "pitprop.state": record.state,
+        "mlflow.note.content": _note(record, parked),  # tags are cut on the page, this is not
+        "pitprop.state": state(record),
         "pitprop.baseline": record.baseline,
+        "pitprop.revives": None if record.revives is None else str(record.revives),
         "pitprop.signature": verdict.get("signature"),
-        "pitprop.reason": reason,
-        "pitprop.remedy": remedy,
-        "pitprop.warned": ", ".join(warned),
+        "pitprop.reason": verdict.get("reason") or record.error,
+        "pitprop.remedy": verdict.get("remedy"),
+        "pitprop.warnings": ", ".join(sorted({str(warning["signature"]) for warning in warnings(record)})),
     }
     return {key: str(value)[:_LONGEST_VALUE] for key, value in said.items() if value}
+
+
+def _note(record: Record, parked: str) -> str:
+    """The run's description, in Markdown: why it ended, what it continues, what it was warned of."""
+    verdict = ending(record) or {}
+    reason, remedy, origin = verdict.get("reason") or record.error, verdict.get("remedy"), continues(record)
+    if parked:
+        origin = origin.replace(f"trial {record.revives}", f"[trial {record.revives}]({parked})")
+    warned = [
+        f"- **{warning['signature']}**, epoch {warning['step']}: {warning['reason']}"
+        + (f" *Remedy:* {warning['remedy']}" if warning["remedy"] else "")
+        for warning in warnings(record)
+    ]
+    parts = (
+        reason,
+        remedy and f"Remedy: {remedy}",
+        origin[:1].upper() + origin[1:],
+        warned and "Warnings:\n\n" + "\n".join(warned),
+    )
+    return "\n\n".join(part for part in parts if part)
 
 
 def params(record: Record) -> dict[str, str]:
@@ -118,9 +140,3 @@ def stored(value: float) -> float:
 def same(one: float | None, other: float) -> bool:
     """Equality to which NaN is equal to itself."""
     return one is not None and (one == other or (math.isnan(one) and math.isnan(other)))
-
-
-def _last_word(record: Record) -> Mapping[str, Any]:
-    """The verdict that ended the trial, empty if none did."""
-    ending = [verdict for verdict in record.verdicts if verdict["action"] != "warn"] if record.state == "PRUNED" else []
-    return ending[-1] if ending else {}

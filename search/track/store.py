@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from search.record import Record, StudyCard
+from search.story import state
 from search.track import run as say
 from search.track.experiment import Experiment, Held, is_refusal
 from search.track.view import TAG, view
@@ -24,7 +25,7 @@ from search.track.view import TAG, view
 STUDY, TRIAL, STATE, EPOCHS, SPACE, REASON = (
     f"pitprop.{word}" for word in ("study", "trial", "state", "epochs", "space", "reason")
 )
-_FLEETING = ("mlflow.note.content", "pitprop.signature", REASON, "pitprop.remedy", "pitprop.warned")
+_FLEETING = ("mlflow.note.content", "pitprop.signature", REASON, "pitprop.remedy", "pitprop.warnings")
 _log = logging.getLogger("pitprop.track")
 
 
@@ -92,17 +93,17 @@ class Store:
                 self._experiment.write(run, {REASON: reason})
                 self._experiment.end(run, "KILLED", time.time())
         if self._parent and self._parent.status == "RUNNING":
-            counts = Counter(record.state.lower() for record in self._records.values())
-            measures = {f"trials/{name}": float(counts[name]) for name in ("complete", "pruned", "fail", "running")}
+            counts = Counter(state(record) for record in self._records.values())
+            measures = {f"trials/{name}": float(counts[name]) for name in ("complete", "pruned", "parked", "fail", "running")}
             tags = {STATE: "interrupted", REASON: reason} if reason else {STATE: "finished"}
             with _refusals_logged("the study's run"):
                 self._experiment.write(self._parent, tags, measures=measures)
                 self._experiment.end(self._parent, "KILLED" if reason else "FINISHED", time.time())
 
     def _export(self, record: Record, baselines: Mapping[str, float]) -> None:
-        measures, tags = say.measures(record, self._card, baselines), say.tags(record)
+        measures, tags = say.measures(record, self._card, baselines), say.tags(record, self._address(record.revives))
         run, status = self._find(record), say.STATUS[record.state]
-        if run and run.status == status != "RUNNING" and run.tags.get(STATE) == record.state:
+        if run and run.status == status != "RUNNING" and run.tags.get(STATE) == state(record):
             self._experiment.write(run, tags, measures=measures)
             return
         run = self._open(run, record, tags)
@@ -158,6 +159,12 @@ class Store:
             stands = best | {say.key(f"baseline/{name}"): value for name, value in baselines.items()}
             self._experiment.write(self._parent, {}, measures={name: say.stored(value) for name, value in stands.items()})
             self._experiment.label(TAG, view(self._card, self._records.values(), baselines))
+
+    def _address(self, number: int | None) -> str:
+        """Where MLflow's page shows the trial of this number, as a link from within the page; empty if it has no run."""
+        record = None if number is None else self._records.get(number)
+        run = record and self._find(record)
+        return f"#/experiments/{self._experiment.id}/runs/{run.id}?workflowType=machine_learning" if run else ""
 
     def _find(self, record: Record) -> Held | None:
         """The trial's run. Its start tells it from a trial of another study of this name, which was deleted or is elsewhere."""

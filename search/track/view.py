@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 
 from search.record import Record, StudyCard
+from search.story import warnings
 from search.track.run import key
 
 TAG = "mlflow.sharedViewState.pitprop"
@@ -18,9 +19,13 @@ LIMIT = 6
 
 
 def view(card: StudyCard, records: Iterable[Record], baselines: Iterable[str]) -> str:
-    """The value of the tag: its columns are the objective, the leads, the epochs, the reason, and the parameters that vary."""
+    """The value of the tag: its columns are the objective, the leads, the epochs, the parameters that vary, the reason, and,
+    where there are any, the warnings."""
     varied: dict[str, set[str]] = {}
+    said = ["signature", "reason"]
     for record in records:
+        if warnings(record) and "warnings" not in said:
+            said.append("warnings")
         for name, value in record.params.items():
             varied.setdefault(key(name), set()).add(str(value))
     metrics = ["objective", *(key(f"delta/{name}") for name in baselines), "epochs_spent"]
@@ -28,7 +33,7 @@ def view(card: StudyCard, records: Iterable[Record], baselines: Iterable[str]) -
     columns = [
         *(f"metrics.`{name}`" for name in metrics),
         *(f"params.`{name}`" for name in params),
-        *(f"tags.`pitprop.{name}`" for name in ("signature", "reason")),
+        *(f"tags.`pitprop.{name}`" for name in said),
     ]
     state = {
         "searchFilter": "",

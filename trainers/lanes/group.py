@@ -11,6 +11,7 @@ from torch import Tensor
 
 from search.telemetry import Epoch
 from search.trainer import Change, Context, Epochs, Params, Start
+from trainers.lanes import draw
 from trainers.lanes.stack import Shapes, Stack, fresh
 
 S = TypeVar("S")
@@ -70,16 +71,25 @@ class Group(Generic[S]):
         """One number of each lane's settings, (K,) in float64."""
         return torch.tensor([value(settings) for settings in self.settings], dtype=torch.float64, device=self._device)
 
-    def advance(self, readings: Mapping[str, Tensor], began: float) -> Epochs:
-        """Counts an epoch and gives what each lane reports of it, read off the device all at once."""
+    def randoms(self, purpose: str) -> list[torch.Generator]:
+        """A generator for each lane, keyed by its seed, the ``purpose`` and its age, so that every epoch has its own."""
+        return [draw.generator(start.seed, purpose, age) for start, age in zip(self.starts, self.ages, strict=True)]
+
+    def read(self, readings: Mapping[str, Tensor]) -> list[dict[str, float]]:
+        """Each lane's part of ``readings`` (K,), read off the device all at once, and what never changes of it."""
         rows = torch.stack([value.double() for value in readings.values()], dim=1).tolist()
+        return [{**dict(zip(readings, row, strict=True)), **fixed} for row, fixed in zip(rows, self._fixed, strict=True)]
+
+    def advance(self, readings: Mapping[str, Tensor], began: float) -> Epochs:
+        """Counts an epoch and gives what each lane reports of it: readings under ``start/`` in its first epoch alone."""
+        rows = self.read(readings)
         self.ages = [age + 1 for age in self.ages]
-        seconds = {"seconds": (time.perf_counter() - began) / len(rows)}
-        lanes = zip(self.starts, self.ages, rows, self._fixed, strict=True)
-        return {
-            start.lane: Epoch(age, {**dict(zip(readings, row, strict=True)), **seconds, **fixed})
-            for start, age, row, fixed in lanes
-        }
+        seconds = (time.perf_counter() - began) / len(rows)
+        epochs = {}
+        for start, age, row in zip(self.starts, self.ages, rows, strict=True):
+            row = {name: value for name, value in row.items() if age == 1 or not name.startswith("start/")}
+            epochs[start.lane] = Epoch(age, {**row, "seconds": seconds})
+        return epochs
 
     def _state(self, start: Start, settings: S) -> Mapping[str, Any]:
         if start.state is None:

@@ -23,7 +23,10 @@ def classification(logits: Tensor, y: Tensor) -> dict[str, Tensor]:
         "val/predicted/1": chosen[:, 1],
         "val/labels/0": labels[0].expand(len(logits)),
         "val/labels/1": labels[1].expand(len(logits)),
+        "val/true_positives/0": hits[:, 0],
+        "val/true_positives/1": hits[:, 1],
         "val/logit_spread": score.double().std(dim=1, correction=0),
+        "val/probability_spread": score.double().sigmoid().std(dim=1, correction=0),
     }
 
 
@@ -36,3 +39,11 @@ def auc(score: Tensor, y: Tensor) -> Tensor:
     above = torch.searchsorted(low, high) + torch.searchsorted(low, high, right=True)
     area = above.sum(dim=1).double() / (2 * high.shape[1] * low.shape[1])
     return torch.where(score.isnan().any(dim=1), torch.nan, area)
+
+
+def classes_in_batches(labels: Tensor, batch: int) -> Tensor:
+    """The mean number of classes in batches cut from ``labels`` (K, n), which are whole numbers: (K,)."""
+    rest = labels[:, -1:].expand(-1, -labels.shape[1] % batch)  # the last batch is filled up with a class that it has
+    ordered = torch.cat([labels, rest], dim=1).view(len(labels), -1, batch).sort(dim=2).values
+    more = (ordered[..., 1:] != ordered[..., :-1]).sum(dim=2)
+    return 1 + more.double().mean(dim=1)

@@ -1,8 +1,8 @@
-"""AdamW and a learning rate schedule for K lanes at once, each with its own step count."""
+"""AdamW, SGD and a learning rate schedule for K lanes at once, each with its own step count."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,16 +11,19 @@ from trainers.lanes.stack import Stack
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
+MOMENTUM = 0.9
 
 
-def warmup_cosine(step: Tensor, peak: Tensor, warmup: Tensor, start_factor: Tensor, total: int) -> Tensor:
+def warmup_cosine(
+    step: Tensor, peak: Tensor, warmup: Tensor, start_factor: Tensor, total: int, lowest: Tensor | float = 0.0
+) -> Tensor:
     """The learning rate (K, S) at ``step`` (K, S), counted from 0; the others are (K, 1), in float64.
 
-    Linear from ``start_factor * peak`` over ``warmup`` steps, then half a cosine down to 0 at ``total`` steps.
+    Linear from ``start_factor * peak`` over ``warmup`` steps, then half a cosine down to ``lowest`` at ``total`` steps.
     """
     rise = start_factor + (1 - start_factor) * step / warmup.clamp(min=1)
     fall = 0.5 * (1 + torch.cos(torch.pi * (step - warmup) / (total - warmup).clamp(min=1)))
-    return peak * torch.where(step < warmup, rise, fall)
+    return torch.where(step < warmup, peak * rise, lowest + (peak - lowest) * fall)
 
 
 def coefficients(step: Tensor, lr: Tensor, weight_decay: Tensor) -> list[tuple[Tensor, ...]]:
@@ -54,7 +57,29 @@ def adamw(stack: Stack, factors: Sequence[Tensor]) -> Tensor:
     return norms(update) / length
 
 
+def sgd_coefficients(step: Tensor, lr: Tensor, weight_decay: Tensor) -> list[tuple[Tensor, ...]]:
+    """SGD's two factors for each of S steps, (K, 1) each: the step's size and the decay. Arguments as for `coefficients`."""
+    table = torch.stack([lr, weight_decay.expand_as(lr)]).float()
+    return [tuple(row[..., None]) for row in table.permute(2, 0, 1).contiguous()]
+
+
+def sgd(stack: Stack, factors: Sequence[Tensor]) -> Tensor:
+    """One step with `MOMENTUM`, as `torch.optim.SGD`; ``mean`` holds the momentum. How long it was, over the weights' length."""
+    size, decay = factors
+    stack.mean.mul_(MOMENTUM).add_(stack.grads).addcmul_(stack.weights, decay)
+    update = stack.mean * size
+    length = norms(stack.weights)
+    stack.weights.sub_(update)
+    return norms(update) / length
+
+
 def norms(rows: Tensor) -> Tensor:
     """The length of each row, (K, P) to (K,)."""
     length: Tensor = torch.linalg.vector_norm(rows, dim=1)
     return length
+
+
+Rule = tuple[Callable[[Tensor, Tensor, Tensor], list[tuple[Tensor, ...]]], Callable[[Stack, Sequence[Tensor]], Tensor]]
+"""An optimizer: the factors of its steps, and one step with them."""
+ADAMW: Rule = (coefficients, adamw)
+SGD: Rule = (sgd_coefficients, sgd)

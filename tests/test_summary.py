@@ -1,0 +1,226 @@
+"""What a person reads: the answer first, then why trials were stopped, and what they were warned of, told once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from search import story, telemetry
+from search.detect import Verdict
+from search.events import Ended, Event, Started, Warned
+from search.page import WARNINGS_SHOWN, print_summary, print_trial, print_trials, print_unwatched
+from search.record import Record
+from search.screen import Screen
+from search.space import Space
+from search.summary import Summary, summarise
+from search.telemetry import Epoch
+
+Toy = Callable[..., Space]
+
+EPOCHS = 8
+PLATEAU = Verdict("chance_plateau", 3, "park", "no better than 0.5 in epochs 1-3", {}, "raise the learning rate")
+NAN = Verdict("non_finite", 3, "prune", "the loss is NaN", {}, "lower the learning rate")
+
+
+def advice(name: str = "overfit") -> Verdict:
+    return Verdict(name, 2, "warn", f"the reason of {name}", {}, f"the remedy of {name}")
+
+
+def trial(folder: Path, number: int, *verdicts: Verdict, epochs: int = EPOCHS, value: float = 0.5, **more: Any) -> Record:
+    """A trial that the first verdict which ends anything ended, else a complete one; with its curve on the disk."""
+    home = folder / f"{number:04d}"
+    home.mkdir(exist_ok=True)
+    ends = any(verdict.ends for verdict in verdicts)
+    spent = 3 if ends else epochs
+    telemetry.rewrite(home / "telemetry.jsonl", [Epoch(step, {"val/macro_f1": value}) for step in range(1, spent + 1)])
+    fields: dict[str, Any] = {
+        "state": "PRUNED" if ends else "COMPLETE",
+        "params": {"speed": 0.5},
+        "values": (value,),
+        "baseline": None,
+        "verdicts": tuple(verdict.to_json() for verdict in verdicts),
+        "error": None,
+        "epochs": spent,
+        "folder": str(home),
+        "started": 1.0,
+        "ended": 2.0,
+    }
+    return Record(number, **{**fields, **more})
+
+
+@pytest.fixture
+def parked(tmp_path: Path) -> list[Record]:
+    """A complete trial, a pruned one, two that are parked, and one that continues the first of these."""
+    return [
+        trial(tmp_path, 0, advice(), value=0.6),
+        trial(tmp_path, 1, NAN, advice(), value=0.1),
+        trial(tmp_path, 2, PLATEAU, advice("bad_start"), value=0.7),
+        trial(tmp_path, 3, PLATEAU),
+        trial(tmp_path, 4, advice("bad_start"), value=0.7, revives=2),
+    ]
+
+
+def printed(show: Callable[..., None], *what: Any, width: int = 100) -> str:
+    console = Console(file=StringIO(), width=width)
+    show(console, *what)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def page(space: Space, records: Sequence[Record], width: int = 100) -> str:
+    return printed(print_summary, summarise(space, records, len(records)), Path("runs"), width=width)
+
+
+def words(text: str) -> str:
+    """The text without the breaks of its lines."""
+    return " ".join(text.split())
+
+
+# What counts
+
+
+def test_a_revived_trial_may_be_the_best_and_stands_for_the_one_it_continues(toy: Toy, parked: list[Record]) -> None:
+    summary = summarise(toy(), parked, 5)
+    assert [record.number for record in summary.best] == [4]
+    assert (summary.parked, summary.revived, summary.revivable) == ((2, 3), {2: 4}, [3])
+
+
+def test_the_epochs_before_a_revival_are_counted_once(toy: Toy, parked: list[Record]) -> None:
+    summary = summarise(toy(), parked, 5)
+    assert (summary.spent, summary.budget) == (8 + 3 + 8 + 3, 4 * EPOCHS)
+
+
+def test_a_parked_trial_whose_revival_failed_can_be_revived_again(toy: Toy, tmp_path: Path) -> None:
+    records = [trial(tmp_path, 0, PLATEAU), trial(tmp_path, 1, state="FAIL", values=None, error="it broke", revives=0)]
+    assert summarise(toy(), records, 2).revivable == [0]
+
+
+def test_the_json_tells_what_is_parked_and_what_was_revived(toy: Toy, parked: list[Record]) -> None:
+    told = summarise(toy(), parked, 5).to_json()
+    assert told["trials"] == {"COMPLETE": 2, "PRUNED": 3, "FAIL": 0, "RUNNING": 0}
+    assert (told["parked"], told["revived"]) == ((2, 3), [{"trial": 4, "revives": 2}])
+    assert told["best"][0]["revives"] == 2
+    assert [(one["signature"], one["trials"], one["parked"]) for one in told["pruned"]] == [
+        ("chance_plateau", (2, 3), (2, 3)),
+        ("non_finite", (1,), ()),
+    ]
+
+
+def test_warnings_are_told_by_signature_the_most_frequent_first_and_not_again_for_a_revived_trial(
+    toy: Toy, parked: list[Record]
+) -> None:
+    warned = summarise(toy(), parked, 5).to_json()["warned"]
+    assert [(one["signature"], one["trials"]) for one in warned] == [("overfit", (0, 1)), ("bad_start", (2,))]
+    assert warned[0]["reason"] == "the reason of overfit"
+    assert warned[0]["remedy"] == "the remedy of overfit"
+
+
+# The page
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_answer_stands_before_the_reasons_and_these_before_the_warnings(toy: Toy, parked: list[Record], width: int) -> None:
+    said = page(toy(), parked, width)
+    assert max(map(len, said.splitlines())) <= width
+    wanted = ["2 complete, 1 pruned, 2 parked (1 revived)", "Best trial 4", "continues trial 2 from epoch 3", "Pruned or parked"]
+    wanted += ["chance_plateau", "parked: 2 (revived as 4), 3", "non_finite", "Warned of", "overfit", "bad_start"]
+    places = [words(said).index(word) for word in wanted]
+    assert places == sorted(places)
+
+
+def test_a_study_without_parked_trials_does_not_speak_of_them(toy: Toy, tmp_path: Path) -> None:
+    said = page(toy(), [trial(tmp_path, 0), trial(tmp_path, 1, NAN)])
+    assert "1 complete, 1 pruned" in said
+    assert "parked" not in said
+
+
+def test_many_kinds_of_warnings_are_cut_to_the_most_frequent(toy: Toy, tmp_path: Path) -> None:
+    names = [f"advice_{letter}" for letter in "abcdefghijkl"]
+    records = [trial(tmp_path, number, *map(advice, names[number:])) for number in range(len(names))]
+    said = words(page(toy(), records))
+    assert [name for name in names if f"the reason of {name}" in said] == names[-WARNINGS_SHOWN:]
+    assert "… and of advice_d 4, advice_c 3, advice_b 2, advice_a 1" in said
+
+
+def test_the_lists_and_the_story_of_a_trial_say_what_it_continues(toy: Toy, parked: list[Record]) -> None:
+    rows = printed(print_trials, parked, toy(), width=200).splitlines()
+    assert rows[3].split()[:2] == ["2", "parked"]
+    assert rows[5].split()[:2] == ["4", "complete"]
+    assert "continues trial 2 from epoch 3; speed 0.5" in rows[5]
+    assert "trial 4 of toy: complete after 8 epochs, continues trial 2 from epoch 3\n" in printed(print_trial, parked[4], toy())
+    story_of_2 = printed(print_trial, parked[2], toy())
+    assert "trial 2 of toy: parked after 3 epochs\n" in story_of_2
+    assert "park chance_plateau at epoch 3: no better than 0.5 in epochs 1-3" in story_of_2
+
+
+def test_what_continues_a_trial_that_left_no_curve_names_it_all_the_same(tmp_path: Path) -> None:
+    assert story.continues(trial(tmp_path, 5, revives=1)) == "continues trial 1"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_signatures_that_cannot_watch_are_told_at_once(toy: Toy, tmp_path: Path, write_space: Any, width: int) -> None:
+    (tmp_path / "poor.py").write_text('REPORTS = ("val/macro_f1", "val/loss")\ndef train(params, context):\n    yield\n')
+    poor = toy(trainer="poor.py")
+    said = words(printed(print_unwatched, poor, width=width))
+    assert said.startswith("not watched, for want of readings: ")
+    assert said.count("not watched") == said.count("pitprop list tells what each needs") == 1
+    assert all(name in said and reading in said for name, reading in poor.unwatched())
+    assert printed(print_unwatched, toy(signatures="off")) == ""
+
+
+# The screen
+
+
+def lines(space: Space, events: Sequence[Event], before: Sequence[Record] = ()) -> list[str]:
+    console = Console(file=StringIO(), width=80)
+    with Screen(console, space, 9, list(before)) as screen:
+        for event in events:
+            screen.show(event)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_only_the_first_warning_of_each_signature_is_shown(toy: Toy) -> None:
+    names = ["overfit", "overfit", "bad_start", "overfit", "bad_start"]
+    assert lines(toy(), [Warned(number, advice(name)) for number, name in enumerate(names)]) == [
+        "warning trial 0, epoch 2: overfit: the reason of overfit",
+        "warning trial 2, epoch 2: bad_start: the reason of bad_start",
+    ]
+
+
+def test_the_screen_says_what_is_parked_and_what_is_revived(toy: Toy, parked: list[Record]) -> None:
+    said = lines(toy(), [Ended(parked[3]), Started(parked[4], 3), Ended(parked[4])], parked[:3])
+    assert said == [
+        "trial   3 parked after 3 epochs  chance_plateau: no better than 0.5 in epochs 1-3",
+        "trial 4 goes on from epoch 3, where trial 2 was parked",
+        "trial   4 complete 0.7000 after 8 epochs  continues trial 2 from epoch 3; speed 0.5",
+    ]
+
+
+def test_the_live_line_counts_what_is_parked_and_warned_of(toy: Toy, parked: list[Record]) -> None:
+    console = Console(file=StringIO(), width=140, force_terminal=True, color_system=None, legacy_windows=False)
+    with Screen(console, toy(), 9, parked[:2]) as screen:
+        screen.show(Warned(2, advice()))
+        screen.show(Ended(parked[2]))
+        standing = screen._standing()
+    assert standing.startswith("best 0.7000 (trial 2)")
+    assert standing.endswith("10 epochs saved · pruned 1, parked 1 (non_finite 1, chance_plateau 1) · 1 warning")
+
+
+def test_the_numbers_of_what_runs_stay_whole_on_a_narrow_terminal(toy: Toy, tmp_path: Path) -> None:
+    console = Console(file=StringIO(), width=80, force_terminal=True, color_system=None, legacy_windows=False)
+    with Screen(console, toy(), 9, []) as screen:
+        screen.show(Started(trial(tmp_path, 0, state="RUNNING", baseline="long" * 30), 0))
+    assert isinstance(console.file, StringIO)
+    assert "trial  epoch  val/macro_f1  what" in console.file.getvalue()
+
+
+def test_a_summary_of_nothing_says_so(toy: Toy) -> None:
+    nothing: Summary = summarise(toy(), [], 6)
+    assert nothing.revivable == []
+    assert "No trial has completed yet" in page(toy(), [])
