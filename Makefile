@@ -52,7 +52,7 @@ ui: $(READY)  ## the MLflow UI on loopback, in a browser
 	@$(BIN)/pitprop ui $(SPACE) $(FLAGS)
 
 test: $(DEV)  ## the tests, under five minutes on two cores
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu" $(ARGS)
 
 test-slow: $(DEV)  ## the tests that take minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or gpu" $(ARGS)

@@ -124,6 +124,10 @@ AUC = 0.5
 """The area under the ROC curve of a model that does not rank."""
 
 
+FIXED = {"auc": AUC, "lcl_f1": 0.0, "event_f1": 0.0, "element_f1": 0.0, "edit": 0.0, "bleu": 0.0, "wer": 1.0, "cer": 1.0}
+"""What does not depend on the prior: who finds no event scores 0, who writes no word errs in all of them."""
+
+
 def average_precision(prior: Sequence[float], c: int | None = None) -> float:
     """The share of class ``c``, by default the rarest one that there is: the precision at every recall of a random ranking."""
     p = shares(prior)
@@ -136,8 +140,8 @@ def score(metric: str, prior: Sequence[float]) -> float | None:
     Only the last part of the name counts: ``val/macro_f1`` and ``val/pose/macro_f1`` are both macro F1.
     """
     name = metric.rsplit("/", 1)[-1]
-    if name == "auc":
-        return AUC
+    if name in FIXED:
+        return FIXED[name]
     known = {"macro_f1": macro_f1, "f1_macro": macro_f1, "accuracy": accuracy, "acc": accuracy, "top1": accuracy}
     known |= {"average_precision": average_precision, "ap": average_precision}
     if name == "balanced_accuracy" and prior:

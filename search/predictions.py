@@ -39,7 +39,13 @@ class Constant:
 
 @levels.once
 def constant(telemetry: Telemetry, facts: Facts, count: int, share: float = 0.995) -> Constant | None:
-    """Whether one class held ``share`` of the predictions in each of the last ``count`` reports, by counts or by macro F1."""
+    """Whether one class held ``share`` of the predictions in each of the last ``count`` reports, by counts or by macro F1.
+
+    Where that class is nearly all there is, others have to be predicted less than a tenth as often as they occur.
+    """
+    labels = levels.labels(telemetry, facts).values()
+    if total := sum(labels):
+        share = max(share, 1 - 0.1 * (1 - max(labels) / total))
     return _by_counts(telemetry, count, share) or _by_score(telemetry, facts, count)
 
 

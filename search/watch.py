@@ -30,10 +30,11 @@ class Watch:
         if not curve:
             return []
         verdicts = [*self._verdicts(training, curve), *self._population(training, replica)]
-        ending = [verdict for verdict in verdicts if _ends(verdict, training.trial)]
+        over = curve[-1].step >= self._space.epochs  # there is nothing left to park a training for
+        ending = [v for v in verdicts if _ends(v, training.trial) and not (over and v.action == "park")]
         lost = next((v for v in ending if v.action == "prune"), ending[0] if ending else None)  # proof before evidence
         found = training.note([verdict for verdict in verdicts if verdict not in ending])
-        if lost is not None or curve[-1].step >= self._space.epochs or self._stops(training, curve):
+        if lost is not None or over or self._stops(training, curve):
             training.ended[replica] = lost
         return found
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings
 
 from search import cli
 from search import space as spaces
@@ -26,6 +27,10 @@ from search.record import Record
 from search.space import Space
 from search.study import opened
 from search.trainer import Context
+
+# The same examples in every run, and no deadline: how long one takes is the machine's affair.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 ROOT = Path(__file__).parents[1]
 TOY = ROOT / "tests" / "toys" / "curve.py"
@@ -48,6 +53,12 @@ class Said:
 
 def _refuse(name: str) -> None:
     raise AssertionError(f"{name} is no JSON")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Pretrained checkpoints go where the tests may write."""
+    os.environ["PITPROP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

@@ -128,7 +128,8 @@ def test_score_knows_a_metric_by_the_last_part_of_its_name() -> None:
     assert chance.score("val/balanced_accuracy", [3, 1]) == 0.5
     assert chance.score("val/auc", []) == 0.5
     assert chance.score("val/accuracy", []) is None
-    assert chance.score("val/edit", [3, 1]) is None
+    assert chance.score("val/edit", [3, 1]) == 0
+    assert chance.score("val/perplexity", [3, 1]) is None
 
 
 @given(st.lists(st.integers(1, 500), min_size=2, max_size=5))

@@ -66,7 +66,7 @@ def test_one_class_at_a_time_gives_the_same_score_rightly() -> None:
     counts = {"val__predicted__0": lambda t: 100.0 * (t % 2), "val__predicted__1": lambda t: 100.0 * ((t + 1) % 2)}
     turns = curve(20, val__balanced_accuracy=0.5, val__loss=lambda t: 0.7 + 0.01 * (t % 3), **counts)
     assert first("frozen_metric", turns, facts) is None
-    assert first("frozen_metric", joined(turns, val__predicted__0=lambda t: 50.0 + t), facts) == 5
+    assert first("frozen_metric", joined(turns, val__predicted__0=lambda t: 50.0 + t), facts) == 10
 
 
 def test_a_class_that_takes_turns_is_still_one_class() -> None:

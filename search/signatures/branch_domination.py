@@ -27,7 +27,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
 
 
 def _norms(epoch: Epoch) -> dict[str, float]:
-    return columns(epoch, "grad_norm/")
+    return {branch: norm for branch, norm in columns(epoch, "grad_norm/").items() if norm != 0}  # one of 0 is frozen
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> str:

@@ -11,7 +11,7 @@ KIND = "advice"
 ELSEWHERE = "SageMaker (UnchangedTensor)"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 10) -> str | None:
     """The objective within 1e-9 in ``patience`` reports, with other prediction counts in each and a loss that moves by 0.1 %.
 
     Predicting one class for all samples, now this and now that one, gives the same balanced accuracy rightly.
