@@ -28,7 +28,7 @@ def catalogue() -> str:
     """Every signature by kind: a table of all, and then what each of them reads, asks for and advises."""
     parts = []
     for kind, title in KINDS.items():
-        names = [name for name in signatures.names() if signatures.load(name).KIND == kind]
+        names = [name for name in signatures.names() if kind == signatures.load(name).KIND]
         parts += [f"\n### {title}\n", "| signature | what it is |", "|---|---|", *map(_row, names)]
     return "\n".join([*parts, "\n### Each in full", *map(_entry, signatures.names())])
 

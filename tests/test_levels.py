@@ -35,7 +35,8 @@ def test_evidence_waits_for_the_grace_the_warm_up_and_whoever_recovered_last_and
     epochs = joined(one.epochs, val__auc=0.5) if heard else one.epochs
     (verdict,) = replay(epochs, facts, [Signature(name)])
     share = getattr(module, "GRACE", signatures.GRACE)
-    assert verdict.step >= max(share * budget, (warmup or 0.0) + 0.1 * budget, min(1.5 * (recovery or 0.0), levels.GUARD * budget))
+    guard = min(1.5 * (recovery or 0.0), levels.GUARD * budget)
+    assert verdict.step >= max(share * budget, (warmup or 0.0) + 0.1 * budget, guard)
     lively = heard or "val/loss" in epochs[0].metrics or "val/probability_spread" in epochs[0].metrics
     assert lively or verdict.step >= signatures.BLIND * budget
 
