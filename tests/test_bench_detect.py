@@ -224,7 +224,7 @@ def test_a_fit_never_does_worse_than_the_defaults(toy: list[Run]) -> None:
 def test_the_command_prints_a_line_for_each_way_of_stopping(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main([str(written(tmp_path)), "--misses", "--processes", "1"]) == 0
     printed = capsys.readouterr().out
-    for title in ("toy: 12 runs of 2 studies", "pitprop", "chosen on", "held out", *PEERS, *PRUNERS, "stopped by", "a dead run"):
+    for title in ("toy: 12 runs of 2 studies", "pitprop", "one half", "the other", *PEERS, *PRUNERS, "stopped by", "a dead run"):
         assert title in printed
 
 

@@ -101,7 +101,7 @@ def test_facts_come_before_what_is_reported_and_that_before_a_guess() -> None:
     assert levels.score(told, Facts(40, "val/accuracy")) == 0.75
     assert levels.score(told, Facts(40, "val/accuracy", chance_score=0.6)) == 0.6
     assert levels.score(told, Facts(40, "val/loss", maximize=False)) == 0.7
-    assert levels.score(told, Facts(40, "val/edit")) is None
+    assert levels.score(told, replace(KNOWN, metric="val/perplexity")) is None
 
 
 @pytest.mark.parametrize("counts", [(math.nan, 3.0), (-1.0, 3.0), (0.0, 0.0), (math.inf, 1.0)])

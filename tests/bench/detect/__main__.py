@@ -1,8 +1,8 @@
 """How our signatures and their peers do on recorded trainings with known ends: ``make bench-detect CURVES=folder``.
 
 The folder holds data sets as ``curves`` describes them. Peers see what their rules read; Optuna's pruners see each study's runs
-one after another, in a fixed order. Of ours, the shipped defaults are shown on all studies and on both halves of them:
-thresholds are chosen on one (``ARGS=--fit`` does so again) and mean something on the other.
+one after another, in a fixed order. Of ours, the shipped defaults are shown on all studies and on both halves of them;
+``ARGS=--fit`` chooses thresholds on one half and shows what they do on the other.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def table(name: str, dataset: Sequence[Run], options: argparse.Namespace) -> Non
     where = ours(dataset, None, options.processes)
     print(f"\n{name}: {len(dataset)} runs of {len({run.study for run in dataset})} studies\n{HEADER}")
     print(row("pitprop", figures(dataset, where)))
-    for first, title in ((True, "  chosen on"), (False, "  held out")):
+    for first, title in ((True, "  one half"), (False, "  the other")):
         part = {run.number for run in half(dataset, first)}
         inside = [run.number in part for run in dataset]
         print(row(title, figures(list(compress(dataset, inside)), list(compress(where, inside)))))
