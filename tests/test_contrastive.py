@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import laned
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from laned import Record, same
 from sklearn.linear_model import Ridge
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -37,7 +39,6 @@ VARIED: list[dict[str, Any]] = [
     {"lr": 1e-4, **RAW, "sampler": "plain", "temperature": 0.5, "weight_decay": 0.1},
     {"lr": 1e-2, "l2_normalize": False, "warmup": {"epochs": 0}, "sampler": "single_class", "frozen": 1},
 ]
-Record = dict[Lane, list[Epoch]]
 
 
 @pytest.fixture(scope="module")
@@ -56,31 +57,7 @@ def start(index: int, params: Mapping[str, Any] | None = None, **given: Any) -> 
 def trained(
     starts: list[Start], plan: Mapping[int, Change] | None = None, epochs: int = EPOCHS, **given: Any
 ) -> tuple[Record, list[Any]]:
-    """Every lane to its budget, with the changes of ``plan`` after the rounds that it names; epochs by lane, and all states."""
-    context = Context(epochs=epochs, **given)
-    generator = contrastive.train_lanes(starts, context)
-    record, states, step = Record(), [], 0
-    shown = next(generator)
-    while True:
-        step += 1
-        for lane, epoch in shown.items():
-            record.setdefault(lane, []).append(epoch)
-        order = list(shown)
-        states.append({lane: {name: rows[order.index(lane)].clone() for name, rows in context.state.items()} for lane in order})
-        change = (plan or {}).get(step, Change())
-        done = [lane for lane, epoch in shown.items() if epoch.step == epochs]
-        try:
-            shown = generator.send(Change([*change.stopped, *done], change.started))
-        except StopIteration:
-            return record, states
-
-
-def same(ours: list[Epoch], others: list[Epoch], tolerance: float = 1e-5) -> None:
-    assert [epoch.step for epoch in ours] == [epoch.step for epoch in others]
-    for one, other in zip(ours, others, strict=True):
-        left, right = dict(one.metrics), dict(other.metrics)
-        del left["seconds"], right["seconds"]
-        assert left == pytest.approx(right, rel=tolerance, abs=tolerance, nan_ok=True)
+    return laned.trained(contrastive, starts, epochs, plan, **given)
 
 
 @pytest.fixture(scope="module")

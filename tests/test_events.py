@@ -9,11 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import laned
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from laned import Record, same
 from torch.nn.functional import binary_cross_entropy_with_logits, conv1d
 
 from search import detect, preflight
@@ -35,7 +37,6 @@ VARIED: list[dict[str, Any]] = [
     {"lr": 1e-2, "weight_decay": 0.1, "warmup": {"epochs": 0}, "weight": 7.0, "loss_weight": {"fine": 3.0}},
 ]
 CASE: dict[str, Any] = {"lr": 1e-3, "weight": None, "prior_bias": False, "oversample": None}
-Record = dict[Lane, list[Epoch]]
 
 
 def write(path: Path, length: int, seed: int, **changed: Any) -> str:
@@ -69,32 +70,7 @@ def start(index: int, params: Mapping[str, Any] | None = None, **given: Any) -> 
 def trained(
     starts: list[Start], options: Mapping[str, Any], plan: Mapping[int, Change] | None = None, epochs: int = EPOCHS
 ) -> tuple[Record, list[Any]]:
-    """Every lane to its budget, with the changes of ``plan`` after the rounds that it names; epochs by lane, and all states."""
-    context = Context(epochs=epochs, options=dict(options))
-    generator = events.train_lanes(starts, context)
-    record, states, step = Record(), [], 0
-    found = next(generator)
-    while found:
-        step += 1
-        for lane, epoch in found.items():
-            record.setdefault(lane, []).append(epoch)
-        order = list(found)
-        states.append({lane: {name: rows[order.index(lane)].clone() for name, rows in context.state.items()} for lane in order})
-        change = (plan or {}).get(step, Change())
-        done = [lane for lane, epoch in found.items() if epoch.step == epochs]
-        try:
-            found = generator.send(Change([*change.stopped, *done], change.started))
-        except StopIteration:
-            break
-    return record, states
-
-
-def same(ours: list[Epoch], others: list[Epoch], tolerance: float = 1e-5) -> None:
-    assert [epoch.step for epoch in ours] == [epoch.step for epoch in others]
-    for one, other in zip(ours, others, strict=True):
-        left, right = dict(one.metrics), dict(other.metrics)
-        del left["seconds"], right["seconds"]
-        assert left == pytest.approx(right, rel=tolerance, abs=tolerance, nan_ok=True)
+    return laned.trained(events, starts, epochs, plan, options=dict(options))
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import laned
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from laned import Record, same
 
 from search import chance
 from search.telemetry import Epoch
@@ -28,7 +30,6 @@ VARIED: list[dict[str, Any]] = [
     {"lr": 1e-4, "focal": {"gamma": 0.0}, "class_weight": "sqrt", "oversample": True},
     {"lr": 1e-2, "weight_decay": 0.1, "warmup": {"epochs": 0}, "class_weight": [1.0, 2.0]},
 ]
-Record = dict[Lane, list[Epoch]]
 
 
 def start(index: int, params: Mapping[str, Any] | None = None, **given: Any) -> Start:
@@ -36,32 +37,7 @@ def start(index: int, params: Mapping[str, Any] | None = None, **given: Any) -> 
 
 
 def trained(starts: list[Start], plan: Mapping[int, Change] | None = None, **given: Any) -> tuple[Record, list[Any]]:
-    """Every lane to its budget, with the changes of ``plan`` after the rounds that it names; epochs by lane, and all states."""
-    context = Context(epochs=EPOCHS, **given)
-    generator = imbalanced.train_lanes(starts, context)
-    record, states, step = Record(), [], 0
-    epochs = next(generator)
-    while epochs:
-        step += 1
-        for lane, epoch in epochs.items():
-            record.setdefault(lane, []).append(epoch)
-        order = list(epochs)
-        states.append({lane: {name: rows[order.index(lane)].clone() for name, rows in context.state.items()} for lane in order})
-        change = (plan or {}).get(step, Change())
-        done = [lane for lane, epoch in epochs.items() if epoch.step == EPOCHS]
-        try:
-            epochs = generator.send(Change([*change.stopped, *done], change.started))
-        except StopIteration:
-            break
-    return record, states
-
-
-def same(ours: list[Epoch], others: list[Epoch], tolerance: float = 1e-5) -> None:
-    assert [epoch.step for epoch in ours] == [epoch.step for epoch in others]
-    for one, other in zip(ours, others, strict=True):
-        left, right = dict(one.metrics), dict(other.metrics)
-        del left["seconds"], right["seconds"]
-        assert left == pytest.approx(right, rel=tolerance, abs=tolerance, nan_ok=True)
+    return laned.trained(imbalanced, starts, EPOCHS, plan, **given)
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import laned
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from laned import Record, same
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from torch.nn import functional
 
@@ -43,7 +45,6 @@ VARIED: list[dict[str, Any]] = [
     {"lr": 1e-3, "weight_decay": 0.1, "loss_weights": {"rgb": 0.5, "fused": 0.0}},
 ]
 RECORDED = {"val/top1": 0.9254, "val/rgb/top1": 0.8201, "val/pose/top1": 0.8031}
-Record = dict[Lane, list[Epoch]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,32 +63,7 @@ def start(index: int, params: Mapping[str, Any] | None = None, **given: Any) -> 
 def trained(
     starts: list[Start], plan: Mapping[int, Change] | None = None, epochs: int = EPOCHS, options: Mapping[str, Any] = SMALL
 ) -> tuple[Record, list[Any]]:
-    """Every lane to its budget, with the changes of ``plan`` after the rounds that it names; epochs by lane, and all states."""
-    context = Context(epochs=epochs, options=options)
-    generator = two_stream.train_lanes(starts, context)
-    record, states, step = Record(), [], 0
-    found = next(generator)
-    while found:
-        step += 1
-        for lane, epoch in found.items():
-            record.setdefault(lane, []).append(epoch)
-        order = list(found)
-        states.append({lane: {name: rows[order.index(lane)].clone() for name, rows in context.state.items()} for lane in order})
-        change = (plan or {}).get(step, Change())
-        done = [lane for lane, epoch in found.items() if epoch.step == epochs]
-        try:
-            found = generator.send(Change([*change.stopped, *done], change.started))
-        except StopIteration:
-            break
-    return record, states
-
-
-def same(ours: list[Epoch], others: list[Epoch], tolerance: float = 1e-5) -> None:
-    assert [epoch.step for epoch in ours] == [epoch.step for epoch in others]
-    for one, other in zip(ours, others, strict=True):
-        left, right = dict(one.metrics), dict(other.metrics)
-        del left["seconds"], right["seconds"]
-        assert left == pytest.approx(right, rel=tolerance, abs=tolerance, nan_ok=True)
+    return laned.trained(two_stream, starts, epochs, plan, options=options)
 
 
 @pytest.fixture(scope="module")
@@ -524,7 +500,7 @@ def test_digits_of_ones_own_train_in_any_shape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"pose": None}, r"has no array 'pose', only \['rgb', 'y'\]; it needs pose of shape \(n, d\)"),
+        ({"pose": None}, r"has no array 'pose', only \['rgb', 'y'\]; it needs rgb \(n, h, w\), pose"),
         (
             {"rgb": np.ones((60, 12))},
             r"rgb in .* has shape \(60, 12\) and type float64; it has to be numbers of shape \(n, h, w\)",

@@ -6,12 +6,13 @@ points, "pose", the weaker stream, and the images, "rgb", not perfect either.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trainers.data import arrays
 
 PENDIGITS = Path(__file__).with_name("pendigits.npz")
 TABLET = 100
@@ -89,19 +90,10 @@ def few(split: Split, rows: int, seed: int) -> Split:
 
 
 def _own(path: str) -> Digits:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"data: there is no file {path!r}; give the path of an .npz file with arrays rgb, pose and y")
-    try:
-        with Path(path).open("rb") as file:  # opened here, as numpy leaves a broken file open
-            arrays = np.load(file)
-            found = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        layout = "numpy.savez(path, rgb=rgb, pose=pose, y=y)"
-        raise ValueError(f"data: {path} cannot be read as an .npz file of numbers; write it with {layout}") from error
-    for name, shape in (("rgb", "(n, h, w)"), ("pose", "(n, d)"), ("y", "(n,)")):
-        if name not in found:
-            raise ValueError(f"data: {path} has no array {name!r}, only {sorted(found)}; it needs {name} of shape {shape}")
-        array, count = found[name], len(np.atleast_1d(found["y"] if "y" in found else found[name]))
+    shapes = {"rgb": "(n, h, w)", "pose": "(n, d)", "y": "(n,)"}
+    found = arrays.read(path, shapes)
+    for name, shape in shapes.items():
+        array, count = found[name], len(np.atleast_1d(found["y"]))
         if (
             array.ndim != shape.count(",") + (name != "y")
             or array.dtype.kind not in "fiub"

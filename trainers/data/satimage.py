@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trainers.data import arrays
 
 SATIMAGE = Path(__file__).with_name("satimage.npz")
 """What is loaded without a path: 6,435 neighbourhoods of nine pixels in four spectral bands, six classes."""
@@ -21,18 +22,7 @@ def load(path: str | None = None) -> Samples:
     is missing or holds anything else.
     """
     name = str(SATIMAGE) if path is None else path
-    if not Path(name).is_file():
-        raise FileNotFoundError(f"data: there is no file {name!r}; give the path of an .npz file with arrays x and y")
-    try:
-        with Path(name).open("rb") as file:  # opened here, as numpy leaves a broken file open
-            arrays = np.load(file)
-            found = {key: arrays[key] for key in arrays.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"data: {name} cannot be read as an .npz file of numbers; write it with numpy.savez(path, x=x, y=y)"
-        ) from error
-    if missing := {"x", "y"} - found.keys():
-        raise ValueError(f"data: {name} has no array {min(missing)!r}, only {sorted(found)}; it needs x (n, m, d) and y (n,)")
+    found = arrays.read(name, {"x": "(n, m, d)", "y": "(n,)"})
     return _checked(name, found)
 
 

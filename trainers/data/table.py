@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trainers.data import arrays
 
 CONTRACEPTIVE = Path(__file__).with_name("contraceptive.csv")
 """What is loaded without a path: 1,473 rows, nine features, 3.42 : 1."""
@@ -21,18 +22,7 @@ def load(path: str | None = None) -> Table:
     if path is None:
         rows = np.loadtxt(CONTRACEPTIVE, delimiter=",", skiprows=1)
         return Table(rows[:, :-1], rows[:, -1].astype(np.int64))
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"data: there is no file {path!r}; give the path of an .npz file with arrays x and y")
-    try:
-        with Path(path).open("rb") as file:  # opened here, as numpy leaves a broken file open
-            arrays = np.load(file)
-            found = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"data: {path} cannot be read as an .npz file of numbers; write it with numpy.savez(path, x=x, y=y)"
-        ) from error
-    if missing := {"x", "y"} - found.keys():
-        raise ValueError(f"data: {path} has no array {min(missing)!r}, only {sorted(found)}; it needs x (n, d) and y (n,)")
+    found = arrays.read(path, {"x": "(n, d)", "y": "(n,)"})
     return _checked(path, found["x"], found["y"], found.get("group"))
 
 

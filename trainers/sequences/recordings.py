@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainers.data import arrays
+
 LUNGES = Path(__file__).parents[1] / "data" / "lunges"
 """What is loaded without paths: six deployments on blue whales at 1 Hz, 41,605 frames with 218 lunges, 0.52 %."""
-LAYOUT = "x (n, c), channels (c,), frames (m,) and elements (m, heads)"
+LAYOUT = {"x": "(n, c)", "channels": "(c,)", "frames": "(m,)", "elements": "(m, heads)"}
 
 
 def load(paths: Any = None) -> Found:
@@ -73,14 +74,7 @@ def _named(option: str, given: Any, known: Sequence[str]) -> list[str]:
 
 
 def _recording(path: Path) -> Recording:
-    try:
-        with path.open("rb") as file:  # opened here, as numpy leaves a broken file open
-            arrays = np.load(file)
-            found = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"data: {path} cannot be read as an .npz file of numbers; it needs {LAYOUT}") from error
-    if missing := {"x", "channels", "frames", "elements"} - found.keys():
-        raise ValueError(f"data: {path} has no array {min(missing)!r}, only {sorted(found)}; it needs {LAYOUT}")
+    found = arrays.read(str(path), LAYOUT)
     return _checked(path, found)
 
 
@@ -89,7 +83,9 @@ def _checked(path: Path, found: Mapping[str, NDArray[Any]]) -> Recording:
     if x.ndim != 2 or x.dtype.kind not in "fiu" or channels.shape != (x.shape[1],):
         raise ValueError(f"data: x {x.shape} and channels {channels.shape} in {path} do not fit; they are (n, c) and (c,)")
     if frames.ndim != 1 or elements.ndim != 2 or len(frames) != len(elements) or not elements.shape[1]:
-        raise ValueError(f"data: frames {frames.shape} and elements {elements.shape} in {path} do not fit; it needs {LAYOUT}")
+        raise ValueError(
+            f"data: frames {frames.shape} and elements {elements.shape} in {path} do not fit; they are (m,) and (m, heads)"
+        )
     if frames.dtype.kind not in "iu" or elements.dtype.kind not in "iu" or (elements < 0).any():
         raise ValueError(f"data: frames and elements in {path} have to be whole numbers from 0")
     if len(np.unique(frames)) < len(frames) or (len(frames) and not 0 <= frames.min() <= frames.max() < len(x)):
