@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive status show list export ui test test-slow lint types check bench-overhead bench-detect bench-constraint docs clean
+.PHONY: help setup search preflight revive status show list diagnose export ui test test-slow lint types check bench-overhead bench-lanes bench-detect bench-constraint bench-logs docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -45,6 +45,10 @@ show: $(READY)  ## the trials of SPACE, or the story of TRIAL
 list: $(READY)  ## spaces, trainers and signatures
 	@$(BIN)/pitprop list $(ARGS)
 
+diagnose: $(READY)  ## what the logs in LOGS show, of a training or several: no search needed
+	@test -n "$(LOGS)" || { echo "say LOGS=path, a log or a folder of them (LOGS='a b' for several)"; exit 2; }
+	@$(BIN)/pitprop diagnose $(LOGS) $(ARGS)
+
 export: $(READY)  ## bring MLflow up to date with the study of SPACE
 	@$(BIN)/pitprop export $(SPACE) $(FLAGS)
 
@@ -68,12 +72,18 @@ check: lint types test  ## what CI runs
 bench-overhead: $(DEV)  ## what the engine costs, against bare training and Ray Tune
 	@$(BIN)/python tests/bench/overhead.py $(ARGS)
 
+bench-lanes: $(DEV)  ## what training trials as one gains, by workload and width, in about four minutes
+	@$(BIN)/python tests/bench/lanes.py $(ARGS)
+
 bench-detect: $(DEV)  ## what the signatures and their peers do on the recorded trainings in CURVES
 	@test -n "$(CURVES)" || { echo "say CURVES=folder, one that holds x_runs.parquet and x_points.parquet"; exit 1; }
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.detect $(CURVES) $(ARGS)
 
 bench-constraint: $(DEV)  ## whether samplers learn from trials that collapse, in about half an hour
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/constraint.py $(ARGS)
+
+bench-logs: $(DEV)  ## what reading and following logs of 200 MB costs, against a plain parser
+	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/bench/logs.py $(ARGS)
 
 docs: $(DEV)  ## write the catalogue in docs/signatures.md anew from the signature files
 	@$(BIN)/python docs/build_signatures.py

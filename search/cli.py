@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return int(getattr(importlib.import_module("search.commands"), options.command)(options))
+        return int(getattr(importlib.import_module(options.module), options.command)(options))
     except KeyboardInterrupt:
         if options.command in ("search", "revive"):
             print(f"pitprop: interrupted; {RESUME}", file=sys.stderr)
@@ -55,6 +55,7 @@ def _sentence(error: Exception) -> str | None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pitprop", description="Search hyperparameters; stop collapsed trainings, and say why.")
+    parser.set_defaults(module="search.commands")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     runs = argparse.ArgumentParser(add_help=False)
     runs.add_argument("--runs", metavar="DIR", help="folder of studies, curves and the MLflow store (runs)")
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", parents=[space, common], help="how a study stands")
     show = commands.add_parser("show", parents=[space, common], help="the trials of a study, or the story of one")
     show.add_argument("trial", metavar="TRIAL", nargs="?", type=int, help="number of a trial")
+    _diagnose_flags(commands.add_parser("diagnose", help="what the logs of a training show that is over, or runs elsewhere"))
     commands.add_parser("list", parents=[common], help="the spaces, trainers and signatures there are")
     commands.add_parser("export", parents=[space, runs], help="bring MLflow up to date with a study")
     ui = commands.add_parser("ui", parents=[runs], help="open the MLflow UI on the runs")
@@ -83,6 +85,33 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=_whole, default=5000, help="port on the loopback address (5000)")
     ui.add_argument("--no-browser", action="store_true", help="serve, but open no browser")
     return parser
+
+
+def _diagnose_flags(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="search.diagnose")
+    command.add_argument("path", metavar="PATH", nargs="+", help="a log, or a folder of them")
+    command.add_argument("--compare", action="store_true", help="set them side by side, as is done with several")
+    command.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    command.add_argument("--plot", metavar="FILE", help="draw the curves to a .png, .svg or .pdf")
+    command.add_argument("--baseline", metavar="RUN", help="what to beat: a log, or the start's numbers: val/top1=0.89,...")
+    command.add_argument("--gate", metavar="G", action="append", default=[], help="a bound to have met: val/top1@5>=0.885")
+    facts = command.add_argument_group("facts that a log may lack")
+    facts.add_argument("--metric", metavar="NAME", help="the objective (the usual score, or the loss)")
+    facts.add_argument("--goal", choices=["minimize", "maximize"], help="its direction (by its name)")
+    facts.add_argument("--epochs", type=_whole, metavar="N", help="epochs of the whole training (as its log says)")
+    facts.add_argument("--class-counts", type=_counts, metavar="N,N", help="validation samples by class: 696,204")
+    facts.add_argument("--classes", type=_whole, metavar="K", help="classes, or tokens of a vocabulary")
+    facts.add_argument("--loss", choices=["cross_entropy", "supcon", "ntxent", "clip"], help="what the loss is")
+    facts.add_argument("--batch", type=_whole, metavar="N", help="samples in a batch")
+    facts.add_argument("--chance-loss", type=float, metavar="X", help="the loss of a model that has learned nothing")
+    logs = command.add_argument_group("reading")
+    logs.add_argument("--format", metavar="NAME", help="csv, huggingface, jsonl, telemetry, tensorboard or text (by content)")
+    logs.add_argument(
+        "--pattern", metavar="RE", action="append", default=[], help=r"step (?P<step>\d+): .* val loss (?P<val_loss>\S+)"
+    )
+    logs.add_argument(
+        "--name", metavar="A=B", action="append", default=[], help="what they call A is our B: acc/pose=val/pose/top1"
+    )
 
 
 def _run_flags(command: argparse.ArgumentParser) -> None:
@@ -96,6 +125,10 @@ def _whole(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def _counts(text: str) -> list[int]:
+    return [_whole(part.strip()) for part in text.split(",")]
 
 
 def _trials(text: str) -> str:

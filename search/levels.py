@@ -33,6 +33,13 @@ def recent(telemetry: Telemetry, name: str, count: int) -> list[tuple[int, float
     return list(zip(column.steps[-count:], column.values[-count:], strict=True))
 
 
+def losses(telemetry: Telemetry, count: int) -> tuple[str, list[tuple[int, float]]]:
+    """The name of the loss to judge by, and its last ``count`` readings: of training where there are too few of validation."""
+    found = recent(telemetry, "val/loss", count)
+    trained = recent(telemetry, "train/loss", count) if len(found) < count else []
+    return ("training loss", trained) if len(trained) == count else ("validation loss", found)
+
+
 def window(facts: Facts, patience: int) -> int:
     """How many readings to judge by: ``patience``, or a tenth of the budget if that is more."""
     return max(patience, math.ceil(0.1 * facts.budget), 2)
@@ -97,7 +104,7 @@ def score(telemetry: Telemetry, facts: Facts) -> float | None:
     """The objective of a model that has learned nothing; None if the metric or the prior is not known."""
     if facts.chance_score is not None:
         return facts.chance_score
-    if facts.metric == "val/loss":
+    if facts.metric in ("val/loss", "train/loss"):
         return loss(telemetry, facts, guess=False)
     return chance.score(facts.metric, list(labels(telemetry, facts).values()))
 

@@ -110,9 +110,9 @@ def loss_accelerating(telemetry: Telemetry, facts: Facts, count: int) -> Sign | 
 
 
 def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """The objective better by more than 0.004 and by one standard error over the window."""
+    """The objective better by more than 0.004 and by one standard error over the window; a loss is looked at as such."""
     values = _last(telemetry, facts.metric, count)
-    if not values:
+    if not values or facts.metric in ("val/loss", "train/loss"):
         return None
     gain = values[-1] - values[0] if facts.maximize else values[0] - values[-1]
     rises = gain > max(0.004, levels.error(telemetry, facts, facts.metric))

@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ORDER = [
     "errors",
+    "report",
     "telemetry",
+    "logs",
     "chance",
     "stopping",
     "facts",
@@ -23,6 +25,8 @@ ORDER = [
     "signatures",
     "detect",
     "gates",
+    "deduction",
+    "diagnosis",
     "adapters",
     "trainer",
     "checkpoint",
@@ -54,14 +58,18 @@ ORDER = [
     "summary",
     "page",
     "screen",
+    "chart",
+    "findings",
+    "comparison",
     "addresses",
     "run",
     "answer",
+    "diagnose",
     "commands",
     "cli",
 ]
 HOMES = {"ray": {"launch", "adapters"}, "mlflow": {"track"}, "torch": set()}
-TRAINERS_MAY = {"telemetry", "trainer", "chance"}
+TRAINERS_MAY = {"telemetry", "trainer", "chance", "logs"}
 
 
 def imports(path: Path) -> set[str]:

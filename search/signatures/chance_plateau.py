@@ -6,7 +6,7 @@ from search import levels
 from search.facts import Facts
 from search.telemetry import Telemetry
 
-READS = ("val/loss",)
+READS = ("val/loss or train/loss",)
 KIND = "soft"
 ELSEWHERE = "in part AUTOTRAINER (slow convergence), SageMaker (LossNotDecreasing)"
 FALLBACK = True
@@ -19,7 +19,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
     not known, a stated chance loss decides.
     """
     count = levels.window(facts, patience)
-    losses = levels.recent(telemetry, "val/loss", count)
+    name, losses = levels.losses(telemetry, count)
     if len(losses) < count:
         return None
     step = telemetry[-1].step
@@ -29,7 +29,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
     if above or (above is None and (level is None or min(value for _, value in losses) < 0.98 * level)):
         return None
     if level is not None:
-        return f"validation loss {losses[-1][1]:.4g} is no better than chance ({level:.4g}) since epoch {losses[0][0]}"
+        return f"{name} {losses[-1][1]:.4g} is no better than chance ({level:.4g}) since epoch {losses[0][0]}"
     scores = telemetry.column(facts.metric).values[-count:]
     best = max(scores) if facts.maximize else min(scores)
     known = f"chance is {levels.score(telemetry, facts):.4g}"

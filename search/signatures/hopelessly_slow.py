@@ -6,7 +6,7 @@ from search import levels
 from search.facts import Facts
 from search.telemetry import Telemetry
 
-READS = ("val/loss",)
+READS = ("val/loss or train/loss",)
 KIND = "soft"
 ELSEWHERE = ""
 GRACE = 0.3
@@ -16,7 +16,7 @@ DESPITE = ("loss_falling",)
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: float = 0.05, band: float = 0.08) -> str | None:
     """At chance (by up to ``band``), and five times the rate of the last ``patience`` readings gains under ``least``."""
     count = levels.window(facts, patience)
-    losses = levels.recent(telemetry, "val/loss", count)
+    name, losses = levels.losses(telemetry, count)
     if len(losses) < count or levels.above_chance(telemetry, facts, count, max(0.02, band)) is not False:
         return None
     (since, first), (step, last) = losses[0], losses[-1]
@@ -25,7 +25,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
     if not 0 <= ahead < least:
         return None
     return (
-        f"at chance, and validation loss fell by {drop:.2%} in epochs {since}-{step}: at five times that rate it would be "
+        f"at chance, and {name} fell by {drop:.2%} in epochs {since}-{step}: at five times that rate it would be "
         f"{ahead:.1%} lower at the end"
     )
 

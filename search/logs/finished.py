@@ -1,0 +1,61 @@
+"""The logs of one training, read from end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from search.logs.bins import Bins
+from search.logs.epochs import Epochs, forget
+from search.logs.follow import Follower
+from search.telemetry import Epoch, Telemetry
+
+LARGE = 8_000_000
+"""Bytes from which on lines of training are read by the hundreds."""
+MERGE = 256
+EXACT = (".json", ".jsonl", ".csv")
+"""Files in which numbers have all their digits."""
+
+
+@dataclass(slots=True)
+class Finished:
+    """``epochs`` and, if these are few, finer ``pieces`` of a training; ``steps`` is the last step of it that is named.
+
+    ``numbered`` says whether the source counts epochs, and ``from_0`` whether from 0. ``said`` is what it says of itself.
+    """
+
+    epochs: Telemetry = field(default_factory=Telemetry)
+    pieces: Telemetry = field(default_factory=Telemetry)
+    steps: int = 0
+    numbered: bool = False
+    from_0: bool = False
+    said: dict[str, int] = field(default_factory=dict)
+
+
+def read(
+    files: Sequence[Path], metric: str | None, format: str | None, pattern: Sequence[str], names: Mapping[str, str]
+) -> Finished:
+    """What the file that tells most has, and what others add to its epochs."""
+    found = [_read(file, metric, format, pattern, names) for file in sorted(files, key=lambda file: file.suffix not in EXACT)]
+    best = max(found, key=lambda one: len(one.epochs))
+    best.pieces = max((one.pieces for one in found), key=len)
+    best.said = {name: value for one in found for name, value in one.said.items()}
+    for other in found:
+        if other is not best and [epoch.step for epoch in other.epochs] == [epoch.step for epoch in best.epochs]:
+            pairs = zip(best.epochs, other.epochs, strict=True)
+            best.epochs = Telemetry(Epoch(mine.step, {**theirs.metrics, **mine.metrics}) for mine, theirs in pairs)
+    return best
+
+
+def _read(file: Path, metric: str | None, format: str | None, pattern: Sequence[str], names: Mapping[str, str]) -> Finished:
+    merge = MERGE if file.stat().st_size > LARGE else 1
+    follower, joined, bins = Follower(file, format, pattern, names, merge=merge), Epochs(metric), Bins()
+    epochs = Telemetry()
+    for rows in follower.stream():
+        forget(epochs, joined.add(rows))
+        bins.add(rows)
+    rows = follower.end()
+    bins.add(rows)
+    forget(epochs, joined.add(rows) + joined.end())
+    return Finished(epochs, bins.telemetry(), bins.last, joined.numbered, joined.from_0, dict(follower.facts))

@@ -1,0 +1,154 @@
+"""Following a log that grows: late, rotated, cut anywhere, or one of several of which the newest counts."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from search.logs import formats
+from search.logs.names import Names
+from search.logs.row import Row
+
+CHUNK = 1 << 20
+"""Bytes read at a time."""
+LONGEST = 1 << 22
+"""Bytes of a line; what comes before them in one that is longer is no reading."""
+HEAD = 256
+"""Bytes by which a file is known again."""
+FOLDER = ("metrics.csv", "scalars.json", "trainer_state.json", "events.out.tfevents.*", "*.json", "*.jsonl", "*.csv", "*.log")
+"""What is looked for in a folder, the best first."""
+
+
+class Follower:
+    """One source of rows; see `search.logs`. It opens its file anew at every poll and keeps nothing open.
+
+    A file that was cut short, replaced or rotated away is read from its start; what had not been read of the old one is lost,
+    unless it still lies there as ``<name>.1``.
+    """
+
+    def __init__(
+        self,
+        where: Path | str,
+        format: str | None = None,
+        pattern: Sequence[str] = (),
+        names: Mapping[str, str] | None = None,
+        after: float = 0.0,
+        merge: int = 1,
+    ) -> None:
+        self.where, self.format, self.after = os.fspath(where), format or ("text" if pattern else None), after
+        self._pattern, self._names = [pattern] if isinstance(pattern, str) else list(pattern), Names(names)
+        self._merge = merge
+        self.path: Path | None = None
+        self._file: tuple[int, int] = 0, 0
+        self._offset, self._rest, self._changed, self._head = 0, b"", (0, 0), b""
+        self._reader: Any = None
+        self._unit = ""
+        if self.format is not None:
+            self._begin(self.format)  # what cannot be meant is an error at once
+
+    @property
+    def facts(self) -> Mapping[str, int]:
+        """What the log says of the training itself, such as ``max_epochs`` or ``num_classes``."""
+        return getattr(self._reader, "facts", {})
+
+    def poll(self) -> list[Row]:
+        """The rows that are new since the last poll."""
+        return [row for rows in self.stream() for row in rows]
+
+    def stream(self) -> Iterator[list[Row]]:
+        """The same, a piece of the file at a time."""
+        newest = self._newest()
+        if newest is not None and newest != self.path:
+            if self.path is not None and self.path.exists():
+                yield from self._read(self.path)  # its last words
+            self.path = newest
+            self._anew()
+        if self.path is None or not self.path.exists():
+            return
+        yield from self._read(self.path)
+
+    def end(self) -> list[Row]:
+        """The last poll: also what stands after the last newline, where its writer was stopped."""
+        rows = self.poll()
+        if self._rest and self._unit == "lines":
+            rows += self._reader.feed(self._rest)
+            self._rest = b""
+        return rows
+
+    def _read(self, path: Path) -> Iterator[list[Row]]:
+        seen = path.stat()
+        changed = seen.st_mtime_ns, seen.st_size
+        if changed == self._changed:
+            return
+        if self._offset and self._unit != "document" and self._is_other(path, seen):
+            yield from self._rotated(path)
+            self._anew()
+        self._file, self._changed = (seen.st_dev, seen.st_ino), changed
+        if self._reader is None:
+            name = formats.recognise(path)
+            if name is None:
+                return
+            self._begin(name)
+        if self._unit == "document":
+            yield list(self._reader.feed(path.read_bytes()))
+        elif seen.st_size > self._offset:
+            yield from self._further(path)
+
+    def _is_other(self, path: Path, seen: os.stat_result) -> bool:
+        """Whether this is not the file that was read up to `_offset`, or was written anew; an inode may be given again."""
+        if (seen.st_dev, seen.st_ino) != self._file or seen.st_size < self._offset:
+            return True
+        with path.open("rb") as file:
+            return file.read(len(self._head)) != self._head
+
+    def _further(self, path: Path) -> Iterator[list[Row]]:
+        """What stands in a file beyond what was read."""
+        with path.open("rb") as file:
+            if not self._offset:
+                self._head = file.read(HEAD)
+            file.seek(self._offset)
+            while data := file.read(CHUNK):
+                self._offset += len(data)
+                if self._unit == "lines":
+                    cut = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1  # a \r at the very end may be half a \r\n
+                    data, self._rest = (self._rest + data[:cut], data[cut:]) if cut else (b"", (self._rest + data)[-LONGEST:])
+                if data:
+                    yield list(self._reader.feed(data))
+
+    def _rotated(self, path: Path) -> Iterator[list[Row]]:
+        """The end of a file that was moved aside."""
+        old = path.with_name(f"{path.name}.1")
+        if self._unit != "document" and old.exists() and (old.stat().st_dev, old.stat().st_ino) == self._file:
+            yield from self._further(old)
+            if self._rest:
+                yield list(self._reader.feed(self._rest))
+
+    def _begin(self, name: str) -> None:
+        module = formats.load(name)
+        self._unit, self._reader = module.UNIT, module.Reader(self._names, self._pattern, self._merge)
+
+    def _anew(self) -> None:
+        """Reads from the start; a document that is written again and again has been read up to somewhere in it."""
+        self._offset, self._rest, self._changed, self._head = 0, b"", (0, 0), b""
+        if self._unit != "document":
+            self._reader = None
+            if self.format is not None:
+                self._begin(self.format)
+
+    def _newest(self) -> Path | None:
+        """The file to read: of a folder the best kind of log in it, of several the one that changed last."""
+        path = Path(self.where)
+        if path.is_dir():
+            found = next(
+                (hits for name in FOLDER if (hits := glob.glob(f"{glob.escape(self.where)}/**/{name}", recursive=True))), []
+            )
+        else:
+            found = [self.where] if path.exists() else glob.glob(self.where, recursive=True)
+        times = {hit: os.stat(hit).st_mtime for hit in found if os.path.isfile(hit)}
+        fresh = [hit for hit, time in times.items() if time >= self.after]
+        if self.path is not None and fresh and times.get(str(self.path)) == max(times[hit] for hit in fresh):
+            return self.path
+        return Path(max(fresh, key=lambda hit: (times[hit], hit))) if fresh else None

@@ -1,0 +1,31 @@
+"""Our own telemetry.jsonl, as a search keeps it of each trial: a line is an epoch, under its own names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from search.logs.names import Names
+from search.logs.row import Row
+from search.telemetry import loads
+
+UNIT = "lines"
+
+
+def recognises(head: bytes, path: Path) -> bool:
+    return path.name == "telemetry.jsonl"
+
+
+class Reader:
+    """Only what the user translates is."""
+
+    def __init__(self, names: Names, patterns: Sequence[str] = (), merge: int = 1) -> None:
+        self._names = names.given
+
+    def feed(self, data: bytes) -> Iterator[Row]:
+        for line in data.splitlines():
+            try:
+                epoch = loads(line.decode("utf-8", "replace"))
+            except (ValueError, TypeError):
+                continue
+            yield Row("epoch", {self._names.get(name, name): value for name, value in epoch.metrics.items()}, None, epoch.step)

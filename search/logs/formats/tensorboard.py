@@ -1,0 +1,75 @@
+"""TensorBoard's event files: the scalars in them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from search.errors import UserError
+from search.logs.names import Names
+from search.logs.row import Row
+
+UNIT = "records"
+FRAME = struct.Struct("<QI")
+"""A TFRecord: its length and the checksum of that, then the record, then its own checksum of 4 bytes."""
+
+
+def recognises(head: bytes, path: Path) -> bool:
+    """The first event is its file's version."""
+    return ".tfevents." in path.name or b"brain.Event:" in head[:64]
+
+
+class Reader:
+    """Tags name the side (``val/loss``, ``Loss/train``). A record that has not been written to its end is waited for.
+
+    Steps are whatever the training gave: those of training and of validation may count different things.
+    """
+
+    def __init__(self, names: Names, patterns: Sequence[str] = (), merge: int = 1) -> None:
+        self._names, self._rest = names, b""
+        self._event = _proto()
+
+    def feed(self, data: bytes) -> Iterator[Row]:
+        data, at = self._rest + data, 0
+        while at + FRAME.size <= len(data):
+            length, _ = FRAME.unpack_from(data, at)
+            end = at + FRAME.size + length + 4
+            if end > len(data):
+                break
+            if b"\x2a" in data[at : end - 4]:  # the summary's field; most others are version and graph
+                yield from self._rows(self._event.FromString(data[at + FRAME.size : end - 4]))
+            at = end
+        self._rest = data[at:]
+
+    def _rows(self, event: Any) -> Iterator[Row]:
+        found: dict[str, dict[str, float]] = {}
+        for value in event.summary.value:
+            number = _number(value)
+            if number is not None and (ours := self._names(value.tag, "train")) is not None:
+                kind = "val" if ours.startswith("val/") else "train"
+                found.setdefault(kind, {})[ours] = number
+        for kind, metrics in found.items():
+            yield Row(kind, metrics, event.step)
+
+
+def _number(value: Any) -> float | None:
+    """A scalar, as TensorFlow 1 and torch write it, or as TensorFlow 2 does: a tensor of one float."""
+    if value.HasField("simple_value"):
+        return float(value.simple_value)
+    if value.HasField("tensor") and not value.tensor.tensor_shape.dim:
+        tensor = value.tensor
+        if tensor.float_val or tensor.double_val:
+            return float([*tensor.float_val, *tensor.double_val][0])
+        if tensor.dtype == 1 and len(tensor.tensor_content) == 4:
+            return float(struct.unpack("<f", tensor.tensor_content)[0])
+    return None
+
+
+def _proto() -> Any:
+    try:
+        from tensorboardX.proto.event_pb2 import Event
+    except ImportError as error:
+        raise UserError("reading TensorBoard's event files needs tensorboardX: pip install tensorboardX") from error
+    return Event

@@ -1,0 +1,60 @@
+"""Which files hold logs, and which of them are of one training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from search.errors import UserError
+from search.logs import formats
+
+MOST = 2000
+"""Files looked at in a folder."""
+INSIDE = re.compile(r"vis_data|tf_logs|tensorboard|logs?|checkpoint-\d+")
+"""Folders that belong to the training whose folder they are in."""
+IDLE = re.compile(r"\.(pt|pth|ckpt|pkl|np[yz]|png|jpg|pdf|py|ya?ml|md|toml|safetensors|bin|parquet|zip|db)")
+"""Ends of names of what is no log."""
+SINGLE = ("text", "csv", "jsonl")
+"""Formats of which two files in one folder are two trainings, if neither stands in a folder of its own inside it."""
+
+
+def trainings(path: Path, format: str | None = None) -> dict[str, list[Path]]:
+    """The log files under ``path`` by training, each with a name. `UserError` if there are none."""
+    if not path.exists():
+        raise UserError(f"there is no file or folder {path}")
+    if path.is_file():
+        return {path.name: [path]}
+    files = sorted(
+        file for file in path.rglob("*") if file.is_file() and not IDLE.fullmatch(file.suffix) and not _hidden(file, path)
+    )
+    known = {file: name for file in files[:MOST] if (name := format or formats.recognise(file))}
+    groups: dict[Path, list[Path]] = {}
+    for file in known:
+        home = file.parent
+        while home != path and INSIDE.fullmatch(home.name):
+            home = home.parent
+        groups.setdefault(home, []).append(file)
+    found: dict[str, list[Path]] = {}
+    for home, members in groups.items():
+        name = str(home.relative_to(path)) if home != path else path.resolve().name
+        for own in _apart(home, members, known):
+            alone = len(own) == 1 and len(members) > 1
+            found[str(own[0].relative_to(path)) if alone else name] = own
+    if not found:
+        raise UserError(f"no log that can be read is in {path}: {', '.join(formats.names())} are known")
+    return found
+
+
+def _apart(home: Path, members: Sequence[Path], known: Mapping[Path, str]) -> list[list[Path]]:
+    """One training, or as many as there are files of one format. Of states that were written one after another, the last."""
+    kinds = [known[file] for file in members if file.parent == home and known[file] in SINGLE]
+    if len(kinds) != len(set(kinds)):
+        return [[file] for file in members]
+    states = [file for file in members if known[file] == "huggingface"]
+    newest = max(states, key=lambda file: file.stat().st_mtime, default=None)
+    return [[file for file in members if file not in states or file == newest]]
+
+
+def _hidden(file: Path, top: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in file.relative_to(top).parts)

@@ -1,0 +1,219 @@
+"""`pitprop diagnose`: what is said of trainings by their logs alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search import chart, cli
+from search.deduction import Given
+from search.diagnosis import Diagnosis, diagnose
+from search.errors import UserError
+from search.logs.sources import trainings
+
+LOGS = Path(__file__).parent / "logs"
+FATES = {
+    "nanogpt_lr_3e-3.log": None,
+    "nanogpt_lr_1.0.log": None,
+    "nanogpt_lr_1e-7.log": "hopelessly_slow",
+    "nanogpt_lr_30.0.log": "non_finite",
+    "lightning_lr_1e-3.csv": None,
+    "lightning_lr_1e-9.csv": "chance_plateau",
+    "lightning_lr_1e6.csv": "chance_plateau",
+    "mmengine_healthy": None,
+    "mmengine_diverged": "non_finite",
+}
+
+
+def of(name: str, given: Given | None = None) -> Diagnosis:
+    ((_, files),) = trainings(LOGS / name).items()
+    return diagnose(files, given)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = cli.main(["diagnose", *arguments])
+    captured = capsys.readouterr()
+    return code, " ".join((captured.out + captured.err).split())
+
+
+def written(folder: Path, scores: Sequence[float], name: str = "train.log", more: str = "") -> Path:
+    path = folder / name
+    path.write_text("".join(f"Epoch {n} val_macro_f1: {score}{more}\n" for n, score in enumerate(scores, 1)))
+    return path
+
+
+@pytest.mark.parametrize(("name", "signature"), FATES.items())
+def test_genuine_logs_are_judged_rightly(name: str, signature: str | None) -> None:
+    found = of(name)
+    assert (found.ended.signature if found.ended else None) == signature
+    assert found.dead or not any(verdict.ends for verdict in found.verdicts)
+
+
+@pytest.mark.parametrize("file", ["run.log", "scalars.json"])
+@pytest.mark.parametrize(("training", "dead"), [("healthy", False), ("diverged", True)])
+def test_each_log_of_a_training_tells_the_same(file: str, training: str, dead: bool) -> None:
+    assert diagnose([LOGS / f"mmengine_{training}" / file]).dead is dead
+
+
+def test_a_verdict_comes_with_the_epoch_at_which_it_could_be_known_and_a_remedy() -> None:
+    ended = of("mmengine_diverged").ended
+    assert ended is not None
+    assert ended.step == 2
+    assert ended.remedy
+
+
+def test_budget_and_chance_are_read_off_the_log() -> None:
+    facts = of("nanogpt_lr_1e-7.log").facts
+    assert (facts.budget, facts.chance_loss) == (6, math.log(65))
+    assert of("mmengine_healthy").facts.budget == 8
+    assert of("nanogpt_lr_1e-7.log", Given(epochs=100)).facts.budget == 100
+
+
+def test_what_was_not_watched_is_said() -> None:
+    assert "constant_prediction" in of("nanogpt_lr_3e-3.log").unwatched
+    assert "non_finite" not in of("nanogpt_lr_3e-3.log").unwatched
+
+
+def test_a_training_that_came_back_is_alive(tmp_path: Path) -> None:
+    scores = [0.4361] * 15 + [0.45 + 0.01 * n for n in range(10)]
+    found = diagnose([written(tmp_path, scores)], Given(labels={"0": 696, "1": 204}))
+    assert [verdict.signature for verdict in found.verdicts if verdict.ends] == []
+    blind = diagnose([written(tmp_path, [0.4361] * 19 + [0.55] * 6)], Given(labels={"0": 696, "1": 204}))
+    assert [verdict.signature for verdict in blind.verdicts if verdict.ends] == ["constant_prediction"]
+    assert not blind.dead
+
+
+def test_percent_is_brought_to_shares(tmp_path: Path) -> None:
+    found = diagnose([written(tmp_path, [43.61, 45.0, 55.0])])
+    assert found.best == (3, pytest.approx(0.55))
+
+
+def test_a_fine_tuned_model_that_gains_little_is_not_held_to_be_at_chance(tmp_path: Path) -> None:
+    history = [
+        row for n in range(1, 31) for row in ({"loss": 2.10 - n / 500, "step": n}, {"eval_loss": 2.1 - n / 600, "step": n})
+    ]
+    path = tmp_path / "trainer_state.json"
+    path.write_text(json.dumps({"log_history": history}))
+    assert not diagnose([path]).dead
+
+
+def test_facts_that_a_log_lacks_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "loss.csv"
+    path.write_text("epoch,loss\n" + "".join(f"{n},{3.434 + n % 3 / 1e4}\n" for n in range(1, 21)))
+    code, out = run(capsys, str(path), "--loss", "supcon", "--batch", "32")
+    assert code == 1
+    assert out.startswith("dead loss.csv: contrastive_collapse; could have been known at epoch 5 of 20")
+    assert "ln(32 - 1) = 3.4340" in out
+
+
+@pytest.mark.parametrize(("name", "signature"), FATES.items())
+def test_the_answer_comes_first_and_the_exit_code_tells_the_dead(
+    name: str, signature: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out = run(capsys, str(LOGS / name))
+    assert code == (signature is not None)
+    assert out.startswith(f"dead {name}: {signature}; could have been known at" if signature else f"alive {name}: ")
+    assert "not watched, for want of readings:" in out
+
+
+def test_a_folder_of_trainings_is_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(capsys, str(LOGS))
+    assert code == 1
+    assert out.startswith("9 trainings, 5 dead")
+    code, _ = run(capsys, *(str(LOGS / name) for name, signature in FATES.items() if signature is None), "--compare")
+    assert code == 0
+
+
+def test_attempts_are_held_against_a_baseline_and_gates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "Epoch(val) [1][17/17]  acc/RGBPose_1:1_top1: {}  acc/rgb_top1: 0.8756  acc/pose_top1: {}\n"
+    for name, scores in (("attempt_2", (0.8832, 0.8201)), ("attempt_3", (0.8669, 0.7666))):
+        (tmp_path / f"{name}.log").write_text(line.format(*scores))
+    flags = ["--name", "acc/RGBPose_1:1_top1=val/top1", "--baseline", "val/top1=0.8919,val/pose/top1=0.825", "--epochs", "30"]
+    flags += ["--gate", "val/top1@1>=0.87", "--gate", "val/pose/top1@1>=0.80"]
+    _, out = run(capsys, str(tmp_path / "attempt_3.log"), *flags)
+    for words in (
+        "branch_drop at epoch 1: val/pose/top1 0.7666",
+        "the gate asks for at least 0.87",
+        "behind the baseline (0.8919) by 0.0250",
+        "val/pose/top1 0.7666 there, the baseline 0.825: -0.0584",
+    ):
+        assert words in out
+    _, out = run(capsys, str(tmp_path), *flags)
+    assert "attempt_2.log alive 0.8832 1 0.8832 -0.0087 0.8201 passed" in out
+    assert "attempt_3.log alive 0.8669 1 0.8669 -0.0250 0.7666 2 missed" in out
+    _, out = run(capsys, str(tmp_path / "attempt_3.log"), *flags[:2], "--baseline", str(tmp_path / "attempt_2.log"))
+    assert "behind the baseline (0.8832) by 0.0163" in out
+
+
+def test_json_is_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(capsys, str(LOGS), "--json")
+    told = json.loads(out)["trainings"]
+    assert code == 1
+    assert {one["name"].split("/")[-1]: one["signature"] for one in told} == FATES
+    one = next(one for one in told if one["name"].endswith("1e-7.log"))
+    assert (one["known_at"], one["budget"], one["unit"], one["metric"]) == (5, 6, "evaluation", "val/loss")
+    assert len(one["curve"]) == 6
+
+
+def test_a_picture_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    run(capsys, str(LOGS / "nanogpt_lr_3e-3.log"), str(LOGS / "nanogpt_lr_30.0.log"), "--plot", str(tmp_path / "curves.png"))
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "there is no file or folder nowhere"),
+        ([str(LOGS / "README.md")], "no reading of a loss or a score is in it"),
+        ([str(LOGS / "nanogpt_lr_1.0.log"), "--metric", "val/acuracy"], "is not among the readings"),
+        ([str(LOGS / "nanogpt_lr_1.0.log"), "--format", "jsnl"], "did you mean jsonl"),
+        ([str(LOGS / "nanogpt_lr_1.0.log"), "--gate", "val/loss>3"], "write metric@epoch>=bound"),
+        ([str(LOGS / "nanogpt_lr_1.0.log"), "--baseline", "0.5"], "say of what"),
+        ([str(LOGS / "nanogpt_lr_1.0.log"), "--baseline", "nowhere"], "no file or folder, and no numbers"),
+        ([str(LOGS / "nanogpt_lr_1.0.log"), "--loss", "clip"], "say --batch N too"),
+        ([str(LOGS / "nanogpt_lr_1.0.log"), "--name", "loss"], "write theirs=ours"),
+        ([str(LOGS / "nanogpt_lr_1.0.log"), "--plot", "x.doc"], ".png, .svg and .pdf are known"),
+    ],
+)
+def test_wrong_input_is_one_sentence(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(capsys, *arguments)
+    assert code == 1
+    assert out.startswith("pitprop: ")
+    assert words in out
+
+
+def test_a_folder_without_logs_says_so(tmp_path: Path) -> None:
+    (tmp_path / "weights.pt").write_bytes(b"\0")
+    with pytest.raises(UserError, match="no log that can be read"):
+        trainings(tmp_path)
+
+
+def test_what_lies_inside_a_trainings_folder_is_its(tmp_path: Path) -> None:
+    for number, name in enumerate(("a", "b")):
+        (tmp_path / name / "20260101" / "vis_data").mkdir(parents=True)
+        for file in ("run.log", "vis_data/scalars.json"):
+            source = LOGS / ("mmengine_healthy", "mmengine_diverged")[number] / Path(file).name
+            (tmp_path / name / "20260101" / file).write_bytes(source.read_bytes())
+    found = trainings(tmp_path)
+    assert {name: len(files) for name, files in found.items()} == {"a/20260101": 2, "b/20260101": 2}
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=3, max_size=40), st.none() | st.floats(-1e9, 1e9), st.integers(2, 9))
+def test_any_curve_can_be_drawn(values: list[float], level: float | None, height: int) -> None:
+    drawn = chart.lines(list(enumerate(values, 1)), level, 2, 40, height)
+    assert len(drawn) == height + 1
+    assert len({len(line) for line in drawn[:-1]}) == 1
+
+
+def test_a_log_of_very_many_epochs_is_judged_by_their_means(tmp_path: Path) -> None:
+    found = diagnose([written(tmp_path, [0.1 + 0.0001 * n for n in range(2000)])], Given(epochs=4000))
+    assert len(found.telemetry) == 500
+    assert (found.unit, found.facts.budget) == ("mean of 4 epochs", 1000)
+    assert found.best == (500, pytest.approx(0.29975, abs=1e-4))
