@@ -45,6 +45,11 @@ class Groups:
         lanes, self._groups[worker] = self._groups[worker], []
         return {number: [lane for lane in lanes if lane.trial == number] for number in dict.fromkeys(one.trial for one in lanes)}
 
+    def narrow(self, lanes: int) -> int:
+        """So many lanes were too many for a worker: at most half of them are trained as one from now on. The new width."""
+        self._width = max(1, min(self._width, lanes // 2))
+        return self._width
+
     def advance(self, worker: int, stopped: Sequence[Lane] = ()) -> None:
         """Refills a worker's group and asks it for the next epoch, if it has anything to train or to drop."""
         group = self._groups[worker]

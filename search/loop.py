@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from search import revival
 from search.detect import Verdict
@@ -205,6 +205,9 @@ class Search:
         if failure.blameless:
             raise SearchError(f"{failure.error}; what was finished is kept, and the same command goes on from there")
         group = self._groups.break_up(worker)
+        if failure.crowded:
+            self._narrow(group, failure)
+            return
         for number, lanes in group.items():
             training = self._trainings.get(number)
             if training is None:
@@ -216,3 +219,13 @@ class Search:
                 continue
             self._events.append(Retried(number, failure.error))
             self._groups.queue(training.resume(lanes, self._space.seed, self._study.checkpoints), alone=spent)
+
+    def _narrow(self, group: Mapping[int, Sequence[Lane]], failure: Failure) -> None:
+        """Goes on with fewer lanes at once, each from its checkpoint: that there were too many is no fault of the trials."""
+        lanes = sum(map(len, group.values()))
+        width = self._groups.narrow(lanes)
+        said = f"{lanes} at once do not fit into memory, so {width} at once go on ({failure.error})"
+        self._events.append(Retried(next(iter(group)), said))  # once, not for each of its neighbours too
+        for number, held in group.items():
+            if (training := self._trainings.get(number)) is not None:
+                self._groups.queue(training.resume(held, self._space.seed, self._study.checkpoints))

@@ -138,7 +138,16 @@ def _job(space: Space, folder: Path, *, here: bool) -> Job:
     gpus = space.resources.gpus
     if gpus and here and not _sees_gpu():
         raise LaunchError("resources.gpus in the space asks for a GPU, and CUDA shows none here: set it to 0")
-    context = Context(epochs=space.epochs, options=space.options, device="cuda" if gpus else "cpu")
+    context = Context(
+        epochs=space.epochs,
+        options=space.options,
+        device="cuda" if gpus else "cpu",
+        home=str(Path(space.path).resolve().parent),
+        metric=space.objective.metric,
+        stall=space.stall,
+        cpus=space.resources.cpus,
+        gpus=gpus,
+    )
     return Job(space.trainer, context, folder)
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import math
 import pkgutil
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -73,6 +74,9 @@ class Context:
     ``state`` is set by the trainer before each yield: for ``train`` anything that pickles; for ``train_lanes`` a mapping of
     names to arrays with a leading lane axis, in the order of the epochs yielded. For ``train``, ``seed``, ``folder`` and
     the ``step`` and ``state`` to go on from are given here too.
+
+    Of the space: ``home`` is its file's folder, ``metric`` its objective, ``stall`` the seconds of silence that fail a trial;
+    ``cpus`` and ``gpus`` (fractions too) are what a training has to itself.
     """
 
     epochs: int
@@ -82,6 +86,11 @@ class Context:
     folder: str = "."
     step: int = 0
     state: Any = None
+    home: str = "."
+    metric: str = ""
+    stall: float = math.inf
+    cpus: float = 1.0
+    gpus: float = 0.0
 
 
 Epochs = Mapping[Lane, Epoch]

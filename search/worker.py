@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import traceback
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +21,14 @@ class Failure:
 
     ``died`` is whether the worker itself is gone; trying again may then help, as it does not for an exception.
     ``blameless`` is whether the trials have no part in it, as with a full disk: the search cannot go on, but they can.
+    ``crowded`` is whether the lanes were too many for the memory, so that fewer of them can go on.
     """
 
     error: str
     traceback: str = ""
     died: bool = False
     blameless: bool = False
+    crowded: bool = False
 
 
 class Worker:
@@ -66,6 +70,13 @@ class Worker:
 
     def advance(self, change: Change) -> Epochs | Failure:
         """Drops and adds lanes, then trains every lane for an epoch. A lane missing in the answer has ended by itself."""
+        answer = self._advance(change)
+        if isinstance(answer, Failure):
+            _release()  # only now, as the exception held the tensors of the group
+        return answer
+
+    def _advance(self, change: Change) -> Epochs | Failure:
+        size = len(self._epochs.keys() - set(change.stopped)) + len(change.started)
         try:
             self._keep(change.stopped)
             change = replace(change, started=[self._restore(start) for start in change.started])
@@ -79,7 +90,7 @@ class Worker:
             self.close()
             # The lanes of the group go on from this file one after the other, so nothing may be written over it.
             self._file = self._file.with_stem(f"{self._file.stem}+")
-            return Failure(_sentence(error), traceback.format_exc())
+            return self._failure(error, size)
         self._epochs = epochs
         return epochs
 
@@ -88,6 +99,14 @@ class Worker:
         if self._generator is not None:
             self._generator.close()
         self._generator, self._epochs = None, {}
+
+    def _failure(self, error: Exception, size: int) -> Failure:
+        """What is to be said of an exception in a group of ``size`` lanes."""
+        sentence, full = _sentence(error), _out_of_memory(error)
+        if full and size == 1:
+            owner = "the GPU's memory" if self._context.device.startswith("cuda") else "memory"
+            sentence = f"one trial alone does not fit into {owner}: {sentence}"
+        return Failure(sentence, traceback.format_exc(), crowded=full and size > 1)
 
     @property
     def _stacked(self) -> bool:
@@ -144,6 +163,21 @@ def one_lane(train: Train) -> trainer.TrainLanes:
                 training.close()
 
     return train_lanes
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether Python, PyTorch, or a library of CUDA's says that memory is full."""
+    # PyTorch's class is known by its name, as not every trainer is of PyTorch. Its CPU allocator has none of its own.
+    named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    worded = any(words in str(error) for words in ("_STATUS_ALLOC_FAILED", "DefaultCPUAllocator: "))
+    return isinstance(error, MemoryError) or named or worded
+
+
+def _release() -> None:
+    """Gives back the GPU memory that PyTorch keeps for later: other workers may share the GPU."""
+    gc.collect()
+    if "torch" in sys.modules:
+        sys.modules["torch"].cuda.empty_cache()
 
 
 def _sentence(error: BaseException) -> str:

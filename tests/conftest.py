@@ -109,7 +109,8 @@ def events(
             study.revive(number)
         checkpoints = study.folder / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
-        launcher = Inline(Job(space.trainer, Context(space.epochs, space.options), checkpoints), cpus=1)
+        context = Context(space.epochs, space.options, home=str(Path(space.path).parent), metric=space.objective.metric)
+        launcher = Inline(Job(space.trainer, context, checkpoints), cpus=1)
         seen = []
         running = Search(space, study, launcher, width=width, deadline=deadline, asks=not revive).events()
         for event in running:

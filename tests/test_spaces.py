@@ -20,8 +20,8 @@ def shipped(request: pytest.FixtureRequest) -> space.Space:
 
 
 def takes(accepted: Any, given: Mapping[str, Any]) -> bool:
-    """Whether a trainer whose defaults are ``accepted`` knows every key of ``given``."""
-    return all(
+    """Whether a trainer whose defaults are ``accepted`` knows every key of ``given``; one that says nothing takes anything."""
+    return accepted is None or all(
         name in accepted and (not isinstance(accepted[name], dict) or takes(accepted[name], value))
         for name, value in given.items()
     )

@@ -1,0 +1,95 @@
+"""The spaces for nanoGPT, mmengine, Lightning and Hugging Face, searched end to end over scripts that take the same flags."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, events, records
+
+from search import space as spaces
+from search import telemetry
+from search.space import Space
+from search.telemetry import Telemetry
+
+SCRIPTS = ROOT / "tests" / "scripts"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Callable[..., Space]:
+    """A space that ships, beside the scripts that stand in for its own, with a smaller budget and given points."""
+
+    def load(name: str, *points: dict[str, Any], **changes: Any) -> Space:
+        rows = yaml.safe_load((ROOT / "spaces" / f"{name}.yaml").read_text())
+        rows |= {"points": list(points), "trials": len(points), "resources": {}, **changes}
+        rows["baselines"] = {name: row for name, row in rows["baselines"].items() if "values" in row}
+        source = SCRIPTS / name
+        shutil.copytree(source if source.is_dir() else SCRIPTS, tmp_path, dirs_exist_ok=True)
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(rows))
+        return spaces.load(str(tmp_path / f"{name}.yaml"))
+
+    return load
+
+
+def curve(folder: Path, space: Space, trial: int) -> Telemetry:
+    return telemetry.read(folder / space.name / "trials" / f"{trial:04d}" / "telemetry.jsonl")
+
+
+def test_nanogpt(small: Callable[..., Space], tmp_path: Path) -> None:
+    good, dead = {"learning_rate": 1e-3, "warmup_iters": 100}, {"learning_rate": 1.0, "warmup_iters": 0}
+    params = {"learning_rate": {"float": [1e-4, 1.0], "log": True}, "warmup_iters": {"choice": [0, 100]}, "beta2": 0.99}
+    space = small("nanogpt", good, dead, params=params)
+    events(space, tmp_path)
+    healthy, lost = records(space, tmp_path)
+    assert (healthy.state, healthy.epochs) == ("COMPLETE", 20)
+    assert healthy.values[0] == pytest.approx(1.73, abs=0.1)
+    assert curve(tmp_path, space, 0)[0].metrics.keys() >= {"start/loss", "train/loss", "val/loss"}
+    assert (lost.state, lost.verdicts[0]["signature"]) == ("PRUNED", "non_finite")
+    assert lost.epochs == 1
+
+
+def test_mmengine(small: Callable[..., Space], tmp_path: Path) -> None:
+    rate = {"optim_wrapper": {"optimizer": {"lr": {"float": [1e-4, 100.0], "log": True}}}}
+    weights = {"rgb": 1.0, "pose": {"float": [0.5, 2.0]}, "fused": 0.5, "aux": 0.8}
+    given = {"params": {**rate, "loss_weights": weights}, "epochs": 8, "early_stopping": None, "gates": None, "baselines": {}}
+    good = {"optim_wrapper.optimizer.lr": 1e-3, "loss_weights.pose": 1.2}
+    space = small("mmengine", good, {**good, "loss_weights.pose": 2.0}, {**good, "optim_wrapper.optimizer.lr": 100.0}, **given)
+    events(space, tmp_path)
+    healthy, heavy, lost = records(space, tmp_path)
+    assert (healthy.state, healthy.values, healthy.epochs) == ("COMPLETE", (0.4522,), 8)
+    assert heavy.values[0] == pytest.approx(0.4122)
+    assert curve(tmp_path, space, 1)[7].metrics.items() >= {("val/rgb/top1", 0.4522), ("val/pose/top1", 0.3722)}
+    assert (lost.state, lost.verdicts[0]["signature"]) == ("PRUNED", "non_finite")
+
+
+def test_mmengine_goes_on_from_its_checkpoint(small: Callable[..., Space], tmp_path: Path) -> None:
+    given = {"epochs": 8, "early_stopping": None, "gates": None, "baselines": {}}
+    space = small("mmengine", {"optim_wrapper.optimizer.lr": 1e-3}, **given)
+    events(space, tmp_path, stop=3)
+    assert [epoch.step for epoch in curve(tmp_path, space, 0)] == [1, 2]
+    events(space, tmp_path)
+    assert [epoch.step for epoch in curve(tmp_path, space, 0)] == list(range(1, 9))
+    assert "begins on from epoch 2 with " in (tmp_path / space.name / "trials" / "0000" / "command-0.log").read_text()
+
+
+def test_lightning_cli(small: Callable[..., Space], tmp_path: Path) -> None:
+    point = {"model.lr": 0.5, "model.weight_decay": 1e-5, "model.hidden": 8, "model.layer_norm": True}
+    space = small("lightning_cli", point, epochs=3)
+    events(space, tmp_path)
+    (found,) = records(space, tmp_path)
+    assert (found.state, found.epochs) == ("COMPLETE", 3), found.error
+    assert found.values[0] > 0.8
+    assert curve(tmp_path, space, 0)[2].metrics.keys() >= {"train/loss", "val/loss", "val/accuracy"}
+
+
+def test_hf_trainer(small: Callable[..., Space], tmp_path: Path) -> None:
+    space = small("hf_trainer", {"learning_rate": 0.1, "warmup_steps": 0.1, "weight_decay": 0.02}, epochs=3)
+    events(space, tmp_path)
+    (found,) = records(space, tmp_path)
+    assert (found.state, found.epochs) == ("COMPLETE", 3), found.error
+    assert found.values[0] > 0.8
+    assert curve(tmp_path, space, 0)[2].metrics.keys() >= {"train/loss", "val/loss", "val/accuracy", "lr", "grad_norm"}

@@ -1,0 +1,137 @@
+"""Parameters as the arguments of a command: how a style writes them, and the places that name them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+PLACE = re.compile(r"\{\{([\w.\-]+)\}\}|\{([\w.\-]+)\}")
+"""``{name}`` is a place; ``{{name}}`` stands for the text ``{name}``."""
+PARAMS = "params"
+"""The place that takes all parameters which no other place names."""
+LISTS = ("spread", "comma", "json", "repeat")
+BOOLEANS = ("flag", "switch", "lower", "title")
+
+
+class CommandError(Exception):
+    """A command that cannot be run, or that failed: one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a program wants its parameters. ``prefix`` stands before each name, ``joint`` between name and value (blank: apart).
+
+    ``lists`` are written as ``--a 1 2`` (spread), ``--a 1,2``, ``--a [1, 2]`` or ``--a 1 --a 2`` (repeat); ``booleans`` as
+    ``--a`` or nothing (flag), ``--a`` or ``--no-a`` (switch), ``true`` (lower) or ``True`` (title); without a ``null``, None is
+    left out. ``opening`` goes before them all. With ``environment`` they are no arguments, but variables.
+    """
+
+    prefix: str
+    joint: str
+    lists: str
+    booleans: str
+    null: str | None = None
+    opening: str = ""
+    environment: bool = False
+
+
+STYLES: Mapping[str, Style] = {
+    "flags": Style("--", " ", "spread", "flag"),
+    "equals": Style("--", "=", "json", "title", "None"),
+    "lightning": Style("--", "=", "json", "lower", "null"),
+    "dotted": Style("", "=", "json", "lower", "null"),
+    "cfg-options": Style("", "=", "json", "title", "None", "--cfg-options"),
+    "env": Style("", "=", "comma", "lower", environment=True),
+}
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted names and values of a tree of parameters."""
+    for word, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{word}.")
+        else:
+            yield prefix + word, value
+
+
+def text(value: Any, style: Style) -> str:
+    """One value as the style writes it within a longer argument."""
+    if isinstance(value, bool):
+        return str(value) if style.booleans == "title" else str(value).lower()
+    if value is None:
+        return style.null or ""
+    if isinstance(value, list | tuple | dict):
+        if style.lists == "json" or isinstance(value, dict):
+            return json.dumps(value)
+        return ("," if style.lists == "comma" else " ").join(text(one, style) for one in value)
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def written(params: Mapping[str, Any], style: Style) -> list[str]:
+    """The parameters, by dotted name, as arguments."""
+    arguments = [style.opening] if style.opening and params else []
+    for name, value in params.items():
+        flag = style.prefix + name
+        if isinstance(value, bool) and style.booleans in ("flag", "switch"):
+            no = [f"{style.prefix}no-{name}"] if style.booleans == "switch" else []
+            arguments += [flag] if value else no
+        elif value is None and style.null is None:
+            continue
+        elif isinstance(value, list | tuple) and style.lists in ("spread", "repeat"):
+            each = [text(one, style) for one in value]
+            spread = [flag, *each] if style.joint == " " else [f"{flag}{style.joint}{' '.join(each)}"]
+            arguments += spread if style.lists == "spread" else [word for one in each for word in _pair(flag, one, style)]
+        else:
+            arguments += _pair(flag, text(value, style), style)
+    return arguments
+
+
+def _pair(flag: str, value: str, style: Style) -> list[str]:
+    return [flag, value] if style.joint == " " else [f"{flag}{style.joint}{value}"]
+
+
+def placed(texts: Iterable[str]) -> set[str]:
+    """The names of the places in ``texts``."""
+    return {match[2] for one in texts for match in PLACE.finditer(one) if match[2]}
+
+
+def fill(argument: str, words: Mapping[str, Any], rest: Mapping[str, Any], style: Style, where: str) -> str:
+    """``argument`` with its places filled by ``words``, and ``{params}`` by the ``rest``, quoted for a shell."""
+
+    def one(match: re.Match[str]) -> str:
+        name = match[2]
+        if name is None:
+            return "{" + match[1] + "}"
+        if name == PARAMS and name not in words:
+            return shlex.join(written(rest, style))
+        return text(known(name, words, where), style)
+
+    return PLACE.sub(one, argument)
+
+
+def fill_all(arguments: Sequence[str], words: Mapping[str, Any], rest: Mapping[str, Any], style: Style, where: str) -> list[str]:
+    """Every argument filled; one that is ``{params}`` alone becomes several, or none."""
+    found: list[str] = []
+    for argument in arguments:
+        whole = argument == "{" + PARAMS + "}" and PARAMS not in words
+        found += written(rest, style) if whole else [fill(argument, words, rest, style, where)]
+    return found
+
+
+def known(name: str, words: Mapping[str, Any], where: str) -> Any:
+    """The value of a place; `CommandError` with the nearest name if there is none."""
+    if name not in words:
+        raise CommandError(f"{where} names {{{name}}}, which is no parameter and no word of ours{nearest(name, words)}")
+    return words[name]
+
+
+def nearest(name: str, names: Iterable[str], shown: Callable[[str], str] = repr) -> str:
+    """The end of a sentence on an unknown ``name``."""
+    every = list(names)
+    near = difflib.get_close_matches(name, every, 1)
+    return f"; did you mean {shown(near[0])}?" if near else f"; known: {', '.join(every)}"

@@ -1,0 +1,60 @@
+"""How a run of a command begins: in an empty folder, or on from the script's checkpoint."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.trainer import Context
+from trainers.commands.arguments import fill
+from trainers.commands.settings import STREAMS, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """``checkpoint`` is the script's, None for the start; ``began`` is when the first run did (unix seconds); ``says`` is why."""
+
+    checkpoint: Path | None
+    began: float
+    says: str
+
+
+def begin(settings: Settings, context: Context, folder: Path) -> Attempt:
+    """Leaves ``folder`` as the command is to find it: as it was, to go on in it, or empty.
+
+    A revived trial goes on in a copy of the parked one's folder. Lines that were written and not read are read then.
+    """
+    if not context.step:
+        return _anew(folder, "from the start")
+    again = f"epochs 1 to {context.step} are trained again, and not recorded twice"
+    if not settings.resume:
+        return _anew(folder, f"from the start, as the space has no options.resume: {again}")
+    before = context.state or {}
+    old = Path(before.get("folder", folder))
+    place = fill(settings.checkpoint, {"folder": str(old), "seed": context.seed}, {}, settings.style, "options.checkpoint")
+    found = sorted(glob.glob(str(old / place)), key=os.path.getmtime)
+    if not found or not Path(found[-1]).is_relative_to(old):
+        return _anew(folder, f"from the start, as there is no checkpoint {place}: {again}")
+    if old != folder:
+        shutil.copytree(old, folder, dirs_exist_ok=True)
+    for stream in STREAMS:
+        with (folder / f"{stream}.log").open("ab") as file:
+            file.write(b"\n")  # the last line may be torn
+    checkpoint = folder / Path(found[-1]).relative_to(old)
+    return Attempt(checkpoint, before.get("began", 0.0), f"on from epoch {context.step} with {checkpoint}")
+
+
+def log(folder: Path, line: str) -> None:
+    """Adds a line to the log beside ``folder``, which stays when the folder is emptied."""
+    with folder.with_suffix(".log").open("a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+
+def _anew(folder: Path, says: str) -> Attempt:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return Attempt(None, time.time() - 1.0, says)  # a file system may keep time by the second

@@ -1,0 +1,141 @@
+"""All that one run of a command takes: arguments, environment, the configuration file, and where its metrics will be."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from search.trainer import Context
+from trainers.commands.arguments import PARAMS, CommandError, fill, fill_all, flat, placed, written
+from trainers.commands.settings import STREAMS, Settings, Source
+from trainers.commands.template import render
+
+REPORT = "PITPROP_REPORT"
+"""The environment variable that tells `search.report` where to write."""
+SCRIPTS = (".py", ".sh")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A command that is ready to run; `written` is its configuration file and what goes into it, if there is one."""
+
+    arguments: list[str]
+    cwd: Path
+    given: Mapping[str, str]
+    written: tuple[Path, str] | None
+    sources: list[Source]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment: ours, and what the space and the trial's resources set."""
+        return {**os.environ, **self.given}
+
+
+def plan(settings: Settings, params: Mapping[str, Any], context: Context, folder: Path, checkpoint: Path | None) -> Plan:
+    """The command for ``params``, to go on from ``checkpoint`` if there is one; `CommandError` if it cannot be meant."""
+    home, values = Path(context.home).resolve(), dict(flat(params))
+    template = _template(home / settings.template) if settings.template else ""
+    config = folder / Path(settings.template).name if settings.template else None
+    ours = _words(context, folder, config, checkpoint)
+    words, style = {**ours, **values}, settings.style
+    if style.opening in settings.command:
+        style = replace(style, opening="")
+    texts = [*settings.command, *settings.resume, *settings.env.values(), settings.cwd]
+    named = placed([*texts, template])
+    rest = {name: value for name, value in values.items() if name not in named}
+    arguments = fill_all(settings.command, words, rest, style, "options.command")
+    if checkpoint is not None:
+        arguments += fill_all(settings.resume, words, rest, style, "options.resume")
+    cwd = home / fill(settings.cwd, words, rest, style, "options.cwd")
+    env = {name: fill(value, words, rest, style, f"options.env.{name}") for name, value in settings.env.items()}
+    if style.environment:
+        env |= {_upper(pair.partition("=")[0]): pair.partition("=")[2] for pair in written(rest, style)}
+    given = {**_resources(context), REPORT: str(folder / "report.jsonl"), **env}
+    places = [fill(source.place, words, rest, style, "options.metrics") for source in settings.metrics]
+    sources = [_placed(source, place, cwd, folder) for source, place in zip(settings.metrics, places, strict=True)]
+    file = (config, render(template, words, _tree(rest), config.suffix)) if config else None
+    if rest and PARAMS not in named and not style.environment:
+        lost = next(iter(rest))
+        raise CommandError(f"the parameter {lost!r} does not reach the command: write {{params}} or {{{lost}}} where it goes")
+    _check(arguments, cwd, folder, {**os.environ, **given}.get("PATH"))
+    return Plan(arguments, cwd, given, file, [Source(str(folder / "report.jsonl"), "report", (), settings.names), *sources])
+
+
+def _words(context: Context, folder: Path, config: Path | None, checkpoint: Path | None) -> dict[str, Any]:
+    """The words that are no parameters. GPUs are numbered as the command sees them, from 0."""
+    gpus = math.ceil(context.gpus)
+    return {
+        "folder": str(folder),
+        "seed": context.seed,
+        "epochs": context.epochs,
+        "device": context.device,
+        "gpu": ",".join(map(str, range(gpus))),
+        "gpus": gpus,
+        "python": sys.executable,
+        **({"config": str(config)} if config else {}),
+        "checkpoint": str(checkpoint or ""),
+    }
+
+
+def _resources(context: Context) -> dict[str, str]:
+    """The environment that keeps a command to its trial's share. PYTHONUNBUFFERED lets what it prints be read as it goes."""
+    gpus = math.ceil(context.gpus)
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(gpus)))
+    threads = max(1, int(context.cpus) // max(1, gpus))
+    devices = ",".join(seen.split(",")[:gpus])
+    return {"CUDA_VISIBLE_DEVICES": devices, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+
+
+def _upper(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name).upper()
+
+
+def _tree(values: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        *groups, last = name.split(".")
+        branch = tree
+        for group in groups:
+            branch = branch.setdefault(group, {})
+        branch[last] = value
+    return tree
+
+
+def _template(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"options.template {str(path)!r} cannot be read: {getattr(error, 'strerror', error)}") from error
+
+
+def _placed(source: Source, place: str, cwd: Path, folder: Path) -> Source:
+    """The source with its path; one that all trials would share is refused."""
+    path = folder / f"{place}.log" if place in STREAMS else Path(os.path.normpath(cwd / place))
+    if not path.is_relative_to(folder):
+        raise CommandError(
+            f"options.metrics: {place!r} is one file for all trials; put it under {{folder}}, or say cwd: '{{folder}}'"
+        )
+    return Source(str(path), source.format, source.pattern, source.names)
+
+
+def _check(arguments: list[str], cwd: Path, folder: Path, path: str | None) -> None:
+    """Refuses a program, script or folder that is not there; one below ``folder`` will be made."""
+    if not cwd.is_relative_to(folder) and not cwd.is_dir():
+        raise CommandError(f"options.cwd {str(cwd)!r} is no folder; a relative one starts at the folder of the space's file")
+    program = arguments[0]
+    if shutil.which(str(cwd / program) if os.sep in program else program, path=path) is None:
+        raise CommandError(f"the command {program!r} is not found, neither on PATH nor in {cwd}, or may not be executed")
+    for script in _scripts(arguments):
+        if not (cwd / script).exists():
+            raise CommandError(f"the script {script!r} is not in {cwd}: mend options.command or options.cwd")
+
+
+def _scripts(arguments: list[str]) -> Iterator[str]:
+    """The script that a command runs, as far as one can tell: its first or second argument."""
+    yield from (word for word in arguments[1:2] if word.endswith(SCRIPTS))

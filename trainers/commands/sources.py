@@ -1,0 +1,70 @@
+"""The metrics of a command, from all places that it writes them to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.logs import Epochs, Follower
+from search.telemetry import Epoch
+from trainers.commands.settings import Source
+
+LINES, REPORT = "jsonl", "report"
+"""The format of JSON lines; and that of ours, in which each line is an epoch."""
+
+
+class Sources:
+    """Follows ``places``. The first that gives ``metric`` sets the epochs, and the others add what they have of each by then.
+
+    ``last`` is the step of the latest epoch.
+    """
+
+    def __init__(self, places: Sequence[Source], metric: str, began: float) -> None:
+        kinds = [LINES if place.format == REPORT else place.format for place in places]
+        self._followers = [
+            Follower(place.place, kind, place.pattern, place.names, began) for place, kind in zip(places, kinds, strict=True)
+        ]
+        self._epochs = [Epochs(metric or None) for _ in places]
+        self._reported = [place.format == REPORT for place in places]
+        self._metric = metric
+        self._leader: int | None = None
+        self._added: dict[int, dict[str, float]] = {}
+        self._loose: dict[str, float] = {}
+        self._names: dict[str, None] = {}
+        self.last = 0
+
+    def poll(self, *, ended: bool) -> list[Epoch]:
+        """The epochs that have come to their end; the last of them too, if the command has."""
+        done: list[Epoch] = []
+        for index in range(len(self._followers)):
+            for epoch in self._read(index, ended=ended):
+                if self._leader is None and (self._metric in epoch.metrics or not self._metric):
+                    self._leader = index
+                if index == self._leader:
+                    done += [epoch] if self._metric in epoch.metrics or not self._metric else []
+                else:
+                    self._added.setdefault(epoch.step, {}).update(epoch.metrics)
+        self.last = done[-1].step if done else self.last
+        return [self._whole(epoch) for epoch in done]
+
+    def _read(self, index: int, *, ended: bool) -> list[Epoch]:
+        """What one source adds."""
+        follower, epochs = self._followers[index], self._epochs[index]
+        rows = follower.end() if ended else follower.poll()
+        if self._reported[index]:  # each line is an epoch, whatever is in it
+            rows = [row._replace(kind="epoch") for row in rows]
+        for row in rows:
+            self._names |= dict.fromkeys(row.metrics)
+            if row.epoch is None and index != self._leader:
+                self._loose |= row.metrics
+        return epochs.add(rows) + (epochs.end() if ended else [])
+
+    def _whole(self, epoch: Epoch) -> Epoch:
+        added, self._loose = {**self._loose, **self._added.pop(epoch.step, {})}, {}
+        return Epoch(epoch.step, {**added, **epoch.metrics})
+
+    def lack(self) -> str:
+        """What did not come, and what did, as the end of a sentence."""
+        wanted = f"the objective {self._metric!r}" if self._metric else "a metric"
+        came = ", ".join(list(self._names)[:20])
+        told = f"what came is {came}; mend objective.metric, or options.names"
+        return f"without {wanted}: {told if came else 'nothing that it wrote reads like metrics'}"
