@@ -15,7 +15,8 @@ ELSEWHERE = "SageMaker (StalledTrainingRule)"
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, least: float = 1800.0, ratio: float = 10.0) -> str | None:
     """Silence of ``least`` seconds and ``ratio`` times the median epoch, of which ``patience`` have been seen.
 
-    How long it has been silent is a fact that whoever watches the clock gives: nobody judges a training that is still.
+    How long it has been silent is a fact that whoever watches the clock gives. A search does not ask this: a trial that says
+    nothing for the space's ``stall`` fails there, with that as its error.
     """
     times = telemetry.column("seconds").values
     if len(times) < patience or not facts.silence > max(least, ratio * median(times)):

@@ -25,12 +25,12 @@ class SignatureChoice:
     reads: tuple[str, ...] = ()
 
 
-def read_signatures(top: Section, reports: Sequence[str] | None) -> tuple[dict[str, SignatureChoice], dict[str, str], list[str]]:
-    """The signatures that watch; those that cannot see, each with what it lacks; and those that the space itself names."""
+def read_signatures(top: Section, reports: Sequence[str] | None) -> tuple[dict[str, SignatureChoice], dict[str, str]]:
+    """The signatures that watch, and those that cannot see, each with what it lacks."""
     given = top.get("signatures")
     every = signatures.names()
     if given is False or given == "off":
-        return {}, {}, []
+        return {}, {}
     section = Section(given, top.place("signatures"), top.problems)
     for name in section.rows:
         if name not in every:
@@ -47,7 +47,7 @@ def read_signatures(top: Section, reports: Sequence[str] | None) -> tuple[dict[s
             lacking[name] = lacks
         else:
             watching[name] = choice
-    return watching, lacking, [name for name in watching if name in section.rows]
+    return watching, lacking
 
 
 def missing(choice: SignatureChoice, reports: Sequence[str] | None) -> list[str]:

@@ -46,8 +46,8 @@ class Space:
     ``trainer`` is where `search.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial,
     ``trials`` how many there are, ``seeds`` how often each is trained, ``timeout`` the seconds for all (None: no limit).
     ``leaves`` stand in the order of the file, ``constants`` go by dotted name. ``points`` are values to try first.
-    ``signatures`` watch, ``explicit`` are those of them that the file itself names, and ``lacking`` holds those that cannot
-    watch, each with what it needs of the trainer. ``early_stopping`` holds its constants, None if there is none.
+    ``signatures`` watch, and ``lacking`` holds those that cannot, each with what it needs of the trainer. ``early_stopping``
+    holds its constants, None if there is none.
 
     A trial that is silent for ``stall`` seconds fails; one whose worker dies is tried ``retries`` times again. Of the parked
     trials, ``revive`` are trained to the end after all.
@@ -72,7 +72,6 @@ class Space:
     baselines: tuple[Baseline, ...]
     signatures: Mapping[str, SignatureChoice]
     lacking: Mapping[str, str]
-    explicit: tuple[str, ...]
     early_stopping: Mapping[str, Any] | None
     gates: tuple[Gate, ...]
     sampler: Method

@@ -47,7 +47,7 @@ def _space(path: Path, top: Section) -> Space:
     if not leaves and not top.problems.lines:
         top.wrong("params", "nothing is searched; give a parameter a distribution, such as lr: {float: [1e-5, 1e-1], log: true}")
     distributions.check_when(leaves, top.problems)
-    watching, lacking, explicit = judging.read_signatures(top, card.reports)
+    watching, lacking = judging.read_signatures(top, card.reports)
     sampler, pruner = sampling.read(top, "sampler") or Method("tpe", {}), sampling.read(top, "pruner")
     sampling.check(sampler, pruner, leaves, 2 if searched else 1, top.problems)
     known = _known(card, options, epochs, {**constants, **_named(early_stopping)}, leaves)
@@ -71,7 +71,6 @@ def _space(path: Path, top: Section) -> Space:
         baselines=(),
         signatures=watching,
         lacking=lacking,
-        explicit=tuple(explicit),
         early_stopping=early_stopping,
         gates=(),
         sampler=sampler,
