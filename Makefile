@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive status show list diagnose export ui test test-slow lint types check bench-overhead bench-lanes bench-detect bench-constraint bench-logs docs clean
+.PHONY: help setup search preflight revive confirm status show best compare report list diagnose export ui dashboard test test-slow test-browser lint types check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -49,17 +49,36 @@ diagnose: $(READY)  ## what the logs in LOGS show, of a training or several: no 
 	@test -n "$(LOGS)" || { echo "say LOGS=path, a log or a folder of them (LOGS='a b' for several)"; exit 2; }
 	@$(BIN)/pitprop diagnose $(LOGS) $(ARGS)
 
+confirm: $(READY)  ## train the best trials of SPACE and its baselines again, on fresh seeds
+	@$(BIN)/pitprop confirm $(SPACE) $(if $(WORKERS),--workers $(WORKERS)) $(FLAGS)
+
+best: $(READY)  ## the best configuration of SPACE as YAML (ARGS=--command for how to train it again)
+	@$(BIN)/pitprop best $(SPACE) $(FLAGS)
+
+compare: $(READY)  ## studies side by side: SPACE="a b c"
+	@$(BIN)/pitprop compare $(SPACE) $(FLAGS)
+
+report: $(READY)  ## the page of a study, as HTML and Markdown (ARGS='--lang zh' in Chinese)
+	@$(BIN)/pitprop report $(SPACE) $(FLAGS)
+
 export: $(READY)  ## bring MLflow up to date with the study of SPACE
 	@$(BIN)/pitprop export $(SPACE) $(FLAGS)
 
 ui: $(READY)  ## the MLflow UI on loopback, in a browser
 	@$(BIN)/pitprop ui $(SPACE) $(FLAGS)
 
+dashboard: $(READY)  ## Optuna's dashboard on the study database
+	@test -x $(BIN)/optuna-dashboard || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dashboard]'
+	@$(BIN)/pitprop dashboard $(FLAGS)
+
 test: $(DEV)  ## the tests, under five minutes on two cores
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not browser" $(ARGS)
 
 test-slow: $(DEV)  ## the tests that take minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or gpu" $(ARGS)
+
+test-browser: $(DEV)  ## MLflow's pages of a study in headless chromium, if there is one, in about a minute
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser $(ARGS)
 
 lint: $(DEV)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -72,7 +91,7 @@ check: lint types test  ## what CI runs
 bench-overhead: $(DEV)  ## what the engine costs, against bare training and Ray Tune
 	@$(BIN)/python tests/bench/overhead.py $(ARGS)
 
-bench-lanes: $(DEV)  ## what training trials as one gains, by workload and width, in about four minutes
+bench-lanes: $(DEV)  ## what training trials as one gains, by workload and width, against plain PyTorch and Ray Tune, in about ten minutes
 	@$(BIN)/python tests/bench/lanes.py $(ARGS)
 
 bench-detect: $(DEV)  ## what the signatures and their peers do on the recorded trainings in CURVES
@@ -81,6 +100,12 @@ bench-detect: $(DEV)  ## what the signatures and their peers do on the recorded 
 
 bench-constraint: $(DEV)  ## whether samplers learn from trials that collapse, in about half an hour
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/constraint.py $(ARGS)
+
+bench-search: $(DEV)  ## how many epochs a search needs to reach a score, ours and its peers, in about 45 minutes
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.search $(ARGS)
+
+bench-export: $(DEV)  ## what exporting 1,000 trials of 100 epochs to MLflow costs, in about two minutes
+	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/bench/export.py $(ARGS)
 
 bench-logs: $(DEV)  ## what reading and following logs of 200 MB costs, against a plain parser
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/bench/logs.py $(ARGS)

@@ -28,10 +28,11 @@ def again(command: str, options: Namespace, trials: str | None = None) -> str:
     """The command line for the study of ``options``, in the words in which it was called: make's, or our own."""
     given = {"runs": options.runs if options.runs != "runs" else None, "trials": trials}
     flags = []
-    if command in ("search", "revive"):
+    if command in ("search", "revive", "confirm"):
         said = vars(options)
         given["workers"] = said.get("workers")
         flags = ["--inline"] if said.get("inline") else []
+        flags += [f"--{name} {said[name]}" for name in ("top", "seeds") if said.get(name) is not None]
         if said.get("seed") is not None:  # part of what the study means: without it the study would be refused
             flags += ["--seed", str(options.seed)]
     known = {name: str(value) for name, value in given.items() if value is not None}

@@ -28,6 +28,18 @@ def read_records(url: str, name: str, folder: Path) -> tuple[list[Record], int] 
     return [as_record(one, folder / "trials" / f"{one.number:04d}") for one in frozen], target
 
 
+def study_names(url: str) -> list[str]:
+    """The studies in the database; none if there is no database yet."""
+    path = database.sqlite_path(url)
+    if path is not None and not path.exists():
+        return []
+    storage = database.connect(url)
+    try:
+        return [study.study_name for study in storage.get_all_studies()]
+    finally:
+        storage.engine.dispose()
+
+
 def as_record(frozen: FrozenTrial, folder: Path) -> Record:
     """A trial of Optuna's as everything downstream reads it."""
     known = frozen.user_attrs
@@ -45,4 +57,6 @@ def as_record(frozen: FrozenTrial, folder: Path) -> Record:
         started=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
         ended=frozen.datetime_complete.timestamp() if frozen.datetime_complete else None,
         revives=known.get("revives"),
+        mends=known.get("mends"),
+        cause=known.get("cause", ""),
     )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from search import levels
 from search.facts import Facts
 from search.telemetry import Telemetry
+
+CHANGE: Mapping[str, Any] = {"lr": {"times": 1 / 3}}
+"""What `remedy` advises first."""
 
 
 @dataclass(frozen=True, slots=True)

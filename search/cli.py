@@ -9,9 +9,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import TypeAlias
 
 from search.errors import UserError
 
+Parser = argparse.ArgumentParser
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 RESUME = "what was finished is kept, and the same command goes on from there"
 INTERRUPTED = 130
 
@@ -23,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(getattr(importlib.import_module(options.module), options.command)(options))
     except KeyboardInterrupt:
-        if options.command in ("search", "revive"):
+        if options.command in ("search", "revive", "confirm"):
             print(f"pitprop: interrupted; {RESUME}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
@@ -74,17 +77,49 @@ def _parser() -> argparse.ArgumentParser:
     revive.add_argument("trial", metavar="TRIAL", nargs="+", type=int, help="number of a parked trial")
     revive.set_defaults(timeout=None)
     _run_flags(revive)
-    commands.add_parser("status", parents=[space, common], help="how a study stands")
-    show = commands.add_parser("show", parents=[space, common], help="the trials of a study, or the story of one")
+    confirm = commands.add_parser(
+        "confirm", parents=[space, common], help="train the best trials and the baselines on fresh seeds"
+    )
+    confirm.add_argument("--top", type=_whole, metavar="N", help="how many of the best trials (the space's, or 3)")
+    confirm.add_argument("--seeds", type=_several, metavar="N", help="how many seeds (the space's, or 5)")
+    confirm.set_defaults(timeout=None)
+    _run_flags(confirm)
+    _consulting(commands, space, common, runs)
+    _serving(commands, runs)
+    return parser
+
+
+def _consulting(commands: Commands, space: Parser, common: Parser, runs: Parser) -> None:
+    """The commands that look and train nothing."""
+    look = argparse.ArgumentParser(add_help=False)
+    look.set_defaults(module="search.consult")
+    commands.add_parser("status", parents=[space, common, look], help="how a study stands")
+    show = commands.add_parser("show", parents=[space, common, look], help="the trials of a study, or the story of one")
     show.add_argument("trial", metavar="TRIAL", nargs="?", type=int, help="number of a trial")
+    best = commands.add_parser("best", parents=[space, runs, look], help="the best configuration, to copy or to train again")
+    ways = best.add_mutually_exclusive_group()
+    ways.add_argument("--yaml", action="store_true", help="as YAML (what is printed anyway)")
+    ways.add_argument("--command", dest="command_line", action="store_true", help="the command that trains it again")
+    ways.add_argument("--register", metavar="NAME", help="as a version of the model NAME in MLflow's registry")
+    report = commands.add_parser("report", parents=[space, runs, look], help="write a study's page, as HTML and Markdown")
+    report.add_argument("--lang", choices=["en", "zh"], default="en", help="English or Chinese")
+    compare = commands.add_parser("compare", parents=[common, look], help="set studies side by side")
+    compare.add_argument("space", metavar="SPACE", nargs="+", help="names or paths of spaces")
     _diagnose_flags(commands.add_parser("diagnose", help="what the logs of a training show that is over, or runs elsewhere"))
-    commands.add_parser("list", parents=[common], help="the spaces, trainers and signatures there are")
-    commands.add_parser("export", parents=[space, runs], help="bring MLflow up to date with a study")
+    commands.add_parser("list", parents=[common, look], help="the spaces, trainers and signatures there are")
+    commands.add_parser("export", parents=[space, runs, look], help="bring MLflow up to date with a study")
+
+
+def _serving(commands: Commands, runs: Parser) -> None:
+    """The commands that serve a page until they are interrupted."""
     ui = commands.add_parser("ui", parents=[runs], help="open the MLflow UI on the runs")
     ui.add_argument("space", metavar="SPACE", nargs="?", help="the space whose experiment to open")
     ui.add_argument("--port", type=_whole, default=5000, help="port on the loopback address (5000)")
     ui.add_argument("--no-browser", action="store_true", help="serve, but open no browser")
-    return parser
+    dashboard = commands.add_parser("dashboard", parents=[runs], help="open Optuna's dashboard on the study database")
+    dashboard.add_argument("--port", type=_whole, default=8080, help="port on the loopback address (8080)")
+    for command in (ui, dashboard):
+        command.set_defaults(module="search.serve")
 
 
 def _diagnose_flags(command: argparse.ArgumentParser) -> None:
@@ -124,6 +159,12 @@ def _run_flags(command: argparse.ArgumentParser) -> None:
 def _whole(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _several(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 2, for one seed shows no spread")
     return int(text)
 
 

@@ -28,7 +28,10 @@ ENDING = ("prune", "park")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a training is held to be lost: by which signature, at which epoch, on which numbers, and what to change."""
+    """Why a training is held to be lost: by which signature, at which epoch, on which numbers, and what to change.
+
+    ``change`` is the part of the remedy that can be tried as it stands: new values of parameters, by dotted name.
+    """
 
     signature: str
     step: int
@@ -36,6 +39,7 @@ class Verdict:
     reason: str
     evidence: Mapping[str, float] = field(default_factory=dict)
     remedy: str = ""
+    change: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.reason.strip():
@@ -50,7 +54,7 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for ``json.dumps``; NaN stays NaN."""
-        return asdict(self) | {"evidence": dict(self.evidence)}
+        return asdict(self) | {"evidence": dict(self.evidence), "change": dict(self.change)}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Verdict:
@@ -135,7 +139,8 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdic
         reason = f"{reason}; {life.absent(signs)}"
     last = telemetry[-1]
     evidence = {name: value for name, value in last.metrics.items() if name == facts.metric or _wanted(signature.name, name)}
-    return Verdict(signature.name, last.step, signature.action, reason, evidence, module.remedy(telemetry, facts))
+    change = module.change(telemetry, facts) if hasattr(module, "change") else {}
+    return Verdict(signature.name, last.step, signature.action, reason, evidence, module.remedy(telemetry, facts), change)
 
 
 @cache

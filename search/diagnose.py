@@ -14,7 +14,7 @@ from rich.markup import escape
 from search import chart
 from search.answer import print_json
 from search.deduction import Given
-from search.diagnosis import Diagnosis
+from search.diagnosis import Diagnosis, across
 from search.diagnosis import diagnose as read
 from search.errors import UserError
 from search.gates import Gate
@@ -24,7 +24,7 @@ from search.logs.sources import trainings
 
 def diagnose(options: Namespace) -> int:
     """Prints what is to be said; 1 if any of the trainings is dead."""
-    from search.comparison import print_comparison
+    from search.attempts import print_comparison
     from search.findings import print_diagnosis
 
     given = _given(options)
@@ -41,7 +41,7 @@ def diagnose(options: Namespace) -> int:
                 silent.append(str(error))
     if not found:
         raise UserError(silent[0])
-    baseline = _baseline(options, given)
+    baseline, found = _baseline(options, given), across(found)
     if options.plot:
         _plot(Path(options.plot), found)
     if options.json:
@@ -126,16 +126,17 @@ def _numbers(text: str, given: Given) -> Mapping[str, float]:
 
 
 def _gate(text: str, names: Mapping[str, str]) -> Gate:
-    """``val/top1@5>=0.885``."""
+    """``val/top1@5>=0.885``, or that and what to change when it is missed: ``val/top1@5>=0.885: lower the learning rate``."""
     least = ">=" in text
-    where, _, bound = text.partition(">=" if least else "<=")
+    where, _, rest = text.partition(">=" if least else "<=")
+    bound, _, remedy = rest.partition(":")
     metric, _, epoch = where.strip().rpartition("@")
     try:
         limit, at = float(bound), int(epoch)
     except ValueError:
         raise UserError(f"--gate {text!r} is not understood: write metric@epoch>=bound, such as val/top1@5>=0.885") from None
     ours = Names(names)(metric, "val") or metric
-    return Gate(ours, at, limit if least else None, None if least else limit, action="warn")
+    return Gate(ours, at, limit if least else None, None if least else limit, action="warn", remedy=remedy.strip())
 
 
 def _equals(pair: str, flag: str, form: str) -> tuple[str, str]:

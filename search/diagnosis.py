@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from search import deduction, detect, levels
 from search.deduction import FEW, Given
-from search.detect import Verdict
+from search.detect import Signature, Verdict
 from search.errors import UserError
-from search.facts import Facts
+from search.facts import Facts, Peer
 from search.gates import Gate, judge_gates
 from search.logs import finished
 from search.logs.bins import coarser
 from search.telemetry import Telemetry, reports
 
+ALIKE = "no_effect"
+UNREAD = "look how the script reads what was changed: a misspelt name, a default that wins, a branch never taken"
 MOST = 512
 """Epochs that are judged: of a log with more, means of several."""
 
@@ -89,10 +91,29 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     return _judged(name or files[0].name, files, telemetry, facts, given, unit if each == 1 else f"mean of {each} {unit}s", notes)
 
 
-def remedies(found: Diagnosis) -> Iterator[str]:
-    """What to change, the most urgent first, each once."""
-    first = [found.ended] if found.ended else []
-    yield from dict.fromkeys(verdict.remedy for verdict in (*first, *found.verdicts) if verdict.remedy)
+def across(found: Sequence[Diagnosis]) -> list[Diagnosis]:
+    """The same, each warned of ``no_effect`` if its curve is that of one before it, as far as both go."""
+    return [_beside(one, found[:index]) for index, one in enumerate(found)]
+
+
+def advice(found: Diagnosis) -> list[str]:
+    """What to change, the most urgent first: what would have saved it, and for gates that it missed and curves like another's."""
+    late = (verdict for verdict in found.verdicts if verdict.signature == ALIKE or verdict.signature.startswith("gate:"))
+    urgent = (*([found.ended] if found.ended else []), *late)
+    return list(dict.fromkeys(verdict.remedy for verdict in urgent if verdict.remedy))
+
+
+def _beside(one: Diagnosis, earlier: Sequence[Diagnosis]) -> Diagnosis:
+    """The logs name no hyperparameters, but as attempts that are compared they differ in something."""
+    for number, other in enumerate(earlier, 1):
+        peer = Peer(number, {"attempt": number}, other.telemetry)
+        facts = replace(one.facts, params={"attempt": 0}, peers=[peer])
+        common = Telemetry(epoch for epoch in one.telemetry if epoch.step <= other.telemetry[-1].step)
+        for verdict in detect.judge(common, facts, [Signature(ALIKE)]) if one.unit == other.unit else ():
+            said = verdict.reason.partition(", though ")[0].replace(f"trial {number}", other.name)
+            alike = replace(verdict, reason=f"{said}, so that what was changed between them has no effect", remedy=UNREAD)
+            return replace(one, verdicts=sorted([*one.verdicts, alike], key=lambda verdict: verdict.step))
+    return one
 
 
 def _judged(

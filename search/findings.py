@@ -12,7 +12,7 @@ from rich.table import Table
 
 from search import chart, signatures
 from search.detect import Verdict
-from search.diagnosis import Diagnosis
+from search.diagnosis import Diagnosis, advice
 from search.telemetry import reports
 
 ROWS = 12
@@ -83,7 +83,8 @@ def _print_verdicts(console: Console, found: Diagnosis) -> None:
 
 
 def _print_verdict(console: Console, found: Diagnosis, verdict: Verdict) -> None:
-    color, word = ("red", "[bold]next[/]") if verdict is found.ended else ("yellow", "remedy:")
+    color = "red" if verdict is found.ended else "yellow"
+    word = "[bold]next[/]" if verdict.remedy in advice(found) else "remedy:"
     head = f"[{color}]{verdict.action}[/] {escape(verdict.signature)} at {unit(found)} {verdict.step}: "
     console.print(Padding(head + escape(verdict.reason), (0, 0, 0, 2)), highlight=False)
     if verdict.remedy:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from search.detect import Verdict
 from search.telemetry import Epoch
@@ -16,7 +17,7 @@ def judge_gates(telemetry: Sequence[Epoch], gates: Sequence[Gate]) -> list[Verdi
         if reason := gate.missed(telemetry):
             numbers = {gate.metric: gate.value(telemetry), "at_least": gate.at_least, "at_most": gate.at_most}
             evidence = {name: number for name, number in numbers.items() if number is not None}
-            verdicts.append(Verdict(gate.name, telemetry[-1].step, gate.action, reason, evidence, gate.remedy))
+            verdicts.append(Verdict(gate.name, telemetry[-1].step, gate.action, reason, evidence, gate.remedy, gate.change))
     return verdicts
 
 
@@ -30,6 +31,7 @@ class Gate:
     at_most: float | None = None
     action: str = "prune"
     remedy: str = ""
+    change: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.at_least is None and self.at_most is None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from search import telemetry
 from search.record import Record
 from search.space import Space
-from search.story import best_epoch, continues, drawn, epochs, state, warnings, what
+from search.story import best_epoch, continues, drawn, epochs, what
 from search.summary import Reason, Summary
 
 TRIALS_SHOWN = 6
 WARNINGS_SHOWN = 8
 PARKED_SHOWN = 12
-COLUMNS = ("train/loss", "val/loss", "val/auc", "val/predicted/0", "val/predicted/1", "grad_norm", "lr")
+SUGGESTED_SHOWN = 3
 
 
 def print_summary(console: Console, summary: Summary, folder: Path) -> None:
@@ -34,6 +33,8 @@ def print_summary(console: Console, summary: Summary, folder: Path) -> None:
         console.print(_front(summary))
     else:
         _print_winner(console, summary, summary.best[0])
+    if summary.remedied:
+        console.print(_remedied(summary))
     if summary.pruned:
         console.print(_reasons("Pruned or parked" if summary.parked else "Pruned", summary.pruned, summary.revived))
     if summary.warned:
@@ -41,6 +42,11 @@ def print_summary(console: Console, summary: Summary, folder: Path) -> None:
     if len(summary.warned) > WARNINGS_SHOWN:
         names = ", ".join(f"{reason.signature} {len(reason.trials)}" for reason in summary.warned[WARNINGS_SHOWN:])
         console.print(f"[dim]… and of {names}[/]")
+    if summary.suggested:
+        tries = "; ".join(
+            f"trial {one.mends} with {_change(one.change, one.cause)}" for one in summary.suggested[:SUGGESTED_SHOWN]
+        )
+        console.print(f"[dim]to try (remedies: try in the space does so): {escape(tries)}[/]", highlight=False)
     for record in summary.failed[:TRIALS_SHOWN]:
         console.print(f"[red]failed[/] trial {record.number}: {escape(record.error or '')}")
     if len(summary.failed) > TRIALS_SHOWN:
@@ -60,47 +66,6 @@ def print_unwatched(console: Console, space: Space) -> None:
         console.print(
             f"[dim]not watched, for want of readings: {escape(names)}; pitprop list tells what each needs[/]", highlight=False
         )
-
-
-def print_trial(console: Console, record: Record, space: Space) -> None:
-    """One trial's story: what it was, how it went, why it ended."""
-    role = f", the baseline {record.baseline}" if record.baseline else ""
-    origin = f", {continues(record)}" if record.revives is not None else ""
-    console.print(
-        f"[bold]trial {record.number}[/] of {space.name}{role}: {state(record)} after {epochs(record.epochs)}{origin}",
-        highlight=False,
-    )
-    for name, value in record.params.items():
-        console.print(f"  {name}: {json.dumps(value)}", highlight=False)
-    if record.values:
-        console.print(f"{space.objective.metric} [bold]{record.values[0]:.4f}[/]")
-    for verdict in record.verdicts:
-        action = "warning" if verdict in warnings(record) else verdict["action"]
-        console.print(f"[yellow]{action}[/] {verdict['signature']} at epoch {verdict['step']}: {escape(verdict['reason'])}")
-        if verdict["remedy"]:
-            console.print(f"  remedy: {escape(verdict['remedy'])}")
-    if record.error:
-        console.print(f"[red]{escape(record.error)}[/]")
-    table = Table(box=None, pad_edge=False)
-    curve = telemetry.read(Path(record.folder) / "telemetry.jsonl")
-    names = [name for name in dict.fromkeys((space.objective.metric, *COLUMNS)) if telemetry.reports(curve, name)]
-    for name in ("epoch", *names):
-        table.add_column(name.replace("val/predicted/", "predicted "), justify="right")
-    for epoch in curve:
-        table.add_row(str(epoch.step), *(f"{epoch.metrics.get(name, float('nan')):.4g}" for name in names))
-    console.print(table)
-
-
-def print_trials(console: Console, records: Sequence[Record], space: Space) -> None:
-    """A line for each trial."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("trial", "state", "epochs", space.objective.metric):
-        table.add_column(name, justify="right" if name != "state" else "left")
-    table.add_column("what", overflow="fold")
-    for record in records:
-        score = f"{record.values[0]:.4f}" if record.values else ""
-        table.add_row(str(record.number), state(record), str(record.epochs), score, escape(what(record, space)))
-    console.print(table)
 
 
 def _print_winner(console: Console, summary: Summary, best: Record) -> None:
@@ -123,8 +88,27 @@ def _print_winner(console: Console, summary: Summary, best: Record) -> None:
         else:
             word = "ahead of" if delta > 0 else "behind" if delta < 0 else "level with"
             console.print(f"  {word} baseline {name} ({against:.4f}) by [bold]{delta:+.4f}[/]")
-    if summary.baselines and space.seeds == 1:
-        console.print("  [dim]one seed each: a hint, not a proof; seeds: in the space trains every trial more than once[/]")
+    for target in summary.targets:
+        reached = "not reached" if target.trial is None else f"reached by trial {target.trial}"
+        console.print(f"  target {escape(target.name)} ({target.value:.4f}): {reached}", highlight=False)
+
+
+def _remedied(summary: Summary) -> Table:
+    """The trials that tried a remedy: of which trial, what was changed, and whether it helped."""
+    table = Table(title="Remedies tried", title_justify="left", box=None, pad_edge=False)
+    for name in ("trial", "mends", "gain"):
+        table.add_column(name, justify="right")
+    table.add_column("what", overflow="fold")
+    for one in summary.remedied:
+        gain = "" if one.gain is None else f"{one.gain:+.4f}"
+        table.add_row(str(one.trial), str(one.mends), gain, escape(_change(one.changed, one.cause)))
+    return table
+
+
+def _change(changed: Mapping[str, Any], cause: str) -> str:
+    """``lr 0.001 (explosion)``."""
+    values = [f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in changed.items()]
+    return f"{', '.join(values)} ({cause})"
 
 
 def _front(summary: Summary) -> Table:

@@ -17,6 +17,7 @@ class Record:
     ``epochs`` were spent. ``folder`` holds telemetry.jsonl, and telemetry-1.jsonl and so on for further seeds. ``started``
     and ``ended`` are unix seconds; ``started`` stays what it is over a resume, since it tells a study from another of its name.
     ``revives`` is the number of the parked trial that this one continues: its curve and its epochs begin with that one's.
+    ``mends`` is the number of the trial whose remedy this one tries, and ``cause`` the signature or gate that named it.
     """
 
     number: int
@@ -31,6 +32,8 @@ class Record:
     started: float
     ended: float | None
     revives: int | None = None
+    mends: int | None = None
+    cause: str = ""
 
     @property
     def parked(self) -> bool:

@@ -12,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from search import preflight
 from search.addresses import Addresses
@@ -22,7 +21,6 @@ from search.launch import Inline, Job, Launcher, LaunchError, OnRay
 from search.loop import Search
 from search.page import print_unwatched
 from search.parking import stranded
-from search.record import StudyCard
 from search.screen import Screen
 from search.space import Space
 from search.study import Study
@@ -35,7 +33,9 @@ GENERATIONS = 4
 """A search is cut into at least this many groups, so that the sampler learns between them."""
 
 
-def run(space: Space, study: Study, where: Addresses, options: Namespace, console: Console, *, asks: bool = True) -> int:
+def run(
+    space: Space, study: Study, where: Addresses, options: Namespace, console: Console, mlflow: Exporter, *, asks: bool = True
+) -> int:
     """Searches until the target or the time limit is reached: 0, or 130 if it was interrupted.
 
     With ``asks=False`` only the trials that the study holds are brought to an end.
@@ -45,27 +45,23 @@ def run(space: Space, study: Study, where: Addresses, options: Namespace, consol
     print_unwatched(console, space)
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None
-    with exporter(space, where) as mlflow:
-        records = study.records()
-        for record in records:
-            mlflow.send(record)
-        count = study.target if asks else sum(record.state == "RUNNING" for record in records) * space.seeds
-        with closing(_launcher(space, study, where, options, console, count)) as launcher:
-            if all(record.state == "RUNNING" for record in records):  # no trial has shown yet that the trainer works
-                findings = preflight.inspect(space, launcher)
-                preflight.print_outcome(console, findings)
-                preflight.refuse(findings)
-            width = _width(space, count, launcher.size)
-            search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
-            with Screen(console, space, study.target, records) as screen:
-                code = _watch(search, study, mlflow, screen)
-            if code:
-                # From here on a second Ctrl-C ends at once; the next search goes on from the checkpoints all the same.
-                signal.signal(signal.SIGINT, lambda *_: os._exit(code))
-        _sweep(space, study)
-        with console.status("exporting to MLflow"):
-            word = mlflow.finish()
-    console.print(f"[dim]{escape(word)}[/]", highlight=False, soft_wrap=True)
+    records = study.records()
+    for record in records:
+        mlflow.send(record)
+    count = study.target if asks else sum(record.state == "RUNNING" for record in records) * space.seeds
+    with closing(_launcher(space, study, where, options, console, count)) as launcher:
+        if all(record.state == "RUNNING" for record in records):  # no trial has shown yet that the trainer works
+            findings = preflight.inspect(space, launcher)
+            preflight.print_outcome(console, findings)
+            preflight.refuse(findings)
+        width = _width(space, count, launcher.size)
+        search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
+        with Screen(console, space, study.target, records) as screen:
+            code = _watch(search, study, mlflow, screen)
+        if code:
+            # From here on a second Ctrl-C ends at once; the next search goes on from the checkpoints all the same.
+            signal.signal(signal.SIGINT, lambda *_: os._exit(code))
+    _sweep(space, study)
     return code
 
 
@@ -73,15 +69,6 @@ def inspect(space: Space) -> list[preflight.Finding]:
     """What a preflight finds, in this process and without a study."""
     with closing(Inline(_job(space, Path(), here=True), cpus=space.resources.cpus)) as launcher:
         return preflight.inspect(space, launcher)
-
-
-def exporter(space: Space, where: Addresses) -> Exporter:
-    """What sends the trials of the study of ``space`` to MLflow."""
-    metric = space.objective.metric
-    recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
-    yaml = Path(space.path).read_text(encoding="utf-8")
-    card = StudyCard(space.name, space.question, metric, space.objective.goal == "maximize", yaml, recorded)
-    return Exporter(where.mlflow, where.artifacts, card, where.folder(space.name) / "track.log")
 
 
 def _watch(search: Search, study: Study, exporter: Exporter, screen: Screen) -> int:

@@ -38,7 +38,7 @@ def continues(record: Record) -> str:
     """``continues trial 17 from epoch 9`` for a revived trial, else nothing."""
     if record.revives is None:
         return ""
-    curve = telemetry.read(Path(record.folder).with_name(f"{record.revives:04d}") / "telemetry.jsonl")
+    curve = telemetry.read(telemetry.file(Path(record.folder).with_name(f"{record.revives:04d}")))
     return f"continues trial {record.revives}" + (f" from epoch {curve[-1].step}" if curve else "")
 
 
@@ -64,7 +64,7 @@ def drawn(record: Record, space: Space) -> Iterator[str]:
 
 def best_epoch(record: Record, space: Space) -> int | None:
     """The epoch at which a trial's first seed was best; None if it has no curve."""
-    curve = telemetry.read(Path(record.folder) / "telemetry.jsonl")
+    curve = telemetry.read(telemetry.file(record.folder))
     sign = 1 if space.objective.goal == "maximize" else -1
     scores = [(sign * e.metrics.get(space.objective.metric, math.nan), -e.step) for e in curve]
     finite = [score for score in scores if not math.isnan(score[0])]

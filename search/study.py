@@ -3,9 +3,10 @@
 The sampler reads a twin of the study in memory; the database is the only durable truth, is written by Optuna's own storage,
 and can be read by any tool of Optuna's.
 
-Trial n is a pure function of n and of the trials before it: first the baselines of the space, then its points, then what a
-sampler proposes that is seeded by n. So a study that is opened again proposes what it would have proposed. Revived trials
-come on top of those that were planned: to Optuna, which changes no finished trial, they are new ones with the same parameters.
+Trial n is a pure function of n and of the trials before it: first the baselines of the space, then its points, then remedies
+that are to be tried and what a sampler proposes that is seeded by n. So a study that is opened again proposes what it would
+have proposed. Revived trials come on top of those that were planned: to Optuna, which changes no finished trial, they are new
+ones with the same parameters.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search import database, lock, parking
+from search import database, lock, parking, ranking, remedies
 from search.archive import as_record
 from search.claim import NotOurs, claim
 from search.errors import UserError
@@ -85,6 +86,12 @@ class Study:
         """How many trials the study is to have, with those revived so far."""
         return self.planned + sum("revives" in trial.user_attrs for trial in self._twin.trials)
 
+    @property
+    def satisfied(self) -> bool:
+        """Whether a trial has reached the target that the space is to stop at."""
+        stop = self.space.stop_when
+        return stop is not None and ranking.reached(self.space, self.records(), self.space.targets[stop]) is not None
+
     def plan(self, trials: int) -> None:
         """Sets the number of trials to reach, revived ones not counted."""
         self._storage.set_study_user_attr(self._id, "trials", trials)
@@ -112,12 +119,17 @@ class Study:
         return as_record(self._twin.trials[number], self.trial_folder(number))
 
     def ask(self) -> Trial | None:
-        """The next trial, already in the database; None if the target is reached."""
-        if len(self._twin.trials) >= self.target:
+        """The next trial, already in the database; None if there are as many as planned, or the score to reach is reached."""
+        if len(self._twin.trials) >= self.target or self.satisfied:
             return None
         known = {trial.user_attrs.get("baseline") for trial in self._twin.trials}
-        baseline = next((one for one in self._baselines if one.name not in known), None)
-        return self._enter(self._twin.propose() if baseline is None else self._twin.add_baseline(baseline))
+        if (baseline := next((one for one in self._baselines if one.name not in known), None)) is not None:
+            return self._enter(self._twin.add_baseline(baseline))
+        if (point := self._twin.point) is not None:
+            return self._enter(self._twin.add_point(point))
+        if (follow_up := remedies.due(self.space, self.records(), self.planned)) is not None:
+            return self._enter(self._twin.add_follow_up(follow_up))
+        return self._enter(self._twin.propose())
 
     def revive(self, number: int) -> Trial:
         """A new trial that continues a parked one, already in the database; `StudyError` if there is a `hurdle`."""

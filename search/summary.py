@@ -6,10 +6,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from search import ranking, remedies
 from search.record import Record
+from search.remedies import FollowUp
 from search.space import Space
 from search.story import ending, warnings
 
@@ -32,12 +34,34 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Remedied:
+    """A trial that tried the remedy of another: what was ``changed``, and by how much it is better, None while that is open."""
+
+    trial: int
+    mends: int
+    cause: str
+    changed: Mapping[str, Any]
+    gain: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A score to reach: the first ``trial`` that did, None if none has."""
+
+    name: str
+    value: float
+    trial: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """``best`` are the trials that won: one, or the Pareto front of two objectives; baselines are not among them.
 
     ``parked`` are the parked trials, ``revived`` maps those of them that were revived to the trials which continue them.
     ``baselines`` maps each baseline to its score, None while it is not known. ``pruned`` says why trials were stopped,
-    ``warned`` what else was said of them. ``spent`` and ``budget`` are epochs, of the trials that ended.
+    ``warned`` what else was said of them. ``remedied`` are the trials that tried what a verdict or a missed gate advised,
+    ``suggested`` what could be tried of it where nothing is tried by itself.
+    ``spent`` and ``budget`` are epochs, of the trials that ended.
     """
 
     space: Space
@@ -50,6 +74,9 @@ class Summary:
     pruned: tuple[Reason, ...]
     warned: tuple[Reason, ...]
     failed: tuple[Record, ...]
+    remedied: tuple[Remedied, ...]
+    suggested: tuple[FollowUp, ...]
+    targets: tuple[Target, ...]
     spent: int
     budget: int
 
@@ -72,7 +99,7 @@ class Summary:
         against = self.baselines[baseline]
         if against is None or record.values is None:
             return None
-        return (record.values[0] - against) * (1 if self.space.objective.goal == "maximize" else -1)
+        return (record.values[0] - against) * ranking.sign(self.space)
 
     def to_json(self) -> dict[str, Any]:
         """The same for scripts."""
@@ -100,6 +127,9 @@ class Summary:
             "pruned": [{**reason.to_json(), "parked": reason.parked} for reason in self.pruned],
             "warned": [reason.to_json() for reason in self.warned],
             "failed": [{"trial": record.number, "error": record.error} for record in self.failed],
+            "remedied": [asdict(remedied) for remedied in self.remedied],
+            "suggested": [{"mends": one.mends, "cause": one.cause, "change": dict(one.change)} for one in self.suggested],
+            "targets": [asdict(target) for target in self.targets],
         }
 
 
@@ -114,15 +144,27 @@ def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
         states={state: counts[state] for state in STATES},
         parked=tuple(record.number for record in records if record.parked),
         revived=revived,
-        best=_best(space, [record for record in records if _counts(space, record)]),
+        best=_best(space, records),
         baselines={baseline.name: _score(space, baseline.name, baseline.values, records) for baseline in space.baselines},
         pruned=_reasons((record, verdict) for record in ended if (verdict := ending(record)) is not None),
         # a revived trial begins with the curve of the parked one, and so with its warnings
         warned=_reasons((r, verdict) for r in records if r.revives is None for verdict in warnings(r)),
         failed=tuple(record for record in records if record.state == "FAIL"),
+        remedied=tuple(_remedied(space, record, records[record.mends]) for record in records if record.mends is not None),
+        suggested=tuple(remedies.follow_ups(space, records)) if space.remedies == "suggest" else (),
+        targets=tuple(Target(name, value, ranking.reached(space, records, value)) for name, value in space.targets.items()),
         spent=_spent(ended),
         budget=sum(record.revives is None for record in ended) * space.epochs * space.seeds,
     )
+
+
+def _remedied(space: Space, record: Record, parent: Record) -> Remedied:
+    """What became of a trial beside the one whose remedy it tries; a parent that never had a score is beaten by any."""
+    changed = {name: value for name, value in record.params.items() if parent.params.get(name) != value}
+    gain = None
+    if record.values is not None and parent.values is not None:
+        gain = (record.values[0] - parent.values[0]) * ranking.sign(space)
+    return Remedied(record.number, parent.number, record.cause, changed, gain)
 
 
 def _spent(ended: Sequence[Record]) -> int:
@@ -136,25 +178,16 @@ def _spent(ended: Sequence[Record]) -> int:
     return sum(max(epochs) for epochs in curves.values())
 
 
-def _counts(space: Space, record: Record) -> bool:
-    """Whether a trial may be the best: a training that collapsed after its best epoch was still that good."""
-    states = ("COMPLETE", "PRUNED") if space.objective.at == "best" and not space.searches_stopping else ("COMPLETE",)
-    return record.state in states and record.values is not None and record.baseline is None
-
-
-def _best(space: Space, found: Sequence[Record]) -> tuple[Record, ...]:
-    sign = 1 if space.objective.goal == "maximize" else -1
-    if not found:
-        return ()
-    if not space.searches_stopping:  # a revived trial holds the curve of the one that it continues, so they may be level
-        return (max(found, key=lambda record: (sign * _values(record)[0], record.revives is not None)),)
-    points = {record.number: (sign * _values(record)[0], -_values(record)[1]) for record in found}
-    front: dict[tuple[float, float], Record] = {}
-    for record in sorted(found, key=lambda record: points[record.number], reverse=True):
-        here = points[record.number]
-        if all(here[1] > other[1] for other in front):
-            front[here] = record
-    return tuple(front.values())
+def _best(space: Space, records: Sequence[Record]) -> tuple[Record, ...]:
+    """The best trial; of two objectives the Pareto front."""
+    found = ranking.ranked(space, records)
+    if not space.searches_stopping:
+        return tuple(found[:1])
+    front: list[Record] = []
+    for record in sorted(found, key=lambda record: (-ranking.sign(space) * ranking.score(record), _values(record)[1])):
+        if all(_values(record)[1] < _values(other)[1] for other in front):
+            front.append(record)
+    return tuple(front)
 
 
 def _values(record: Record) -> tuple[float, ...]:

@@ -154,6 +154,11 @@ def loads(line: str) -> Epoch:
     return Epoch(int(row.pop("step")), {name: float(value) for name, value in row.items()})
 
 
+def file(folder: Path | str, replica: int = 0) -> Path:
+    """Where the curve of one seed of a trial is kept, given the trial's folder."""
+    return Path(folder) / ("telemetry.jsonl" if replica == 0 else f"telemetry-{replica}.jsonl")
+
+
 def read(path: Path) -> Telemetry:
     """The epochs in a file, oldest first; none if there is no file. A line torn by a crash ends the reading."""
     epochs = Telemetry()

@@ -140,7 +140,8 @@ class Card:
     """What a trainer says of itself. ``params``, ``options`` and ``reports`` are None where it does not say.
 
     ``params`` and ``options`` map each accepted key to its default, ``reports`` are metric names or prefixes, and
-    ``width`` is the largest number of lanes, 1 for a trainer of single trials.
+    ``width`` is the largest number of lanes, 1 for a trainer of single trials. ``shell`` says that a training is a command,
+    which the trainer's ``shell(params, context)`` writes for a person to run.
     """
 
     summary: str
@@ -148,6 +149,7 @@ class Card:
     options: Mapping[str, Any] | None
     reports: Sequence[str] | None
     width: int
+    shell: bool = False
 
 
 def card(location: str) -> Card:
@@ -170,7 +172,7 @@ def card(location: str) -> Card:
             said[target.id] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
     summary = (ast.get_docstring(module) or "").split("\n")[0]
     width = said.get("WIDTH", 1) if "train_lanes" in functions else 1
-    return Card(summary, said.get("PARAMS"), said.get("OPTIONS"), said.get("REPORTS"), width)
+    return Card(summary, said.get("PARAMS"), said.get("OPTIONS"), said.get("REPORTS"), width, "shell" in functions)
 
 
 def _source(location: str) -> Path:

@@ -60,7 +60,7 @@ class Training:
 
     def file(self, replica: int) -> Path:
         """Where the curve of one seed is kept."""
-        return self.folder / ("telemetry.jsonl" if replica == 0 else f"telemetry-{replica}.jsonl")
+        return telemetry.file(self.folder, replica)
 
     def record(self, replica: int, epoch: Epoch) -> bool:
         """Appends an epoch, in memory and on disk; False if it is known already, as after a resume."""
@@ -148,8 +148,15 @@ class Training:
         if len(verdicts) == self.seeds:
             return Outcome("PRUNED", self.epochs, verdicts=told, score=score)
         if math.isnan(score):
-            return Outcome("FAIL", self.epochs, verdicts=told, error=f"{metric} was NaN in all of {self.epochs} epochs")
+            return Outcome("FAIL", self.epochs, verdicts=told, error=self._lacking(metric))
         return Outcome("COMPLETE", self.epochs, (score, spent)[:objectives], told)
+
+    def _lacking(self, metric: str) -> str:
+        """Why there is no score, in a sentence."""
+        if self.seeds == 1:
+            return f"{metric} was NaN in all of {self.epochs} epochs"
+        scoreless = [n for n, curve in self.curves.items() if math.isnan(objective(telemetry.series(curve, metric)))]
+        return f"{metric} was NaN in every epoch of {len(scoreless)} of {self.seeds} seeds"
 
     def _cut(self, replica: int, stopping: EarlyStopping | None) -> bool:
         """Whether early stopping had ended the seed before anything else did."""

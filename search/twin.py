@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search import samplers
 from search.errors import UserError
+from search.remedies import FollowUp
 from search.space import Baseline, Space
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -52,11 +53,23 @@ class Twin:
         attributes = {"params": parked.user_attrs["params"], "revives": number}
         return self._add(parked.params, parked.distributions, attributes)
 
-    def propose(self) -> FrozenTrial:
-        """A new trial from the space's points, or else from a sampler that is seeded by its number; `TooNarrow`."""
-        number, (name, options) = len(self.trials), self._space.sampler
+    @property
+    def point(self) -> Mapping[str, Any] | None:
+        """The next of the space's points; None if all have been tried."""
         tried = sum("point" in trial.user_attrs for trial in self.trials)
-        points = self._space.points[tried : tried + 1]
+        return next(iter(self._space.points[tried : tried + 1]), None)
+
+    def add_point(self, values: Mapping[str, Any]) -> FrozenTrial:
+        """A new trial at a point of the space, the sampler choosing what it leaves out; `TooNarrow`."""
+        return self.propose(values, {"point": sum("point" in trial.user_attrs for trial in self.trials)})
+
+    def add_follow_up(self, follow_up: FollowUp) -> FrozenTrial:
+        """A new trial that tries a remedy; the sampler chooses what exists only since the change."""
+        return self.propose(follow_up.values, {"mends": follow_up.mends, "cause": follow_up.cause})
+
+    def propose(self, given: Mapping[str, Any] | None = None, attributes: Mapping[str, Any] | None = None) -> FrozenTrial:
+        """A new trial from a sampler that is seeded by the trial's number, but for the values that are ``given``; `TooNarrow`."""
+        number, (name, options) = len(self.trials), self._space.sampler
         broken: list[str] = []
         for attempt in range(ATTEMPTS):
             # QMC and grid walk one sequence, shuffled by the seed; the others start anew at each trial.
@@ -64,8 +77,8 @@ class Twin:
             # A sampler that learns nothing from what was refused would propose it for ever: the later half is drawn at random.
             stuck = attempt >= ATTEMPTS // 2 and name not in ("qmc", "grid")
             self._study.sampler = samplers.sampler(*(("random", {}) if stuck else (name, options)), seed, self.grid)
-            if points:
-                self._study.enqueue_trial(dict(points[0]))
+            if given:
+                self._study.enqueue_trial(dict(given))
             trial = self._study.ask()
             drawn: dict[str, Any] = {}
             for leaf in self._space.active(drawn):
@@ -73,8 +86,8 @@ class Twin:
             broken = self._space.violated(drawn)
             if not broken:
                 trial.set_user_attr("params", self._space.flat(drawn))
-                if points:
-                    trial.set_user_attr("point", tried)
+                for key, value in (attributes or {}).items():
+                    trial.set_user_attr(key, value)
                 places = self._study._storage.get_study_system_attrs(self._study._study_id)
                 if places:
                     self._study._storage.set_trial_system_attr(trial._trial_id, "pitprop:study", places)

@@ -233,6 +233,18 @@ def test_what_a_command_leaves_behind_ends_with_it(tmp_path: Path) -> None:
     assert alive(numbers(tmp_path)) == []
 
 
+def test_a_search_of_twenty_trials_leaves_no_process_behind(toy: Callable[..., Space], tmp_path: Path) -> None:
+    gate = {"metric": "val/loss", "epoch": 1, "at_most": 0.1, "action": "prune"}
+    options = {"command": [*FORKS, "{folder}"], "env": {"RATE": "{lr}"}, "grace": 0.1}
+    goal = {"metric": "val/loss", "goal": "minimize"}
+    space = toy(trainer="command", objective=goal, options=options, params=RATE, gates=[gate], trials=20)
+    events(space, tmp_path)
+    assert [record.state for record in records(space, tmp_path)] == ["PRUNED"] * 20
+    pids = [int(path.read_text()) for path in (tmp_path / space.name / "trials").glob("*/command-0/*.pid")]
+    assert len(pids) == 20 * PROCESSES
+    assert alive(pids) == []
+
+
 @pytest.mark.parametrize("reaped", [False, True])
 def test_a_command_ends_with_a_worker_that_is_killed(tmp_path: Path, reaped: bool) -> None:
     code = (
@@ -346,3 +358,67 @@ def test_a_revived_trial_goes_on_in_a_copy_of_the_parked_ones_folder(tmp_path: P
     assert second[Lane(9, 0)].step == 2
     assert f"on from epoch 1 with {tmp_path / '0009' / 'command-0' / 'last.json'}" in said(tmp_path / "0009")
     assert sorted((tmp_path / "0001" / "command-0").iterdir()) == before
+
+
+def test_what_another_source_has_of_an_epoch_that_is_not_over_there_is_added(tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(
+        "import pathlib, sys, time\n"
+        "with open(sys.argv[1], 'w') as file:\n"
+        "    file.write('epoch,val_loss\\n')\n"
+        "    for n in 1, 2, 3:\n"
+        "        print(f'epoch {n}: val f1 0.{n}', flush=True)\n"
+        "        file.write(f'{n},0.5\\n')\n"
+        "        file.flush()\n"
+        "        while n == 2 and not pathlib.Path(sys.argv[1] + '.go').exists():\n"
+        "            time.sleep(0.01)\n"
+    )
+    training = command.train(
+        {}, context(tmp_path, ["{python}", "two.py", "{folder}/m.csv"], metrics=["stdout", "{folder}/m.csv"])
+    )
+    seen = [next(training)]
+    (tmp_path / "command-0" / "m.csv.go").touch()
+    seen += training
+    assert [epoch.metrics for epoch in seen] == [{"val/loss": 0.5, "val/f1": pytest.approx(n / 10)} for n in (1, 2, 3)]
+
+
+def test_a_command_that_is_killed_after_an_epoch_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole", SMALL, {"lr": 0.1}, epochs=4, **RESUME)
+    dying = [*SMALL, "--die-at", "3"]
+    found = trained(tmp_path, dying, {"lr": 0.1}, epochs=4, **RESUME)
+    assert found == whole
+    assert "once more, as the command was ended by signal KILL" in said(tmp_path)
+    assert "begins on from epoch 3 with " in said(tmp_path)
+
+
+def test_without_a_checkpoint_a_command_that_is_killed_starts_again(tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole", SMALL, {"lr": 0.1}, epochs=4)
+    found = trained(tmp_path, [*SMALL, "--die-at", "3"], {"lr": 0.1}, epochs=4)
+    assert found == [*whole[:3], *whole]
+    assert "begins from the start, as the space has no options.resume: epochs 1 to 3 are trained again" in said(tmp_path)
+
+
+def test_a_command_that_is_killed_without_having_come_further_fails(tmp_path: Path) -> None:
+    (tmp_path / "twice.py").write_text("print('epoch 1: val loss 1', flush=True)\nimport os\nos.kill(os.getpid(), 9)\n")
+    with pytest.raises(CommandError, match="was ended by signal KILL"):
+        trained(tmp_path, ["{python}", "twice.py"])
+    assert said(tmp_path).count("begins") == 2
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_a_checkpoint_that_the_command_cannot_read_is_passed_over(tmp_path: Path, older: bool) -> None:
+    resume = {**RESUME, "checkpoint": "{folder}/*.json"}
+    whole = trained(tmp_path, SMALL, {"lr": 0.1}, epochs=4, **resume)
+    own = tmp_path / "command-0"
+    if older:
+        (own / "before.json").write_text('{"epoch": 1}')
+    (own / "stdout.log").write_text("epoch 1: val loss 7\nepoch 2: val loss 7\n")
+    (own / "last.json").write_text('{"epo')
+    for age, name in enumerate(("last.json", "before.json")):
+        if (own / name).exists():
+            os.utime(own / name, (1e9 - age, 1e9 - age))
+    state = {"folder": str(own), "began": 0.0}
+    found = trained(tmp_path, SMALL, {"lr": 0.1}, epochs=4, step=2, state=state, **resume)
+    assert found[-2:] == whole[-2:]
+    assert "once more, as the command ended with exit code 1: json.decoder.JSONDecodeError" in said(tmp_path)
+    why = f"on from epoch 2 with {own / 'before.json'}" if older else "from the start, as there is no other checkpoint"
+    assert f"begins {why}" in said(tmp_path)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +67,50 @@ def test_mmengine(small: Callable[..., Space], tmp_path: Path) -> None:
     assert heavy.values[0] == pytest.approx(0.4122)
     assert curve(tmp_path, space, 1)[7].metrics.items() >= {("val/rgb/top1", 0.4522), ("val/pose/top1", 0.3722)}
     assert (lost.state, lost.verdicts[0]["signature"]) == ("PRUNED", "non_finite")
+
+
+@pytest.fixture
+def mmengine(tmp_path: Path, small: Callable[..., Space], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Space]:
+    """The space for mmengine over a script that is mmengine's own Runner, and the Python of these tests in front."""
+    if importlib.util.find_spec("mmengine") is None or importlib.util.find_spec("cv2") is None:
+        pytest.skip("mmengine's Runner is not installed: pip install -e '.[mmengine]' brings it")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    given = {"epochs": 6, "early_stopping": None, "gates": None, "baselines": {}}
+
+    def load(*points: dict[str, Any], **changes: Any) -> Space:
+        space = small("mmengine", *points, **given, **changes)
+        (tmp_path / "tools" / "runner.py").replace(tmp_path / "tools" / "train.py")
+        return space
+
+    return load
+
+
+@pytest.mark.slow
+def test_mmengines_own_runner(mmengine: Callable[..., Space], tmp_path: Path) -> None:
+    rate = {"optim_wrapper": {"optimizer": {"lr": {"float": [1e-4, 1e30], "log": True}}}}
+    weights = {"rgb": 1.0, "pose": {"float": [0.0, 2.0]}, "fused": 0.0, "aux": 0.0}
+    good, name = {"optim_wrapper.optimizer.lr": 0.3, "loss_weights.pose": 1.0}, "optim_wrapper.optimizer.lr"
+    space = mmengine(good, {**good, "loss_weights.pose": 0.0}, {**good, name: 1e30}, params={**rate, "loss_weights": weights})
+    events(space, tmp_path)
+    healthy, idle, lost = records(space, tmp_path)
+    assert (healthy.state, healthy.epochs) == ("COMPLETE", 6), healthy.error
+    assert healthy.values[0] > 0.9
+    streams = curve(tmp_path, space, 0)[5].metrics, curve(tmp_path, space, 1)[5].metrics
+    assert streams[0]["val/rgb/top1"] == streams[1]["val/rgb/top1"], "the seed is the space's"
+    assert streams[0]["val/pose/top1"] != streams[1]["val/pose/top1"], "the weight arrived"
+    assert (idle.state, lost.state, lost.verdicts[0]["signature"]) == ("COMPLETE", "PRUNED", "non_finite")
+
+
+@pytest.mark.slow
+def test_mmengines_own_runner_goes_on_from_its_checkpoint(mmengine: Callable[..., Space], tmp_path: Path) -> None:
+    space = mmengine({"optim_wrapper.optimizer.lr": 0.01})
+    events(space, tmp_path, stop=3)
+    assert [epoch.step for epoch in curve(tmp_path, space, 0)] == [1, 2]
+    events(space, tmp_path)
+    assert [epoch.step for epoch in curve(tmp_path, space, 0)] == list(range(1, 7))
+    folder = tmp_path / space.name / "trials" / "0000"
+    assert "begins on from epoch 2 with " in (folder / "command-0.log").read_text()
+    assert "resumed epoch: " in (folder / "command-0" / "stdout.log").read_text()
 
 
 def test_mmengine_goes_on_from_its_checkpoint(small: Callable[..., Space], tmp_path: Path) -> None:

@@ -151,6 +151,36 @@ def test_attempts_are_held_against_a_baseline_and_gates(tmp_path: Path, capsys: 
     assert "behind the baseline (0.8832) by 0.0163" in out
 
 
+def test_a_gate_that_is_missed_says_what_to_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, [0.5, 0.6, 0.7], more=" val_loss: 0.5")
+    gates = ["--gate", "val/macro_f1@1>=0.55: lower the pose weight: to 1.0", "--gate", "val/macro_f1@3>=0.6: wait longer"]
+    _, out = run(capsys, str(path), *gates)
+    assert "the gate asks for at least 0.55 next lower the pose weight: to 1.0" in out
+    assert "passed with 0.7" in out
+    assert "wait longer" not in out
+    _, out = run(capsys, str(path), "--compare", *gates)
+    assert out.endswith("next for train.log: lower the pose weight: to 1.0")
+
+
+def test_attempts_with_the_same_curve_are_told_that_what_was_changed_has_no_effect(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, rate in (("a", 0.9), ("b", 0.8), ("c", 0.9)):
+        losses = "".join(
+            f"epoch {n}: val macro_f1 {1 - rate**n:.6f}, val loss {rate**n:.6f}\n" for n in range(1, 12 if name < "c" else 9)
+        )
+        (tmp_path / f"{name}.log").write_text(losses)
+    logs = [str(tmp_path / f"{name}.log") for name in "abc"]
+    _, out = run(capsys, *logs, "--compare")
+    assert "c.log: warned of no_effect (the same curve as a.log in epochs 4-8, so that what was changed between them has" in out
+    assert out.count("no_effect") == 1
+    assert "next for c.log: look how the script reads what was changed" in out
+    _, out = run(capsys, *logs, "--json")
+    told = json.loads(out)["trainings"]
+    assert [[verdict["signature"] for verdict in one["verdicts"]] for one in told] == [[], [], ["no_effect"]]
+    assert "no_effect" not in run(capsys, *logs[:2])[1]
+
+
 def test_json_is_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:
     code, out = run(capsys, str(LOGS), "--json")
     told = json.loads(out)["trainings"]

@@ -448,7 +448,7 @@ ERRORS = [
         "baselines.c.checkpoint: is said of 'b' already; trainings start from one checkpoint at most",
     ),
     (PARAMS + "baselines: {b: {values: {val/loss: 1}, chekpoint: true}}", "unknown key; did you mean 'checkpoint'"),
-    (PARAMS + "baselines: {b: {}}", "baselines.b: takes either params to train, or values that were recorded"),
+    (PARAMS + "baselines: {b: {}}", r"baselines.b: says .*; it takes one of params \(to train\), values"),
     (PARAMS + "points: [{lr: 1}]", r"points\[0\].lr: 1 is not within \[1e-05, 0.1\]"),
     (
         PARAMS + "points: [{focal.alpha: [1, 2]}]",

@@ -27,7 +27,7 @@ from search import telemetry
 from search.record import Record, StudyCard
 from search.telemetry import Epoch
 from search.track import ENVIRONMENT, Exporter, run, ui_command
-from search.track.view import view
+from search.track.view import TAG, views
 
 os.environ.update(ENVIRONMENT)
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
@@ -102,6 +102,12 @@ def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def seen(saved: str) -> dict[str, Any]:
+    """What MLflow's page makes of a saved view."""
+    state: dict[str, Any] = json.loads(json.loads(saved)["state"])
+    return state
 
 
 # what a run says
@@ -390,7 +396,7 @@ def test_the_ui_stays_on_the_loopback_and_a_taken_port_is_told(uri: str, tmp_pat
 
 def test_the_page_shows_the_best_trial_first_and_the_parameters_that_vary(tmp_path: Path) -> None:
     both = [replace(trial(tmp_path, n), params={"lr": n, "gamma": 2.0}) for n in (0, 1)]
-    shown = json.loads(view(replace(CARD, maximize=False), both, ["model_1"]))
+    shown = seen(views(replace(CARD, maximize=False), both, ["model_1"])[TAG])
     assert (shown["orderByKey"], shown["orderByAsc"]) == ("metrics.`objective`", True)
     assert {"metrics.`delta/model_1`", "params.`lr`", "tags.`pitprop.reason`"} < set(shown["selectedColumns"])
     assert "params.`gamma`" not in shown["selectedColumns"]
@@ -419,4 +425,4 @@ def test_a_run_lists_its_warnings_with_their_reasons_and_one_tag_names_them(tmp_
 def test_the_page_has_a_column_of_warnings_where_there_are_any(tmp_path: Path) -> None:
     plain, warned = trial(tmp_path, 0), trial(tmp_path, 1, verdicts=(WARNING,))
     for records, shown in (([plain], False), ([plain, warned], True)):
-        assert ("tags.`pitprop.warnings`" in json.loads(view(CARD, records, []))["selectedColumns"]) is shown
+        assert ("tags.`pitprop.warnings`" in seen(views(CARD, records, [])[TAG])["selectedColumns"]) is shown

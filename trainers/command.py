@@ -4,15 +4,13 @@ docs/commands.md says how; `trainers.commands` is what it is made of. The comman
 that it has started ends with its trial.
 
 A trial that goes on continues the command if the space says with which arguments (``resume``) and the script's checkpoint is
-there. Else the command starts again at its first epoch; those that are known already are not recorded twice.
+there. Else the command starts again at its first epoch; those that are known already are not recorded twice. So goes on a
+command that was killed after at least an epoch; and one that fails with a checkpoint tries an earlier one, and then none.
 ``command-SEED.log`` in the trial's folder says which, and why.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
-import time
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,9 @@ from search.telemetry import Epoch
 from search.trainer import Context
 from trainers.commands import failure
 from trainers.commands.arguments import CommandError
-from trainers.commands.attempt import begin, log
-from trainers.commands.plan import Plan, plan
-from trainers.commands.process import Process, locked
+from trainers.commands.attempt import log
+from trainers.commands.plan import plan
+from trainers.commands.run import epochs, started
 from trainers.commands.settings import read
 from trainers.commands.sources import Sources
 
@@ -41,10 +39,8 @@ OPTIONS: dict[str, Any] = {
     "checkpoint": None,  # the script's checkpoint, a path or a glob
     "grace": 10.0,  # seconds from TERM to KILL
 }
-INTERVAL = 0.1
-"""Seconds between two looks at the metrics."""
-PATIENT = 0.95
-"""The share of the space's ``stall`` after which silence is an error here, where more is known of it than in the driver."""
+KILLED = (137, 143)
+"""Exit codes of a command that was killed (KILL, TERM), which is no fault of the trial."""
 
 
 def train(params: Mapping[str, Any], context: Context) -> Generator[Epoch, None, None]:
@@ -52,34 +48,22 @@ def train(params: Mapping[str, Any], context: Context) -> Generator[Epoch, None,
         return
     settings, folder = read({**OPTIONS, **context.options}), _folder(context)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = locked(folder.with_suffix(".lock"))
-    try:
-        attempt = begin(settings, context, folder)
-        ready = plan(settings, params, context, folder, attempt.checkpoint)
-        sources = Sources(ready.sources, context.metric, attempt.began)
-        log(folder, f"begins {attempt.says}")
-        process = _start(ready, folder, settings.grace, lock)
-    finally:
-        os.close(lock)
-    known, last = (context.step if attempt.checkpoint is not None else 0), None
-    try:
-        for epoch in _follow(process, sources, context.epochs, context.stall * PATIENT):
-            context.state = {"folder": str(folder), "began": attempt.began}
-            if known < epoch.step < context.epochs:
-                yield epoch
-            elif epoch.step == context.epochs:
-                last = epoch  # with it the training is over for the search, but the command may still have something to save
-            elif epoch.step > context.epochs:
-                break
-        if code := process.wait(0.0):
-            raise _failed(code, folder, params)
-        if last is not None:
-            yield last
-        elif not sources.last:
-            raise CommandError(f"the command ended {sources.lack()}")
-    finally:
-        process.stop()
-        log(folder, f"ended with exit code {process.wait(0.0)}")
+    spoiled: list[str] = []
+    while True:
+        run = started(settings, params, context, folder, spoiled)
+        before = max(context.step, run.sources.last)
+        code = yield from epochs(run, context, folder)
+        if not code:
+            return
+        further, error = run.sources.last > before, _failed(code, folder, params)
+        if code in KILLED and further:
+            spoiled = []
+        elif run.attempt.checkpoint is not None and not further:
+            spoiled.append(run.attempt.checkpoint.name)  # it may be torn: what was killed was perhaps just writing it
+        else:
+            raise error
+        context.step = min(max(before, run.sources.last), context.epochs)
+        log(folder, f"once more, as {error}")
 
 
 def preflight(params: Mapping[str, Any], context: Context) -> Epoch:
@@ -91,34 +75,16 @@ def preflight(params: Mapping[str, Any], context: Context) -> Epoch:
     return Epoch(0, {"files/missing": 0.0, "files/empty": 0.0})
 
 
+def shell(params: Mapping[str, Any], context: Context) -> str:
+    """The command as a line to run by hand. Its configuration file, if it takes one, is written into the context's folder."""
+    ready = plan(read({**OPTIONS, **context.options}), params, context, _folder(context), None)
+    ready.write()
+    return ready.shell
+
+
 def _folder(context: Context) -> Path:
     """The folder of the command's own; the seeds of a trial have one each."""
     return Path(context.folder).resolve() / f"command-{context.seed}"
-
-
-def _start(ready: Plan, folder: Path, grace: float, lock: int) -> Process:
-    if ready.written is not None:
-        path, text = ready.written
-        path.write_text(text, encoding="utf-8")
-    ready.cwd.mkdir(parents=True, exist_ok=True)
-    given = [f"{name}={shlex.quote(value)}" for name, value in ready.given.items()]
-    log(folder, f"cd {shlex.quote(str(ready.cwd))}; {' '.join(given)} {shlex.join(ready.arguments)}")
-    return Process(ready.arguments, cwd=ready.cwd, environment=ready.environment, folder=folder, grace=grace, lock=lock)
-
-
-def _follow(process: Process, sources: Sources, budget: int, patience: float) -> Generator[Epoch, None, None]:
-    """The epochs as they come; `CommandError` when none has come for so many seconds, and some are missing."""
-    heard, code = time.monotonic(), None
-    while code is None:
-        code = process.wait(INTERVAL)
-        for epoch in sources.poll(ended=code is not None):
-            yield epoch
-            heard = time.monotonic()
-        if code is None and time.monotonic() - heard > patience:
-            if sources.last >= budget:
-                return
-            why = "" if sources.last else f" {sources.lack()}"
-            raise CommandError(f"no epoch came in {patience / PATIENT:g} seconds (stall: in the space){why}")
 
 
 def _failed(code: int, folder: Path, params: Mapping[str, Any]) -> CommandError:

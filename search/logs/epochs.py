@@ -74,6 +74,13 @@ class Epochs:
         return [Epoch(self.last, metrics)]
 
     @property
+    def under_way(self) -> Epoch | None:
+        """The epoch that is not over, as far as it has come, if the source numbers it."""
+        if not self._cells or self._number is None:
+            return None
+        return Epoch(self._number + self.from_0, self._cells.means())
+
+    @property
     def numbered(self) -> bool:
         """Whether the source counts epochs itself."""
         return self._first is not None

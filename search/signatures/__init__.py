@@ -11,7 +11,9 @@ A signature is a module with a docstring (its first line is shown in lists), and
     a reason that quotes epochs and numbers if the last epoch shows the collapse, else None. It is pure and looks at nothing
     but its arguments; keyword-only arguments are the thresholds that a space may set,
 ``remedy(telemetry, facts)``
-    what to change, in words.
+    what to change, in words,
+``change(telemetry, facts)``, where a part of that can be tried as it stands
+    the same as new values of parameters, by name; ``{"times": 0.1}`` multiplies. ``lr`` is whatever a space calls a rate.
 
 A soft one may say how long its ``GRACE`` is, as a share of the budget, and which life signs do not count (``DESPITE``).
 ``FALLBACK = True`` marks one that names no cause of its own: its verdicts stand behind all others.

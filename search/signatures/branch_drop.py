@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from search import branches
 from search.facts import Facts
 from search.telemetry import Telemetry
@@ -22,3 +25,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, points: flo
 
 def remedy(telemetry: Telemetry, facts: Facts) -> str:
     return branches.remedy(telemetry, facts)
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return branches.CHANGE

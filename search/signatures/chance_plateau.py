@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from search import levels
 from search.facts import Facts
 from search.telemetry import Telemetry
@@ -10,6 +13,8 @@ READS = ("val/loss or train/loss",)
 KIND = "soft"
 ELSEWHERE = "in part AUTOTRAINER (slow convergence), SageMaker (LossNotDecreasing)"
 FALLBACK = True
+SHORT, LONG = 1e-4, 0.01
+"""Steps over weights, beyond which the length of the steps is the likeliest cause."""
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float = 0.4, band: float = 0.08) -> str | None:
@@ -38,11 +43,18 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
 
 def remedy(telemetry: Telemetry, facts: Facts) -> str:
     ratios = telemetry.column("update_ratio").values
-    if ratios and ratios[-1] < 1e-4:
+    if ratios and ratios[-1] < SHORT:
         return f"raise the learning rate tenfold (steps are {ratios[-1]:.1g} of the weights' length), check what is frozen"
-    if ratios and ratios[-1] > 0.01:
+    if ratios and ratios[-1] > LONG:
         return f"lower the learning rate tenfold (steps are {ratios[-1]:.1g} of the weights' length), lengthen the warm-up"
     return (
         "change the learning rate tenfold, up or down, check labels and batch sampler, the initial weights and normalisation, "
         "start the output bias at the class prior"
     )
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    """Only where the length of the steps says in which direction."""
+    ratios = telemetry.column("update_ratio").values
+    short, long = bool(ratios) and ratios[-1] < SHORT, bool(ratios) and ratios[-1] > LONG
+    return {"lr": {"times": 10 if short else 0.1}} if short or long else {}

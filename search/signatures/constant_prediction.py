@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from search import levels, predictions
 from search.facts import Facts
@@ -40,3 +42,8 @@ def remedy(telemetry: Telemetry, facts: Facts) -> str:
         f"raise the minority's alpha ratio or class weight{towards}, start the output bias at the class prior, draw balanced "
         "batches, warm up for longer; if the loss does not move at all, change the learning rate tenfold"
     )
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    """The head's bias alone: a class weight that mends it depends on the loss."""
+    return {"prior_bias": True}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from search import levels
 from search.facts import Facts
@@ -57,3 +59,7 @@ def remedy(telemetry: Telemetry, facts: Facts) -> str:
     rate = telemetry[-1].metrics.get("lr", math.nan) if telemetry else math.nan
     lower = f"lower the learning rate from {rate:.2g} to {rate / 10:.2g}" if rate > 0 else "lower the learning rate tenfold"
     return f"{lower}, lengthen the warm-up, clip gradients, check the scale of the initial weights"
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return {"lr": {"times": 0.1}}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from search import branches, levels
 from search.facts import Facts
 from search.telemetry import Telemetry
@@ -33,3 +36,7 @@ def remedy(telemetry: Telemetry, facts: Facts) -> str:
         else "divide the learning rate by 3 to 10"
     )
     return f"{lower}, drop the warm-up restart, keep the optimizer's state, no more augmentation than before"
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return {"lr": {"times": 1 / 3}}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from search import levels
 from search.facts import Facts
 from search.telemetry import Telemetry
@@ -34,3 +37,7 @@ def remedy(telemetry: Telemetry, facts: Facts) -> str:
     rates = telemetry.column("lr").values
     rate = f" from {rates[-1]:.2g} to {10 * rates[-1]:.2g}" if rates and rates[-1] > 0 else " tenfold"
     return f"raise the learning rate{rate}, shorten the warm-up, check what is frozen"
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return {"lr": {"times": 10}}

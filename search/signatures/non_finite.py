@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from search.facts import Facts
 from search.telemetry import Epoch, Telemetry
@@ -34,3 +35,7 @@ def remedy(telemetry: Telemetry, facts: Facts) -> str:
     rate = telemetry[-1].metrics.get("lr", math.nan) if telemetry else math.nan
     lower = f"lower the learning rate from {rate:.2g} to {rate / 10:.2g}" if rate > 0 else "lower the learning rate tenfold"
     return f"{lower}, clip gradients, lengthen the warm-up, compute in float32 or bfloat16, raise the optimizer's epsilon"
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return {"lr": {"times": 0.1}}

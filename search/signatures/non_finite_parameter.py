@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from search.facts import Facts
 from search.signatures import non_finite
 from search.telemetry import Telemetry
@@ -21,3 +24,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1) -> str | No
 
 def remedy(telemetry: Telemetry, facts: Facts) -> str:
     return non_finite.remedy(telemetry, facts)
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return non_finite.change(telemetry, facts)

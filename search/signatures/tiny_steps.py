@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from search import levels
 from search.facts import Facts
 from search.telemetry import Telemetry
@@ -26,3 +29,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
 
 def remedy(telemetry: Telemetry, facts: Facts) -> str:
     return "raise the learning rate tenfold or more, look at the weight decay and at what is frozen"
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return {"lr": {"times": 10}}

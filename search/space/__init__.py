@@ -9,13 +9,15 @@ from search.space.expressions import Constraint
 from search.space.judging import SignatureChoice
 from search.space.leaf import Leaf
 from search.space.meaning import difference
-from search.space.model import Baseline, Resources, Space
+from search.space.model import Baseline, Confirm, Resources, Space
+from search.space.params import nested
 from search.space.problems import Problems, SpaceError, hint
 from search.space.sampling import Method
 from search.space.stops import Gate, Objective, Relative
 
 __all__ = [
     "Baseline",
+    "Confirm",
     "Constraint",
     "Gate",
     "Leaf",
@@ -30,6 +32,7 @@ __all__ = [
     "find",
     "load",
     "names",
+    "nested",
     "summary",
 ]
 

@@ -35,7 +35,7 @@ def meaning(space: Space) -> dict[str, Any]:
         "signatures": ending,
         "early_stopping": space.early_stopping,
         "gates": [
-            {key: value for key, value in asdict(gate).items() if key not in ("action", "remedy")}
+            {key: value for key, value in asdict(gate).items() if key not in ("action", "remedy", "change")}
             for gate in space.gates
             if gate.action != "warn"
         ],

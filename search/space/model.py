@@ -20,13 +20,25 @@ from search.trainer import Card
 class Baseline:
     """What trials are held against: ``params`` to train, a whole tree for the trainer, or recorded ``values`` by metric.
 
-    ``checkpoint`` says that the values are those of the model that every training starts from.
+    ``checkpoint`` says that the values are those of the model that every training starts from, ``samples`` on how many they
+    were measured. The values of an MLflow ``run``, or of the best trial of another ``study``, are None until they are looked up.
     """
 
     name: str
     params: Mapping[str, Any] | None = None
     values: Mapping[str, float] | None = None
     checkpoint: bool = False
+    samples: int | None = None
+    run: str | None = None
+    study: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """How a search is confirmed: its ``top`` trials and the baselines are trained again, each on so many ``seeds``."""
+
+    top: int = 3
+    seeds: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,10 @@ class Space:
 
     A trial that is silent for ``stall`` seconds fails; one whose worker dies is tried ``retries`` times again. Of the parked
     trials, ``revive`` are trained to the end after all.
+
+    ``targets`` are scores to reach, by name; the one that ``stop_when`` names ends the search. ``remedies`` says whether trials
+    are asked for that do what a verdict or a missed gate advises: try, suggest (only in words), or off. ``confirm`` is None
+    where the space does not say that it is to be confirmed.
     """
 
     name: str
@@ -80,6 +96,10 @@ class Space:
     stall: float
     retries: int
     revive: int
+    targets: Mapping[str, float]
+    stop_when: str | None
+    remedies: str
+    confirm: Confirm | None
     walk: tuple[Leaf, ...]
     """The leaves, those that others depend on first."""
     known: Mapping[str, Any]

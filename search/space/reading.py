@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from search import trainer
-from search.space import distributions, document, judging, params, sampling, stops, trials
+from search.space import ambition, baselines, bounds, distributions, document, judging, params, sampling, stops, trials
 from search.space.leaf import STOPPING, Leaf, ordered
 from search.space.model import Resources, Space
 from search.space.problems import Problems, hint
@@ -25,13 +25,13 @@ def read(path: Path) -> Space:
     if not top.rows:
         problems.check()
     space = _space(path, top)
-    baselines = trials.read_baselines(top, space)
-    recorded = {baseline.name: baseline.values for baseline in baselines}
-    gates = stops.read_gates(top, space.epochs, space.card.reports, recorded)
+    against = baselines.read_baselines(top, space)
+    recorded = {baseline.name: baseline.values for baseline in against}
+    gates = bounds.read_gates(top, space, recorded)
     points = trials.read_points(top, space)
     top.close()
     problems.check()
-    return dataclasses.replace(space, baselines=baselines, gates=gates, points=points)
+    return dataclasses.replace(space, baselines=against, gates=gates, points=points)
 
 
 def _space(path: Path, top: Section) -> Space:
@@ -50,6 +50,7 @@ def _space(path: Path, top: Section) -> Space:
     watching, lacking = judging.read_signatures(top, card.reports)
     sampler, pruner = sampling.read(top, "sampler") or Method("tpe", {}), sampling.read(top, "pruner")
     sampling.check(sampler, pruner, leaves, 2 if searched else 1, top.problems)
+    targets, stop_when = ambition.read_targets(top)
     known = _known(card, options, epochs, {**constants, **_named(early_stopping)}, leaves)
     return Space(
         name=path.stem,
@@ -79,6 +80,10 @@ def _space(path: Path, top: Section) -> Space:
         stall=top.read("stall", TIME, 1800.0),
         retries=top.read("retries", NATURAL, 1),
         revive=_revive(top, bool(searched)),
+        targets=targets,
+        stop_when=stop_when,
+        remedies=ambition.read_remedies(top, sampler.name),
+        confirm=ambition.read_confirm(top),
         walk=tuple(ordered(leaves)[0]),
         known=known,
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from search import gates, signatures
 from search.space import distributions
 from search.space.distributions import KINDS
-from search.space.judging import ACTION
 from search.space.leaf import STOPPING, Leaf
 from search.space.problems import hint
-from search.space.section import AMOUNT, COUNT, NUMERIC, TEXT, Kind, Section, number, one_of
+from search.space.section import AMOUNT, COUNT, TEXT, Kind, Section, one_of
 
 GOAL = one_of("maximize", "minimize")
 
@@ -36,7 +35,10 @@ class Relative:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """``metric`` at ``epoch`` has to be at least, or at most, a number; ``remedy`` says what to do where it is not."""
+    """``metric`` at ``epoch`` has to be at least, or at most, a number; ``remedy`` says what to do where it is not.
+
+    ``change`` says the same as new values of searched parameters, by dotted name.
+    """
 
     metric: str
     epoch: int
@@ -44,6 +46,7 @@ class Gate:
     at_most: float | Relative | None = None
     action: str = "prune"
     remedy: str = ""
+    change: Mapping[str, Any] = field(default_factory=dict)
 
     def against(self, reached: Mapping[str, Mapping[str, float]]) -> gates.Gate | None:
         """The gate with its bounds in numbers, given each baseline's metrics; None while its baseline has not got there."""
@@ -55,7 +58,7 @@ class Gate:
                     return None
                 bound = value + bound.plus
             bounds.append(bound)
-        return gates.Gate(self.metric, self.epoch, bounds[0], bounds[1], self.action, self.remedy)
+        return gates.Gate(self.metric, self.epoch, bounds[0], bounds[1], self.action, self.remedy, self.change)
 
 
 def read_metric(section: Section, name: str, default: str | None, reports: Sequence[str] | None) -> str:
@@ -73,43 +76,6 @@ def read_objective(top: Section, reports: Sequence[str] | None) -> Objective:
     goal, at = section.read("goal", GOAL, "maximize"), section.read("at", one_of("best", "last"), "best")
     section.close()
     return Objective(metric, goal, at)
-
-
-def read_gates(
-    top: Section, epochs: int, reports: Sequence[str] | None, recorded: Mapping[str, Mapping[str, float] | None]
-) -> tuple[Gate, ...]:
-    """The gates; ``recorded`` are the baselines, with their numbers where they are not trained."""
-    found = []
-    inside = Kind(
-        f"an epoch of the space, 1 to {epochs}", lambda value: value if COUNT.parse(value) and value <= epochs else None
-    )
-    for section in top.sections("gates"):
-        metric = read_metric(section, "metric", None, reports)
-        epoch = section.read("epoch", inside, 1, required=True)
-        least, most = (_bound(section, name, metric, recorded) for name in ("at_least", "at_most"))
-        if "at_least" not in section.rows and "at_most" not in section.rows:
-            section.problems.add(section.key, "has no bound; it takes at_least or at_most")
-        action, remedy = section.read("action", ACTION, "prune"), section.read("remedy", TEXT, "")
-        section.close()
-        found.append(Gate(metric, epoch, least, most, action, remedy))
-    return tuple(found)
-
-
-def _bound(
-    section: Section, name: str, metric: str, recorded: Mapping[str, Mapping[str, float] | None]
-) -> float | Relative | None:
-    value = section.get(name)
-    if not isinstance(value, dict):
-        return section.read(name, Kind("a number, or a baseline such as {baseline: b, plus: -0.02}", number), None)
-    relative = section.section(name)
-    baseline, plus = relative.read("baseline", TEXT, "", required=True), relative.read("plus", NUMERIC, 0.0)
-    relative.close()
-    if baseline and baseline not in recorded:
-        relative.wrong("baseline", f"{baseline!r} is no baseline of this space{hint(baseline, recorded)}")
-    numbers = recorded.get(baseline)
-    if numbers is not None and metric not in numbers:
-        relative.wrong("baseline", f"{baseline} records no {metric!r}{hint(metric, numbers)}")
-    return Relative(baseline, plus)
 
 
 def read_early_stopping(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from search import record as row
 from search.record import Record, StudyCard
+from search.track.code import code
 
 if TYPE_CHECKING:
     from search.track.store import Store
@@ -32,6 +33,7 @@ class Inbox:
         self._driver = driver
         self._changed = threading.Condition()
         self._records: dict[int, Record] = {}
+        self.conclusion: dict[str, Any] = {}
         self.end: str | None = None
 
     def read(self, lines: Iterable[bytes]) -> None:
@@ -39,11 +41,15 @@ class Inbox:
         end = "the driver is gone"
         for line in lines:
             try:
-                record = None if json.loads(line) == "bye" else row.loads(line.decode())
+                said = json.loads(line)
+                if said == "bye":
+                    end = ""
+                    break
+                if "conclusion" in said:
+                    self.conclusion = said["conclusion"]
+                    continue
+                record = row.loads(line.decode())
             except (ValueError, TypeError, KeyError):  # torn by the driver's death
-                break
-            if record is None:
-                end = ""
                 break
             with self._changed:
                 self._records[record.number] = record
@@ -77,6 +83,7 @@ def export(inbox: Inbox, setup: dict[str, Any]) -> dict[str, int]:
             store.export(pending.values())
             pending, pause = {}, None
             if end is not None:
+                _conclude(store, **inbox.conclusion)
                 store.close(end)
         except Exception as error:  # whatever MLflow, its database or the network raises, the search goes on
             pause = min(2 * (pause or 0.5), _LONGEST_PAUSE)
@@ -84,6 +91,10 @@ def export(inbox: Inbox, setup: dict[str, Any]) -> dict[str, int]:
         if end is not None:
             left = pending.keys() | (store.stale if store else set())
             return {"left": len(left), "refused": len(store.refused) if store else 0}
+
+
+def _conclude(store: Store, best: list[int] | None = None, words: str = "", files: Iterable[str] = ()) -> None:
+    store.conclude(best, words, map(Path, files))
 
 
 def _open(setup: dict[str, Any], wait: bool) -> Store:
@@ -94,7 +105,7 @@ def _open(setup: dict[str, Any], wait: bool) -> Store:
     fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))  # the log is the lock
     from search.track.store import Store
 
-    return Store(setup["uri"], Path(setup["artifacts"]), StudyCard(**setup["card"]))
+    return Store(setup["uri"], Path(setup["artifacts"]), StudyCard(**setup["card"]), setup["code"])
 
 
 def main() -> None:
@@ -106,6 +117,8 @@ def main() -> None:
         os.dup2(2, 1)
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
         setup = json.loads(lines.readline())
+        given = setup["code"]  # looked at now, as it is when the search begins
+        setup["code"] = given and code(Path.cwd(), given["trainer"], given["options"], Path(given["home"]))
         inbox = Inbox(setup["driver"])
         threading.Thread(target=inbox.read, args=(lines,), daemon=True).start()
         answer.write(json.dumps(export(inbox, setup)) + "\n")

@@ -5,8 +5,7 @@ Runs are addressed by their ids, never through MLflow's global active run.
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
+import json
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from search.track import sqlite
+from search.track.code import Data
 from search.track.run import Point, same
 
 _BATCH = 500  # MLflow takes 1,000 entities a request
@@ -51,8 +52,9 @@ class Experiment:
     """
 
     def __init__(self, uri: str, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:
-        _use_wal(uri)
-        self._uri = uri
+        self._uri, self._file = uri, sqlite.file(uri)
+        if self._file:
+            sqlite.use_wal(self._file)
         self._client = MlflowClient(uri)
         found = self._client.get_experiment_by_name(name)
         if found is None:
@@ -112,6 +114,10 @@ class Experiment:
         params = {key: value for key, value in (params or {}).items() if key not in run.params}
         measures = {key: value for key, value in (measures or {}).items() if not same(run.metrics.get(key), value)}
         now = round(time.time() * 1000)
+        latest = {point.key: point for point in points}  # these go through MLflow, which shows them
+        earlier = [point for point in points if latest[point.key] is not point]
+        if self._file and earlier and sqlite.insert(self._file, run.id, earlier):
+            points = list(latest.values())
         rows = [*points, *(Point(key, value, now, 0) for key, value in measures.items())]
         metrics = [Metric(*row) for row in rows]
         if metrics[:-_BATCH]:
@@ -122,6 +128,11 @@ class Experiment:
         run.tags.update(tags)
         run.params.update(params)
         run.metrics.update(measures)
+
+    def feed(self, run: Held, data: Data) -> None:
+        """Says what data the run was trained on."""
+        found = Dataset(data.name, data.digest, "local", json.dumps({"uri": data.source}))
+        self._client.log_inputs(run.id, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
 
     def drop(self, run: Held, tags: Iterable[str]) -> None:
         """Takes tags off that no longer hold."""
@@ -147,13 +158,3 @@ def _held(run: Run) -> Held:
     info, data = run.info, run.data
     fixed = (info.run_id, info.run_name, info.status, info.start_time, info.artifact_uri)
     return Held(*fixed, dict(data.tags), dict(data.params), dict(data.metrics))
-
-
-def _use_wal(uri: str) -> None:
-    """Sets a SQLite store to write ahead, so that the UI's reading and our writing do not wait for each other."""
-    if not uri.startswith("sqlite:///"):
-        return
-    path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA journal_mode=WAL")

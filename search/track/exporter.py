@@ -1,6 +1,7 @@
 """The driver's end of the exporter. It starts the process, and talks to it through a pipe that it never waits for.
 
-Into the process goes a line of JSON for each record, and ``"bye"`` at the end; out of it comes one line that says how it went.
+Into the process goes a line of JSON for each record, what there is to conclude, and ``"bye"`` at the end; out of it comes one
+line that says how it went.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from search import record as row
 from search.record import Record, StudyCard
@@ -38,10 +40,25 @@ class Exporter:
     ``log`` is the file that takes all that MLflow prints. Nothing here raises, whatever becomes of MLflow or the process.
     Leaving the context without `finish` ends the process as if the driver had died. ``complete`` is what `finish` found:
     whether MLflow has taken everything.
+
+    ``trainer`` is the location of what trains (see `search.trainer.find`), with its ``options`` and the folder from which paths
+    in these go, ``home``. With it the runs that begin from now on bear the code's version; leave it out where nothing trains.
     """
 
-    def __init__(self, uri: str, artifacts: Path, card: StudyCard, log: Path) -> None:
+    def __init__(
+        self,
+        uri: str,
+        artifacts: Path,
+        card: StudyCard,
+        log: Path,
+        *,
+        trainer: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        home: Path = Path(),
+    ) -> None:
         self._uri, self._artifacts, self._card, self._log = uri, artifacts, card, log
+        self._code = trainer and {"trainer": trainer, "options": dict(options or {}), "home": str(home.resolve())}
+        self._conclusion: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._latest: dict[int, Record] = {}
         self._line = b""
@@ -57,6 +74,7 @@ class Exporter:
             "artifacts": str(self._artifacts),
             "card": json.loads(row.dumps(self._card)),
             "driver": os.getpid(),
+            "code": self._code,
         }
         with contextlib.suppress(OSError):
             self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +89,7 @@ class Exporter:
                 )
             assert self._process.stdin is not None
             os.set_blocking(self._process.stdin.fileno(), False)
-        self._line = json.dumps(setup).encode() + b"\n"
+        self._line = json.dumps(setup, default=str).encode() + b"\n"
         self._flush()
         return self
 
@@ -80,6 +98,15 @@ class Exporter:
         self._sent.add(record.number)
         self._latest[record.number] = record
         self._flush()
+
+    def attach(self, files: Iterable[Path]) -> None:
+        """Files for `finish` to add to the artifacts of the study's run: its report."""
+        self._conclusion["files"] = [str(Path(file).resolve()) for file in files]
+
+    def conclude(self, best: Sequence[int] | None = None, words: str = "") -> None:
+        """For `finish` to say on the study's run: the numbers of the ``best`` trials, a Pareto front of two objectives included
+        (None: the completed trial of the best value), and Markdown that ends the note, in which *trial 12* becomes a link."""
+        self._conclusion |= {"best": None if best is None else list(best), "words": words}
 
     def finish(self, timeout: float = 60.0) -> str:
         """Waits until all is exported and the runs are closed, at most ``timeout`` seconds; a sentence on how it went."""
@@ -107,7 +134,7 @@ class Exporter:
         while process and process.stdin and process.stdout and (left := deadline - time.monotonic()) > 0:
             self._flush()
             if not (self._line or farewell):
-                self._line, farewell = b'"bye"\n', True
+                self._line, farewell = json.dumps({"conclusion": self._conclusion}).encode() + b'\n"bye"\n', True
                 self._flush()
             readable, _, _ = select.select([process.stdout], [process.stdin] if self._line else [], [], left)
             if readable:

@@ -6,6 +6,7 @@ import math
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +51,7 @@ def tags(record: Record, parked: str = "") -> dict[str, str]:
         "mlflow.note.content": _note(record, parked),  # tags are cut on the page, this is not
         "pitprop.state": state(record),
         "pitprop.baseline": record.baseline,
+        "pitprop.pinned": "baseline" if record.baseline else None,
         "pitprop.revives": None if record.revives is None else str(record.revives),
         "pitprop.signature": verdict.get("signature"),
         "pitprop.reason": verdict.get("reason") or record.error,
@@ -127,6 +129,7 @@ def curves(record: Record, logged: Sequence[int]) -> tuple[list[Point], list[int
     return points, steps
 
 
+@lru_cache(4096)
 def key(name: str) -> str:
     """``name`` with what MLflow does not allow in one replaced."""
     return posixpath.normpath("/" + re.sub(r"[^\w\-. :/]", "_", name)).lstrip("/")[:_LONGEST_NAME] or "_"

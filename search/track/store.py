@@ -9,23 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from search.record import Record, StudyCard
 from search.story import state
 from search.track import run as say
+from search.track.code import Code
 from search.track.experiment import Experiment, Held, is_refusal
-from search.track.view import TAG, view
+from search.track.note import best_of, note
+from search.track.view import views
 
 STUDY, TRIAL, STATE, EPOCHS, SPACE, REASON = (
     f"pitprop.{word}" for word in ("study", "trial", "state", "epochs", "space", "reason")
 )
-_FLEETING = ("mlflow.note.content", "pitprop.signature", REASON, "pitprop.remedy", "pitprop.warnings")
+NOTE, SOURCE, PINNED = "mlflow.note.content", "mlflow.source.name", "pitprop.pinned"
+_FLEETING = (NOTE, "pitprop.signature", REASON, "pitprop.remedy", "pitprop.warnings")
 _log = logging.getLogger("pitprop.track")
 
 
@@ -42,17 +44,20 @@ def _refusals_logged(what: str) -> Iterator[None]:
 class Store:
     """Opens the store at ``uri``, with ``artifacts`` for a folder. Whatever MLflow or its database raises comes through.
 
+    ``code`` is what trains now, None if nothing does: runs that begin from now on say so.
     ``stale`` are the trials whose runs are behind, ``refused`` those that MLflow answered it would not take.
     """
 
-    def __init__(self, uri: str, artifacts: Path, card: StudyCard) -> None:
-        self._card = card
+    def __init__(self, uri: str, artifacts: Path, card: StudyCard, code: Code | None = None) -> None:
+        self._card, self._code = card, code
         self._facts = {"metric": card.metric, "goal": "maximize" if card.maximize else "minimize"}
-        question = {"mlflow.note.content": card.question, "pitprop.question": card.question}
+        question = {NOTE: card.question, "pitprop.question": card.question}
         self._experiment = Experiment(uri, artifacts, card.name, question)
         self._parent: Held | None = None
         self._runs: dict[int, list[Held]] = {}
         self._records: dict[int, Record] = {}
+        self._best: tuple[int, ...] | None = None
+        self._words = ""
         self.stale: set[int] = set()
         self.refused: set[int] = set()
         for run in self._experiment.runs():
@@ -81,6 +86,18 @@ class Store:
             self.stale.discard(number)
         with _refusals_logged("the study's run"):
             self._summarise(baselines)
+
+    def conclude(self, best: Sequence[int] | None = None, words: str = "", files: Iterable[Path] = ()) -> None:
+        """Says on the study's run which trials are the ``best`` (None: the best value), ends its note with ``words``, and
+        adds ``files`` to its artifacts."""
+        self._best, self._words = None if best is None else tuple(best), words
+        with _refusals_logged("the study's run"):
+            self._summarise(say.known_baselines(self._records.values(), self._card))
+            for path in files:
+                if self._parent and path.is_file():
+                    self._experiment.attach(self._parent, path)
+                else:
+                    _log.warning("not attached: %s", path)
 
     def close(self, reason: str = "") -> None:
         """Ends the runs that are still RUNNING as KILLED, with the reason, and then the parent run."""
@@ -129,9 +146,12 @@ class Store:
             STUDY: self._card.name,
             TRIAL: str(record.number),
             "mlflow.parentRunId": parent.id,
-            "mlflow.source.name": "pitprop",
+            SOURCE: "pitprop",
         }
-        run = self._experiment.create(say.title(record), record.started, {**keys, **tags})
+        code = self._code if self._code and self._code.since <= record.started else None
+        run = self._experiment.create(say.title(record), record.started, {**keys, **tags, **(code.tags if code else {})})
+        if code and code.data:
+            self._experiment.feed(run, code.data)
         self._runs.setdefault(record.number, []).append(run)
         return run
 
@@ -140,25 +160,42 @@ class Store:
         card, parent = self._card, self._parent
         digest = hashlib.sha256(card.space_yaml.encode()).hexdigest()[:12]
         if parent is None:
-            parent = self._parent = self._experiment.create(card.name, record.started, {STUDY: card.name})
+            parent = self._parent = self._experiment.create(card.name, record.started, {STUDY: card.name, SOURCE: "pitprop"})
         if parent.status != "RUNNING" or parent.tags.get(SPACE) != digest:
             self._experiment.reopen(parent, parent.name)
             if parent.tags.get(SPACE) != digest:
                 self._experiment.attach_text(parent, "space.yaml", card.space_yaml)
             self._experiment.write(parent, {STATE: "running", SPACE: digest}, self._facts)
             self._experiment.drop(parent, [REASON])
+            if self._code:
+                self._experiment.write(parent, self._code.tags)
         return parent
 
     def _summarise(self, baselines: Mapping[str, float]) -> None:
-        """The best value so far and the baselines, on the parent run."""
-        if self._parent:
-            ended = [r.values[0] for r in self._records.values() if r.state == "COMPLETE" and r.values]
-            held = self._parent.metrics.get("best", math.nan)  # by a search before this one, whose records may be on their way
-            values = [value for value in (held, *ended) if not math.isnan(value)]
-            best = {"best": (max if self._card.maximize else min)(values)} if values else {}
-            stands = best | {say.key(f"baseline/{name}"): value for name, value in baselines.items()}
-            self._experiment.write(self._parent, {}, measures={name: say.stored(value) for name, value in stands.items()})
-            self._experiment.label(TAG, view(self._card, self._records.values(), baselines))
+        """The answer so far on the parent run, and on the experiment its views."""
+        if not self._parent:
+            return
+        records = [self._records[number] for number in sorted(self._records)]
+        best = best_of(self._card, records) if self._best is None else self._best
+        values = [r.values[0] for r in records if r.number in best[:1] and r.values]
+        held = self._parent.metrics.get("best")  # by a search before this one, whose records may be on their way
+        if held is not None and self._best is None:
+            values.append(held)
+        stands = {"best": (max if self._card.maximize else min)(values)} if values else {}
+        stands |= {say.key(f"baseline/{name}"): value for name, value in baselines.items()}
+        answer = {NOTE: note(self._card, records, best, baselines, self._address, self._words)}
+        self._experiment.write(self._parent, answer, measures={name: say.stored(value) for name, value in stands.items()})
+        for name, view in views(self._card, records, baselines).items():
+            self._experiment.label(name, view)
+        self._pin(best)
+
+    def _pin(self, best: Sequence[int]) -> None:
+        """Marks the runs of the best trials, and no others any more."""
+        for runs in self._runs.values():
+            for run in (run for run in runs if run.tags.get(PINNED) == "best" and int(run.tags[TRIAL]) not in best):
+                self._experiment.drop(run, [PINNED])
+        for run in filter(None, (self._find(self._records[number]) for number in best if number in self._records)):
+            self._experiment.write(run, {PINNED: "best"})
 
     def _address(self, number: int | None) -> str:
         """Where MLflow's page shows the trial of this number, as a link from within the page; empty if it has no run."""

@@ -1,13 +1,16 @@
-"""How MLflow's page first shows an experiment: a flat list of trials, the best on top, with the columns that matter.
+"""How MLflow's page first shows an experiment: a flat list of trials, the best on top, with the columns and charts that matter.
 
-As it comes, the page folds all trials into the study's run and shows none of their numbers. A shared view, which is a tag on the
-experiment that the page's address names, sets that right; `search.track.ui.page` gives the address.
+As it comes, the page folds all trials into the study's run and shows none of their numbers. Saved views, which are tags on the
+experiment, set that right: they stand in the page's menu *Views*, and `search.track.ui.page` gives the address of the first.
+A view holds filter, order, columns and charts. It cannot hold runs pinned by hand, which MLflow keeps in each browser, so the
+baselines and the best trial bear a tag, and one view shows these alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from search.record import Record, StudyCard
 from search.story import warnings
@@ -18,25 +21,43 @@ LIMIT = 6
 """Parameters shown: a table that is wider than the screen hides the reasons."""
 
 
-def view(card: StudyCard, records: Iterable[Record], baselines: Iterable[str]) -> str:
-    """The value of the tag: its columns are the objective, the leads, the epochs, the parameters that vary, the reason, and,
-    where there are any, the warnings."""
-    varied: dict[str, set[str]] = {}
-    said = ["signature", "reason"]
+def views(card: StudyCard, records: Sequence[Record], baselines: Iterable[str]) -> dict[str, str]:
+    """The tags of the experiment that hold the saved views: all trials, those to beat, those that were stopped."""
+    names = list(baselines)
+    return {
+        TAG: _saved("Trials, best first", _state(card, records, names), records),
+        f"{TAG}-pinned": _saved("Best and baselines", _state(card, records, names, 'tags.`pitprop.pinned` != ""'), records),
+        f"{TAG}-stopped": _saved("Stopped, and why", _state(card, records, names, 'tags.`pitprop.signature` != ""'), records),
+    }
+
+
+def varied(records: Iterable[Record]) -> list[str]:
+    """The parameters of which there is more than one value, in the order in which they came up."""
+    values: dict[str, set[str]] = {}
     for record in records:
-        if warnings(record) and "warnings" not in said:
-            said.append("warnings")
         for name, value in record.params.items():
-            varied.setdefault(key(name), set()).add(str(value))
-    metrics = ["objective", *(key(f"delta/{name}") for name in baselines), "epochs_spent"]
-    params = [name for name, values in varied.items() if len(values) > 1][:LIMIT]
+            values.setdefault(name, set()).add(str(value))
+    return [name for name, found in values.items() if len(found) > 1]
+
+
+def _saved(name: str, state: dict[str, Any], records: Sequence[Record]) -> str:
+    """A view in MLflow's envelope. It bears the time of the first trial, so that exporting twice changes nothing."""
+    created = round(1000 * min((record.started for record in records), default=0.0))
+    return json.dumps({"name": name, "createdAt": created, "updatedAt": created, "state": json.dumps(state)})
+
+
+def _state(card: StudyCard, records: Sequence[Record], baselines: Sequence[str], filter: str = "") -> dict[str, Any]:
+    """Columns are the objective, the leads, the epochs, the parameters that vary, the reason, and warnings if there are any."""
+    said = ["signature", "reason", *(["warnings"] if any(map(warnings, records)) else [])]
+    leads = [key(f"delta/{name}") for name in baselines]
+    params = [key(name) for name in varied(records)]
     columns = [
-        *(f"metrics.`{name}`" for name in metrics),
-        *(f"params.`{name}`" for name in params),
+        *(f"metrics.`{name}`" for name in ("objective", *leads, "epochs_spent")),
+        *(f"params.`{name}`" for name in params[:LIMIT]),
         *(f"tags.`pitprop.{name}`" for name in said),
     ]
-    state = {
-        "searchFilter": "",
+    return {
+        "searchFilter": filter,
         "orderByKey": "metrics.`objective`",
         "orderByAsc": not card.maximize,
         "startTime": "ALL",
@@ -44,5 +65,24 @@ def view(card: StudyCard, records: Iterable[Record], baselines: Iterable[str]) -
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": columns,
+        "runsHiddenMode": "FIRST_20_RUNS",
+        "isAccordionReordered": True,  # or the page puts its own sections, by name, before ours
+        "compareRunSections": [{"uuid": "pitprop", "name": "Trials", "display": True, "isReordered": False, "deleted": False}],
+        "compareRunCharts": _charts(card, params, leads),
     }
-    return json.dumps(state)
+
+
+def _charts(card: StudyCard, params: Sequence[str], leads: Sequence[str]) -> list[dict[str, Any]]:
+    """Parallel coordinates of what was searched, of all trials; the scores; the leads; the curves of the first twenty."""
+    place = {"runsCountToCompare": 10, "metricSectionId": "pitprop", "deleted": False, "isGenerated": True}
+    metric = key(card.metric)
+    coordinates = {"selectedParams": list(params), "selectedMetrics": ["objective"], "showAllRuns": True}
+    bars = [{"type": "BAR", "metricKey": name, "displayName": name} for name in ("objective", *leads)]
+    curves = [
+        {"type": "LINE", "metricKey": name, "selectedMetricKeys": [name], "displayName": name, "lineSmoothness": 0}
+        | {"xAxisKey": "step", "xAxisScaleType": "linear", "scaleType": "linear", "yAxisKey": "metric", "yAxisExpressions": []}
+        | {"range": {}, "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True, "ignoreOutliers": False}
+        for name in dict.fromkeys((metric, "train/loss", "val/loss"))
+    ]
+    charts: list[dict[str, Any]] = [{"type": "PARALLEL", **coordinates}, *curves, *bars]
+    return [{"uuid": f"pitprop-{index}", **place, **chart} for index, chart in enumerate(charts)]

@@ -1,9 +1,11 @@
 """What training trials as one gains, by workload and width: ``make bench-lanes``. Best on a machine that does nothing else.
 
-Each figure is of a process of its own with one thread: a `search.worker.Worker` advances a group of lanes, checkpoints and all,
-and the median epoch after the first counts. *floor* is what the matrix products and convolutions of a lane's epoch would take at
-the rate of this machine's own large products. *plain* is the same training as one writes it by hand in PyTorch, with fewer
-readings. The last lines of a workload are of processes side by side. These and the plain ones are the best of three runs.
+Each figure is of processes of their own with one thread each, and of the median epoch after the first. Lanes are a group that a
+`search.worker.Worker` advances, checkpoints and all. *floor* is what the matrix products and convolutions of an epoch would take
+at the rate of this machine's own large products. *plain* is the same training as one writes it by hand in PyTorch, one trial at
+a time and with fewer readings: see ``plain/``. The last lines of a workload fill the cores with processes side by side: plain
+ones, as many as do best; Ray Tune with one CPU a trial, whose actors train plainly and are kept, data and all, and without
+loggers; and groups of the best width. Plain lines and those of several groups are the best of three runs, all others one run.
 """
 
 from __future__ import annotations
@@ -11,154 +13,94 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from measure import HERE, execute
 
-if TYPE_CHECKING:
-    from search.trainer import Change
-    from search.worker import Worker
-
 BUDGETS = {"imbalanced": 24, "two_stream": 30, "contrastive": 30, "events": 20}
 """The epochs of a trial in the workload's shipped space."""
-WIDTHS = (1, 2, 4, 8, 16, 32, 64)
-LEAST = 1.0
-"""Seconds that a group is timed for at least, as epochs of one lane are short."""
-PLAIN, REPEATS = 16, 3
-"""Trials of ten epochs that each process of the plain training goes through, and how often it is run."""
-SIDE = 1024
+WIDTHS = (1, 4, 8, 16, 32)
+"""32 is as wide as a search makes its groups by itself."""
+REPEATS = 3
+"""How often that is run of which the best run counts."""
+TUNED = 15.0
+"""Seconds that Tune's trials take at least, about, if they were all that runs."""
+COLUMNS = {"plain": "times plain", "tune": "times Tune", "one": "times 1"}
 
 
 def main() -> int:
-    """Measures in turn and prints a line for each width."""
+    """Measures in turn and prints a line for each figure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--workloads", nargs="+", choices=list(BUDGETS), default=list(BUDGETS), help="what to train")
     parser.add_argument("--widths", nargs="+", type=int, default=list(WIDTHS), metavar="K", help="lanes of a group")
     parser.add_argument("--epochs", type=int, default=5, metavar="N", help="epochs to time at least (5), after one that is not")
+    parser.add_argument("--no-tune", action="store_true", help="leave Ray Tune out")
     options = parser.parse_args()
-    print(f"{'workload':<13}{'lanes':>6}{'lane-epochs/s':>15}{'times plain':>13}{'times 1':>9}{'of floor':>10}{'trials/h':>11}")
+    columns = "".join(f"{title:>13}" for title in COLUMNS.values())
+    print(f"{'workload':<13}{'lanes':>6}{'lane-epochs/s':>15}{columns}{'of floor':>10}{'trials/h':>11}")
     for workload in options.workloads:
-        _measure(workload, sorted(set(options.widths)), options.epochs)
+        floor, plain, best = _alone(workload, sorted(set(options.widths)), options.epochs)
+        _together(workload, floor, plain, best, options.epochs, not options.no_tune)
     return 0
 
 
-def _measure(workload: str, widths: Sequence[int], epochs: int) -> None:
-    """Prints the floor, the plain training where there is one, and the widths of a workload; then both on every core."""
-    floor = 1 / _answers([["floor", workload]])[0]
-    _print(workload, "floor", floor, None, None, floor)
-    plain = _plain(1) if workload == "imbalanced" else None
-    if plain is not None:
-        _print(workload, "plain", plain, plain, None, floor)
-    rates = {}
+def _alone(workload: str, widths: Sequence[int], epochs: int) -> tuple[float, float, int]:
+    """Prints what one process does; the floor, the plain rate, and the best of the widths."""
+    floor = _rate("floor", workload)
+    _print(workload, workload, "floor", floor, floor)
+    plain = max(_rate("plain", workload, epochs) for _ in range(REPEATS))
+    _print(workload, workload, "plain", plain, floor, plain=plain)
+    rates: dict[int, float] = {}
     for width in widths:
-        rates[width] = _answers([["group", workload, str(width), str(epochs)]])[0]
-        _print(workload, str(width), rates[width], plain, rates.get(1), floor)
+        rates[width] = _rate("group", workload, width, epochs)
+        _print(workload, workload, str(width), rates[width], floor, plain=plain, one=rates.get(1))
+    return floor, plain, max(rates, key=rates.__getitem__)
+
+
+def _together(workload: str, floor: float, plain: float, best: int, epochs: int, tune: bool) -> None:
+    """Prints what processes do that fill the cores."""
     cores = len(os.sched_getaffinity(0))
-    if plain is not None and cores > 1:
-        count, most = max(((count, _plain(count)) for count in range(2, cores + 1)), key=lambda pair: pair[1])
-        _print(f"  {count} processes", "plain", most, most, None, None)
-        best = max(rates, key=rates.__getitem__)
-        command = ["group", workload, str(best), str(epochs)]
-        side_by_side = max(sum(_answers([command] * cores)) for _ in range(REPEATS))
-        _print(f"  {cores} processes", str(best), side_by_side, most, None, None)
+    counts = sorted({cores, -(-cores // 2), -(-cores // 4)} - {1}) or [1]  # one process for each core need not be the most
+    count, most = max(((n, _most("plain", workload, epochs, processes=n)) for n in counts), key=lambda pair: pair[1])
+    _print(workload, _processes(count), "plain", most, None, plain=most)
+    tuned = _tuned(workload, cores, max(2, round(TUNED * plain / BUDGETS[workload]))) if tune else None
+    if tuned is not None:
+        _print(workload, _processes(cores), "Tune", tuned, None, plain=most, tune=tuned)
+    groups = _most("group", workload, best, epochs, processes=cores)
+    _print(workload, _processes(cores), str(best), groups, None, plain=most, tune=tuned)
 
 
-def _print(workload: str, label: str, rate: float, plain: float | None, one: float | None, floor: float | None) -> None:
-    ratios = [f"{rate / other:.2f}" if other else "" for other in (plain, one)]
+def _print(workload: str, first: str, second: str, rate: float, floor: float | None, **others: float | None) -> None:
+    ratios = [f"{rate / other:.2f}" if (other := others.get(name)) else "" for name in COLUMNS]
     share = f"{rate / floor:.1%}" if floor else ""
-    hourly = 3600 * rate / BUDGETS.get(workload, BUDGETS["imbalanced"])
-    print(f"{workload:<13}{label:>6}{rate:>15.1f}{ratios[0]:>13}{ratios[1]:>9}{share:>10}{hourly:>11,.0f}", flush=True)
+    hourly = 3600 * rate / BUDGETS[workload]
+    print(f"{first:<13}{second:>6}{rate:>15.1f}{''.join(f'{one:>13}' for one in ratios)}{share:>10}{hourly:>11,.0f}", flush=True)
 
 
-def _answers(commands: Sequence[Sequence[str]]) -> list[float]:
-    """What this file prints in processes side by side."""
-    return [float(output.splitlines()[-1]) for output in execute([[str(HERE / "lanes.py"), *command] for command in commands])]
+def _processes(count: int) -> str:
+    return f"  {count} processes"
 
 
-def _plain(count: int) -> float:
-    """Epochs a second of the plain training in ``count`` processes side by side."""
-    commands = [[str(HERE / "bare.py"), "torch", str(PLAIN * n), str(PLAIN * (n + 1))] for n in range(count)]
-    rates = []
-    for _ in range(REPEATS):
-        answers = [json.loads(output) for output in execute(commands)]
-        rates.append(sum(answer["epochs"] / (answer["ended"] - answer["began"]) for answer in answers))
-    return float(max(rates))
+def _most(*arguments: object, processes: int) -> float:
+    """The best of several runs."""
+    return max(_rate(*arguments, processes=processes) for _ in range(REPEATS))
 
 
-def group(workload: str, width: int, epochs: int) -> float:
-    """Lane-epochs a second of ``width`` lanes that differ in their learning rates."""
-    from search.trainer import Change
-
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        worker = _worker(workload, folder)
-        _advance(worker, _begin(width, folder))
-        seconds: list[float] = []
-        while len(seconds) < epochs or sum(seconds) < LEAST:
-            began = time.perf_counter()
-            _advance(worker, Change())
-            seconds.append(time.perf_counter() - began)
-        worker.close()
-    return width / statistics.median(seconds)
+def _rate(*arguments: object, processes: int = 1) -> float:
+    """Lane-epochs a second of ``processes`` side by side, each as `rates` has it."""
+    command = [str(HERE / "rates.py"), *map(str, arguments)]
+    return sum(float(output.splitlines()[-1]) for output in execute([command] * processes))
 
 
-def floor(workload: str) -> float:
-    """Seconds that the products of one lane's epoch take at the machine's best rate, in float32 and one thread."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from search.trainer import Change
-
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        worker = _worker(workload, folder)
-        _advance(worker, _begin(1, folder))
-        with FlopCounterMode(display=False) as counter:
-            _advance(worker, Change())
-        worker.close()
-    a, b = torch.randn(2, SIDE, SIDE)
-    seconds = []
-    for _ in range(10):
-        began = time.perf_counter()
-        torch.mm(a, b)
-        seconds.append(time.perf_counter() - began)
-    return float(counter.get_total_flops() * min(seconds) / (2 * SIDE**3))
-
-
-def _worker(workload: str, folder: str) -> Worker:
-    from search.trainer import Context
-    from search.worker import Worker
-
-    worker = Worker(f"trainers.{workload}", Context(epochs=1000), str(Path(folder) / "group.ckpt"))
-    problem = worker.warm()
-    if problem is not None:
-        raise SystemExit(problem)
-    return worker
-
-
-def _begin(width: int, folder: str) -> Change:
-    from search.trainer import Change, Lane, Start
-
-    rates = [1e-4 * 100 ** ((number + 0.5) / width) for number in range(width)]
-    return Change(started=[Start(Lane(number, 0), {"lr": rate}, number, folder) for number, rate in enumerate(rates)])
-
-
-def _advance(worker: Worker, change: Change) -> None:
-    from search.worker import Failure
-
-    answer = worker.advance(change)
-    if isinstance(answer, Failure):
-        raise SystemExit(answer.traceback or answer.error)
+def _tuned(workload: str, cores: int, trials: int) -> float:
+    """Epochs a second of Ray Tune, with so many trials for each of the ``cores``."""
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        numbers = [cores * trials, BUDGETS[workload], cores]
+        (output,) = execute([[str(HERE / "tuned.py"), "plain", folder, workload, *map(str, numbers)]])
+    return float(json.loads(output.splitlines()[-1])["rate"])
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["group"]:
-        print(group(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
-    elif sys.argv[1:2] == ["floor"]:
-        print(floor(sys.argv[2]))
-    else:
-        sys.exit(main())
+    sys.exit(main())

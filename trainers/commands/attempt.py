@@ -6,12 +6,16 @@ import glob
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from search.trainer import Context
 from trainers.commands.arguments import fill
 from trainers.commands.settings import STREAMS, Settings
+
+TRIES = 2
+"""Checkpoints, the newest first, with which a command may fail before it starts again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +27,25 @@ class Attempt:
     says: str
 
 
-def begin(settings: Settings, context: Context, folder: Path) -> Attempt:
+def begin(settings: Settings, context: Context, folder: Path, spoiled: Sequence[str] = ()) -> Attempt:
     """Leaves ``folder`` as the command is to find it: as it was, to go on in it, or empty.
 
     A revived trial goes on in a copy of the parked one's folder. Lines that were written and not read are read then.
+    With the checkpoints named ``spoiled`` the command failed; after `TRIES` of them it starts again.
     """
     if not context.step:
         return _anew(folder, "from the start")
     again = f"epochs 1 to {context.step} are trained again, and not recorded twice"
     if not settings.resume:
         return _anew(folder, f"from the start, as the space has no options.resume: {again}")
+    if len(spoiled) >= TRIES:
+        return _anew(folder, f"from the start, as it failed with {' and '.join(spoiled)}: {again}")
     before = context.state or {}
     old = Path(before.get("folder", folder))
     place = fill(settings.checkpoint, {"folder": str(old), "seed": context.seed}, {}, settings.style, "options.checkpoint")
-    found = sorted(glob.glob(str(old / place)), key=os.path.getmtime)
+    found = [one for one in sorted(glob.glob(str(old / place)), key=os.path.getmtime) if Path(one).name not in spoiled]
     if not found or not Path(found[-1]).is_relative_to(old):
-        return _anew(folder, f"from the start, as there is no checkpoint {place}: {again}")
+        return _anew(folder, f"from the start, as there is no{' other' * bool(spoiled)} checkpoint {place}: {again}")
     if old != folder:
         shutil.copytree(old, folder, dirs_exist_ok=True)
     for stream in STREAMS:

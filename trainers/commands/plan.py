@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,19 @@ class Plan:
     def environment(self) -> dict[str, str]:
         """The whole environment: ours, and what the space and the trial's resources set."""
         return {**os.environ, **self.given}
+
+    @property
+    def shell(self) -> str:
+        """The same as a line that a person can run."""
+        given = "".join(f"{name}={shlex.quote(value)} " for name, value in self.given.items())
+        return f"cd {shlex.quote(str(self.cwd))}; {given}{shlex.join(self.arguments)}"
+
+    def write(self) -> None:
+        """Writes the configuration file, if there is one."""
+        if self.written is not None:
+            path, text = self.written
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
 
 
 def plan(settings: Settings, params: Mapping[str, Any], context: Context, folder: Path, checkpoint: Path | None) -> Plan:

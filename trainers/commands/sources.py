@@ -34,20 +34,28 @@ class Sources:
 
     def poll(self, *, ended: bool) -> list[Epoch]:
         """The epochs that have come to their end; the last of them too, if the command has."""
-        done: list[Epoch] = []
-        for index in range(len(self._followers)):
-            for epoch in self._read(index, ended=ended):
-                if self._leader is None and (self._metric in epoch.metrics or not self._metric):
-                    self._leader = index
-                if index == self._leader:
-                    done += [epoch] if self._metric in epoch.metrics or not self._metric else []
-                else:
-                    self._added.setdefault(epoch.step, {}).update(epoch.metrics)
-        self.last = done[-1].step if done else self.last
+        done = [epoch for index in range(len(self._followers)) for epoch in self._take(index, ended=ended)]
+        if done:
+            for index in range(len(self._followers)):
+                if index != self._leader:
+                    self._take(index, ended=ended)  # what was written before the leader's epoch, and not when it was looked at
+            self.last = done[-1].step
         return [self._whole(epoch) for epoch in done]
 
+    def _take(self, index: int, *, ended: bool) -> list[Epoch]:
+        """What one source adds; the epochs it ends, if it is the one that sets them."""
+        done: list[Epoch] = []
+        for epoch in self._read(index, ended=ended):
+            if self._leader is None and (self._metric in epoch.metrics or not self._metric):
+                self._leader = index
+            if index == self._leader:
+                done += [epoch] if self._metric in epoch.metrics or not self._metric else []
+            else:
+                self._added.setdefault(epoch.step, {}).update(epoch.metrics)
+        return done
+
     def _read(self, index: int, *, ended: bool) -> list[Epoch]:
-        """What one source adds."""
+        """The epochs of one source that are over."""
         follower, epochs = self._followers[index], self._epochs[index]
         rows = follower.end() if ended else follower.poll()
         if self._reported[index]:  # each line is an epoch, whatever is in it
@@ -59,7 +67,9 @@ class Sources:
         return epochs.add(rows) + (epochs.end() if ended else [])
 
     def _whole(self, epoch: Epoch) -> Epoch:
-        added, self._loose = {**self._loose, **self._added.pop(epoch.step, {})}, {}
+        under_way = (one.under_way for index, one in enumerate(self._epochs) if index != self._leader)
+        others = {name: value for one in under_way if one and one.step == epoch.step for name, value in one.metrics.items()}
+        added, self._loose = {**self._loose, **self._added.pop(epoch.step, {}), **others}, {}
         return Epoch(epoch.step, {**added, **epoch.metrics})
 
     def lack(self) -> str:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from search.diagnosis import Diagnosis, remedies
+from search.diagnosis import ALIKE, Diagnosis, advice
 from search.findings import answer, chosen, number, unit, when
 from search.telemetry import reports
 
@@ -28,9 +28,12 @@ def print_comparison(console: Console, found: Sequence[Diagnosis], baseline: Map
     if 1 < len(alike) <= MOST:
         console.print(f"\n{found[0].facts.metric} by {found[0].unit}", highlight=False)
         console.print(Padding(_curves(alike), (0, 0, 0, 2)))
-    for remedy in dict.fromkeys(next(remedies(one), "") for one in found if one.dead):
-        names = ", ".join(one.name for one in found if one.dead and next(remedies(one), "") == remedy)
-        console.print(f"\n[bold]next[/] for {escape(names)}: {escape(remedy)}", highlight=False)
+    names: dict[str, list[str]] = {}
+    for one in found:
+        for remedy in advice(one):
+            names.setdefault(remedy, []).append(one.name)
+    for remedy, which in names.items():
+        console.print(f"\n[bold]next[/] for {escape(', '.join(which))}: {escape(remedy)}", highlight=False)
 
 
 def _table(found: Sequence[Diagnosis], baseline: Mapping[str, float]) -> Table:
@@ -59,7 +62,8 @@ def _table(found: Sequence[Diagnosis], baseline: Mapping[str, float]) -> Table:
 
 def _print_why(console: Console, one: Diagnosis) -> None:
     """What was seen, in a line."""
-    warned = [verdict.signature for verdict in one.verdicts if not verdict.ends and not verdict.signature.startswith("gate:")]
+    own = [verdict for verdict in one.verdicts if not verdict.ends and not verdict.signature.startswith("gate:")]
+    warned = [f"{verdict.signature} ({verdict.reason})" if verdict.signature == ALIKE else verdict.signature for verdict in own]
     words = when(one) if one.dead else f": warned of {', '.join(warned)}" if warned else ""
     missed = [f"{gate.metric} {value:.4g} at {unit(one)} {gate.epoch}" for gate, value, reason in one.gates if reason and value]
     words += f"{';' if words else ':'} missed {', '.join(missed)}" if missed else ""

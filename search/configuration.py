@@ -1,0 +1,48 @@
+"""The configuration of a trial, to be used elsewhere: as YAML, as the command that trains it again, as a registered model."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import yaml as pyyaml
+
+from search import trainer
+from search.addresses import Addresses
+from search.answer import again
+from search.record import Record
+from search.space import Space, nested
+from search.trainer import Context
+
+
+def yaml(space: Space, record: Record) -> str:
+    """The whole tree of parameters, constants of the space included, as it stands in a space's ``baselines``."""
+    score = f"{space.objective.metric} {record.values[0]:.4f}" if record.values else record.state.lower()
+    head = f"# {space.name}, trial {record.number}: {score} in {record.epochs} epochs\n"
+    return head + str(pyyaml.safe_dump(nested(record.params), sort_keys=False, allow_unicode=True, default_flow_style=None))
+
+
+def command(space: Space, record: Record, options: Namespace) -> str:
+    """The command line that trains it again: the trainer's own, in a new folder here, if it has one, else our confirmation."""
+    if not space.card.shell:
+        return again("confirm", options)
+    context = Context(
+        space.epochs,
+        space.options,
+        seed=space.seed,
+        folder=str(Path(f"{space.name}-{record.number}").resolve()),
+        home=str(Path(space.path).resolve().parent),
+        metric=space.objective.metric,
+        cpus=space.resources.cpus,
+        gpus=space.resources.gpus,
+    )
+    line: str = trainer.load(space.trainer).shell(nested(record.params), context)
+    return line
+
+
+def register(space: Space, record: Record, where: Addresses, name: str) -> str:
+    """Makes the trial a version of the model ``name`` in MLflow's registry; what was registered, in a sentence."""
+    from search.track.registry import register
+
+    said: str = register(where.mlflow, where.artifacts, space.name, record, name)
+    return said

@@ -1,0 +1,38 @@
+"""A question to MLflow, asked by a process of its own, so that the asking one imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from search.errors import UserError
+from search.track.exporter import ENVIRONMENT
+
+PATIENCE = 120
+"""Seconds; MLflow alone takes several to import, and a new database is migrated."""
+
+
+def ask(module: str, *words: str) -> dict[str, Any]:
+    """What ``python -m search.track.<module>`` answers, in a line of JSON; `UserError` with the sentence of its ``error``."""
+    home = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", f"search.track.{module}", *words]
+    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": path}
+    try:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"MLflow did not answer in {PATIENCE} seconds: look whether its server or database is there") from error
+    try:
+        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise UserError(f"MLflow could not be asked: {last}") from error
+    if "error" in said:
+        raise UserError(str(said["error"]))
+    return said

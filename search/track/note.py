@@ -1,0 +1,94 @@
+"""The note on the page of a study's own run, in Markdown: the answer, what was stopped and why, and how to go on."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from textwrap import shorten
+
+from search.record import Record, StudyCard
+from search.story import ending, state
+from search.track.view import varied
+
+ROWS, REASON, LONGEST = 10, 200, 7000  # MLflow takes notes of 8,000 characters
+Address = Callable[[int | None], str]
+"""Where MLflow's page shows the trial of a number; empty if it has no run."""
+
+
+def note(
+    card: StudyCard,
+    records: Sequence[Record],
+    best: Sequence[int],
+    baselines: Mapping[str, float],
+    address: Address,
+    words: str = "",
+) -> str:
+    """The answer, by trial and by reason, with links; then ``words``, in which *trial 12* becomes a link as well."""
+    parts = [
+        *(_winner(card, record, varied(records), baselines) for record in records if record.number in best),
+        "" if best else "No trial has completed yet.",
+        _counts(records),
+        _stopped(records),
+        words,
+    ]
+    return linked("\n\n".join(part for part in parts if part)[:LONGEST], address)
+
+
+def best_of(card: StudyCard, records: Iterable[Record]) -> tuple[int, ...]:
+    """The completed trial with the best first value, as far as nobody says better; empty if there is none."""
+    sign = 1 if card.maximize else -1
+    found = [(sign * r.values[0], -r.number) for r in records if r.state == "COMPLETE" and r.values and not r.baseline]
+    finite = [score for score in found if score[0] == score[0]]
+    return (-max(finite)[1],) if finite else ()
+
+
+def linked(text: str, address: Address) -> str:
+    """``text`` with a link wherever it speaks of a trial that has a run."""
+
+    def link(found: re.Match[str]) -> str:
+        where = address(int(found[1]))
+        return f"[{found[0]}]({where})" if where else found[0]
+
+    return re.sub(r"(?<!\[)\btrial (\d+)\b", link, text)
+
+
+def _winner(card: StudyCard, record: Record, searched: Iterable[str], baselines: Mapping[str, float]) -> str:
+    values = record.values or ()
+    score = f"{card.metric} {values[0]:.4f}" if values else state(record)
+    shown = {name: record.params[name] for name in searched if name in record.params}
+    params = ", ".join(f"{_code(name)} {f'{v:.4g}' if isinstance(v, float) else v}" for name, v in shown.items())
+    leads = []
+    for name, value in baselines.items() if values else ():
+        lead = (values[0] - value) * (1 if card.maximize else -1)
+        word = "ahead of" if lead > 0 else "behind" if lead < 0 else "level with"
+        leads.append(f"{word} baseline {_code(name)} ({value:.4f})" + (f" by {lead:+.4f}" if lead else ""))
+    beside = ": " + ", ".join(leads) if leads else ""
+    return f"**Best: trial {record.number}**, {score} in {record.epochs} epochs{beside}" + (f"\n\n{params}" if params else "")
+
+
+def _counts(records: Sequence[Record]) -> str:
+    counts = Counter(state(record) for record in records)
+    said = ", ".join(f"{counts[word]} {word}" for word in ("complete", "pruned", "parked", "fail", "running") if counts[word])
+    return f"{len(records)} trial{'' if len(records) == 1 else 's'}: {said.replace('fail', 'failed')}." if records else ""
+
+
+def _stopped(records: Iterable[Record]) -> str:
+    """A table: how many trials each signature stopped, and what it said of the first."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        if verdict := ending(record):
+            groups.setdefault(verdict["signature"], []).append(record)
+    rows = [
+        f"| {len(found)} | {name} | trial {found[0].number}: {_cell(str((ending(found[0]) or {})['reason']))} |"
+        for name, found in sorted(groups.items(), key=lambda group: -len(group[1]))[:ROWS]
+    ]
+    return "\n".join(["| trials stopped | signature | the first of them |", "|---|---|---|", *rows]) if rows else ""
+
+
+def _cell(text: str) -> str:
+    return shorten(text, REASON, placeholder=" …").replace("|", "\\|")
+
+
+def _code(name: str) -> str:
+    return f"`{name}`"

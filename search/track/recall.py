@@ -1,0 +1,51 @@
+"""What an MLflow run scored, to hold trials against: ``python -m search.track.recall URI RUN_ID``."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from search.track.inquiry import ask
+
+
+def recall(uri: str, run: str, best: Mapping[str, str] | None = None) -> Mapping[str, float]:
+    """The latest finite value of each metric of the run with this id.
+
+    ``best`` maps metrics to ``maximize`` or ``minimize``: of these it is the best value that the run ever logged.
+    `UserError`, in a sentence, if there is no such run, or MLflow does not answer.
+    """
+    found: dict[str, float] = ask("recall", uri, run, json.dumps(dict(best or {})))["metrics"]
+    return found
+
+
+def main(uri: str, run: str, best: str = "{}") -> dict[str, Any]:
+    """``metrics``, or ``error``."""
+    shown = re.sub(r"//[^/@]*@", "//", uri)
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///").partition("?")[0]).exists():
+        return {"error": f"there is no MLflow store at {shown}: set MLFLOW_TRACKING_URI to the one that has run {run!r}"}
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client = MlflowClient(uri)
+        found = dict(client.get_run(run).data.metrics)
+        for name, goal in json.loads(best).items():
+            values = [m.value for m in client.get_metric_history(run, name) if math.isfinite(m.value)]
+            if values:
+                found[name] = max(values) if goal == "maximize" else min(values)
+    except MlflowException as error:
+        if error.get_http_status_code() in (400, 404):  # type: ignore[no-untyped-call]
+            return {
+                "error": f"MLflow at {shown} has no run {run!r}: copy the run id from the run's page, or mend MLFLOW_TRACKING_URI"
+            }
+        return {"error": f"MLflow at {shown} does not answer: start it, or mend MLFLOW_TRACKING_URI"}
+    return {"metrics": {name: value for name, value in found.items() if math.isfinite(value)}}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))

@@ -1,0 +1,110 @@
+"""A trial as a version of a registered model: ``python -m search.track.registry URI EXPERIMENT NAME RECORD``.
+
+A version is a folder of the trial's run: its parameters, its curve, and its checkpoints, which are pitprop's own
+(`search.checkpoint`): what the trainer set as its state after the last epoch. How to make a model of that, the trainer knows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search import checkpoint
+from search import record as row
+from search.record import Record
+from search.track.inquiry import ask
+
+FOLDER = "model"
+"""The folder among a run's artifacts."""
+
+
+def register(uri: str, artifacts: Path, experiment: str, record: Record, name: str) -> str:
+    """Makes the trial a version of the model ``name``, which is made if need be, and tells which, in a sentence.
+
+    A trial that is a version of it already stays that one. Its run has to be in the ``experiment``, and so it is known where
+    artifacts go. `UserError`, in a sentence, if MLflow lacks it or does not answer.
+    """
+    return str(ask("registry", uri, experiment, name, row.dumps(record))["said"])
+
+
+def main(uri: str, experiment: str, name: str, line: str) -> dict[str, str]:
+    """``said``, or ``error``."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _register(uri, experiment, name, row.loads(line))
+    except MlflowException as error:
+        return {"error": f"MLflow at {re.sub(r'//[^/@]*@', '//', uri)} did not register the model: {str(error).splitlines()[0]}"}
+
+
+def _register(uri: str, experiment: str, name: str, record: Record) -> dict[str, str]:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(uri, uri)
+    run = _run(client, experiment, record)
+    if run is None:
+        return {"error": f"trial {record.number} of {experiment} is not in MLflow: pitprop export {experiment}"}
+    with tempfile.TemporaryDirectory() as scratch:
+        held = write(Path(scratch), record, experiment)
+        try:
+            client.create_registered_model(name, description=f"Trials of the pitprop study {experiment}.")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        versions = client.search_model_versions(f"name='{name}'")
+        if there := [v for v in versions if v.run_id == run.info.run_id]:
+            return {"said": f"trial {record.number} is version {there[0].version} of the model {name} already"}
+        client.log_artifacts(run.info.run_id, scratch, FOLDER)
+    tags = {"pitprop.study": experiment, "pitprop.trial": str(record.number), "pitprop.holds": held}
+    source = f"{run.info.artifact_uri}/{FOLDER}"
+    version = client.create_model_version(name, source, run.info.run_id, tags, description=_description(record, experiment, held))
+    return {"said": f"trial {record.number} is version {version.version} of the model {name} in MLflow: {held}"}
+
+
+def _run(client: Any, experiment: str, record: Record) -> Any:
+    """The trial's run; its start tells it from one of another study of that name."""
+    found = client.get_experiment_by_name(experiment)
+    runs = client.search_runs([found.experiment_id], f"tags.`pitprop.trial` = '{record.number}'") if found else []
+    return next((run for run in runs if abs(run.info.start_time - record.started * 1000) < 1000), None)
+
+
+def write(folder: Path, record: Record, study: str) -> str:
+    """Fills ``folder`` with what there is of the trial; what that is, in words."""
+    home, kept = Path(record.folder), []
+    for path in sorted(home.glob("replica-*.ckpt")):
+        (folder / path.name).write_bytes(path.read_bytes())
+        kept += [epoch.step for epoch in checkpoint.epochs(path).values()]
+    for path in sorted(home.glob("telemetry*.jsonl")):
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "params.yaml").write_text(yaml.safe_dump(_nested(record.params), sort_keys=False, allow_unicode=True))
+    # the least of an MLmodel file, without a flavour that would promise that MLflow can load it
+    card = {"artifact_path": FOLDER, "flavors": {}, "metadata": {"pitprop": {"study": study, "trial": record.number}}}
+    (folder / "MLmodel").write_text(yaml.safe_dump(card))
+    if not kept:
+        return "its parameters and curve; no checkpoint of it was kept, so train it again to have a model"
+    seeds = f"{len(kept)} seeds" if len(kept) > 1 else "the trainer"
+    return f"its parameters, its curve, and the state of {seeds} after epoch {max(kept)}, the last, whichever was the best"
+
+
+def _nested(params: Mapping[str, Any]) -> dict[str, Any]:
+    from search.space import nested
+
+    return dict(nested(params))
+
+
+def _description(record: Record, study: str, held: str) -> str:
+    score = f", objective {record.values[0]:.4f}" if record.values else ""
+    load = "`search.checkpoint.load(path, Lane(trial, seed))` reads a `.ckpt` file, which is a pickle."
+    return f"Trial {record.number} of {study}{score}. It holds {held}.\n\n{load}"
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))

@@ -1,0 +1,75 @@
+"""Other people's methods in this process: Optuna's TPE, alone and with its pruners, and one epoch for all, then the best few."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from functools import partial
+
+import optuna
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+
+from tests.bench.search.meter import Found, Meter, Task
+from tests.bench.search.table import suggest
+
+SHARE = 8
+"""Of so many configurations that were trained for one epoch, one goes on."""
+
+
+def tpe(task: Task) -> Found:
+    """Optuna's default sampler, every trial trained to its end."""
+    return _optimised(task, NopPruner())
+
+
+def hyperband(task: Task) -> Found:
+    """TPE under Hyperband with Optuna's defaults: a third of a bracket goes on at each rung."""
+    return _optimised(task, HyperbandPruner(min_resource=1, max_resource=task.pool.space.epochs))
+
+
+def median(task: Task) -> Found:
+    """TPE under the median rule with Optuna's defaults: after five trials, from the first epoch on."""
+    return _optimised(task, MedianPruner())
+
+
+def top_k(task: Task) -> Found:
+    """As many random configurations as there may be trials, one epoch each; then the best eighth of them goes on, best first."""
+    began, meter = time.perf_counter(), Meter(task.target)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=task.seed))
+    curves = [task.pool.table.curve(suggest(task.pool.space, study.ask())) for _ in range(task.trials)]
+    best = sorted(curves, key=lambda curve: -math.inf if math.isnan(curve[0]) else curve[0], reverse=True)
+    for score in [curve[0] for curve in curves] + [score for curve in best[: task.trials // SHARE] for score in curve[1:]]:
+        if meter.take(score):
+            break
+    return Found(meter.epochs, meter.reached, time.perf_counter() - began)
+
+
+PEERS = {
+    "Optuna TPE": tpe,
+    "Optuna TPE, Hyperband": hyperband,
+    "Optuna TPE, median": median,
+    "one epoch, then the best eighth": top_k,
+}
+
+
+def _optimised(task: Task, pruner: BasePruner) -> Found:
+    began, meter = time.perf_counter(), Meter(task.target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NaN in the percentiles of pruners
+        sampler = optuna.samplers.TPESampler(seed=task.seed)
+        study = optuna.create_study(study_name=f"bench {task.seed}", direction="maximize", sampler=sampler, pruner=pruner)
+        study.optimize(partial(_objective, task, meter), n_trials=task.trials)
+    return Found(meter.epochs, meter.reached, time.perf_counter() - began)
+
+
+def _objective(task: Task, meter: Meter, trial: optuna.Trial) -> float:
+    best = -math.inf
+    for step, score in enumerate(task.pool.table.curve(suggest(task.pool.space, trial)), 1):
+        best = max(best, score) if score == score else best
+        if meter.take(score):
+            trial.study.stop()
+            break
+        trial.report(score, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return best

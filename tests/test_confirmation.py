@@ -1,0 +1,171 @@
+"""A search is confirmed on seeds that it has not seen, in a study of its own, and the answer holds what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, Said, events, records
+
+from search import confirmation
+from search.space import Confirm, Space, SpaceError
+
+Toy = Callable[..., Space]
+Write = Callable[..., Path]
+Pitprop = Callable[..., Said]
+
+NOISY: dict[str, Any] = {
+    "trainer": str(ROOT / "tests" / "toys" / "noisy.py"),
+    "objective": {"metric": "score"},
+    "signatures": "off",
+    "epochs": 3,
+    "trials": 6,
+    "params": {"level": {"float": [0.5, 0.7]}},
+    "points": [{"level": level} for level in (0.69, 0.6, 0.5, 0.68)],
+    "baselines": {"plain": {"params": {"level": 0.5}}, "told": {"values": {"score": 0.55}, "samples": 1000}},
+    "sampler": "random",
+}
+PLAN = Confirm(top=2, seeds=5)
+
+
+def confirmed(space: Space, folder: Path, plan: Confirm = PLAN) -> confirmation.Confirmation:
+    """The search of ``space`` and its confirmation, both trained in this process."""
+    events(space, folder)
+    again = confirmation.confirming(space, plan, records(space, folder))
+    events(again, folder)
+    return confirmation.confirmation(space, plan.seeds, records(space, folder), records(again, folder))
+
+
+def test_the_best_and_the_baselines_train_on_the_same_seeds_and_none_is_the_searchs(toy: Toy, tmp_path: Path) -> None:
+    space = toy(**NOISY)
+    found = confirmed(space, tmp_path)
+    assert found.complete
+    assert len(found.candidates) == 2
+    assert [one.name for one in found.baselines] == ["plain"]
+    assert all(len(one.scores) == 5 for one in (*found.candidates, *found.baselines))
+    assert not set(found.seeds) & set(range(space.seed, space.seed + space.seeds))
+    assert found.candidates[0].searched == max(one.searched or 0 for one in found.candidates)
+
+
+def test_each_candidate_is_held_against_every_kind_of_baseline_and_target(toy: Toy, tmp_path: Path) -> None:
+    found = confirmed(toy(**NOISY, targets={"easy": 0.6, "hard": 0.9}), tmp_path)
+    for leads in found.differences.values():
+        assert {name: lead.verdict for name, lead in leads.items()} == {
+            "plain": "better",
+            "told": "better",
+            "target easy": "better",
+            "target hard": "worse",
+        }
+    assert found.winner is not None
+    assert found.winner.mean == max(one.mean for one in found.candidates)
+
+
+def test_confirming_prunes_nothing_and_asks_for_nothing_else(toy: Toy, tmp_path: Path) -> None:
+    gate = {"metric": "score", "epoch": 1, "at_least": 10.0, "action": "park"}
+    space = toy(**NOISY, gates=[gate], early_stopping={"patience": 2})
+    events(toy(**NOISY), tmp_path / "free")
+    again = confirmation.confirming(space, PLAN, records(toy(**NOISY), tmp_path / "free"))
+    events(again, tmp_path)
+    found = records(again, tmp_path)
+    assert [record.state for record in found] == ["COMPLETE"] * 3
+    assert [record.epochs for record in found] == [15] * 3
+
+
+def test_a_confirmation_that_was_killed_goes_on(toy: Toy, tmp_path: Path, outcome: Callable[..., Any]) -> None:
+    space = toy(**NOISY)
+    events(space, tmp_path)
+    again = confirmation.confirming(space, PLAN, records(space, tmp_path))
+    events(again, tmp_path / "whole")
+    for stop in (4, 17, 30):
+        events(again, tmp_path / "killed", stop=stop)
+    events(again, tmp_path / "killed")
+    assert outcome(again, tmp_path / "killed") == outcome(again, tmp_path / "whole")
+
+
+def test_a_seed_that_fails_is_missing_and_not_a_score(toy: Toy, tmp_path: Path) -> None:
+    space = toy(**{**NOISY, "params": {**NOISY["params"], "fails": [confirmation.FRESH, 0.69]}})
+    found = confirmed(space, tmp_path)
+    scores = found.candidates[0].scores
+    assert scores[0] != scores[0]
+    assert found.candidates[0].mean == pytest.approx(sum(scores[1:]) / 4)
+
+
+def test_patience_counts_in_a_confirmation_as_in_the_search(toy: Toy, tmp_path: Path) -> None:
+    rows = {**NOISY, "epochs": 6, "early_stopping": {"patience": {"choice": [1, 6]}, "min_delta": 0.02}, "baselines": {}}
+    space = toy(**{**rows, "points": [{"level": 0.6, "early_stopping.patience": patience} for patience in (1, 6)], "trials": 2})
+    found = confirmed(space, tmp_path)
+    short, long = (next(one for one in found.candidates if one.params["early_stopping.patience"] == n) for n in (1, 6))
+    assert all(one < other for one, other in zip(short.scores, long.scores, strict=True))
+
+
+def test_a_search_confirms_itself_where_the_space_says_so_and_says_what_to_take(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(**NOISY, confirm={"top": 2, "seeds": 5})
+    first = pitprop("search", space, "--inline")
+    assert first.code == 0
+    assert "Confirmed on 5 fresh seeds" in first.out
+    assert "Take trial" in first.out
+    second = pitprop("search", space, "--inline")
+    assert "toy is finished" in second.out
+    assert "Confirming on" not in second.out
+    told = pitprop("status", space, "--json").json["confirmation"]
+    assert told["complete"] is True
+    winner = max(told["candidates"], key=lambda one: sum(one["scores"]))
+    assert f"toy, trial {winner['trial']}:" in pitprop("best", space).out
+
+
+def test_a_search_that_went_on_confirms_what_is_new_alone(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(**{**NOISY, "trials": 3})
+    pitprop("search", space, "--inline")
+    pitprop("confirm", space, "--inline", "--top", 1)
+    said = pitprop("search", space, "--inline", "--trials", 6)
+    assert "Confirmed on 5" in said.out  # of what is confirmed; the others come on request
+    again = pitprop("confirm", space, "--inline", "--top", 2)
+    assert "goes on from epoch" not in again.out
+    held = pitprop("status", space, "--json").json["confirmation"]
+    assert len(held["candidates"]) == 2
+
+
+def test_there_is_nothing_to_confirm_before_a_trial_has_completed(write_space: Write, pitprop: Pitprop) -> None:
+    said = pitprop("confirm", write_space(**NOISY), "--inline")
+    assert said.code == 1
+    assert "there is no study of 'toy'" in said.err
+    dead = write_space("dead", params={"fault": {"choice": ["nothing"]}}, trials=2)
+    pitprop("search", dead, "--inline")
+    said = pitprop("confirm", dead, "--inline")
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "nothing to confirm" in said.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"confirm": {"seeds": 1}}, "confirm.seeds: 1 is not allowed; it takes a whole number of at least 2"),
+        ({"confirm": {"tops": 1}}, "confirm.tops: unknown key; did you mean 'top'?"),
+        ({"targets": {"easy": "high"}}, "targets.easy: 'high' is not allowed; it takes a number"),
+        ({"targets": {"easy": 0.6}, "stop_when": "esay"}, "stop_when: 'esay' is no target of this space; did you mean 'easy'?"),
+    ],
+)
+def test_a_slip_in_what_is_to_be_reached_is_said(toy: Toy, changes: dict[str, Any], wanted: str) -> None:
+    with pytest.raises(SpaceError) as refusal:
+        toy(**{**NOISY, **changes})
+    assert wanted in str(refusal.value)
+
+
+def test_a_search_stops_at_its_target(write_space: Write, pitprop: Pitprop) -> None:
+    rows = {**NOISY, "targets": {"easy": 0.58}, "stop_when": "easy", "points": [{"level": 0.5}, {"level": 0.65}, {"level": 0.5}]}
+    said = pitprop("search", write_space(**rows), "--inline", "--json").json
+    assert said["trials"]["COMPLETE"] == 3  # the baseline, one below the target, and the one that reached it
+    assert said["targets"] == [{"name": "easy", "value": 0.58, "trial": 2}]
+    assert "has reached its target easy" in pitprop("search", write_space(**rows), "--inline").out
+    free = {key: value for key, value in rows.items() if key != "stop_when"}
+    assert pitprop("search", write_space(**free), "--inline", "--json").json["trials"]["COMPLETE"] == 6
+
+
+def test_what_is_confirmed_is_json_for_scripts(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(**NOISY)
+    assert pitprop("search", space, "--inline", "--json").json["confirmation"] is None
+    said = pitprop("confirm", space, "--inline", "--json", "--seeds", 2)
+    assert json.loads(said.out)["confirmation"]["seeds"] == [1000, 1001]

@@ -1,0 +1,132 @@
+"""Remedies as trials: tried once, within the space, and said of whom they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import events, records
+
+from search import remedies
+from search.record import Record
+from search.space import Space, SpaceError
+from search.summary import summarise
+
+Toy = Callable[..., Space]
+
+GATE = {"metric": "val/macro_f1", "epoch": 2, "at_least": 0.6, "action": "park", "remedy": "be quicker", "try": {"speed": 0.9}}
+SLOW = {"params": {"speed": {"float": [0.05, 1.0]}}, "points": [{"speed": 0.06}], "sampler": "random", "signatures": "off"}
+"""A space whose first trial misses the gate."""
+
+
+def trial(number: int, **changes: Any) -> Record:
+    row = Record(number, "PRUNED", {"speed": 0.5}, (0.4,), None, (), None, 2, f"{number:04d}", 0.0, 1.0)
+    return replace(row, **changes)
+
+
+def advised(**change: Any) -> tuple[dict[str, Any], ...]:
+    return (
+        {"signature": "explosion", "step": 2, "action": "park", "reason": "up", "evidence": {}, "remedy": "", "change": change},
+    )
+
+
+def test_a_missed_gate_is_followed_by_the_trial_that_it_names_once(toy: Toy, tmp_path: Path) -> None:
+    space = toy(gates=[GATE], remedies="try", trials=8, **SLOW)
+    events(space, tmp_path)
+    found = records(space, tmp_path)
+    children = [record for record in found if record.mends is not None]
+    assert children[0].number == 1
+    assert (children[0].mends, children[0].cause, children[0].params["speed"]) == (0, "gate:val/macro_f1@2", 0.9)
+    assert len({record.mends for record in children}) == len(children) == 1  # the others that miss it would be the same trial
+    told = summarise(space, found, 8).remedied
+    assert told[0].changed == {"speed": 0.9}
+    assert told[0].gain is not None
+    assert told[0].gain > 0
+
+
+def test_a_search_that_is_killed_tries_the_same_remedies(toy: Toy, tmp_path: Path, outcome: Callable[..., Any]) -> None:
+    space = toy(gates=[GATE], remedies="try", trials=5, **SLOW)
+    events(space, tmp_path / "whole")
+    for stop in (5, 12, 19):
+        events(space, tmp_path / "killed", stop=stop)
+    events(space, tmp_path / "killed")
+    assert outcome(space, tmp_path / "killed") == outcome(space, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("word", ["suggest", "off"])
+def test_nothing_is_tried_where_the_space_does_not_say_so(toy: Toy, tmp_path: Path, word: str) -> None:
+    space = toy(gates=[GATE], remedies=word, trials=4, **SLOW)
+    events(space, tmp_path)
+    found = records(space, tmp_path)
+    assert all(record.mends is None for record in found)
+    assert bool(summarise(space, found, 4).suggested) is (word == "suggest")
+
+
+def test_a_factor_multiplies_what_the_trial_had(toy: Toy) -> None:
+    space = toy(params={"speed": {"float": [0.05, 1.0]}})
+    found = list(remedies.follow_ups(space, [trial(0, verdicts=advised(speed={"times": 0.1}))]))
+    assert [dict(one.change) for one in found] == [{"speed": pytest.approx(0.05)}]
+
+
+def test_lr_is_whatever_the_space_calls_its_one_rate(toy: Toy) -> None:
+    leaf = {"float": [1e-6, 1.0], "log": True}
+    one, two = toy(params={"x": leaf}), toy(params={"x": leaf, "speed": leaf})
+    named = replace(one, leaves=tuple(replace(leaf, name="optim.learning_rate") for leaf in one.leaves))
+    both = replace(two, leaves=tuple(replace(leaf, name=f"{leaf.name}.lr") for leaf in two.leaves))
+    row = trial(0, params={"optim.learning_rate": 0.1, "x.lr": 0.1, "speed.lr": 0.1}, verdicts=advised(lr={"times": 0.1}))
+    assert [dict(found.change) for found in remedies.follow_ups(named, [row])] == [{"optim.learning_rate": pytest.approx(0.01)}]
+    assert not list(remedies.follow_ups(both, [row]))  # which of the two is not said
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        trial(0, verdicts=advised(speed={"times": 0.01})),  # outside the space
+        trial(0, verdicts=advised(speed=0.5)),  # what it did already
+        trial(0, verdicts=advised(colour="red")),  # no parameter of the space
+        trial(0, verdicts=advised(dead={"times": 2})),  # no number
+        trial(0, verdicts=advised(speed=0.9), baseline="plain"),
+        trial(0, verdicts=advised(speed=0.9), mends=7),
+        trial(0, verdicts=()),
+    ],
+)
+def test_what_cannot_or_need_not_be_tried_is_not(toy: Toy, row: Record) -> None:
+    assert not list(remedies.follow_ups(toy(), [row]))
+
+
+def test_a_remedy_that_breaks_a_constraint_is_not_tried(toy: Toy) -> None:
+    row = trial(0, verdicts=advised(speed=0.9))
+    assert not list(remedies.follow_ups(toy(constraints=["speed < 0.8"]), [row]))
+    assert list(remedies.follow_ups(toy(constraints=["speed < 0.95"]), [row]))
+
+
+def test_three_of_four_trials_are_left_to_the_sampler(toy: Toy) -> None:
+    space = toy(remedies="try")
+    rows = [trial(number, params={"speed": 0.1 + number / 100}, verdicts=advised(speed={"times": 2})) for number in range(20)]
+    assert remedies.due(space, rows, 8) is not None
+    rows += [trial(20 + number, mends=number) for number in range(2)]
+    assert remedies.due(space, rows, 8) is None
+    assert remedies.due(space, rows, 12) is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"spead": 0.5}, "gates[0].try.spead: is no searched parameter; did you mean 'speed'?"),
+        ({"speed": 7.0}, "gates[0].try.speed: 7.0 is not within [0.05, 1.0]"),
+        ({"dead": {"times": 2}}, "gates[0].try.dead: times is not allowed: dead is a choice"),
+        ({"speed": {"times": 0}}, "gates[0].try.speed.times: 0 is not allowed"),
+    ],
+)
+def test_a_gate_that_tries_what_is_not_in_the_space_is_refused(toy: Toy, change: dict[str, Any], wanted: str) -> None:
+    with pytest.raises(SpaceError) as refusal:
+        toy(gates=[{**GATE, "try": change}])
+    assert wanted in str(refusal.value)
+
+
+def test_a_grid_has_no_room_for_remedies(toy: Toy) -> None:
+    with pytest.raises(SpaceError, match="remedies: 'try' is not allowed beside the grid sampler"):
+        toy(remedies="try", sampler="grid", params={"dead": {"choice": [False, True]}})

@@ -1,0 +1,58 @@
+"""Asking MLflow from outside the search: a run's numbers, and a trial as a registered model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from test_track import CARD, closed_port, export, runs, trial
+
+from search import checkpoint
+from search.errors import UserError
+from search.telemetry import Epoch
+from search.track import ENVIRONMENT
+from search.track.recall import recall
+from search.track.registry import register
+from search.trainer import Lane
+
+os.environ.update(ENVIRONMENT)
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
+
+
+def test_a_run_is_recalled_by_its_latest_or_its_best_values(uri: str, tmp_path: Path) -> None:
+    export(uri, tmp_path, [trial(tmp_path, 0, value=0.3)])
+    run = runs(uri)["0"].info.run_id
+    found = recall(uri, run, {"val/loss": "maximize"})
+    assert found["val/macro_f1"] == 0.3
+    assert found["val/loss"] == 1.0
+
+
+def test_a_run_that_cannot_be_had_is_told_in_a_sentence(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no run 'nothere': copy the run id"):
+        recall(uri, "nothere")
+    with pytest.raises(UserError, match="there is no MLflow store at"):
+        recall(f"sqlite:///{tmp_path}/none.db", "nothere")
+    with pytest.raises(UserError, match=r"does not answer: start it") as told:
+        recall(f"http://user:secret@127.0.0.1:{closed_port()}", "nothere")
+    assert "secret" not in str(told.value)
+
+
+def test_a_registered_trial_holds_what_was_kept_of_it_and_is_registered_once(uri: str, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    records = [trial(tmp_path, 0), trial(tmp_path, 1)]
+    checkpoint.write(Path(records[1].folder) / "replica-0.ckpt", {Lane(1, 0): Epoch(3, {})}, {"w": [1.0]}, stacked=False)
+    export(uri, tmp_path, records)
+    bare, full = (register(uri, tmp_path / "artifacts", CARD.name, record, "sorter") for record in records)
+    assert bare.startswith("trial 0 is version 1 of the model sorter in MLflow: its parameters and curve; no checkpoint")
+    assert full.endswith("after epoch 3, the last, whichever was the best")
+    assert register(uri, tmp_path / "artifacts", CARD.name, records[1], "sorter").endswith(
+        "version 2 of the model sorter already"
+    )
+    client = MlflowClient(uri, uri)
+    assert {v.run_id for v in client.search_model_versions("name='sorter'")} == {runs(uri)[n].info.run_id for n in ("0", "1")}
+    kept = {Path(item.path).name for item in client.list_artifacts(runs(uri)["1"].info.run_id, "model")}
+    assert kept == {"MLmodel", "params.yaml", "replica-0.ckpt", "telemetry.jsonl"}
+    with pytest.raises(UserError, match="trial 7 of focal_alpha is not in MLflow"):
+        register(uri, tmp_path, CARD.name, trial(tmp_path, 7), "sorter")

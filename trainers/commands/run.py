@@ -1,0 +1,95 @@
+"""One run of a command: how it is started, and its epochs as they come."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from search.telemetry import Epoch
+from search.trainer import Context
+from trainers.commands.arguments import CommandError
+from trainers.commands.attempt import Attempt, begin, log
+from trainers.commands.plan import Plan, plan
+from trainers.commands.process import Process, locked
+from trainers.commands.settings import Settings
+from trainers.commands.sources import Sources
+
+INTERVAL = 0.1
+"""Seconds between two looks at the metrics."""
+PATIENT = 0.95
+"""The share of the space's ``stall`` after which silence is an error here, where more is known of it than in the driver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command that was started; ``known`` are epochs that stood in its logs before."""
+
+    attempt: Attempt
+    sources: Sources
+    known: Sequence[Epoch]
+    process: Process
+
+
+def started(settings: Settings, params: Mapping[str, Any], context: Context, folder: Path, spoiled: Sequence[str]) -> Run:
+    """Starts the command, as soon as an earlier one in ``folder`` has ended; without the checkpoints that are ``spoiled``."""
+    lock = locked(folder.with_suffix(".lock"))
+    try:
+        attempt = begin(settings, context, folder, spoiled)
+        ready = plan(settings, params, context, folder, attempt.checkpoint)
+        sources = Sources(ready.sources, context.metric, attempt.began)
+        known = sources.poll(ended=False)  # what was written, and not read
+        log(folder, f"begins {attempt.says}")
+        return Run(attempt, sources, known, _start(ready, folder, settings.grace, lock))
+    finally:
+        os.close(lock)
+
+
+def epochs(run: Run, context: Context, folder: Path) -> Generator[Epoch, None, int]:
+    """Yields what is new of a run; how the command ended. One that gave no epoch at all has failed, whatever it says."""
+    known, last = (context.step if run.attempt.checkpoint is not None else 0), None
+    try:
+        for epoch in chain(run.known, _follow(run.process, run.sources, context.epochs, context.stall * PATIENT)):
+            context.state = {"folder": str(folder), "began": run.attempt.began}
+            if known < epoch.step < context.epochs:
+                yield epoch
+            elif epoch.step == context.epochs:
+                last = epoch  # with it the training is over for the search, but the command may still have something to save
+            elif epoch.step > context.epochs:
+                break
+        if code := run.process.wait(0.0):
+            return code
+        if last is not None:
+            yield last
+        elif not run.sources.last:
+            raise CommandError(f"the command ended {run.sources.lack()}")
+        return 0
+    finally:
+        run.process.stop()
+        log(folder, f"ended with exit code {run.process.wait(0.0)}")
+
+
+def _start(ready: Plan, folder: Path, grace: float, lock: int) -> Process:
+    ready.write()
+    ready.cwd.mkdir(parents=True, exist_ok=True)
+    log(folder, ready.shell)
+    return Process(ready.arguments, cwd=ready.cwd, environment=ready.environment, folder=folder, grace=grace, lock=lock)
+
+
+def _follow(process: Process, sources: Sources, budget: int, patience: float) -> Generator[Epoch, None, None]:
+    """The epochs as they come; `CommandError` when none has come for so many seconds, and some are missing."""
+    heard, code = time.monotonic(), None
+    while code is None:
+        code = process.wait(INTERVAL)
+        for epoch in sources.poll(ended=code is not None):
+            yield epoch
+            heard = time.monotonic()
+        if code is None and time.monotonic() - heard > patience:
+            if sources.last >= budget:
+                return
+            why = "" if sources.last else f" {sources.lack()}"
+            raise CommandError(f"no epoch came in {patience / PATIENT:g} seconds (stall: in the space){why}")
