@@ -101,7 +101,7 @@ bench-detect: $(DEV)  ## what the signatures and their peers do on the recorded 
 bench-constraint: $(DEV)  ## whether samplers learn from trials that collapse, in about half an hour
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/constraint.py $(ARGS)
 
-bench-search: $(DEV)  ## how many epochs a search needs to reach a score, ours and its peers, in about 45 minutes
+bench-search: $(DEV)  ## how many epochs a search needs to reach a score, ours and its peers, in about an hour
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.search $(ARGS)
 
 bench-export: $(DEV)  ## what exporting 1,000 trials of 100 epochs to MLflow costs, in about two minutes

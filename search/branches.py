@@ -68,5 +68,6 @@ def remedy(telemetry: Telemetry, facts: Facts) -> str:
     rates = telemetry.column("lr").values
     lower = f"lower the learning rate from {rates[-1]:.2g} to {rates[-1] / 3:.2g}" if rates else "divide the learning rate by 3"
     weights = {name: value for name, value in facts.params.items() if "weight" in name and "decay" not in name}
-    now = f" (now {', '.join(f'{name} {value}' for name, value in weights.items())})" if weights else ""
+    said = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in weights.items()]
+    now = f" (now {', '.join(said)})" if said else ""
     return f"first {lower}; then bring the branch's loss weight to 1.0-1.5{now}: a weak branch is not mended by a large one"

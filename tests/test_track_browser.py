@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -44,7 +45,7 @@ def server(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     ]
     with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
         for record in records:
-            exporter.send(record)
+            exporter.send(replace(record, params={"lr": 0.1**record.number, "loss.alpha": [0.5, float(record.number)]}))
         exporter.attach([report])
         exporter.conclude([1], "Confirm trial 1 next.")
         assert exporter.finish() == f"4 trials are in MLflow at {uri}"

@@ -5,11 +5,19 @@
 ``__main__``
     the process: reads records from its standard input and tries again while MLflow does not answer.
 ``store``
-    brings the runs of a study up to date with its records; the only importer of mlflow.
+    brings the runs of a study up to date with its records, by way of ``experiment``, which talks to mlflow.
+``sqlite``
+    long curves into a store of our own, in one statement.
 ``run``
     what the run of a trial says: pure.
 ``view``
     how MLflow's page first shows them: pure.
+``note``
+    the answer, as the study's run tells it: pure.
+``code``
+    the commit, the trainer's file and the data that trials were trained with.
+``recall``, ``registry``
+    processes of their own that ``inquiry`` asks: what a run scored, and a trial as a registered model.
 ``ui``
     the command that shows it all.
 """

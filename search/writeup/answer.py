@@ -86,12 +86,6 @@ def _found(m: Material, best: Record) -> Iterator[Spans]:
         numbers: Values = {"mean": strong(score(m.winner.mean)), "searched": score(m.winner.searched), "gap": score(abs(gap))}
         seeds = len(m.confirmation.seeds)
         yield say(key, n=seeds, seeds=seeds, trial=m.trial(best.number), metric=code(m.metric), **numbers)
-        if (first := m.confirmation.candidates[0]) is not m.winner:
-            yield say(
-                "confirmed another",
-                first=first.name if first.trial is None else m.words.say("trial", n=first.trial),
-                mean=score(first.mean),
-            )
         return
     at = best_epoch(best, m.space)
     found: Values = {
@@ -144,7 +138,10 @@ def _confirmed(m: Material, baseline: str, found: Difference) -> Spans:
 
 
 def _doubt(m: Material, best: Record) -> Iterator[Spans]:
-    """What there is to doubt while nothing is confirmed."""
+    """What there is to doubt while nothing is confirmed; and what became of the best of the search, if that is another."""
+    first = m.confirmation.candidates[0] if m.confirmation is not None and m.winner is not None else None
+    if first is not None and first.trial != best.number:
+        yield m.words.say("confirmed another", first=m.words.say("trial", n=first.trial or 0), mean=score(first.mean))
     if m.confirmation is not None and not m.confirmation.complete:
         everyone = (*m.confirmation.candidates, *m.confirmation.baselines)
         yield m.words.say("confirming", n=len(everyone), done=sum(bool(one.scores) for one in everyone))

@@ -18,6 +18,9 @@ BINS = 6
 STANDS_OUT = 2.0
 """How many standard deviations of chance there must be between a part of the space and the whole."""
 
+TIMES = 1.5
+"""And how many times the share of deaths elsewhere, for of many trials little stands out by chance."""
+
 FEW = 3
 """Fewer trials than this say nothing of a part of the space."""
 
@@ -101,6 +104,11 @@ class Part:
         share = (self.dead + self.others) / (self.trials + self.rest)
         return (self.dead - self.trials * share) / math.sqrt(self.trials * share * (1 - share)) if 0 < share < 1 else 0.0
 
+    @property
+    def ratio(self) -> float:
+        """The share that dies here over the share that dies elsewhere."""
+        return (self.dead / self.trials) / (self.others / self.rest) if self.others else math.inf
+
 
 def axes(space: Space) -> list[Axis]:
     """An axis for each searched parameter."""
@@ -129,7 +137,7 @@ def deadly(axis: Axis, ended: Sequence[Record]) -> Part | None:
     cells = [(cell, died(r)) for r in ended if (cell := axis.cell(r.params.get(axis.name))) is not None]
     parts = [part for first, last in _runs(axis) if (part := _part(axis, first, last, cells)) is not None]
     best = max(parts, key=lambda part: part.excess, default=None)
-    return best if best is not None and best.excess >= STANDS_OUT else None
+    return best if best is not None and best.excess >= STANDS_OUT and best.ratio >= TIMES else None
 
 
 def _runs(axis: Axis) -> Iterator[tuple[int, int]]:

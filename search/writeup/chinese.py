@@ -87,6 +87,7 @@ PHRASES = {
     "baselines note": "无论目标方向如何，正数都表示优于基线。",
     "target": "目标",
     "reached by": "最先达到者",
+    "nobody": "没有达到",
     "is confirmed": "得到确认",
     "confirmation": "确认",
     "confirmation about": "在种子 {seeds} 上重新训练，任何选择都没有用过这些种子。区间为 95%；真实差值达到最后一列时，"
@@ -183,7 +184,7 @@ PHRASES = {
     "下方是每一段范围内崩溃试验所占的比例。",
     "slices some": "{n} 个参数中画出最重要的 {shown} 个。",
     "dots some": "{n} 个试验中画出 {shown} 个；比例按全部计算。",
-    "parallel caption": "每个试验是一条穿过其各参数的线：黑色为最好的十分之一，灰色为其余完成的试验，点线为崩溃的试验。",
+    "parallel caption": "每个试验是一条穿过其各参数的线：黑色为最好的 {top} 个，灰色为其余完成的试验，点线为崩溃的试验。",
     "dies range": "{param} 在 {low} 至 {high} 之间时，{n} 个试验中崩溃 {dead} 个；其余 {rest} 个中崩溃 {others} 个。",
     "dies value": "{param} 为 {value} 时，{n} 个试验中崩溃 {dead} 个；其余 {rest} 个中崩溃 {others} 个。",
     "dies evenly": "崩溃的试验没有集中在空间的某一处。",

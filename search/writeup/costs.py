@@ -13,9 +13,9 @@ from search.writeup.words import share
 
 def section(m: Material) -> Section:
     say, summary, words = m.words.say, m.summary, m.words
-    numbers = {"spent": f"{summary.spent:,}", "budget": f"{summary.budget:,}"}
+    numbers = {"spent": f"{summary.spent}", "budget": f"{summary.budget}"}
     if m.space.searches_stopping:
-        lines = [say("spent", **numbers), say("answered", saved=f"{summary.saved:,}", budget=numbers["budget"])]
+        lines = [say("spent", **numbers), say("answered", saved=f"{summary.saved}", budget=numbers["budget"])]
         return Section("costs", words.text("costs"), (Text(words.paragraph(lines)),))
     seconds = {record.number: trained_seconds(record, m.space.seeds) for record in m.records if record.state != "RUNNING"}
     known = [time for time, epochs in seconds.values() if epochs]

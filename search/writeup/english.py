@@ -93,6 +93,7 @@ PHRASES = {
     "baselines note": "Positive is better than the baseline, whatever the direction of the objective.",
     "target": "target",
     "reached by": "first reached by",
+    "nobody": "not reached",
     "is confirmed": "confirmed",
     "confirmation": "Confirmation",
     "confirmation about": "Trained again on the seeds {seeds}, by which nothing was picked. Intervals are of 95 %; a true "
@@ -198,7 +199,7 @@ PHRASES = {
     "the range.",
     "slices some": "Drawn are the {shown} parameters of most importance out of {n}.",
     "dots some": "Of {n} trials {shown} are drawn; shares count all.",
-    "parallel caption": "Every trial as a line through its parameters: black the best tenth, grey the others that completed, "
+    "parallel caption": "Every trial as a line through its parameters: black the best {top}, grey the others that completed, "
     "dotted those that died.",
     "dies range": "Where {param} lies from {low} to {high}, {dead} of {n} trials died; elsewhere {others} of {rest}.",
     "dies value": "Where {param} is {value}, {dead} of {n} trials died; elsewhere {others} of {rest}.",

@@ -16,6 +16,9 @@ from search.writeup.words import difference, score
 SLICES = 12
 """At most so many parameters have a picture of their own."""
 
+TOP = 12
+"""At most so many of the best are set off."""
+
 DOTS = 250
 """At most so many trials are drawn in each."""
 
@@ -81,9 +84,11 @@ def _pictures(m: Material, every: Sequence[Axis]) -> Iterator[Block]:
     pictures = tuple(plots.slices(axis, drawn, m.ended, baselines, m.best, m.metric) for axis in shown)
     yield Figure("slices", pictures, m.words.paragraph(caption))
     if len(every) > 1:
-        top = sorted(m.scored, key=lambda r: -m.sign * (r.values or (math.nan,))[0])[: max(1, round(len(m.scored) / 10))]
+        top = sorted(m.scored, key=lambda r: -m.sign * (r.values or (math.nan,))[0])[
+            : min(TOP, max(1, round(len(m.scored) / 10)))
+        ]
         lines = list({record.number: record for record in (*drawn, *top)}.values())
-        yield Figure("parallel", (plots.parallel(shown, lines, top),), m.words.say("parallel caption"))
+        yield Figure("parallel", (plots.parallel(shown, lines, top),), m.words.say("parallel caption", top=len(top)))
 
 
 def front(m: Material) -> Section:

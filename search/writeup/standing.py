@@ -53,7 +53,7 @@ def _targets(m: Material) -> Iterator[Block]:
     rows = []
     for target in m.summary.targets:
         told = confirmed(m, target)
-        by = say("no") if target.trial is None else say("trial", n=target.trial)
+        by = say("nobody") if target.trial is None else say("trial", n=target.trial)
         rows.append(((code(target.name),), number(target.value), by, plain("") if told is None else say("yes" if told else "no")))
     if rows:
         yield Table((text("target"), m.metric, text("reached by"), text("is confirmed")), tuple(rows), frozenset({1}))

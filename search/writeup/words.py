@@ -62,6 +62,8 @@ def score(value: float | None) -> str:
     """A score as the terminal shows it; very large and very small ones in four digits."""
     if value is None or math.isnan(value):
         return "" if value is None else "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 1000 else f"{value:.4g}"
 
 
@@ -69,7 +71,8 @@ def difference(value: float | None) -> str:
     """The same with its sign, for which there is a character of its own."""
     if value is None or math.isnan(value):
         return score(value)
-    return ("−" if value < 0 else "+") + score(abs(value))
+    size = abs(value)
+    return ("−" if value < 0 else "+") + (f"{size:.4f}" if 0.00005 <= size < 1000 else score(size))
 
 
 def signed(value: float) -> str:

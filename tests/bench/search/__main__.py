@@ -123,7 +123,7 @@ def _options(arguments: Sequence[str] | None) -> Any:
         "--methods", nargs="+", choices=names, default=default, metavar="NAME", help=f"all but {LONGEST!r}, of {names}"
     )
     parser.add_argument("--seeds", type=int, default=20, metavar="N", help="searches of each method (20)")
-    parser.add_argument("--tune-seeds", type=int, default=10, metavar="N", help="of Ray Tune, which takes the longest (10)")
+    parser.add_argument("--tune-seeds", type=int, default=5, metavar="N", help="of Ray Tune, which takes the longest (5)")
     parser.add_argument("--trials", type=int, default=64, metavar="N", help="trials of a search (64)")
     parser.add_argument("--target", type=float, default=0.95, metavar="Q", help="quantile of the pool's best scores (0.95)")
     parser.add_argument("--size", type=int, metavar="N", help="configurations of a pool (128, or 512 where they train fast)")
