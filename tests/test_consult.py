@@ -48,9 +48,7 @@ def test_the_command_of_the_best_runs_by_hand(write_space: Write, pitprop: Pitpr
     (tmp_path / "mine.py").write_text(SCRIPT)
     options = {"command": ["{python}", "mine.py", "{params}"]}
     rows = {"trainer": "command", "options": options, "epochs": 3, "trials": 2, "signatures": "off"}
-    space = write_space(
-        **rows, objective={"metric": "val/loss", "goal": "minimize"}, params={"lr": {"float": [0.1, 0.5]}}
-    )
+    space = write_space(**rows, objective={"metric": "val/loss", "goal": "minimize"}, params={"lr": {"float": [0.1, 0.5]}})
     assert pitprop("search", space, "--inline").code == 0
     line = pitprop("best", space, "--command").out
     done = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True)

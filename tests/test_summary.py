@@ -13,9 +13,10 @@ from rich.console import Console
 from search import story, telemetry
 from search.detect import Verdict
 from search.events import Ended, Event, Started, Warned
-from search.page import WARNINGS_SHOWN, print_summary, print_trial, print_trials, print_unwatched
+from search.page import WARNINGS_SHOWN, print_summary, print_unwatched
 from search.record import Record
 from search.screen import Screen
+from search.sheet import print_trial, print_trials
 from search.space import Space
 from search.summary import Summary, summarise
 from search.telemetry import Epoch

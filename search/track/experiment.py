@@ -1,4 +1,4 @@
-"""One MLflow experiment: its runs as MLflow holds them, and writing what differs. The only importer of mlflow.
+"""One MLflow experiment: its runs as MLflow holds them, and writing what differs. Of the exporter the only importer of mlflow.
 
 Runs are addressed by their ids, never through MLflow's global active run.
 """
