@@ -30,7 +30,9 @@ def _looked_up(space: Space, baseline: Baseline, where: Addresses, ask: bool) ->
         values: Mapping[str, float] = _of_study(baseline, baseline.study, where)
         lacking = f"study {baseline.study!r} has no completed trial: search it first"
     elif baseline.run is not None:
-        values = _of_run(baseline.run, where, where.folder(space.name) / "baselines.json", ask)
+        goal = space.objective
+        best = {goal.metric: goal.goal} if goal.at == "best" else {}
+        values = _of_run(baseline.run, best, where, where.folder(space.name) / "baselines.json", ask)
         lacking = f"MLflow run {baseline.run!r} logged no metric"
     else:
         return baseline
@@ -57,13 +59,13 @@ def _of_study(baseline: Baseline, name: str, where: Addresses) -> dict[str, floa
     return {**{name: value for name, value in there.items() if math.isfinite(value)}, metric: ranking.score(best[0])}
 
 
-def _of_run(run: str, where: Addresses, kept: Path, ask: bool) -> Mapping[str, float]:
-    """The metrics of an MLflow run, from the file ``kept`` if they are in it."""
+def _of_run(run: str, best: Mapping[str, str], where: Addresses, kept: Path, ask: bool) -> Mapping[str, float]:
+    """The latest metrics of an MLflow run, those in ``best`` at their best; from the file ``kept`` if they are in it."""
     known: dict[str, dict[str, float]] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     if run not in known and ask:
         from search.track.recall import recall
 
-        known[run] = dict(recall(where.mlflow, run))
+        known[run] = dict(recall(where.mlflow, run, best))
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(known, indent=1), encoding="utf-8")
     return known.get(run, {})

@@ -129,7 +129,9 @@ def _diagnose_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print JSON, for scripts")
     command.add_argument("--plot", metavar="FILE", help="draw the curves to a .png, .svg or .pdf")
     command.add_argument("--baseline", metavar="RUN", help="what to beat: a log, or the start's numbers: val/top1=0.89,...")
-    command.add_argument("--gate", metavar="G", action="append", default=[], help="a bound to have met: val/top1@5>=0.885")
+    command.add_argument(
+        "--gate", metavar="G", action="append", default=[], help="a bound to have met, and what then: val/top1@5>=0.885: lower lr"
+    )
     facts = command.add_argument_group("facts that a log may lack")
     facts.add_argument("--metric", metavar="NAME", help="the objective (the usual score, or the loss)")
     facts.add_argument("--goal", choices=["minimize", "maximize"], help="its direction (by its name)")

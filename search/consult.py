@@ -14,6 +14,9 @@ from search import space as spaces
 from search.answer import again, print_json
 from search.errors import UserError
 
+PATIENCE = 600.0
+"""Seconds that an export which is asked for may take; one of a thousand trials takes two minutes."""
+
 
 def status(options: Namespace) -> int:
     """How a study stands."""
@@ -118,7 +121,7 @@ def export(options: Namespace) -> int:
         for record in records:
             mlflow.send(record)
         publish.attach(mlflow, space, records, target, where)
-        word = mlflow.finish()
+        word = mlflow.finish(PATIENCE)
     if not mlflow.complete:
         raise UserError(word)
     print(word)

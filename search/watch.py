@@ -67,7 +67,7 @@ class Watch:
         return [*detect.judge(curve, self._peers.facts(training), self._signatures), *judge_gates(curve, gates)]
 
     def _population(self, training: Training, replica: int) -> list[Verdict]:
-        """What the population pruner says of the newest score, which counts for the first seed.
+        """What the population pruner says of the newest score, which counts for the first seed: it parks, for a rank is no proof.
 
         A revived trial is let off: it lags behind the others, that is what it was stopped for, and it is to be given its time.
         """
@@ -78,7 +78,7 @@ class Watch:
             return []
         name = self._space.pruner.name
         reason = f"{self._space.objective.metric} {score:.4g} at epoch {step} falls behind the other trials ({name} pruner)"
-        return [Verdict(f"pruner:{name}", step, "prune", reason, {self._space.objective.metric: score})]
+        return [Verdict(f"pruner:{name}", step, "park", reason, {self._space.objective.metric: score})]
 
     def _stops(self, training: Training, curve: Sequence[Epoch]) -> bool:
         """Whether early stopping ends the seed; where patience is searched the curve is recorded whole instead."""

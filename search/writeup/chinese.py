@@ -77,7 +77,7 @@ PHRASES = {
     "target confirmed": "目标 {name}（{score}）已达到，并得到确认。",
     "target doubtful": "目标 {name}（{score}）在搜索中由试验 {trial} 达到，但新种子没有确认这一点。",
     "configuration": "{trial} 的配置，可直接复制：",
-    "again": "再次训练它的命令：",
+    "again": "用它打印再次训练的命令：",
     # baselines, targets, gates, confirmation
     "baseline": "基线",
     "kind": "类型",

@@ -83,12 +83,12 @@ PHRASES = {
     "target doubtful": "The target {name} ({score}) was reached in the search, by trial {trial}; the fresh seeds do not "
     "confirm it.",
     "configuration": "The configuration of {trial}, to copy:",
-    "again": "The command that trains it again:",
+    "again": "This prints the command that trains it again:",
     # baselines, targets, gates, confirmation
     "baseline": "baseline",
     "kind": "kind",
     "difference": "{trial} is better by",
-    "difference searched": "{trial} better by, in the search",
+    "difference searched": "{trial} in the search",
     "confirmed": "on fresh seeds",
     "baselines note": "Positive is better than the baseline, whatever the direction of the objective.",
     "target": "target",

@@ -28,7 +28,6 @@ from tests.bench.search.ours import LANES, OURS, ended
 from tests.bench.search.peers import PEERS
 
 TUNE = "Ray Tune, OptunaSearch and ASHA"
-LONGEST = "pitprop, with Hyperband"
 METHODS: dict[str, Callable[[Task], Found]] = {**OURS, **PEERS}
 
 
@@ -117,11 +116,8 @@ def _print(workload: str, tasks: Sequence[Task], log: Log, methods: Sequence[str
 def _options(arguments: Sequence[str] | None) -> Any:
     parser = argparse.ArgumentParser(prog="tests.bench.search", description=(__doc__ or "").split("\n")[0])
     names = [*METHODS, TUNE]
-    default = [name for name in names if name != LONGEST]
     parser.add_argument("--workloads", nargs="+", choices=list(pool.SPACES), default=list(pool.SPACES), help="what to search")
-    parser.add_argument(
-        "--methods", nargs="+", choices=names, default=default, metavar="NAME", help=f"all but {LONGEST!r}, of {names}"
-    )
+    parser.add_argument("--methods", nargs="+", choices=names, default=names, metavar="NAME", help=f"of {names}")
     parser.add_argument("--seeds", type=int, default=20, metavar="N", help="searches of each method (20)")
     parser.add_argument("--tune-seeds", type=int, default=5, metavar="N", help="of Ray Tune, which takes the longest (5)")
     parser.add_argument("--trials", type=int, default=64, metavar="N", help="trials of a search (64)")

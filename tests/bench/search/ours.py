@@ -23,21 +23,19 @@ from tests.bench.search.meter import Found, Meter, Task
 from tests.bench.search.pool import Pool
 
 REPLAY = Path(__file__).with_name("replay.py")
-
-
 LANES = 8
 """How many trials train at once in the variant with lanes."""
 
 
 @cache
-def search(task: Task, *, gates: bool = True, revive: int = 0, hyperband: bool = False, lanes: int = 1) -> Found:
+def search(task: Task, *, gates: bool = True, revive: int = 0, halving: bool = False, lanes: int = 1) -> Found:
     """A search as ``pitprop search`` does it, until an epoch reaches the target.
 
-    Without ``gates`` those of the space are left out; ``hyperband`` prunes beside the signatures.
+    Without ``gates`` those of the space are left out; with ``halving`` the space says ``pruner: {asha: {min_resource: 1}}``.
     """
     began, meter = time.perf_counter(), Meter(task.target)
     asked = space(task)
-    pruner = Method("hyperband", {"max_resource": asked.epochs}) if hyperband else None
+    pruner = Method("asha", {"min_resource": 1}) if halving else None
     asked = replace(asked, gates=asked.gates if gates else (), revive=revive, pruner=pruner)
     with tempfile.TemporaryDirectory(prefix="bench-") as name, opened(asked, f"sqlite:///{name}/study.db", Path(name)) as study:
         study.checkpoints.mkdir()
@@ -91,6 +89,6 @@ OURS: dict[str, Callable[[Task], Found]] = {
     "pitprop": lambda task: search(task),
     "pitprop, no gates": ungated,
     "pitprop, revive 2": revived,
-    "pitprop, with Hyperband": partial(search, hyperband=True),
+    "pitprop, pruner asha": partial(search, halving=True),
     f"pitprop, {LANES} lanes": partial(search, lanes=LANES),
 }
