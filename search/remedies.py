@@ -27,7 +27,7 @@ class FollowUp:
 
 def due(space: Space, records: Sequence[Record], planned: int) -> FollowUp | None:
     """The next follow-up to try, in the order of the trials that they mend; None if there is none, or there were enough."""
-    if space.remedies != "try" or SHARE * sum(record.mends is not None for record in records) >= planned:
+    if SHARE * sum(record.mends is not None for record in records) >= planned:
         return None
     return next(follow_ups(space, records), None)
 

@@ -127,7 +127,8 @@ class Study:
             return self._enter(self._twin.add_baseline(baseline))
         if (point := self._twin.point) is not None:
             return self._enter(self._twin.add_point(point))
-        if (follow_up := remedies.due(self.space, self.records(), self.planned)) is not None:
+        tries = self.space.remedies == "try"  # else the records, which are many, need not be read
+        if tries and (follow_up := remedies.due(self.space, self.records(), self.planned)) is not None:
             return self._enter(self._twin.add_follow_up(follow_up))
         return self._enter(self._twin.propose())
 
