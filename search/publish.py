@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +14,9 @@ from search.record import Record, StudyCard
 from search.space import Space
 from search.summary import summarise
 from search.track import Exporter
+
+if TYPE_CHECKING:
+    from search.confirmation import Confirmation, Contender
 
 
 def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter:
@@ -46,10 +50,16 @@ def attach(mlflow: Exporter, space: Space, records: Sequence[Record], target: in
 
     paths, summary = write(space, records, target, where), summarise(space, records, target)
     found = confirmation.read(space, records, where)
-    words = [f"{one.name}: {found.answer(one)}" for one in found.candidates if one.scores] if found is not None else []
+    words = [_said(found, one) for one in found.candidates if one.scores] if found is not None else []
     mlflow.attach(paths)
     mlflow.conclude([record.number for record in summary.best], "\n\n".join(words))
     return paths[0]
+
+
+def _said(found: Confirmation, one: Contender) -> str:
+    """What the confirmation shows of a candidate, in Markdown."""
+    name = f"**Take {one.name}**" if one == found.winner else one.name
+    return f"{name}: {found.answer(one)}"
 
 
 def finish(mlflow: Exporter, console: Console, space: Space, records: Sequence[Record], target: int, where: Addresses) -> None:
