@@ -155,6 +155,7 @@ def _run_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("--workers", type=_whole, metavar="N", help="workers (as many as the CPUs or GPUs allow)")
     command.add_argument("--seed", type=int, metavar="N", help="seed of the sampler and of the trainings (the space's)")
     command.add_argument("--inline", action="store_true", help="train in this process, without Ray: a debugger works")
+    command.add_argument("--no-report", action="store_true", help="write no report at the end, which takes some seconds")
     command.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
 
 

@@ -38,7 +38,8 @@ def search(options: Namespace) -> int:
                 code = 0 if _ended(study) else run(space, study, where, options, console, mlflow)
                 if space.confirm is not None and not code and _ended(study):
                     code = _confirm(space, space.confirm, study.records(), where, options, console)
-                publish.finish(mlflow, console, space, study.records(), study.target, where)
+                report = not (code or options.no_report)
+                publish.finish(mlflow, console, space, study.records(), study.target, where, report=report)
         records, target = study.records(), study.target
     standing.conclude(console, space, records, target, options)
     if code:
@@ -56,7 +57,7 @@ def confirm(options: Namespace) -> int:
     plan = Confirm(options.top or plan.top, options.seeds or plan.seeds)
     with publish.exporter(space, where) as mlflow:
         code = _confirm(space, plan, records, where, options, console)
-        publish.finish(mlflow, console, space, records, target, where)
+        publish.finish(mlflow, console, space, records, target, where, report=not (code or options.no_report))
     standing.conclude(console, space, records, target, options)
     if code:
         print_way(console, "Interrupted. To go on:", again("confirm", options))
@@ -96,7 +97,8 @@ def revive(options: Namespace) -> int:
             study.revive(number)
         with publish.exporter(space, where) as mlflow:
             code = run(space, study, where, options, console, mlflow, asks=False)
-            publish.finish(mlflow, console, space, study.records(), study.target, where)
+            report = not (code or options.no_report)
+            publish.finish(mlflow, console, space, study.records(), study.target, where, report=report)
         records, target = study.records(), study.target
     standing.conclude(console, space, records, target, options)
     if code:

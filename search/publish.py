@@ -62,11 +62,15 @@ def _said(found: Confirmation, one: Contender) -> str:
     return f"{name}: {found.answer(one)}"
 
 
-def finish(mlflow: Exporter, console: Console, space: Space, records: Sequence[Record], target: int, where: Addresses) -> None:
-    """Writes the report, and waits until MLflow has that and everything else."""
-    with console.status("writing the report"):
-        page = attach(mlflow, space, records, target, where)
+def finish(
+    mlflow: Exporter, console: Console, space: Space, records: Sequence[Record], target: int, where: Addresses, *, report: bool
+) -> None:
+    """Writes the ``report``, if it is wanted, and waits until MLflow has that and everything else."""
+    lines = []
+    if report:
+        with console.status("writing the report"):
+            lines = [f"The report: {attach(mlflow, space, records, target, where)}"]
     with console.status("exporting to MLflow"):
-        word = mlflow.finish()
-    for line in (word, f"The report: {page}"):
+        lines.insert(0, mlflow.finish())
+    for line in lines:
         console.print(f"[dim]{escape(line)}[/]", highlight=False, soft_wrap=True)

@@ -154,18 +154,23 @@ def without_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(broken))
 
 
+TRAIN = ("search", "revive", "confirm")
+"""The commands that end with a report."""
+
+
 @pytest.fixture
 def pitprop(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, without_mlflow: None
 ) -> Iterator[Callable[..., Said]]:
-    """Runs ``pitprop`` in this process, with its runs in a folder of the test's."""
+    """Runs ``pitprop`` in this process, with its runs in a folder of the test's; without a ``report``, which takes seconds."""
     terminated = signal.getsignal(signal.SIGTERM)
     monkeypatch.setenv("COLUMNS", "200")
 
-    def run(*words: object, runs: Path | None = tmp_path / "runs") -> Said:
+    def run(*words: object, runs: Path | None = tmp_path / "runs", report: bool = False) -> Said:
         capsys.readouterr()
+        quick = ["--no-report"] if words[0] in TRAIN and not report else []
         try:
-            code = cli.main([*map(str, words), *(["--runs", str(runs)] if runs else [])])
+            code = cli.main([*map(str, words), *quick, *(["--runs", str(runs)] if runs else [])])
         except SystemExit as end:
             code = int(end.code or 0)
         return Said(code, *capsys.readouterr())
@@ -184,7 +189,8 @@ def shell(tmp_path: Path, without_mlflow: None) -> Callable[..., Said]:
         code = f"{listen}\n{before}\nfrom search.cli import main\nsys.exit(main(sys.argv[1:]))"
         given = {**os.environ, "COLUMNS": "200", **environment}
         given["PYTHONPATH"] = os.pathsep.join([str(ROOT), given["PYTHONPATH"]])
-        command = [sys.executable, "-c", code, *map(str, words), "--runs", str(tmp_path / "runs")]
+        quick = ["--no-report"] if words[0] in TRAIN else []
+        command = [sys.executable, "-c", code, *map(str, words), *quick, "--runs", str(tmp_path / "runs")]
         done = subprocess.run(command, env=given, cwd=tmp_path, capture_output=True, text=True)
         return Said(done.returncode, done.stdout, done.stderr)
 

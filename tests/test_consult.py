@@ -66,7 +66,7 @@ def test_there_is_no_best_before_a_trial_has_completed(write_space: Write, pitpr
 
 def test_a_search_leaves_its_report_and_the_report_command_writes_it_anew(write_space: Write, pitprop: Pitprop) -> None:
     space = write_space(**CALM)
-    said = pitprop("search", space, "--inline")
+    said = pitprop("search", space, "--inline", report=True)
     page = Path(next(line for line in said.out.splitlines() if line.startswith("The report: ")).removeprefix("The report: "))
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     page.unlink()
