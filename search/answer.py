@@ -32,7 +32,7 @@ def again(command: str, options: Namespace, trials: str | None = None) -> str:
         said = vars(options)
         given["workers"] = said.get("workers")
         flags = ["--inline"] if said.get("inline") else []
-        flags += [f"--{name} {said[name]}" for name in ("top", "seeds") if said.get(name) is not None]
+        flags += [f"--{name} {said[name]}" for name in ("top", "seeds") if command == "confirm" and said.get(name)]
         if said.get("seed") is not None:  # part of what the study means: without it the study would be refused
             flags += ["--seed", str(options.seed)]
     known = {name: str(value) for name, value in given.items() if value is not None}
