@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from search import standing
+from search import confirming, standing
 from search.addresses import Addresses
 from search.answer import again, print_json, print_way
 from search.record import Record
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def search(options: Namespace) -> int:
     """Runs a search, or goes on with it, and confirms what it found if the space says so."""
-    from search import confirmation, publish
+    from search import publish
     from search import study as studies
     from search.run import run
 
@@ -30,14 +30,14 @@ def search(options: Namespace) -> int:
         if options.trials is not None:
             more = study.planned if options.trials.startswith("+") else 0
             study.plan(int(options.trials.removeprefix("+")) + more)
-        code, doubts = 0, space.confirm is not None and confirmation.due(space, space.confirm, study.records(), where)
-        if _ended(study) and not doubts:
+        code = 0
+        if _ended(study) and not confirming.due(space, study.records(), where):
             _print_finished(console, study, options)
         else:
             with publish.exporter(space, where) as mlflow:
                 code = 0 if _ended(study) else run(space, study, where, options, console, mlflow)
-                if space.confirm is not None and not code and _ended(study):
-                    code = _confirm(space, space.confirm, study.records(), where, options, console)
+                if not code and _ended(study) and (plan := confirming.due(space, study.records(), where)):
+                    code = _confirm(space, plan, study.records(), where, options, console)
                 report = not (code or options.no_report)
                 publish.finish(mlflow, console, space, study.records(), study.target, where, report=report)
         records, target = study.records(), study.target
@@ -111,11 +111,11 @@ def _confirm(
     space: Space, plan: Confirm, records: Sequence[Record], where: Addresses, options: Namespace, console: Console
 ) -> int:
     """Trains what is to be confirmed, in a study of its own that is exported beside the other: 0, or 130 if interrupted."""
-    from search import confirmation, publish
+    from search import publish
     from search import study as studies
     from search.run import run
 
-    again = confirmation.confirming(space, plan, records)
+    again = confirming.space_of(space, plan, records)
     names = ", ".join(baseline.name for baseline in again.baselines if baseline.params is not None)
     console.print(f"\nConfirming on {plan.seeds} fresh seeds: {names}", highlight=False, markup=False)
     unhurried = Namespace(**{**vars(options), "timeout": None})

@@ -2,8 +2,6 @@
 
 The value by which a search picked its best trial is the highest of many noisy ones, so it flatters. Scores on seeds that
 nobody picked by do not.
-
-A confirmation is a study of its own, whose trials are all baselines: nothing prunes them, and whatever ends it, it resumes.
 """
 
 from __future__ import annotations
@@ -17,13 +15,10 @@ from search import compare, ranking, telemetry
 from search.addresses import Addresses
 from search.archive import read_records, study_names
 from search.compare import BETTER, OPEN, WORSE, Difference
-from search.errors import UserError
+from search.confirming import FRESH, study_name, title
 from search.record import Record
-from search.space import Baseline, Confirm, Method, Space, nested
+from search.space import Space
 from search.stopping import objective
-
-FRESH = 1000
-"""How far the seeds of a confirmation are from those of the search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +83,6 @@ class Confirmation:
         return {**asdict(self), "complete": self.complete}
 
 
-def study_name(name: str, seeds: int) -> str:
-    """The name of the study that confirms the study ``name``; another number of seeds is another study."""
-    return f"{name}.confirm{seeds}"
-
-
 def read(space: Space, records: Sequence[Record], where: Addresses) -> Confirmation | None:
     """What the confirmation of a study shows as far as it has come; that on most seeds; None if there is none."""
     begun = [name.removeprefix(study_name(space.name, 0)[:-1]) for name in study_names(where.study_db)]
@@ -102,54 +92,6 @@ def read(space: Space, records: Sequence[Record], where: Addresses) -> Confirmat
         if found is not None and found[0]:
             return confirmation(space, seeds, records, found[0])
     return None
-
-
-def due(space: Space, confirm: Confirm, records: Sequence[Record], where: Addresses) -> bool:
-    """Whether something that is to be confirmed has not been."""
-    name = study_name(space.name, confirm.seeds)
-    found = read_records(where.study_db, name, where.folder(name))
-    done = {record.baseline for record in found[0] if record.state != "RUNNING"} if found is not None else set()
-    return any(title(record) not in done for record in candidates(space, confirm, records))
-
-
-def confirming(space: Space, confirm: Confirm, records: Sequence[Record]) -> Space:
-    """The space whose study is the confirmation of the search that ``records`` show."""
-    top = [Baseline(title(record), params=nested(record.params)) for record in candidates(space, confirm, records)]
-    if not top:
-        raise UserError(f"nothing to confirm: no trial of {space.name} has completed yet; search it first")
-    return replace(
-        space,
-        name=study_name(space.name, confirm.seeds),
-        question=f"Do the best trials of {space.name} hold on fresh seeds?",
-        baselines=(*space.baselines, *top),
-        trials=sum(baseline.params is not None for baseline in (*space.baselines, *top)),
-        seeds=confirm.seeds,
-        seed=space.seed + FRESH,
-        timeout=None,
-        points=(),
-        gates=(),
-        sampler=Method("random", {}),
-        pruner=None,
-        revive=0,
-        targets={},
-        stop_when=None,
-        remedies="off",
-        confirm=None,
-    )
-
-
-def candidates(space: Space, confirm: Confirm, records: Sequence[Record]) -> list[Record]:
-    """The trials to confirm, the best of the search first; of several with the same parameters the first."""
-    found: list[Record] = []
-    for record in ranking.ranked(space, records):
-        if len(found) < confirm.top and all(dict(record.params) != dict(other.params) for other in found):
-            found.append(record)
-    return found
-
-
-def title(record: Record) -> str:
-    """What a trial is called among the contenders."""
-    return f"trial {record.number}"
 
 
 def confirmation(space: Space, seeds: int, records: Sequence[Record], confirmed: Sequence[Record]) -> Confirmation:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import ROOT, Said, events, records
 
-from search import confirmation
+from search import confirmation, confirming
 from search.space import Confirm, Space, SpaceError
 
 Toy = Callable[..., Space]
@@ -34,7 +34,7 @@ PLAN = Confirm(top=2, seeds=5)
 def confirmed(space: Space, folder: Path, plan: Confirm = PLAN) -> confirmation.Confirmation:
     """The search of ``space`` and its confirmation, both trained in this process."""
     events(space, folder)
-    again = confirmation.confirming(space, plan, records(space, folder))
+    again = confirming.space_of(space, plan, records(space, folder))
     events(again, folder)
     return confirmation.confirmation(space, plan.seeds, records(space, folder), records(again, folder))
 
@@ -67,7 +67,7 @@ def test_confirming_prunes_nothing_and_asks_for_nothing_else(toy: Toy, tmp_path:
     gate = {"metric": "score", "epoch": 1, "at_least": 10.0, "action": "park"}
     space = toy(**NOISY, gates=[gate], early_stopping={"patience": 2})
     events(toy(**NOISY), tmp_path / "free")
-    again = confirmation.confirming(space, PLAN, records(toy(**NOISY), tmp_path / "free"))
+    again = confirming.space_of(space, PLAN, records(toy(**NOISY), tmp_path / "free"))
     events(again, tmp_path)
     found = records(again, tmp_path)
     assert [record.state for record in found] == ["COMPLETE"] * 3
@@ -77,7 +77,7 @@ def test_confirming_prunes_nothing_and_asks_for_nothing_else(toy: Toy, tmp_path:
 def test_a_confirmation_that_was_killed_goes_on(toy: Toy, tmp_path: Path, outcome: Callable[..., Any]) -> None:
     space = toy(**NOISY)
     events(space, tmp_path)
-    again = confirmation.confirming(space, PLAN, records(space, tmp_path))
+    again = confirming.space_of(space, PLAN, records(space, tmp_path))
     events(again, tmp_path / "whole")
     for stop in (4, 17, 30):
         events(again, tmp_path / "killed", stop=stop)
@@ -86,7 +86,7 @@ def test_a_confirmation_that_was_killed_goes_on(toy: Toy, tmp_path: Path, outcom
 
 
 def test_a_seed_that_fails_is_missing_and_not_a_score(toy: Toy, tmp_path: Path) -> None:
-    space = toy(**{**NOISY, "params": {**NOISY["params"], "fails": [confirmation.FRESH, 0.69]}})
+    space = toy(**{**NOISY, "params": {**NOISY["params"], "fails": [confirming.FRESH, 0.69]}})
     found = confirmed(space, tmp_path)
     scores = found.candidates[0].scores
     assert scores[0] != scores[0]
@@ -137,6 +137,13 @@ def test_there_is_nothing_to_confirm_before_a_trial_has_completed(write_space: W
     said = pitprop("confirm", dead, "--inline")
     assert (said.code, said.err.count("\n")) == (1, 1)
     assert "nothing to confirm" in said.err
+
+
+def test_a_search_in_which_all_fails_has_nothing_to_confirm_and_says_why(write_space: Write, pitprop: Pitprop) -> None:
+    said = pitprop("search", write_space(params={"fault": {"choice": ["nothing"]}}, trials=2, confirm=True), "--inline")
+    assert said.code == 1
+    assert "the trainer ended without a single epoch" in said.out + said.err
+    assert "nothing to confirm" not in said.err
 
 
 @pytest.mark.parametrize(
