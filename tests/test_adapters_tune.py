@@ -40,6 +40,7 @@ def scratch() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_the_docs_stop_the_dying_trial_and_a_wrong_objective_is_an_error(tmp_path: Path, scratch: Path) -> None:
     folders = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "RAY_TMPDIR": str(scratch)}
     settings = {**folders, "RAY_USAGE_STATS_ENABLED": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}

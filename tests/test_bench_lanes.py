@@ -18,6 +18,8 @@ from tests.bench.plain.training import train
 from tests.laned import trained
 from trainers.sequences import spotting
 
+pytestmark = pytest.mark.slow  # a bench is run by hand, and so are its tests
+
 EPOCHS = 4
 WORKLOADS = {
     "imbalanced": ("val/macro_f1", 3e-3, {}),

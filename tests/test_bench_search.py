@@ -19,6 +19,8 @@ from tests.bench.search.figures import spent, verdict
 from tests.bench.search.meter import Found, Meter, Task
 from tests.bench.search.table import Table
 
+pytestmark = pytest.mark.slow  # a bench is run by hand, and so are its tests
+
 SIZE, TRIALS = 8, 4
 
 
@@ -154,7 +156,6 @@ def test_the_target_is_a_quantile_of_the_best_scores(folder: Path) -> None:
     assert lost.target(1.0) == lost.scores[1:].max()
 
 
-@pytest.mark.slow
 def test_tune_counts_the_epochs_of_one_trial_after_another(folder: Path) -> None:
     from tests.bench.search import tuned
 

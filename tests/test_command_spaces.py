@@ -123,6 +123,7 @@ def test_mmengine_goes_on_from_its_checkpoint(small: Callable[..., Space], tmp_p
     assert "begins on from epoch 2 with " in (tmp_path / space.name / "trials" / "0000" / "command-0.log").read_text()
 
 
+@pytest.mark.slow
 def test_lightning_cli(small: Callable[..., Space], tmp_path: Path) -> None:
     point = {"model.lr": 0.5, "model.weight_decay": 1e-5, "model.hidden": 8, "model.layer_norm": True}
     space = small("lightning_cli", point, epochs=3)

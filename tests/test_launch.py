@@ -72,6 +72,7 @@ def test_a_worker_that_is_killed_costs_its_trial_nothing(toy: Callable[..., Spac
     assert left_after_a_while(scratch) == []
 
 
+@pytest.mark.slow
 def test_a_trial_whose_worker_always_dies_fails_alone(toy: Callable[..., Space], tmp_path: Path, scratch: Path) -> None:
     done = search(toy(params=PLAIN, retries=0, options={"marker": str(tmp_path / "killed")}), tmp_path / "runs", scratch)
     trials = json.loads(done.stdout)
@@ -79,6 +80,7 @@ def test_a_trial_whose_worker_always_dies_fails_alone(toy: Callable[..., Space],
     assert "its worker died" in trials["failed"][0]["error"]
 
 
+@pytest.mark.slow
 def test_a_silent_trial_fails_with_that_reason(toy: Callable[..., Space], tmp_path: Path, scratch: Path) -> None:
     options = {"marker": str(tmp_path / "hung"), "victim": "hang"}
     done = search(toy(params=PLAIN, stall=5, options=options), tmp_path / "runs", scratch)
