@@ -1,7 +1,7 @@
 """The study: an Optuna study in a database, with one owner, that goes on where a killed one stopped.
 
-The sampler reads a twin of the study in memory; the database is the only durable truth, is written by Optuna's own storage,
-and can be read by any tool of Optuna's.
+The sampler reads a twin of the study in memory; the database is the only durable truth, holds Optuna's own tables, and can be
+read by any tool of Optuna's.
 
 Trial n is a pure function of n and of the trials before it: first the baselines of the space, then its points, then remedies
 that are to be tried and what a sampler proposes that is seeded by n. So a study that is opened again proposes what it would
@@ -21,7 +21,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search import database, lock, parking, ranking, remedies
+from search import database, lock, parking, ranking, remedies, rows
 from search.archive import as_record
 from search.claim import NotOurs, claim
 from search.errors import UserError
@@ -146,22 +146,22 @@ class Study:
         """Tells the population pruner a score; whether it would stop the trial."""
         if self.space.pruner is None or math.isnan(score):
             return False
-        self._report(trial.number, step, score)
+        self._twin.report(trial.number, step, score)
+        self._storage.set_trial_intermediate_value(self._ids[trial.number], step, score)
         return self._twin.prunes(trial.number)
 
     def tell(self, trial: Trial, outcome: Outcome) -> Record:
         """Ends a trial, in memory and in the database."""
-        number, state = trial.number, TrialState[outcome.state]
+        number, reports = trial.number, {}
         if outcome.score is not None and len(self.space.directions) == 1 and math.isfinite(outcome.score):
-            self._report(number, outcome.epochs, outcome.score)  # Optuna takes a pruned trial's value from its last report
-        for name, value in _attributes(outcome).items():
+            reports = {outcome.epochs: outcome.score}  # Optuna takes a pruned trial's value from its last report
+            self._twin.report(number, outcome.epochs, outcome.score)
+        attributes = _attributes(outcome)
+        for name, value in attributes.items():
             self._twin.set_attribute(number, name, value)
-            self._storage.set_trial_user_attr(self._ids[number], name, value)
-        frozen = self._twin.tell(number, outcome.values, state)
-        for name, value in frozen.system_attrs.items():
-            if self._written[number].get(name) != value:
-                self._storage.set_trial_system_attr(self._ids[number], name, value)
-        self._storage.set_trial_state_values(self._ids[number], state, frozen.values)
+        frozen = self._twin.tell(number, outcome.values, TrialState[outcome.state])
+        changed = {name: value for name, value in frozen.system_attrs.items() if self._written[number].get(name) != value}
+        rows.end(self._storage, self._ids[number], frozen, attributes=attributes, system=changed, reports=reports)
         return self.record(number)
 
     @property
@@ -170,7 +170,7 @@ class Study:
 
     def _enter(self, frozen: FrozenTrial) -> Trial:
         """Writes a trial that the twin has begun to the database."""
-        self._ids.append(self._storage.create_new_trial(self._id, template_trial=frozen))
+        self._ids.append(rows.begin(self._storage, self._id, frozen))
         self._written.append(dict(frozen.system_attrs))
         return self._trial(frozen)
 
@@ -180,10 +180,6 @@ class Study:
         values = known.get("values", frozen.params)
         tree = self.space.params(values, baseline)
         return Trial(frozen.number, values, tree, known["params"], known.get("baseline"), known.get("revives"))
-
-    def _report(self, number: int, step: int, score: float) -> None:
-        self._twin.report(number, step, score)
-        self._storage.set_trial_intermediate_value(self._ids[number], step, score)
 
 
 @contextmanager

@@ -10,10 +10,9 @@ import signal
 import sys
 from pathlib import Path
 
-import optuna
 from conftest import events
 
-from search import checkpoint, telemetry
+from search import checkpoint, rows, telemetry
 from search import space as spaces
 
 COUNT = 0
@@ -39,12 +38,11 @@ def _count():
 
 
 if __name__ == "__main__":
-    storage = optuna.storages.RDBStorage
     telemetry.append = mortal(telemetry.append)
     telemetry.rewrite = mortal(telemetry.rewrite)
     checkpoint.write = mortal(checkpoint.write)
-    storage.create_new_trial = mortal(storage.create_new_trial)
-    storage.set_trial_state_values = mortal(storage.set_trial_state_values)
+    rows.begin = mortal(rows.begin)
+    rows.end = mortal(rows.end)
     space, folder, width = spaces.load(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[4])
     events(space, folder, width=width, revive=[int(number) for number in sys.argv[5:]])
     print(COUNT)
