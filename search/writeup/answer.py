@@ -49,7 +49,7 @@ def dump(rows: Any) -> str:
     """YAML with a line for each key, and lists in one."""
     import yaml
 
-    class Dumper(yaml.SafeDumper):  # type: ignore[misc]  # whose stubs not everybody has
+    class Dumper(yaml.SafeDumper):
         pass
 
     Dumper.add_representer(list, lambda it, found: it.represent_sequence("tag:yaml.org,2002:seq", found, flow_style=True))
