@@ -8,9 +8,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from hypothesis import settings
 
 from search import cli
 from search import space as spaces
+from search.database import connect
 from search.events import Event
 from search.launch import Inline, Job
 from search.loop import Search
@@ -56,7 +59,7 @@ def _refuse(name: str) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Pretrained checkpoints go where the tests may write."""
     os.environ["PITPROP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
@@ -102,7 +105,11 @@ def events(
 
     With trials to ``revive`` it trains those, and asks for no new ones.
     """
-    with opened(space, f"sqlite:///{folder / 'study.db'}", folder / space.name) as study:
+    database = folder / "study.db"
+    if not database.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        database.write_bytes(_empty())
+    with opened(space, f"sqlite:///{database}", folder / space.name) as study:
         if trials is not None:
             study.plan(trials)
         for number in revive:
@@ -119,6 +126,14 @@ def events(
                 running.close()
         launcher.close()
         return seen
+
+
+@cache
+def _empty() -> bytes:
+    """A database without a study: to make its tables takes longer than most searches here."""
+    with tempfile.TemporaryDirectory() as folder:
+        connect(f"sqlite:///{folder}/study.db")
+        return Path(folder, "study.db").read_bytes()
 
 
 def records(space: Space, folder: Path) -> list[Record]:

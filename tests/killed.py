@@ -1,48 +1,59 @@
-"""Searches a space in this process and kills it at the n-th write: ``python killed.py SPACE FOLDER N WIDTH [TRIAL ...]``.
-
-With trials it revives those instead. A write counts twice: the process may die just before it, or just after.
-"""
+"""Searches a space in a process of its own, which dies at its n-th write."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from conftest import events
 
 from search import checkpoint, rows, telemetry
 from search import space as spaces
+from search.space import Space
 
-COUNT = 0
-
-
-def mortal(function):
-    """The function, around whose calls the process is killed when the count is up."""
-
-    def call(*arguments, **options):
-        _count()
-        answer = function(*arguments, **options)
-        _count()
-        return answer
-
-    return call
+WRITES = [(telemetry, "append"), (telemetry, "rewrite"), (checkpoint, "write"), (rows, "begin"), (rows, "end")]
 
 
-def _count():
-    global COUNT
-    COUNT += 1
-    if int(sys.argv[3]) == COUNT:
-        os.kill(os.getpid(), signal.SIGKILL)
+def sampled(*points: int) -> list[Any]:
+    """The points of a search at which to stop it: every third at once, the others with the slow tests."""
+    return [pytest.param(at, marks=[] if place % 3 == 1 else pytest.mark.slow) for place, at in enumerate(points)]
 
 
-if __name__ == "__main__":
-    telemetry.append = mortal(telemetry.append)
-    telemetry.rewrite = mortal(telemetry.rewrite)
-    checkpoint.write = mortal(checkpoint.write)
-    rows.begin = mortal(rows.begin)
-    rows.end = mortal(rows.end)
-    space, folder, width = spaces.load(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[4])
-    events(space, folder, width=width, revive=[int(number) for number in sys.argv[5:]])
-    print(COUNT)
+def kill(space: Space, folder: Path, at: int, width: int, *revive: int) -> int:
+    """The exit code of a search that is killed at its ``at``-th write; with trials it revives those instead."""
+    server = multiprocessing.get_context("forkserver")  # which imports once what every search needs
+    server.set_forkserver_preload(["killed", "trainers.imbalanced"])
+    process = server.Process(target=search, args=(space.path, folder, at, width, revive))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode
+
+
+def search(path: str, folder: Path, at: int, width: int, revive: tuple[int, ...]) -> None:
+    """Searches. A write counts twice: the process may die just before it, or just after."""
+    count = 0
+
+    def tick() -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def mortal(write: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            tick()
+            answer = write(*arguments, **options)
+            tick()
+            return answer
+
+        return call
+
+    for module, name in WRITES:
+        setattr(module, name, mortal(getattr(module, name)))
+    events(spaces.load(path), folder, width=width, revive=revive)

@@ -267,6 +267,7 @@ def test_a_command_ends_with_a_worker_that_is_killed(tmp_path: Path, reaped: boo
     assert until(lambda: alive(pids) == [])
 
 
+@pytest.mark.slow
 def test_an_actor_that_is_killed_takes_its_command_along_and_the_next_goes_on(tmp_path: Path) -> None:
     folder, lane = tmp_path / "0000", Lane(0, 0)
     folder.mkdir()

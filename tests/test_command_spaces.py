@@ -134,6 +134,7 @@ def test_lightning_cli(small: Callable[..., Space], tmp_path: Path) -> None:
     assert curve(tmp_path, space, 0)[2].metrics.keys() >= {"train/loss", "val/loss", "val/accuracy"}
 
 
+@pytest.mark.slow
 def test_hf_trainer(small: Callable[..., Space], tmp_path: Path) -> None:
     space = small("hf_trainer", {"learning_rate": 0.1, "warmup_steps": 0.1, "weight_decay": 0.02}, epochs=3)
     events(space, tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TOY, events, records
+from killed import sampled
 
 from search import telemetry
 from search.events import Ended, Reported, Retried
@@ -63,7 +64,7 @@ def test_no_epoch_is_trained_again(roomy: Toy, tmp_path: Path) -> None:
         assert steps == list(range(1, space.epochs + 1))
 
 
-@pytest.mark.parametrize("stop", [9, 12, 25, 40])
+@pytest.mark.parametrize("stop", sampled(9, 12, 25, 40))
 def test_a_crowded_search_that_was_stopped_goes_on(stop: int, roomy: Toy, outcome: Callable[..., object], tmp_path: Path) -> None:
     space = roomy(room=3, **{"from": 2})
     events(space, tmp_path / "undisturbed", width=8)

@@ -118,6 +118,7 @@ def test_a_trainer_that_does_not_import_is_one_sentence(tmp_path: Path) -> None:
         Inline(Job(str(broken), Context(epochs=1), tmp_path), cpus=1)
 
 
+@pytest.mark.slow
 def test_a_preflight_is_the_same_in_an_actor_and_a_death_in_it_is_told(tmp_path: Path) -> None:
     job, start = Job(str(FAULTY), Context(epochs=1), tmp_path), Start(Lane(0, 0), {}, 3, str(tmp_path))
     inline = Inline(job, cpus=1)

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import events, records
+from killed import kill, sampled
 
 from search import telemetry
 from search.events import Ended, Reported, Started
 from search.space import Space
 
-SCRIPT = Path(__file__).parent / "killed.py"
-ROOT = SCRIPT.parents[1]
 REAL = {"trainer": "imbalanced", "epochs": 4, "trials": 7, "resources": {"lanes": 3}, "signatures": "off"}
 DRAWN = {"params": {"lr": {"float": [1e-5, 1.0], "log": True}}}
 
 
-def kill(space: Space, folder: Path, at: int, width: int, *revive: int) -> int:
-    """Searches in another process, killed at its ``at``-th write (0: never); its exit code, or the number of writes."""
-    command = [sys.executable, str(SCRIPT), space.path, str(folder), str(at), str(width), *map(str, revive)]
-    done = subprocess.run(
-        command, cwd=ROOT, env={"PYTHONPATH": f"{ROOT}:{SCRIPT.parent}", "OMP_NUM_THREADS": "1"}, capture_output=True
-    )
-    assert done.returncode in (0, -9), done.stderr.decode()
-    return int(done.stdout) if done.returncode == 0 else -9
-
-
-@pytest.mark.parametrize("at", [1, 2, 3, 10, 52, 67, 95, 122])
+@pytest.mark.parametrize("at", sampled(1, 2, 3, 10, 52, 67, 95, 122))
 def test_a_search_killed_at_any_write_ends_as_an_undisturbed_one(
     at: int, toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
 ) -> None:
@@ -41,7 +28,7 @@ def test_a_search_killed_at_any_write_ends_as_an_undisturbed_one(
     assert outcome(space, tmp_path / "killed") == outcome(space, tmp_path / "undisturbed")
 
 
-@pytest.mark.parametrize("at", [9, 22, 39])
+@pytest.mark.parametrize("at", sampled(9, 22, 39))
 def test_lanes_of_a_killed_search_end_as_undisturbed_ones(
     at: int, toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
 ) -> None:
@@ -112,7 +99,7 @@ def test_a_seed_that_has_ended_is_not_trained_again(toy: Callable[..., Space], t
     assert again in (16 - first, 16 - first + 1)
 
 
-@pytest.mark.parametrize("at", [38, 39, 40, 41, 42])
+@pytest.mark.parametrize("at", sampled(38, 39, 40, 41, 42))
 def test_a_trial_that_waited_for_a_curve_is_answered_after_a_kill(
     at: int, toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
 ) -> None:

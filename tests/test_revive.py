@@ -10,7 +10,8 @@ from typing import Any
 import optuna
 import pytest
 from conftest import ROOT, Said, events, records
-from test_resume import REAL, kill
+from killed import kill, sampled
+from test_resume import REAL
 
 from search import telemetry
 from search.answer import again
@@ -269,7 +270,7 @@ def test_nothing_is_revived_before_the_trials_are_spent_or_after_the_time_limit(
 # What a kill leaves
 
 
-@pytest.mark.parametrize("at", [1, 2, 3, 4, 5, 6, 8, 33])
+@pytest.mark.parametrize("at", sampled(1, 2, 3, 4, 5, 6, 8, 33))
 def test_a_revival_killed_at_any_write_ends_as_an_undisturbed_one(at: int, toy: Toy, outcome: Outcome, tmp_path: Path) -> None:
     space = toy(**LATE)
     for name in ("undisturbed", "killed"):
@@ -284,7 +285,7 @@ def test_a_revival_killed_at_any_write_ends_as_an_undisturbed_one(at: int, toy: 
     assert all(step > 5 for _, step in found)
 
 
-@pytest.mark.parametrize("at", [267, 271, 274, 279, 402, 515])  # of 528, the last half of which are of the revived trials
+@pytest.mark.parametrize("at", sampled(267, 271, 274, 279, 402, 515))  # of 528, the last half of which are of the revived trials
 def test_a_search_killed_while_it_revives_ends_as_an_undisturbed_one(at: int, toy: Toy, outcome: Outcome, tmp_path: Path) -> None:
     space = toy(**LATE, revive=2, seeds=2)
     events(space, tmp_path / "undisturbed")
@@ -338,6 +339,7 @@ def test_revive_names_what_it_cannot_revive_and_begins_nothing(write_space: Call
     assert len(pitprop("show", space, "--json").json) == 3
 
 
+@pytest.mark.slow
 def test_a_revival_that_was_interrupted_goes_on_by_the_same_command(write_space: Callable[..., Path], shell: Pitprop) -> None:
     space = write_space(**{**LATE, "params": {**LATE["params"], "fault": "interrupt"}, "trials": 2})
     shell("search", space, "--inline")

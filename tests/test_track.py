@@ -307,6 +307,7 @@ def locked(path: Path) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_search_waits_for_the_exporter_of_the_one_before(uri: str, tmp_path: Path) -> None:
     folder, log = tmp_path / "artifacts", tmp_path / "track.log"
     with Exporter(uri, folder, CARD, log) as killed:

@@ -38,6 +38,7 @@ def test_a_run_that_cannot_be_had_is_told_in_a_sentence(uri: str, tmp_path: Path
     assert "secret" not in str(told.value)
 
 
+@pytest.mark.slow
 def test_a_registered_trial_holds_what_was_kept_of_it_and_is_registered_once(uri: str, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
