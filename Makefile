@@ -91,7 +91,7 @@ check: lint types test  ## what CI runs
 bench-overhead: $(DEV)  ## what the engine costs, against bare training and Ray Tune
 	@$(BIN)/python tests/bench/overhead.py $(ARGS)
 
-bench-lanes: $(DEV)  ## what training trials as one gains, by workload and width, against plain PyTorch and Ray Tune, in about ten minutes
+bench-lanes: $(DEV)  ## what training trials as one gains, by workload and width, against plain PyTorch and Ray Tune, in about twelve minutes
 	@$(BIN)/python tests/bench/lanes.py $(ARGS)
 
 bench-detect: $(DEV)  ## what the signatures and their peers do on the recorded trainings in CURVES

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from search.reasons import Reason
 from search.record import Record
 from search.space import Space
 from search.story import best_epoch, continues, drawn, epochs, what
-from search.summary import Reason, Summary
+from search.summary import Summary
 
 TRIALS_SHOWN = 6
 WARNINGS_SHOWN = 8

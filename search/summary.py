@@ -5,32 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from search import ranking, remedies
+from search.reasons import Reason, reasons
 from search.record import Record
 from search.remedies import FollowUp
 from search.space import Space
 from search.story import ending, warnings
 
 STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """A signature that spoke: of which trials, which of those it ``parked``, and what it said of the first of them."""
-
-    signature: str
-    trials: tuple[int, ...]
-    parked: tuple[int, ...]
-    example: str
-    remedy: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The same for scripts."""
-        return {"signature": self.signature, "trials": self.trials, "reason": self.example, "remedy": self.remedy}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +132,9 @@ def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
         revived=revived,
         best=_best(space, records),
         baselines={baseline.name: _score(space, baseline.name, baseline.values, records) for baseline in space.baselines},
-        pruned=_reasons((record, verdict) for record in ended if (verdict := ending(record)) is not None),
+        pruned=reasons((record, verdict) for record in ended if (verdict := ending(record)) is not None),
         # a revived trial begins with the curve of the parked one, and so with its warnings
-        warned=_reasons((r, verdict) for r in records if r.revives is None for verdict in warnings(r)),
+        warned=reasons((r, verdict) for r in records if r.revives is None for verdict in warnings(r)),
         failed=tuple(record for record in records if record.state == "FAIL"),
         remedied=tuple(_remedied(space, record, records[record.mends]) for record in records if record.mends is not None),
         suggested=tuple(remedies.follow_ups(space, records)) if space.remedies == "suggest" else (),
@@ -198,16 +184,3 @@ def _score(space: Space, name: str, recorded: Mapping[str, float] | None, record
     if recorded is not None:
         return recorded.get(space.objective.metric)
     return next((r.values[0] for r in records if r.baseline == name and r.values and r.state == "COMPLETE"), None)
-
-
-def _reasons(said: Iterable[tuple[Record, Mapping[str, Any]]]) -> tuple[Reason, ...]:
-    """The verdicts by signature, those of most trials first."""
-    groups: dict[str, dict[int, tuple[Record, Mapping[str, Any]]]] = {}
-    for record, verdict in said:
-        groups.setdefault(verdict["signature"], {}).setdefault(record.number, (record, verdict))
-    reasons = []
-    for name, found in groups.items():
-        parked = tuple(number for number, (record, verdict) in found.items() if record.parked and verdict["action"] == "park")
-        first = next(iter(found.values()))[1]
-        reasons.append(Reason(name, tuple(found), parked, first["reason"], first["remedy"]))
-    return tuple(sorted(reasons, key=lambda reason: -len(reason.trials)))

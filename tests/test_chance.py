@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search import chance
+from search import chance, focal
 
 priors = st.lists(st.floats(0.01, 1.0), min_size=2, max_size=6)
 
@@ -41,13 +41,13 @@ def test_smoothing_goes_from_the_entropy_to_that_of_equal_classes(prior: list[fl
 def test_focal_with_gamma_zero_is_weighted_cross_entropy(prior: list[float], data: st.DataObject) -> None:
     alpha = data.draw(st.lists(st.floats(0.1, 5.0), min_size=len(prior), max_size=len(prior)))
     scale = sum(p * a for p, a in zip(chance.shares(prior), alpha, strict=True))
-    assert chance.focal(prior, alpha, 0.0) == nearly(scale * chance.weighted(prior, alpha), 1e-8)
+    assert focal.level(prior, alpha, 0.0) == nearly(scale * chance.weighted(prior, alpha), 1e-8)
 
 
 @given(st.integers(2, 8), st.floats(0.0, 6.0))
 def test_focal_of_equal_classes_predicts_them_equally(classes: int, gamma: float) -> None:
     expected = (1 - 1 / classes) ** gamma * math.log(classes)
-    assert chance.focal([1] * classes, [1.0] * classes, gamma) == nearly(expected, 1e-8)
+    assert focal.level([1] * classes, [1.0] * classes, gamma) == nearly(expected, 1e-8)
 
 
 @given(st.floats(0.01, 0.99), st.floats(0.1, 4.0), st.floats(0.1, 5.0))
@@ -56,15 +56,15 @@ def test_focal_is_the_least_over_a_fine_grid_of_constant_predictions(p: float, a
         return p * math.pow(1 - c, gamma) * -math.log(c) + (1 - p) * alpha * math.pow(c, gamma) * -math.log(1 - c)
 
     least = min(value(i / 1000) for i in range(1, 1000))
-    assert chance.focal([p, 1 - p], [1.0, alpha], gamma) == pytest.approx(least, abs=2e-3)
-    assert chance.focal([p, 1 - p], [1.0, alpha], gamma) <= least + 1e-9
+    assert focal.level([p, 1 - p], [1.0, alpha], gamma) == pytest.approx(least, abs=2e-3)
+    assert focal.level([p, 1 - p], [1.0, alpha], gamma) <= least + 1e-9
 
 
 @given(priors, st.floats(0.0, 5.0), st.data())
 def test_no_prediction_beats_the_focal_level(prior: list[float], gamma: float, data: st.DataObject) -> None:
     c = chance.shares(data.draw(st.lists(st.floats(0.01, 1.0), min_size=len(prior), max_size=len(prior))))
     value = sum(p * (1 - q) ** gamma * -math.log(q) for p, q in zip(chance.shares(prior), c, strict=True))
-    assert chance.focal(prior, [1.0] * len(prior), gamma) <= value + 1e-9
+    assert focal.level(prior, [1.0] * len(prior), gamma) <= value + 1e-9
 
 
 def test_binary_cross_entropy_sums_over_the_labels() -> None:
@@ -163,4 +163,4 @@ def test_impossible_batches_and_focal_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one target"):
         chance.mean_squared_error([])
     with pytest.raises(ValueError, match="focal"):
-        chance.focal([1, 1], [0, 0], 2)
+        focal.level([1, 1], [0, 0], 2)

@@ -16,6 +16,7 @@ ORDER = [
     "telemetry",
     "logs",
     "chance",
+    "focal",
     "stopping",
     "compare",
     "facts",
@@ -61,6 +62,7 @@ ORDER = [
     "addresses",
     "track",
     "baselines",
+    "reasons",
     "summary",
     "confirming",
     "confirmation",
@@ -85,7 +87,7 @@ ORDER = [
     "cli",
 ]
 HOMES = {"ray": {"launch", "adapters"}, "mlflow": {"track"}, "torch": set()}
-TRAINERS_MAY = {"telemetry", "trainer", "chance", "logs"}
+TRAINERS_MAY = {"telemetry", "trainer", "chance", "focal", "logs"}
 
 
 def imports(path: Path) -> set[str]:

@@ -19,7 +19,7 @@ from laned import Record, same
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from torch.nn import functional
 
-from search import chance, detect, space
+from search import detect, focal, space
 from search.facts import Facts
 from search.preflight import judge
 from search.telemetry import Epoch, Telemetry
@@ -235,7 +235,7 @@ def test_a_branchs_gradient_is_that_of_its_own_weights() -> None:
 def test_the_chance_loss_is_that_of_the_class_prior() -> None:
     metrics = trained([start(2)], epochs=1)[0][Lane(2, 0)][0].metrics
     counts = [metrics[f"val/labels/{label}"] for label in range(10)]
-    assert metrics["chance/loss"] == pytest.approx(chance.focal(counts, [1.0] * 10, 2.0))
+    assert metrics["chance/loss"] == pytest.approx(focal.level(counts, [1.0] * 10, 2.0))
 
 
 def test_it_says_what_it_takes_and_reports_nothing_else() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from search.reasons import Reason
 from search.record import Record
 from search.story import ending, state
-from search.summary import Reason, Remedied
+from search.summary import Remedied
 from search.writeup.document import Block, Fold, Section, Span, Spans, Table, Text, plain, said
 from search.writeup.material import Material
 from search.writeup.words import difference

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from search import chance
+from search import focal
 from search.trainer import Context
 from trainers.data.table import Split
 from trainers.lanes import draw, losses, metrics, optim
@@ -120,7 +120,7 @@ class Classifiers:
         return self._model.initial(draw.generator(seed, "weights"), prior)
 
     def _constants(self, settings: Settings) -> dict[str, float]:
-        level = chance.focal(self._labels.tolist(), settings.weight, settings.gamma)
+        level = focal.level(self._labels.tolist(), settings.weight, settings.gamma)
         parameters = float(self.group.stack.size)
         known = {"chance/loss": level, "params/total": parameters, "params/trainable": parameters}
         return known | {"batch/size": float(min(self._batch, len(self._y)))}

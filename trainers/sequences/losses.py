@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from search import chance
+from search import chance, focal
 
 
 def coarse(logits: Tensor, event: Tensor, weight: Tensor, gamma: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def level(frames: int, elements: Sequence[Sequence[int]], weight: Sequence[float
     """
     events = len(elements)
     shares = [sum(column) / events for column in zip(*elements, strict=True)]
-    return chance.focal([frames - events, events], weight, gamma), chance.binary_cross_entropy(shares) / len(shares)
+    return focal.level([frames - events, events], weight, gamma), chance.binary_cross_entropy(shares) / len(shares)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from search import chance
+from search import focal
 from search.trainer import Change, Context, Lane, Params, Start
 from trainers.data.pendigits import Digits, Split
 from trainers.lanes import draw, metrics, optim
@@ -111,7 +111,7 @@ class TwoStreams:
         return {name: self._weights[name] for name in self.model.shapes}
 
     def _constants(self, settings: Settings) -> dict[str, float]:
-        level, parameters = chance.focal(self._labels, [1.0] * self.model.classes, settings.gamma), float(self.group.stack.size)
+        level, parameters = focal.level(self._labels, [1.0] * self.model.classes, settings.gamma), float(self.group.stack.size)
         known = {"chance/loss": level, "params/total": parameters, "params/trainable": parameters}
         return known | {"batch/size": float(min(self._plan.batch, len(self._train[2])))}
 
