@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,29 @@ def test_no_file_upsets_a_follower(data: bytes) -> None:
                 follower = Follower(path, name)
                 for row in follower.poll() + follower.end():
                     assert all(isinstance(value, float) for value in row.metrics.values())
+
+
+def test_checkpoints_that_are_written_and_removed_meanwhile_are_read_to_the_last(tmp_path: Path) -> None:
+    count = 400
+
+    def rotate() -> None:
+        for step in range(1, count + 1):
+            folder = tmp_path / f"checkpoint-{step}"
+            folder.mkdir()
+            history = [{"step": past, "loss": 1.0} for past in range(1, step + 1)]
+            (folder / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+            shutil.rmtree(tmp_path / f"checkpoint-{step - 1}", ignore_errors=True)
+
+    trainer, follower, found = (
+        threading.Thread(target=rotate),
+        Follower(tmp_path / "checkpoint-*" / "trainer_state.json"),
+        list[Row](),
+    )
+    trainer.start()
+    while trainer.is_alive():
+        found += follower.poll()
+    found += follower.end()
+    assert [row.step for row in found] == list(range(1, count + 1))
 
 
 def test_a_line_is_given_when_it_is_whole_or_its_writer_is_gone(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,10 @@ class Follower:
 
     def stream(self) -> Iterator[list[Row]]:
         """The same, a piece of the file at a time."""
+        with suppress(FileNotFoundError):  # gone since it was seen, as old checkpoints go: the next poll finds what is there
+            yield from self._stream()
+
+    def _stream(self) -> Iterator[list[Row]]:
         newest = self._newest()
         if newest is not None and newest != self.path:
             if self.path is not None and self.path.exists():
