@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,20 @@ def epochs(path: Path) -> dict[Lane, Epoch]:
 
 def load(path: Path, lane: Lane) -> Any:
     """The state of one lane."""
+    ((_, state),) = loads(path, [lane]).values()
+    return state
+
+
+def loads(path: Path, lanes: Container[Lane]) -> dict[Lane, tuple[Epoch, Any]]:
+    """The last epochs and the states of some lanes."""
     with path.open("rb") as file:
         header = json.loads(file.readline())
         state = pickle.load(file)
-    order = [Lane(trial, replica) for trial, replica, *_ in header["lanes"]]
-    return slice_lane(state, order.index(lane)) if header["stacked"] else state
+    found = {}
+    for index, (trial, replica, step, metrics) in enumerate(header["lanes"]):
+        if (lane := Lane(trial, replica)) in lanes:
+            found[lane] = Epoch(step, metrics), slice_lane(state, index) if header["stacked"] else state
+    return found
 
 
 def slice_lane(state: Mapping[str, Any], index: int) -> dict[str, Any]:

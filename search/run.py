@@ -15,12 +15,13 @@ from rich.console import Console
 
 from search import preflight
 from search.addresses import Addresses
+from search.bests import Bests
 from search.checkpoint import sweep
 from search.events import Ended, Event, Reported
 from search.launch import Inline, Job, Launcher, LaunchError, OnRay
 from search.loop import Search
 from search.page import print_unwatched
-from search.parking import stranded
+from search.parking import lanes, stranded
 from search.screen import Screen
 from search.space import Space
 from search.study import Study
@@ -96,9 +97,11 @@ def _export(event: Event, study: Study, exporter: Exporter, last: dict[int, floa
 
 
 def _sweep(space: Space, study: Study) -> None:
-    """Removes the workers' checkpoints when no trial runs. A search that was killed may have left a parked trial's among them."""
+    """Removes the workers' checkpoints when no trial runs, but for what only a search that was killed has left among them."""
     records = study.records()
     if all(record.state != "RUNNING" for record in records):
+        folders = {lane: Path(record.folder) for record in records for lane in lanes(space, record.number)}
+        Bests(space.objective.metric, space.objective.best_by).salvage(folders, study.checkpoints)
         sweep(study.checkpoints, stranded(space, records, study.checkpoints))
 
 
@@ -131,6 +134,7 @@ def _job(space: Space, folder: Path, *, here: bool) -> Job:
         device="cuda" if gpus else "cpu",
         home=str(Path(space.path).resolve().parent),
         metric=space.objective.metric,
+        goal=space.objective.best_by,
         stall=space.stall,
         cpus=space.resources.cpus,
         gpus=gpus,

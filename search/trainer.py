@@ -76,6 +76,7 @@ class Context:
     the ``step`` and ``state`` to go on from are given here too.
 
     Of the space: ``home`` is its file's folder, ``metric`` its objective, ``stall`` the seconds of silence that fail a trial;
+    ``goal`` is "maximize" or "minimize" where the best epoch counts, and is empty where the last one does;
     ``cpus`` and ``gpus`` (fractions too) are what a training has to itself.
     """
 
@@ -88,6 +89,7 @@ class Context:
     state: Any = None
     home: str = "."
     metric: str = ""
+    goal: str = ""
     stall: float = math.inf
     cpus: float = 1.0
     gpus: float = 0.0

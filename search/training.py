@@ -87,9 +87,9 @@ class Training:
     def resume(self, lanes: Sequence[Lane], seed: int, shared: Path) -> list[Start]:
         """Brings the curves of ``lanes`` to where their last checkpoints stand; how a worker goes on from there.
 
-        They are in the folder ``shared`` by all trials, in the trial's own if the seed has ended, or in the parked trial's.
+        They are in the parked trial's folder, in the trial's own if the seed has ended, or in the one ``shared`` by all trials.
         """
-        found = checkpoint.newest(shared, self.folder, *([self.parked] if self.parked is not None else []))
+        found = checkpoint.newest(*([self.parked] if self.parked is not None else []), self.folder, shared)
         starts = []
         for lane in lanes:
             origin = Lane(lane.trial if self.trial.revives is None else self.trial.revives, lane.replica)

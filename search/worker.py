@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from search import checkpoint, trainer
+from search.bests import Bests
 from search.telemetry import Epoch
 from search.trainer import Change, Context, Epochs, Lane, Params, Start, Train
 
@@ -45,6 +46,7 @@ class Worker:
         self._generator: Generator[Epochs, Change, None] | None = None
         self._epochs: Epochs = {}
         self._folders: dict[Lane, Path] = {}
+        self._bests = Bests(context.metric, context.goal)
 
     def warm(self) -> str | None:
         """Imports the trainer; what is wrong with it, if it does not import."""
@@ -81,8 +83,12 @@ class Worker:
             self._keep(change.stopped)
             change = replace(change, started=[self._restore(start) for start in change.started])
             epochs = self._next(change)
+            ended = self._epochs.keys() - set(change.stopped) - epochs.keys()  # by themselves
+            self._bests.leave({lane: self._folders.pop(lane) for lane in ended})
             if epochs:
                 checkpoint.write(self._file, epochs, self._context.state, stacked=self._stacked)
+                if self._context.state is not None:
+                    self._bests.note(epochs, self._file)
         except checkpoint.NotWritten as error:
             self.close()
             return Failure(str(error), blameless=True)
@@ -99,6 +105,7 @@ class Worker:
         if self._generator is not None:
             self._generator.close()
         self._generator, self._epochs = None, {}
+        self._bests.forget()
 
     def _failure(self, error: Exception, size: int) -> Failure:
         """What is to be said of an exception in a group of ``size`` lanes."""
@@ -130,18 +137,19 @@ class Worker:
         self._folders[start.lane] = Path(start.folder)
         if not start.checkpoint:
             return start
+        self._bests.restore(start, self._file.parent)
         return replace(start, state=checkpoint.load(Path(start.checkpoint), start.source or start.lane))
 
     def _keep(self, stopped: Sequence[Lane]) -> None:
-        """Leaves the checkpoint of each stopped lane in its trial's folder: the model to use, or to go on from."""
-        order = list(self._epochs)
-        for lane in stopped:
-            folder = self._folders.pop(lane)
+        """Leaves the checkpoint of each stopped lane in its trial's folder, to go on from, and that of its best epoch."""
+        order, folders = list(self._epochs), {lane: self._folders.pop(lane) for lane in stopped}
+        for lane, folder in folders.items():
             if lane in self._epochs and self._context.state is not None:
                 state = self._context.state
                 state = checkpoint.slice_lane(state, order.index(lane)) if self._stacked else state
                 path = folder / f"replica-{lane.replica}.ckpt"
                 checkpoint.write(path, {lane: self._epochs[lane]}, state, stacked=False)
+        self._bests.leave(folders)
 
 
 def one_lane(train: Train) -> trainer.TrainLanes:

@@ -32,6 +32,7 @@ ORDER = [
     "adapters",
     "trainer",
     "checkpoint",
+    "bests",
     "worker",
     "samplers",
     "space",

@@ -285,7 +285,7 @@ def test_a_revival_killed_at_any_write_ends_as_an_undisturbed_one(at: int, toy: 
     assert all(step > 5 for _, step in found)
 
 
-@pytest.mark.parametrize("at", sampled(267, 271, 274, 279, 402, 515))  # of 528, the last half of which are of the revived trials
+@pytest.mark.parametrize("at", sampled(279, 283, 286, 291, 414, 527))  # of 552, the last half of which are of the revived trials
 def test_a_search_killed_while_it_revives_ends_as_an_undisturbed_one(at: int, toy: Toy, outcome: Outcome, tmp_path: Path) -> None:
     space = toy(**LATE, revive=2, seeds=2)
     events(space, tmp_path / "undisturbed")

@@ -24,6 +24,11 @@ class Objective:
     goal: str = "maximize"
     at: str = "best"
 
+    @property
+    def best_by(self) -> str:
+        """The ``goal`` by which an epoch is the best, and counts; empty where the last one does."""
+        return self.goal if self.at == "best" else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Relative:

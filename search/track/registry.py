@@ -1,13 +1,15 @@
 """A trial as a version of a registered model: ``python -m search.track.registry URI EXPERIMENT NAME RECORD``.
 
 A version is a folder of the trial's run: its parameters, its curve, and its checkpoints, which are pitprop's own
-(`search.checkpoint`): what the trainer set as its state after the last epoch. How to make a model of that, the trainer knows.
+(`search.checkpoint`): what the trainer set as its state after the best epoch and after the last. How to make a model of that,
+the trainer knows.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -78,20 +80,26 @@ def _run(client: Any, experiment: str, record: Record) -> Any:
 
 def write(folder: Path, record: Record, study: str) -> str:
     """Fills ``folder`` with what there is of the trial; what that is, in words."""
-    home, kept = Path(record.folder), []
-    for path in sorted(home.glob("replica-*.ckpt")):
-        (folder / path.name).write_bytes(path.read_bytes())
-        kept += [epoch.step for epoch in checkpoint.epochs(path).values()]
+    home = Path(record.folder)
+    kinds = {"best": _copied(folder, home, "best"), "last": _copied(folder, home, "ckpt")}
     for path in sorted(home.glob("telemetry*.jsonl")):
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "params.yaml").write_text(yaml.safe_dump(_nested(record.params), sort_keys=False, allow_unicode=True))
     # the least of an MLmodel file, without a flavour that would promise that MLflow can load it
     card = {"artifact_path": FOLDER, "flavors": {}, "metadata": {"pitprop": {"study": study, "trial": record.number}}}
     (folder / "MLmodel").write_text(yaml.safe_dump(card))
-    if not kept:
+    if not any(kinds.values()):
         return "its parameters and curve; no checkpoint of it was kept, so train it again to have a model"
-    seeds = f"{len(kept)} seeds" if len(kept) > 1 else "the trainer"
-    return f"its parameters, its curve, and the state of {seeds} after epoch {max(kept)}, the last, whichever was the best"
+    kept = [f"after epoch {', '.join(map(str, steps))}, its {what}" for what, steps in kinds.items() if steps]
+    return f"its parameters, its curve, and the state of the trainer {', and '.join(kept)}"
+
+
+def _copied(folder: Path, home: Path, kind: str) -> list[int]:
+    """Copies the checkpoints of a kind; their epochs, one for each seed."""
+    paths = sorted(home.glob(f"replica-*.{kind}"))
+    for path in paths:
+        shutil.copyfile(path, folder / path.name)
+    return [epoch.step for path in paths for epoch in checkpoint.epochs(path).values()]
 
 
 def _nested(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +110,7 @@ def _nested(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _description(record: Record, study: str, held: str) -> str:
     score = f", objective {record.values[0]:.4f}" if record.values else ""
-    load = "`search.checkpoint.load(path, Lane(trial, seed))` reads a `.ckpt` file, which is a pickle."
+    load = "`search.checkpoint.load(path, Lane(trial, seed))` reads a `.best` or `.ckpt` file, which holds a pickle."
     return f"Trial {record.number} of {study}{score}. It holds {held}.\n\n{load}"
 
 

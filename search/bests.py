@@ -1,0 +1,113 @@
+"""The state of each lane after the best of its epochs, for that is what its trial is worth: the last may be long past it.
+
+The checkpoint of a group is replaced after every epoch. One in which a lane was better than ever before is given a second
+name, which copies nothing; when the lane ends, its part is cut out of it for the folder of its trial.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from search import checkpoint
+from search.telemetry import Epoch
+from search.trainer import Epochs, Lane, Start
+
+
+def path(folder: Path, replica: int) -> Path:
+    """Where a trial keeps the state of one of its seeds after its best epoch; not a ``.ckpt``, from which trials go on."""
+    return folder / f"replica-{replica}.best"
+
+
+class Bests:
+    """The best epochs of the lanes of one worker: the most of ``metric`` or, with ``goal`` "minimize", the least.
+
+    Without a ``goal`` nothing is kept.
+    """
+
+    def __init__(self, metric: str, goal: str) -> None:
+        self._metric, self._sign = metric, {"maximize": 1, "minimize": -1}.get(goal, 0)
+        self._found: dict[Lane, tuple[float, Path]] = {}
+        self._names = itertools.count()
+        self._links: set[Path] = set()
+
+    def note(self, epochs: Epochs, file: Path) -> None:
+        """Keeps the checkpoint ``file``, just written after these epochs, if any of the lanes was never better."""
+        never = (-math.inf, file)
+        scores = {lane: self._score(epoch) for lane, epoch in epochs.items()}
+        better = {lane: score for lane, score in scores.items() if score > self._found.get(lane, never)[0]}
+        if better:
+            link = file.with_suffix(f".{next(self._names)}.best")
+            _link(file, link)
+            self._links.add(link)
+            self._found |= {lane: (score, link) for lane, score in better.items()}
+            self._sweep()
+
+    def leave(self, folders: Mapping[Lane, Path]) -> None:
+        """Lanes have ended: leaves their best states in the folders of their trials. `checkpoint.NotWritten`."""
+        ended = {lane: self._found.pop(lane)[1] for lane in folders if lane in self._found}
+        for file in sorted(self._links.intersection(ended.values())):
+            _cut(file, {lane: (lane, path(folders[lane], lane.replica)) for lane, link in ended.items() if link == file})
+        self._sweep()
+
+    def restore(self, start: Start, shared: Path) -> None:
+        """A lane goes on from a checkpoint: takes over its best state so far, from ``shared`` or from the folder of its trial."""
+        own = path(Path(start.folder), start.lane.replica)
+        places = {Path(start.folder), Path(start.checkpoint).parent, shared}
+        seen = {file: checkpoint.epochs(file) for place in places for file in place.glob("*.best")}
+        best = self._best(seen, {start.lane, start.source or start.lane}, start.step)
+        if best is not None:
+            score, lane, file = best
+            if file != own:
+                _cut(file, {lane: (start.lane, own)})
+            self._found[start.lane] = score, own
+
+    def salvage(self, folders: Mapping[Lane, Path], shared: Path) -> None:
+        """Leaves what a search had not left in the folders of trials that ended, when it was stopped itself."""
+        seen = {file: checkpoint.epochs(file) for file in shared.glob("*.best")}
+        for lane, folder in folders.items():
+            best = self._best(seen, {lane})
+            if best is not None and not path(folder, lane.replica).exists():
+                _cut(best[2], {lane: (lane, path(folder, lane.replica))})
+
+    def forget(self) -> None:
+        """The lanes go on elsewhere, from what has been kept of them."""
+        self._found.clear()
+        self._links.clear()
+
+    def _best(
+        self, seen: Mapping[Path, Epochs], lanes: Collection[Lane], until: float = math.inf
+    ) -> tuple[float, Lane, Path] | None:
+        """The best of the epochs ``until`` that are in the files ``seen`` of a lane, by any of its names."""
+        found = ((file, lane, epoch) for file, epochs in seen.items() for lane, epoch in epochs.items() if lane in lanes)
+        scores = [(self._score(epoch), lane, file) for file, lane, epoch in found if epoch.step <= until]
+        return max((one for one in scores if one[0] > -math.inf), key=lambda one: one[0], default=None)
+
+    def _score(self, epoch: Epoch) -> float:
+        """How good an epoch is, the more the better; minus infinity if that cannot be said."""
+        score = self._sign * epoch.metrics.get(self._metric, math.nan)
+        return score if self._sign and math.isfinite(score) else -math.inf
+
+    def _sweep(self) -> None:
+        unused = self._links - {file for _, file in self._found.values()}
+        for link in unused:
+            link.unlink(missing_ok=True)
+        self._links -= unused
+
+
+def _cut(file: Path, parts: Mapping[Lane, tuple[Lane, Path]]) -> None:
+    """Writes the states of some lanes to files of their own, each under the lane that it is to have there."""
+    for lane, (epoch, state) in checkpoint.loads(file, parts).items():
+        name, own = parts[lane]
+        checkpoint.write(own, {name: epoch}, state, stacked=False)
+
+
+def _link(file: Path, link: Path) -> None:
+    try:
+        os.link(file, link)
+    except OSError:  # a file system that has no hard links
+        shutil.copyfile(file, link)
