@@ -68,6 +68,8 @@ class Signature:
     name: str
     action: str = ""
     thresholds: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(init=False, repr=False, compare=False)
+    """The thresholds that the module's ``detect`` takes."""
 
     def __post_init__(self) -> None:
         """``ValueError`` for a name, an action or a threshold that does not exist."""
@@ -85,6 +87,7 @@ class Signature:
             if threshold == "patience" and value != int(value):
                 raise ValueError(f"signature {self.name}: patience is a whole number of reports, not {value!r}")
         object.__setattr__(self, "thresholds", {**known, **self.thresholds})
+        object.__setattr__(self, "own", {name: self.thresholds[name] for name in known if name not in ("grace", "blind")})
 
 
 def defaults() -> list[Signature]:
@@ -121,14 +124,12 @@ def unwatched(reported: Iterable[str] | Iterable[Epoch], signatures: Iterable[Si
 
 
 def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdict | None:
-    module, thresholds = catalogue.load(signature.name), dict(signature.thresholds)
-    soft = module.KIND == "soft"
-    grace, blind = (thresholds.pop("grace"), thresholds.pop("blind")) if soft else (0.0, 0.0)
-    reason = module.detect(telemetry, facts, **thresholds)
+    module, thresholds = catalogue.load(signature.name), signature.thresholds
+    reason = module.detect(telemetry, facts, **signature.own)
     if reason is None:
         return None
-    if soft:
-        count = levels.window(facts, thresholds["patience"])
+    if module.KIND == "soft":
+        count, grace, blind = levels.window(facts, thresholds["patience"]), thresholds["grace"], thresholds["blind"]
         signs = life.signs(telemetry, facts, count, getattr(module, "DESPITE", ()))
         share = grace if life.watched(signs) else max(grace, blind)
         if levels.below_chance(telemetry, facts, count):

@@ -77,7 +77,8 @@ class Telemetry(list[Epoch]):
 
     def __init__(self, epochs: Iterable[Epoch] = ()) -> None:
         super().__init__(epochs)
-        self._known: tuple[int, Epoch | None] = 0, None
+        self._known = 0
+        self._last: Epoch | None = None
         self._columns: dict[str, Column] = {}
         self._looks: dict[Callable[[Epoch], Any], list[Any]] = {}
         self._answers: dict[Any, tuple[int, object, Any]] = {}
@@ -88,7 +89,9 @@ class Telemetry(list[Epoch]):
     def column(self, name: str) -> Column:
         """The finite readings of ``name``."""
         self._forget()
-        column = self._columns.setdefault(name, Column([], []))
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = Column([], [])
         for index in range(column.read, len(self)):
             epoch = self[index]
             value = epoch.metrics.get(name)
@@ -116,12 +119,14 @@ class Telemetry(list[Epoch]):
 
     def _forget(self) -> None:
         """Drops what was read if the list has been cut short, or regrown with other epochs."""
-        length, last = self._known
-        if length and (len(self) < length or self[length - 1] is not last):
+        known, length = self._known, len(self)
+        if known and (length < known or self[known - 1] is not self._last):
             self._columns.clear()
             self._looks.clear()
             self._answers.clear()
-        self._known = len(self), self[-1] if self else None
+            known = -1
+        if length != known:
+            self._known, self._last = length, self[-1] if length else None
 
 
 def series(telemetry: Sequence[Epoch], name: str) -> list[float]:
