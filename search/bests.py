@@ -1,7 +1,7 @@
 """The state of each lane after the best of its epochs, for that is what its trial is worth: the last may be long past it.
 
 The checkpoint of a group is replaced after every epoch. One in which a lane was better than ever before is given a second
-name, which copies nothing; when the lane ends, its part is cut out of it for the folder of its trial.
+name, which copies nothing; when the lane ends, or too many are held, its part is cut out of it for the folder of its trial.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from pathlib import Path
 from search import checkpoint
 from search.telemetry import Epoch
 from search.trainer import Epochs, Lane, Start
+
+HELD = 4
+"""How many whole checkpoints a group holds for its lanes: with one for each, a hundred lanes would fill a disk."""
 
 
 def path(folder: Path, replica: int) -> Path:
@@ -33,26 +36,30 @@ class Bests:
         self._metric, self._sign = metric, {"maximize": 1, "minimize": -1}.get(goal, 0)
         self._found: dict[Lane, tuple[float, Path]] = {}
         self._names = itertools.count()
-        self._links: set[Path] = set()
+        self._links: list[Path] = []
 
-    def note(self, epochs: Epochs, file: Path) -> None:
-        """Keeps the checkpoint ``file``, just written after these epochs, if any of the lanes was never better."""
+    def note(self, epochs: Epochs, file: Path, folders: Mapping[Lane, Path]) -> None:
+        """Keeps the checkpoint ``file``, just written after these epochs, if any of the lanes was never better.
+
+        ``folders`` are those of the lanes' trials. `checkpoint.NotWritten`.
+        """
         never = (-math.inf, file)
         scores = {lane: self._score(epoch) for lane, epoch in epochs.items()}
         better = {lane: score for lane, score in scores.items() if score > self._found.get(lane, never)[0]}
         if better:
             link = file.with_suffix(f".{next(self._names)}.best")
             _link(file, link)
-            self._links.add(link)
+            self._links.append(link)
             self._found |= {lane: (score, link) for lane, score in better.items()}
             self._sweep()
+            oldest = self._links[:-HELD]
+            self._settle({lane: folders[lane] for lane, (_, file) in self._found.items() if file in oldest})
 
     def leave(self, folders: Mapping[Lane, Path]) -> None:
         """Lanes have ended: leaves their best states in the folders of their trials. `checkpoint.NotWritten`."""
-        ended = {lane: self._found.pop(lane)[1] for lane in folders if lane in self._found}
-        for file in sorted(self._links.intersection(ended.values())):
-            _cut(file, {lane: (lane, path(folders[lane], lane.replica)) for lane, link in ended.items() if link == file})
-        self._sweep()
+        self._settle(folders)
+        for lane in folders:
+            self._found.pop(lane, None)
 
     def restore(self, start: Start, shared: Path) -> None:
         """A lane goes on from a checkpoint: takes over its best state so far, from ``shared`` or from the folder of its trial."""
@@ -70,9 +77,10 @@ class Bests:
         """Leaves what a search had not left in the folders of trials that ended, when it was stopped itself."""
         seen = {file: checkpoint.epochs(file) for file in shared.glob("*.best")}
         for lane, folder in folders.items():
-            best = self._best(seen, {lane})
-            if best is not None and not path(folder, lane.replica).exists():
-                _cut(best[2], {lane: (lane, path(folder, lane.replica))})
+            own = path(folder, lane.replica)
+            best = self._best(seen | ({own: checkpoint.epochs(own)} if own.exists() else {}), {lane})
+            if best is not None and best[2] != own:
+                _cut(best[2], {lane: (lane, own)})
 
     def forget(self) -> None:
         """The lanes go on elsewhere, from what has been kept of them."""
@@ -92,11 +100,22 @@ class Bests:
         score = self._sign * epoch.metrics.get(self._metric, math.nan)
         return score if self._sign and math.isfinite(score) else -math.inf
 
+    def _settle(self, folders: Mapping[Lane, Path]) -> None:
+        """Cuts the best states of lanes out of the checkpoints that are held, into the folders of their trials."""
+        for link in self._links:
+            held = {lane: score for lane, (score, file) in self._found.items() if file == link and lane in folders}
+            parts = {lane: (lane, path(folders[lane], lane.replica)) for lane in held}
+            if parts:
+                _cut(link, parts)
+                self._found |= {lane: (score, parts[lane][1]) for lane, score in held.items()}
+        self._sweep()
+
     def _sweep(self) -> None:
-        unused = self._links - {file for _, file in self._found.values()}
-        for link in unused:
-            link.unlink(missing_ok=True)
-        self._links -= unused
+        used = {file for _, file in self._found.values()}
+        for link in self._links:
+            if link not in used:
+                link.unlink(missing_ok=True)
+        self._links = [link for link in self._links if link in used]
 
 
 def _cut(file: Path, parts: Mapping[Lane, tuple[Lane, Path]]) -> None:

@@ -88,7 +88,7 @@ class Worker:
             if epochs:
                 checkpoint.write(self._file, epochs, self._context.state, stacked=self._stacked)
                 if self._context.state is not None:
-                    self._bests.note(epochs, self._file)
+                    self._bests.note(epochs, self._file, self._folders)
         except checkpoint.NotWritten as error:
             self.close()
             return Failure(str(error), blameless=True)

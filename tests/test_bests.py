@@ -12,6 +12,7 @@ from killed import kill
 
 from search import bests, checkpoint
 from search.space import Space
+from search.telemetry import Epoch
 from search.trainer import Lane
 
 Toy = Callable[..., Space]
@@ -89,3 +90,32 @@ def test_no_more_files_are_held_than_lanes_have_bests(peaked: Toy, tmp_path: Pat
     for stop in range(2, 60, 5):
         events(peaked(), tmp_path / str(stop), width=3, stop=stop)
         assert len(list((tmp_path / str(stop) / "toy" / "checkpoints").glob("*.best"))) <= 3
+
+
+def test_few_whole_checkpoints_are_held_however_many_lanes_there_are(tmp_path: Path) -> None:
+    lanes = [Lane(number, 0) for number in range(12)]
+    folders = {lane: tmp_path / str(lane.trial) for lane in lanes}
+    kept, file = bests.Bests("score", "maximize"), tmp_path / "group.ckpt"
+    for folder in folders.values():
+        folder.mkdir()
+    for step in range(1, len(lanes) + 1):  # the lane n is best at epoch n + 1
+        epochs = {lane: Epoch(step, {"score": -abs(step - 1 - lane.trial)}) for lane in lanes}
+        checkpoint.write(file, epochs, {"step": [step] * len(lanes)}, stacked=True)
+        kept.note(epochs, file, folders)
+        assert len(list(tmp_path.glob("*.best"))) <= bests.HELD
+    kept.leave(folders)
+    assert not list(tmp_path.glob("*.best"))
+    for lane, folder in folders.items():
+        ((epoch, state),) = checkpoint.loads(bests.path(folder, 0), [lane]).values()
+        assert epoch.step == state["step"] == lane.trial + 1
+
+
+def test_what_a_killed_search_held_is_taken_only_if_it_is_better_than_what_was_left(tmp_path: Path) -> None:
+    lane, shared = Lane(0, 0), tmp_path / "shared"
+    shared.mkdir()
+    own = bests.path(tmp_path, 0)
+    checkpoint.write(own, {lane: Epoch(5, {"score": 0.5})}, {"step": 5}, stacked=False)
+    for step, score, expected in ((3, 0.3, 5), (9, 0.9, 9)):
+        checkpoint.write(shared / "held.best", {lane: Epoch(step, {"score": score})}, {"step": step}, stacked=False)
+        bests.Bests("score", "maximize").salvage({lane: tmp_path}, shared)
+        assert checkpoint.load(own, lane) == {"step": expected}
