@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml as pyyaml
 
-from search import trainer
+from search import checkpoint, trainer
 from search.addresses import Addresses
 from search.answer import again
 from search.record import Record
@@ -16,10 +16,21 @@ from search.trainer import Context
 
 
 def yaml(space: Space, record: Record) -> str:
-    """The whole tree of parameters, constants of the space included, as it stands in a space's ``baselines``."""
+    """The whole tree of parameters, constants of the space included, as it stands in a space's ``baselines``.
+
+    Comments above it say which trial that is, and where its trained states are.
+    """
     score = f"{space.objective.metric} {record.values[0]:.4f}" if record.values else record.state.lower()
-    head = f"# {space.name}, trial {record.number}: {score} in {record.epochs} epochs\n"
+    head = f"# {space.name}, trial {record.number}: {score} in {record.epochs} epochs\n{_kept(space, Path(record.folder))}"
     return head + str(pyyaml.safe_dump(nested(record.params), sort_keys=False, allow_unicode=True, default_flow_style=None))
+
+
+def _kept(space: Space, folder: Path) -> str:
+    """Where what was trained is: a command's own files, else the state of each seed after its best epoch, or its last."""
+    if space.card.shell:
+        return f"# its files: {folder}\n"
+    paths = sorted(folder.glob("replica-*.best")) or sorted(folder.glob("replica-*.ckpt"))
+    return "".join(f"# its state after epoch {e.step}: {path}\n" for path in paths for e in checkpoint.epochs(path).values())
 
 
 def command(space: Space, record: Record, options: Namespace) -> str:

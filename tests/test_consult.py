@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Said
+
+from search import checkpoint
+from search.trainer import Lane
 
 Write = Callable[..., Path]
 Pitprop = Callable[..., Said]
@@ -36,6 +40,15 @@ def test_the_best_is_printed_as_the_whole_tree_that_trains_it(write_space: Write
     assert pitprop("search", again, "--inline", "--json").json["baselines"]["before"] == best["values"][0]
 
 
+def test_the_best_says_where_its_trained_state_is(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(**CALM)
+    best = pitprop("search", space, "--inline", "--json").json["best"][0]
+    ((step, path),) = re.findall(r"^# its state after epoch (\d+): (.+)$", pitprop("best", space).out, re.MULTILINE)
+    ((lane, epoch),) = checkpoint.epochs(Path(path)).items()
+    assert (lane, epoch.step) == (Lane(best["trial"], 0), int(step))
+    assert epoch.metrics["val/macro_f1"] == best["values"][0]
+
+
 def test_the_command_of_the_best_is_our_own_confirmation(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
     space = write_space(**CALM)
     pitprop("search", space, "--inline")
@@ -53,6 +66,7 @@ def test_the_command_of_the_best_runs_by_hand(write_space: Write, pitprop: Pitpr
     line = pitprop("best", space, "--command").out
     done = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True)
     best = pitprop("status", space, "--json").json["best"][0]
+    assert f"# its files: {tmp_path / 'runs' / 'toy' / 'trials' / format(best['trial'], '04d')}\n" in pitprop("best", space).out
     assert f'"val_loss": {best["values"][0]}' in done.stdout
 
 
