@@ -78,7 +78,7 @@ class Bests:
         seen = {file: checkpoint.epochs(file) for file in shared.glob("*.best")}
         for lane, folder in folders.items():
             own = path(folder, lane.replica)
-            best = self._best(seen | ({own: checkpoint.epochs(own)} if own.exists() else {}), {lane})
+            best = self._best({own: checkpoint.epochs(own)} | seen, {lane})
             if best is not None and best[2] != own:
                 _cut(best[2], {lane: (lane, own)})
 
@@ -126,7 +126,13 @@ def _cut(file: Path, parts: Mapping[Lane, tuple[Lane, Path]]) -> None:
 
 
 def _link(file: Path, link: Path) -> None:
+    """Gives the file a second name."""
     try:
         os.link(file, link)
     except OSError:  # a file system that has no hard links
-        shutil.copyfile(file, link)
+        draft = link.with_suffix(".part")
+        try:
+            shutil.copyfile(file, draft)
+            draft.replace(link)
+        except OSError as error:
+            raise checkpoint.NotWritten(f"the checkpoint {link} cannot be written ({error.strerror})") from error
