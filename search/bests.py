@@ -64,8 +64,7 @@ class Bests:
     def restore(self, start: Start, shared: Path) -> None:
         """A lane goes on from a checkpoint: takes over its best state so far, from ``shared`` or from the folder of its trial."""
         own = path(Path(start.folder), start.lane.replica)
-        places = {Path(start.folder), Path(start.checkpoint).parent, shared}
-        seen = {file: checkpoint.epochs(file) for place in places for file in place.glob("*.best")}
+        seen = _seen(Path(start.folder), Path(start.checkpoint).parent, shared)
         best = self._best(seen, {start.lane, start.source or start.lane}, start.step)
         if best is not None:
             score, lane, file = best
@@ -75,7 +74,7 @@ class Bests:
 
     def salvage(self, folders: Mapping[Lane, Path], shared: Path) -> None:
         """Leaves what a search had not left in the folders of trials that ended, when it was stopped itself."""
-        seen = {file: checkpoint.epochs(file) for file in shared.glob("*.best")}
+        seen = _seen(shared)
         for lane, folder in folders.items():
             own = path(folder, lane.replica)
             best = self._best({own: checkpoint.epochs(own)} | seen, {lane})
@@ -90,10 +89,17 @@ class Bests:
     def _best(
         self, seen: Mapping[Path, Epochs], lanes: Collection[Lane], until: float = math.inf
     ) -> tuple[float, Lane, Path] | None:
-        """The best of the epochs ``until`` that are in the files ``seen`` of a lane, by any of its names."""
-        found = ((file, lane, epoch) for file, epochs in seen.items() for lane, epoch in epochs.items() if lane in lanes)
-        scores = [(self._score(epoch), lane, file) for file, lane, epoch in found if epoch.step <= until]
-        return max((one for one in scores if one[0] > -math.inf), key=lambda one: one[0], default=None)
+        """The best of the epochs ``until`` that are in the files ``seen`` of a lane, by any of its names; of equals the first."""
+        found = [
+            (self._score(epoch), -epoch.step, lane, file)
+            for file, epochs in seen.items()
+            for lane, epoch in epochs.items()
+            if lane in lanes and epoch.step <= until and self._score(epoch) > -math.inf
+        ]
+        if not found:
+            return None
+        score, _, lane, file = max(found, key=lambda one: one[:2])
+        return score, lane, file
 
     def _score(self, epoch: Epoch) -> float:
         """How good an epoch is, the more the better; minus infinity if that cannot be said."""
@@ -118,11 +124,18 @@ class Bests:
         self._links = [link for link in self._links if link in used]
 
 
+def _seen(*folders: Path) -> dict[Path, Epochs]:
+    """What is held as best, and the last checkpoints too: a search may be killed between writing one and holding it."""
+    files = (file for kind in ("best", "ckpt") for folder in folders for file in sorted(folder.glob(f"*.{kind}")))
+    return {file: checkpoint.epochs(file) for file in files}
+
+
 def _cut(file: Path, parts: Mapping[Lane, tuple[Lane, Path]]) -> None:
     """Writes the states of some lanes to files of their own, each under the lane that it is to have there."""
     for lane, (epoch, state) in checkpoint.loads(file, parts).items():
         name, own = parts[lane]
-        checkpoint.write(own, {name: epoch}, state, stacked=False)
+        if state is not None:
+            checkpoint.write(own, {name: epoch}, state, stacked=False)
 
 
 def _link(file: Path, link: Path) -> None:

@@ -69,10 +69,10 @@ def test_a_search_that_was_stopped_keeps_the_best_of_before(stop: int, peaked: T
     assert kept(peaked(), tmp_path) == BEST
 
 
-@pytest.mark.parametrize("at", [30, 47])
-def test_a_search_that_was_killed_keeps_the_best_of_before(at: int, peaked: Toy, tmp_path: Path) -> None:
-    assert kill(peaked(), tmp_path, at, 2) == -9
-    events(peaked(), tmp_path, width=2)
+@pytest.mark.parametrize(("at", "width"), [(6, 2), (12, 5), (47, 2), (98, 5)])  # 47 before a write, the others just after one
+def test_a_search_that_was_killed_keeps_the_best_of_before(at: int, width: int, peaked: Toy, tmp_path: Path) -> None:
+    assert kill(peaked(), tmp_path, at, width) == -9
+    events(peaked(), tmp_path, width=width)
     assert kept(peaked(), tmp_path) == BEST
 
 
@@ -119,3 +119,9 @@ def test_what_a_killed_search_held_is_taken_only_if_it_is_better_than_what_was_l
         checkpoint.write(shared / "held.best", {lane: Epoch(step, {"score": score})}, {"step": step}, stacked=False)
         bests.Bests("score", "maximize").salvage({lane: tmp_path}, shared)
         assert checkpoint.load(own, lane) == {"step": expected}
+
+
+def test_of_a_trainer_without_a_state_nothing_is_kept(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path / "group.ckpt", {Lane(0, 0): Epoch(5, {"score": 0.5})}, None, stacked=False)
+    bests.Bests("score", "maximize").salvage({Lane(0, 0): tmp_path}, tmp_path)
+    assert not bests.path(tmp_path, 0).exists()
