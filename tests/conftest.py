@@ -116,9 +116,8 @@ def events(
             study.revive(number)
         checkpoints = study.folder / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
-        goal = space.objective
-        home = str(Path(space.path).parent)
-        context = Context(space.epochs, space.options, home=home, metric=goal.metric, goal=goal.best_by)
+        objective, home = space.objective, str(Path(space.path).parent)
+        context = Context(space.epochs, space.options, home=home, metric=objective.metric, goal=objective.best_by)
         launcher = Inline(Job(space.trainer, context, checkpoints), cpus=1)
         seen = []
         running = Search(space, study, launcher, width=width, deadline=deadline, asks=not revive).events()

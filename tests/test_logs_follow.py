@@ -65,11 +65,9 @@ def test_checkpoints_that_are_written_and_removed_meanwhile_are_read_to_the_last
             (folder / "trainer_state.json").write_text(json.dumps({"log_history": history}))
             shutil.rmtree(tmp_path / f"checkpoint-{step - 1}", ignore_errors=True)
 
-    trainer, follower, found = (
-        threading.Thread(target=rotate),
-        Follower(tmp_path / "checkpoint-*" / "trainer_state.json"),
-        list[Row](),
-    )
+    trainer = threading.Thread(target=rotate)
+    follower = Follower(tmp_path / "checkpoint-*" / "trainer_state.json")
+    found: list[Row] = []
     trainer.start()
     while trainer.is_alive():
         found += follower.poll()
