@@ -81,7 +81,7 @@ test-browser: $(DEV)  ## MLflow's pages of a study in headless chromium, if ther
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser $(ARGS)
 
 lint: $(DEV)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
 
 types: $(DEV)
 	@$(BIN)/mypy

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from search import signatures
-from search.facts import Facts
-from search.telemetry import Telemetry
+from pitprop.detection import signatures
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
 
 PAGE = Path(__file__).with_name("signatures.md")
 FIRST, LAST = "<!-- catalogue: written by build_signatures.py -->", "<!-- end of the catalogue -->"

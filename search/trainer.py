@@ -28,7 +28,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from search.telemetry import Epoch
+from pitprop.telemetry import Epoch
 
 Params = Mapping[str, Any]
 """A trial's hyperparameters, as the tree that the space draws."""
@@ -102,7 +102,7 @@ TrainLanes = Callable[[Sequence[Start], Context], Generator[Epochs, Change, None
 
 def names() -> list[str]:
     """The trainers that ship, by name."""
-    import trainers
+    from pitprop import trainers
 
     return sorted(m.name for m in pkgutil.iter_modules(trainers.__path__) if not (m.ispkg or m.name.startswith("_")))
 
@@ -116,7 +116,7 @@ def find(name: str, folder: Path = Path()) -> str | None:
         path = folder / name
         return str(path.resolve()) if path.is_file() else None
     if name in names():
-        return f"trainers.{name}"
+        return f"pitprop.trainers.{name}"
     try:
         return name if importlib.util.find_spec(name) else None
     except (ImportError, ValueError):

@@ -19,17 +19,16 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import settings
-
-from search import cli
-from search import space as spaces
-from search.database import connect
-from search.events import Event
-from search.launch import Inline, Job
-from search.loop import Search
-from search.record import Record
-from search.space import Space
-from search.study import opened
-from search.trainer import Context
+from pitprop import space as spaces
+from pitprop.cli import main
+from pitprop.driver.events import Event
+from pitprop.driver.loop import Search
+from pitprop.space import Space
+from pitprop.study.database import connect
+from pitprop.study.record import Record
+from pitprop.study.study import opened
+from pitprop.trainer import Context
+from pitprop.workers.launch import Inline, Job
 
 # The same examples in every run, and no deadline: how long one takes is the machine's affair.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -186,7 +185,7 @@ def pitprop(
         capsys.readouterr()
         quick = ["--no-report"] if words[0] in TRAIN and not report else []
         try:
-            code = cli.main([*map(str, words), *quick, *(["--runs", str(runs)] if runs else [])])
+            code = main.main([*map(str, words), *quick, *(["--runs", str(runs)] if runs else [])])
         except SystemExit as end:
             code = int(end.code or 0)
         return Said(code, *capsys.readouterr())
@@ -202,7 +201,7 @@ def shell(tmp_path: Path, without_mlflow: None) -> Callable[..., Said]:
     def run(*words: object, before: str = "", **environment: str) -> Said:
         # A process that was started in the background ignores Ctrl-C, and so would its children.
         listen = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)"
-        code = f"{listen}\n{before}\nfrom search.cli import main\nsys.exit(main(sys.argv[1:]))"
+        code = f"{listen}\n{before}\nfrom pitprop.cli.main import main\nsys.exit(main(sys.argv[1:]))"
         given = {**os.environ, "COLUMNS": "200", **environment}
         given["PYTHONPATH"] = os.pathsep.join([str(ROOT), given["PYTHONPATH"]])
         quick = ["--no-report"] if words[0] in TRAIN else []

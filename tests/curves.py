@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from search.facts import Facts, Peer
-from search.stopping import EarlyStopping
-from search.telemetry import Epoch, Telemetry
+from pitprop.detection.facts import Facts, Peer
+from pitprop.detection.stopping import EarlyStopping
+from pitprop.telemetry import Epoch, Telemetry
 
 CASE = {"0": 696, "1": 204}
 """Validation samples by class of a real search."""

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from conftest import events
-
-from search import checkpoint, rows, telemetry
-from search import space as spaces
-from search.space import Space
+from pitprop import space as spaces
+from pitprop import telemetry
+from pitprop.space import Space
+from pitprop.study import rows
+from pitprop.workers import checkpoint
 
 WRITES = [(telemetry, "append"), (telemetry, "rewrite"), (checkpoint, "write"), (rows, "begin"), (rows, "end")]
 
@@ -27,7 +28,7 @@ def sampled(*points: int) -> list[Any]:
 def kill(space: Space, folder: Path, at: int, width: int, *revive: int) -> int:
     """The exit code of a search that is killed at its ``at``-th write; with trials it revives those instead."""
     server = multiprocessing.get_context("forkserver")  # which imports once what every search needs
-    server.set_forkserver_preload(["killed", "trainers.imbalanced"])
+    server.set_forkserver_preload(["killed", "pitprop.trainers.imbalanced"])
     process = server.Process(target=search, args=(space.path, folder, at, width, revive))
     process.start()
     process.join()

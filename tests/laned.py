@@ -7,9 +7,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Lane, Start
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Lane, Start
 
 Record = dict[Lane, list[Epoch]]
 

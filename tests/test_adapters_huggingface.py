@@ -26,7 +26,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def callback(**options: Any) -> Any:
-    from search.adapters.huggingface import CollapseCallback
+    from pitprop.adapters.huggingface import CollapseCallback
 
     return CollapseCallback(**{"metric": "eval_accuracy", "labels": LABELS, **options})
 

@@ -23,7 +23,7 @@ def docs() -> dict[str, Any]:
 
 
 def callback(**options: Any) -> Any:
-    from search.adapters.lightning import CollapseCallback
+    from pitprop.adapters.lightning import CollapseCallback
 
     return CollapseCallback(**{"metric": "val_accuracy", "labels": LABELS, **options})
 

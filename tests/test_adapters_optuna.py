@@ -8,9 +8,8 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
+from pitprop.adapters.optuna import CollapsePruner, report
 from test_adapters_watch import DEAD, LABELS, alive, example
-
-from search.adapters.optuna import CollapsePruner, report
 
 
 def pruner(**options: Any) -> CollapsePruner:

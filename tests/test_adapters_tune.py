@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pitprop.adapters.tune import CollapseStopper
 from ray import tune
 from test_adapters_watch import DEAD, LABELS, ROOT, alive, blocks
-
-from search.adapters.tune import CollapseStopper
 
 BEFORE = """
 import ray

@@ -16,10 +16,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from search.adapters.watch import Watch, Watches, translate
-from search.detect import Signature, defaults, judge
-from search.telemetry import Epoch
+from pitprop.adapters.monitor import Watch, Watches, translate
+from pitprop.detection.detect import Signature, defaults, judge
+from pitprop.telemetry import Epoch
 
 ROOT = Path(__file__).parents[1]
 LABELS = {"0": 100, "1": 100}
@@ -157,7 +156,7 @@ def test_a_watch_that_was_pickled_goes_on() -> None:
 
 
 def test_what_adapters_share_imports_nothing_heavy() -> None:
-    code = "import sys, search.adapters.watch; print(*sys.modules)"
+    code = "import sys, pitprop.adapters.monitor; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "ray", "optuna", "pytorch_lightning", "transformers", "numpy"} & set(loaded)
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import Said
-
-from search import space as spaces
+from pitprop import space as spaces
 
 Write = Callable[..., Path]
 Pitprop = Callable[..., Said]

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pitprop.detection import detect
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import VOCABULARY
 
-from search import detect
-from search.facts import Facts
-from search.telemetry import VOCABULARY
 from tests.bench.detect import __main__ as bench
 from tests.bench.detect.curves import READINGS, Run, datasets, load
 from tests.bench.detect.figures import Stop, figures, killed

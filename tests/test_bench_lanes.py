@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Lane, Start
+from pitprop.trainers.sequences import spotting
 
-from search.telemetry import Epoch
-from search.trainer import Lane, Start
 from tests.bench.plain import events as plain_events
 from tests.bench.plain.spotting import Scene, element_f1
 from tests.bench.plain.training import train
 from tests.laned import trained
-from trainers.sequences import spotting
 
 pytestmark = pytest.mark.slow  # a bench is run by hand, and so are its tests
 
@@ -49,7 +49,7 @@ def test_a_plain_training_does_the_work_of_one_lane_and_learns_as_it_does(name: 
 
 def one_lane(name: str, lr: float, options: dict[str, Any]) -> list[Epoch]:
     """What the trainer reports of one lane."""
-    trainer, lane = importlib.import_module(f"trainers.{name}"), Lane(0, 0)
+    trainer, lane = importlib.import_module(f"pitprop.trainers.{name}"), Lane(0, 0)
     record, _ = trained(trainer, [Start(lane, {"lr": lr}, seed=0, folder=".")], EPOCHS, options=options)
     return record[lane]
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pitprop.telemetry import Epoch, Telemetry
+from pitprop.trainer import Change, Context, Lane, Start
 
-from search.telemetry import Epoch, Telemetry
-from search.trainer import Change, Context, Lane, Start
 from tests.bench.search import __main__ as bench
 from tests.bench.search import ours, peers, pool, replay
 from tests.bench.search.figures import spent, verdict

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from conftest import TOY, events, records
 from killed import kill
-
-from search import bests, checkpoint
-from search.space import Space
-from search.telemetry import Epoch
-from search.trainer import Lane
+from pitprop.space import Space
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Lane
+from pitprop.workers import best_states, checkpoint
 
 Toy = Callable[..., Space]
 PEAKS = (3, 1, 8, 0, 5)
@@ -30,9 +29,9 @@ def peaked(toy: Toy) -> Toy:
 def kept(space: Space, folder: Path) -> list[tuple[int, float]]:
     """Of each trial, the epoch and the state that were kept as its best, once the search is over."""
     found, lanes = [], {Lane(record.number, 0): Path(record.folder) for record in records(space, folder)}
-    bests.Bests(space.objective.metric, space.objective.best_by).salvage(lanes, folder / space.name / "checkpoints")
+    best_states.Bests(space.objective.metric, space.objective.best_by).salvage(lanes, folder / space.name / "checkpoints")
     for record in records(space, folder):
-        ((lane, (epoch, state)),) = checkpoint.loads(bests.path(Path(record.folder), 0), [Lane(record.number, 0)]).items()
+        ((lane, (epoch, state)),) = checkpoint.loads(best_states.path(Path(record.folder), 0), [Lane(record.number, 0)]).items()
         assert lane == Lane(record.number, 0)
         assert state["score"] == epoch.metrics["val/macro_f1"]
         found.append((epoch.step, state["score"]))
@@ -83,7 +82,7 @@ def test_a_revived_trial_keeps_the_best_of_the_parked_one(peaked: Toy, tmp_path:
     events(space, tmp_path, revive=[0])
     parked, revived = records(space, tmp_path)
     assert (parked.epochs, revived.epochs) == (6, 8)
-    assert checkpoint.epochs(bests.path(Path(revived.folder), 0))[Lane(1, 0)].step == 3
+    assert checkpoint.epochs(best_states.path(Path(revived.folder), 0))[Lane(1, 0)].step == 3
 
 
 def test_no_more_files_are_held_than_lanes_have_bests(peaked: Toy, tmp_path: Path) -> None:
@@ -95,33 +94,33 @@ def test_no_more_files_are_held_than_lanes_have_bests(peaked: Toy, tmp_path: Pat
 def test_few_whole_checkpoints_are_held_however_many_lanes_there_are(tmp_path: Path) -> None:
     lanes = [Lane(number, 0) for number in range(12)]
     folders = {lane: tmp_path / str(lane.trial) for lane in lanes}
-    kept, file = bests.Bests("score", "maximize"), tmp_path / "group.ckpt"
+    kept, file = best_states.Bests("score", "maximize"), tmp_path / "group.ckpt"
     for folder in folders.values():
         folder.mkdir()
     for step in range(1, len(lanes) + 1):  # the lane n is best at epoch n + 1
         epochs = {lane: Epoch(step, {"score": -abs(step - 1 - lane.trial)}) for lane in lanes}
         checkpoint.write(file, epochs, {"step": [step] * len(lanes)}, stacked=True)
         kept.note(epochs, file, folders)
-        assert len(list(tmp_path.glob("*.best"))) <= bests.HELD
+        assert len(list(tmp_path.glob("*.best"))) <= best_states.HELD
     kept.leave(folders)
     assert not list(tmp_path.glob("*.best"))
     for lane, folder in folders.items():
-        ((epoch, state),) = checkpoint.loads(bests.path(folder, 0), [lane]).values()
+        ((epoch, state),) = checkpoint.loads(best_states.path(folder, 0), [lane]).values()
         assert epoch.step == state["step"] == lane.trial + 1
 
 
 def test_what_a_killed_search_held_is_taken_only_if_it_is_better_than_what_was_left(tmp_path: Path) -> None:
     lane, shared = Lane(0, 0), tmp_path / "shared"
     shared.mkdir()
-    own = bests.path(tmp_path, 0)
+    own = best_states.path(tmp_path, 0)
     checkpoint.write(own, {lane: Epoch(5, {"score": 0.5})}, {"step": 5}, stacked=False)
     for step, score, expected in ((3, 0.3, 5), (9, 0.9, 9)):
         checkpoint.write(shared / "held.best", {lane: Epoch(step, {"score": score})}, {"step": step}, stacked=False)
-        bests.Bests("score", "maximize").salvage({lane: tmp_path}, shared)
+        best_states.Bests("score", "maximize").salvage({lane: tmp_path}, shared)
         assert checkpoint.load(own, lane) == {"step": expected}
 
 
 def test_of_a_trainer_without_a_state_nothing_is_kept(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "group.ckpt", {Lane(0, 0): Epoch(5, {"score": 0.5})}, None, stacked=False)
-    bests.Bests("score", "maximize").salvage({Lane(0, 0): tmp_path}, tmp_path)
-    assert not bests.path(tmp_path, 0).exists()
+    best_states.Bests("score", "maximize").salvage({Lane(0, 0): tmp_path}, tmp_path)
+    assert not best_states.path(tmp_path, 0).exists()

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from curves import CASE, curve, joined
-
-from search import detect, telemetry
-from search.detect import Verdict, judge, replay
-from search.facts import Facts
-from search.gates import Gate, judge_gates
-from search.telemetry import Epoch, Telemetry
+from pitprop import telemetry
+from pitprop.detection import detect
+from pitprop.detection.detect import Verdict, judge, replay
+from pitprop.detection.facts import Facts
+from pitprop.detection.gates import Gate, judge_gates
+from pitprop.telemetry import Epoch, Telemetry
 
 GOLDEN = Path(__file__).parent / "golden"
 DIGITS = {str(k): 62 for k in range(10)}

@@ -5,8 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from search import chance, focal
+from pitprop.detection import chance, focal
 
 priors = st.lists(st.floats(0.01, 1.0), min_size=2, max_size=6)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, TOLD, Said
-
-from search import signatures, trainer
-from search import space as spaces
+from pitprop import space as spaces
+from pitprop import trainer
+from pitprop.detection import signatures
 
 Write = Callable[..., Path]
 Pitprop = Callable[..., Said]

@@ -17,17 +17,16 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, events, records
-
-from search import checkpoint, reaper
-from search.failures import SearchError
-from search.launch import MARK, Job, OnRay
-from search.report import report
-from search.space import Space
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Lane, Start
-from search.worker import Failure, Worker
-from trainers import command
-from trainers.commands.arguments import CommandError
+from pitprop.driver.failures import SearchError
+from pitprop.reporting import report
+from pitprop.space import Space
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Lane, Start
+from pitprop.trainers import command
+from pitprop.trainers.commands.arguments import CommandError
+from pitprop.workers import checkpoint, reaper
+from pitprop.workers.launch import MARK, Job, OnRay
+from pitprop.workers.worker import Failure, Worker
 
 SCRIPTS = ROOT / "tests" / "scripts"
 STEPS, SMALLEST, FORKS = ([sys.executable, str(SCRIPTS / f"{name}.py")] for name in ("steps", "smallest", "forks"))
@@ -272,7 +271,7 @@ def test_an_actor_that_is_killed_takes_its_command_along_and_the_next_goes_on(tm
     folder, lane = tmp_path / "0000", Lane(0, 0)
     folder.mkdir()
     given = context(folder, [*FORKS, "{folder}"])
-    launcher = OnRay(Job("trainers.command", given, tmp_path), size=1, cpus=1, gpus=0, stall=60, address=None, logs=False)
+    launcher = OnRay(Job("pitprop.trainers.command", given, tmp_path), size=1, cpus=1, gpus=0, stall=60, address=None, logs=False)
     with closing(launcher):
         launcher.advance(0, Change(started=[Start(lane, {}, 0, str(folder))]))
         steps = launcher.steps()
@@ -345,7 +344,7 @@ def test_without_a_checkpoint_it_starts_again_in_an_empty_folder_and_says_so(
 def test_a_revived_trial_goes_on_in_a_copy_of_the_parked_ones_folder(tmp_path: Path) -> None:
     for name in ("0001", "0009"):
         (tmp_path / name).mkdir()
-    worker = Worker("trainers.command", context(tmp_path, SMALL, epochs=3, **RESUME), str(tmp_path / "a.ckpt"))
+    worker = Worker("pitprop.trainers.command", context(tmp_path, SMALL, epochs=3, **RESUME), str(tmp_path / "a.ckpt"))
     lane = Lane(1, 0)
     first = worker.advance(Change(started=[Start(lane, {"lr": 0.1}, 0, str(tmp_path / "0001"))]))
     worker.advance(Change(stopped=[lane]))

@@ -17,13 +17,12 @@ import yaml
 from conftest import ROOT, events, records
 from hypothesis import given
 from hypothesis import strategies as st
+from pitprop import space as spaces
+from pitprop.trainers import command
+from pitprop.trainers.commands.arguments import STYLES, written
+from pitprop.trainers.commands.template import render
+from pitprop.workers.worker import Failure, Worker
 from test_command import SMALLEST, context, trained
-
-from search import space as spaces
-from search.worker import Failure, Worker
-from trainers import command
-from trainers.commands.arguments import STYLES, written
-from trainers.commands.template import render
 
 TREE = {"lr": 1e-05, "focal": {"alpha": [0.5, 2.0]}, "amp": True, "ema": False, "clip": None, "name": "a b"}
 
@@ -185,7 +184,7 @@ def test_what_is_wrong_with_the_options_is_said_in_one_sentence_before_the_first
     tmp_path: Path, options: dict[str, Any], sentence: str
 ) -> None:
     words = options.get("command", [*SMALLEST, "--lr={lr}"])
-    worker = Worker("trainers.command", context(tmp_path, words, **options), str(tmp_path / "x.ckpt"))
+    worker = Worker("pitprop.trainers.command", context(tmp_path, words, **options), str(tmp_path / "x.ckpt"))
     answer = worker.preflight({"lr": 0.1}, 0)
     assert isinstance(answer, Failure)
     assert re.search(sentence, answer.error), answer.error

@@ -43,7 +43,7 @@ def written(folder: Path, name: str, **options: Any) -> Path:
 
 def search(space: Path) -> subprocess.Popen[str]:
     """The command, in a process of its own."""
-    code = "import sys; from search.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from pitprop.cli.main import main; sys.exit(main(sys.argv[1:]))"
     words = [sys.executable, "-c", code, "search", str(space), "--runs", str(space.parent / "runs"), "--json"]
     environment = {**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{ROOT}"}
     return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

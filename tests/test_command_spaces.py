@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT, events, records
-
-from search import space as spaces
-from search import telemetry
-from search.space import Space
-from search.telemetry import Telemetry
+from pitprop import space as spaces
+from pitprop import telemetry
+from pitprop.space import Space
+from pitprop.telemetry import Telemetry
 
 SCRIPTS = ROOT / "tests" / "scripts"
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pitprop.results.statistics import BETTER, OPEN, WORSE, Difference, paired, recorded
 from scipy import stats
-
-from search.compare import BETTER, OPEN, WORSE, Difference, paired, recorded
 
 STUDIES, SEEDS, TOP = 400, 5, 3
 BASELINE = [0.61, 0.64, 0.60, 0.66, 0.63]

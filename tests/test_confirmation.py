@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Said, events, records
-
-from search import confirmation, confirming
-from search.space import Confirm, Space, SpaceError
+from pitprop.results import confirmation, confirmation_study
+from pitprop.space import Confirm, Space, SpaceError
 
 Toy = Callable[..., Space]
 Write = Callable[..., Path]
@@ -34,7 +33,7 @@ PLAN = Confirm(top=2, seeds=5)
 def confirmed(space: Space, folder: Path, plan: Confirm = PLAN) -> confirmation.Confirmation:
     """The search of ``space`` and its confirmation, both trained in this process."""
     events(space, folder)
-    again = confirming.space_of(space, plan, records(space, folder))
+    again = confirmation_study.space_of(space, plan, records(space, folder))
     events(again, folder)
     return confirmation.confirmation(space, plan.seeds, records(space, folder), records(again, folder))
 
@@ -67,7 +66,7 @@ def test_confirming_prunes_nothing_and_asks_for_nothing_else(toy: Toy, tmp_path:
     gate = {"metric": "score", "epoch": 1, "at_least": 10.0, "action": "park"}
     space = toy(**NOISY, gates=[gate], early_stopping={"patience": 2})
     events(toy(**NOISY), tmp_path / "free")
-    again = confirming.space_of(space, PLAN, records(toy(**NOISY), tmp_path / "free"))
+    again = confirmation_study.space_of(space, PLAN, records(toy(**NOISY), tmp_path / "free"))
     events(again, tmp_path)
     found = records(again, tmp_path)
     assert [record.state for record in found] == ["COMPLETE"] * 3
@@ -77,7 +76,7 @@ def test_confirming_prunes_nothing_and_asks_for_nothing_else(toy: Toy, tmp_path:
 def test_a_confirmation_that_was_killed_goes_on(toy: Toy, tmp_path: Path, outcome: Callable[..., Any]) -> None:
     space = toy(**NOISY)
     events(space, tmp_path)
-    again = confirming.space_of(space, PLAN, records(space, tmp_path))
+    again = confirmation_study.space_of(space, PLAN, records(space, tmp_path))
     events(again, tmp_path / "whole")
     for stop in (4, 17, 30):
         events(again, tmp_path / "killed", stop=stop)
@@ -86,7 +85,7 @@ def test_a_confirmation_that_was_killed_goes_on(toy: Toy, tmp_path: Path, outcom
 
 
 def test_a_seed_that_fails_is_missing_and_not_a_score(toy: Toy, tmp_path: Path) -> None:
-    space = toy(**{**NOISY, "params": {**NOISY["params"], "fails": [confirming.FRESH, 0.69]}})
+    space = toy(**{**NOISY, "params": {**NOISY["params"], "fails": [confirmation_study.FRESH, 0.69]}})
     found = confirmed(space, tmp_path)
     scores = found.candidates[0].scores
     assert scores[0] != scores[0]

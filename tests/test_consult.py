@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Said
-
-from search import checkpoint
-from search.trainer import Lane
+from pitprop.trainer import Lane
+from pitprop.workers import checkpoint
 
 Write = Callable[..., Path]
 Pitprop = Callable[..., Said]

@@ -14,21 +14,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laned import Record, same
+from pitprop.detection import chance, detect
+from pitprop.detection.facts import Facts
+from pitprop.driver.preflight import judge
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Lane, Start, card
+from pitprop.trainers import contrastive
+from pitprop.trainers.data import satimage
+from pitprop.trainers.embeddings import batches, quality
+from pitprop.trainers.embeddings.encoders import Encoders, normalised
+from pitprop.trainers.embeddings.loss import supervised_contrastive
+from pitprop.trainers.lanes import draw
 from sklearn.linear_model import Ridge
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
-
-from search import chance, detect
-from search.facts import Facts
-from search.preflight import judge
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Lane, Start, card
-from trainers import contrastive
-from trainers.data import satimage
-from trainers.embeddings import batches, quality
-from trainers.embeddings.encoders import Encoders, normalised
-from trainers.embeddings.loss import supervised_contrastive
-from trainers.lanes import draw
 
 EPOCHS = 4
 BANDS = ("green", "red", "infrared_1", "infrared_2")
@@ -362,7 +361,7 @@ def test_it_reports_of_each_modality_and_of_the_schedule(curves: dict[str, list[
 
 
 def test_the_card_can_be_read_without_importing_it() -> None:
-    found = card("trainers.contrastive")
+    found = card("pitprop.trainers.contrastive")
     assert (found.params, found.options, found.width) == (contrastive.PARAMS, contrastive.OPTIONS, contrastive.WIDTH)
 
 

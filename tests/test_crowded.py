@@ -9,12 +9,11 @@ import pytest
 import torch
 from conftest import TOY, events, records
 from killed import sampled
-
-from search import telemetry
-from search.events import Ended, Reported, Retried
-from search.space import Space
-from search.trainer import Change, Context, Lane, Start
-from search.worker import Failure, Worker
+from pitprop import telemetry
+from pitprop.driver.events import Ended, Reported, Retried
+from pitprop.space import Space
+from pitprop.trainer import Change, Context, Lane, Start
+from pitprop.workers.worker import Failure, Worker
 
 ROOMY = TOY.with_name("roomy.py")
 SPEEDS = {"speed": {"float": [0.1, 1.0]}}

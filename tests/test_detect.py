@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from search import detect, signatures
-from search.detect import Signature, Verdict, judge, replay, unwatched
-from search.facts import Facts, Peer
-from search.stopping import EarlyStopping
-from search.telemetry import VOCABULARY, Epoch, Telemetry
+from pitprop.detection import detect, signatures
+from pitprop.detection.detect import Signature, Verdict, judge, replay, unwatched
+from pitprop.detection.facts import Facts, Peer
+from pitprop.detection.stopping import EarlyStopping
+from pitprop.telemetry import VOCABULARY, Epoch, Telemetry
 
 FACTS = Facts(
     20,

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from search import chart, cli
-from search.deduction import Given
-from search.diagnosis import Diagnosis, diagnose
-from search.errors import UserError
-from search.logs.sources import trainings
+from pitprop.cli import main
+from pitprop.errors import UserError
+from pitprop.logs.assumptions import Given
+from pitprop.logs.diagnosis import Diagnosis, diagnose
+from pitprop.logs.sources import trainings
+from pitprop.views import chart
 
 LOGS = Path(__file__).parent / "logs"
 FATES = {
@@ -37,7 +37,7 @@ def of(name: str, given: Given | None = None) -> Diagnosis:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    code = cli.main(["diagnose", *arguments])
+    code = main.main(["diagnose", *arguments])
     captured = capsys.readouterr()
     return code, " ".join((captured.out + captured.err).split())
 

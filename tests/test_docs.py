@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pitprop import space, trainer
+from pitprop.cli import main
+from pitprop.detection import signatures
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import VOCABULARY, Epoch
+from pitprop.trainer import Change, Context, Lane, Start
+from pitprop.workers.worker import Failure, Worker
 from test_imports import ORDER
-
-from search import cli, signatures, space, trainer
-from search.facts import Facts
-from search.telemetry import VOCABULARY, Epoch
-from search.trainer import Change, Context, Lane, Start
-from search.worker import Failure, Worker
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -122,7 +123,7 @@ def test_the_vocabulary_in_the_docs_is_whole() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_the_docs_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    parser = ast.parse(Path(cli.__file__).read_text(encoding="utf-8"))
+    parser = ast.parse(Path(main.__file__).read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(parser) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     first = [(call.func.attr, call.args[0].value) for call in calls if call.args and isinstance(call.args[0], ast.Constant)]
     subcommands = {value for method, value in first if method == "add_parser"}

@@ -16,17 +16,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from laned import Record, same
+from pitprop.detection import detect
+from pitprop.detection.facts import Facts
+from pitprop.driver import preflight
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Lane, Start
+from pitprop.trainers import events
+from pitprop.trainers.lanes import draw
+from pitprop.trainers.sequences import losses, recordings, windows
+from pitprop.trainers.sequences.convolution import Convolution
+from pitprop.trainers.sequences.settings import settle
 from torch.nn.functional import binary_cross_entropy_with_logits, conv1d
-
-from search import detect, preflight
-from search.facts import Facts
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Lane, Start
-from trainers import events
-from trainers.lanes import draw
-from trainers.sequences import losses, recordings, windows
-from trainers.sequences.convolution import Convolution
-from trainers.sequences.settings import settle
 
 EPOCHS = 4
 SIZES = (2, 3)
@@ -232,8 +232,8 @@ def test_an_epoch_holds_the_share_of_windows_with_an_event(holds: list[bool], sh
 
 
 def test_a_step_weighs_both_heads_as_its_settings_say(small: dict[str, Any]) -> None:
-    from trainers.sequences.detectors import Detectors, Shape
-    from trainers.sequences.validation import Rules
+    from pitprop.trainers.sequences.detectors import Detectors, Shape
+    from pitprop.trainers.sequences.validation import Rules
 
     split, shape = recordings.split(recordings.load(small["data"]), ["bump", "sort"], None), Shape(30, 5, 8, [1], False)
     detectors = Detectors(

@@ -7,9 +7,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from search.gates import Gate, judge_gates
-from search.telemetry import Epoch
+from pitprop.detection.gates import Gate, judge_gates
+from pitprop.telemetry import Epoch
 
 values = st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=12)
 

@@ -16,12 +16,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laned import Record, same
-
-from search import chance, focal
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Lane, Start, card
-from trainers import imbalanced
-from trainers.data import table
+from pitprop.detection import chance, focal
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Lane, Start, card
+from pitprop.trainers import imbalanced
+from pitprop.trainers.data import table
 
 EPOCHS = 6
 VARIED: list[dict[str, Any]] = [
@@ -140,7 +139,7 @@ def plain(params: Mapping[str, Any], state: Mapping[str, torch.Tensor], orders: 
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_one_lane_equals_a_plain_torch_loop(fused: bool) -> None:
-    from trainers.lanes import draw, stack
+    from pitprop.trainers.lanes import draw, stack
 
     params = {"lr": 1e-3, "focal": {"alpha": [1.0, 2.0], "gamma": 0.0}, "clip": 0.5}
     record, _ = trained([start(0, params)])
@@ -167,7 +166,7 @@ def test_it_reports_what_it_says_and_nothing_else() -> None:
 
 
 def test_the_card_can_be_read_without_importing_it() -> None:
-    found = card("trainers.imbalanced")
+    found = card("pitprop.trainers.imbalanced")
     assert found.params == imbalanced.PARAMS
     assert found.options == imbalanced.OPTIONS
     assert found.width == imbalanced.WIDTH
@@ -394,5 +393,5 @@ def test_the_split_depends_on_its_seed_only() -> None:
 
 
 def test_importing_the_trainer_does_not_import_the_service() -> None:
-    code = "import sys, trainers.imbalanced; print([m for m in ('ray', 'optuna', 'mlflow') if m in sys.modules])"
+    code = "import sys, pitprop.trainers.imbalanced; print([m for m in ('ray', 'optuna', 'mlflow') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -7,11 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pitprop.trainers.lanes import draw, losses, metrics, optim, params, stack
+from pitprop.trainers.lanes.perceptron import Perceptron, extremes
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support, roc_auc_score
 from torch.nn import functional
-
-from trainers.lanes import draw, losses, metrics, optim, params, stack
-from trainers.lanes.perceptron import Perceptron, extremes
 
 LANES, ROWS = 3, 40
 

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import pytest
 from conftest import TOY, records
-
-from search.launch import Inline, Job, LaunchError, OnRay
-from search.space import Space
-from search.trainer import Change, Context, Lane, Start
-from search.worker import Failure
+from pitprop.space import Space
+from pitprop.trainer import Change, Context, Lane, Start
+from pitprop.workers.launch import Inline, Job, LaunchError, OnRay
+from pitprop.workers.worker import Failure
 
 ROOT = Path(__file__).parents[1]
 FAULTY = ROOT / "tests" / "toys" / "faulty.py"
@@ -31,7 +30,7 @@ PLAIN = {"speed": {"float": [0.05, 1.0]}}
 
 def search(space: Space, runs: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
     """Searches by the command line, on Ray, with an MLflow that does not answer."""
-    command = [sys.executable, "-m", "search.cli", "search", space.path, "--runs", str(runs), "--workers", "2", "--json"]
+    command = [sys.executable, "-m", "pitprop.cli.main", "search", space.path, "--runs", str(runs), "--workers", "2", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": NOWHERE, "TMPDIR": str(scratch)}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
 

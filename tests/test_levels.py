@@ -9,11 +9,10 @@ import pytest
 from curves import CASE, HEALTHY, ILL, KNOWN, curve, joined
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from search import levels, signatures
-from search.detect import Signature, replay
-from search.facts import Facts
-from search.telemetry import Epoch, Telemetry
+from pitprop.detection import levels, signatures
+from pitprop.detection.detect import Signature, replay
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Epoch, Telemetry
 
 NAMES = signatures.names()
 SOFT = [name for name in NAMES if signatures.load(name).KIND == "soft"]

@@ -8,11 +8,10 @@ import pytest
 from curves import ILL, KNOWN, Ill, curve, joined
 from hypothesis import given
 from hypothesis import strategies as st
-
-from search import life, signatures
-from search.detect import Signature, judge
-from search.facts import Facts
-from search.telemetry import Epoch, Telemetry
+from pitprop.detection import life, signatures
+from pitprop.detection.detect import Signature, judge
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Epoch, Telemetry
 
 NOW = 30
 """The epoch at which curves are judged here: past every grace, even that of a training which reports nothing that shows life."""

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from search.logs import Epochs, Row
-from search.logs.bins import MOST, Bins
-from search.logs.epochs import forget
-from search.telemetry import Epoch
+from pitprop.logs import Epochs, Row
+from pitprop.logs.bins import MOST, Bins
+from pitprop.logs.epochs import forget
+from pitprop.telemetry import Epoch
 
 
 def joined(rows: Sequence[Row], metric: str | None = None) -> list[Epoch]:

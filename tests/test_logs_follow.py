@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from search.errors import UserError
-from search.logs import Follower, Row
+from pitprop.errors import UserError
+from pitprop.logs import Follower, Row
 
 HERE = Path(__file__).parent / "logs"
 LOGS = sorted(path for path in HERE.rglob("*") if path.suffix in (".log", ".csv", ".json"))

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-
-from search.logs import Epochs, Follower, Row, formats
-from search.logs.names import Names
-from search.telemetry import VOCABULARY, Epoch, dumps
+from pitprop.logs import Epochs, Follower, Row, formats
+from pitprop.logs.names import Names
+from pitprop.telemetry import VOCABULARY, Epoch, dumps
 
 LOGS = Path(__file__).parent / "logs"
 BOTH = {"train/loss": 0.5, "val/loss": 0.6}

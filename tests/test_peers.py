@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from search import life
-from search.facts import Facts
-from search.peers import REACH, Peers, facts
-from search.space import Space
-from search.study import Trial
-from search.telemetry import Epoch
-from search.training import Training
+from pitprop.detection import life
+from pitprop.detection.facts import Facts
+from pitprop.driver.peers import REACH, Peers, facts
+from pitprop.driver.training import Training
+from pitprop.space import Space
+from pitprop.study.study import Trial
+from pitprop.telemetry import Epoch
 
 Toy = Callable[..., Space]
 

@@ -14,14 +14,13 @@ import torch
 from conftest import ROOT, TOY, Said
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from search import space as spaces
-from search.facts import Facts
-from search.preflight import Finding, judge
-from search.preflight.inspection import first
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Lane, Start
-from search.worker import Failure, Worker
+from pitprop import space as spaces
+from pitprop.detection.facts import Facts
+from pitprop.driver.preflight import Finding, judge
+from pitprop.driver.preflight.inspection import first
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Lane, Start
+from pitprop.workers.worker import Failure, Worker
 
 Write = Callable[..., Path]
 Pitprop = Callable[..., Said]
@@ -70,7 +69,7 @@ def warns(findings: Mapping[str, Finding]) -> list[str]:
 
 
 def test_a_sound_trainer_passes_and_every_reason_quotes_numbers(tmp_path: Path) -> None:
-    for epoch in (measured(tmp_path), measured(tmp_path, "trainers.imbalanced")):
+    for epoch in (measured(tmp_path), measured(tmp_path, "pitprop.trainers.imbalanced")):
         assert epoch.step == 0
         findings = found(epoch)
         assert {f.severity for name, f in findings.items() if name != "checkpoint"} == {"ok"}

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 from conftest import events, records
-
-from search import remedies
-from search.record import Record
-from search.space import Space, SpaceError
-from search.summary import summarise
+from pitprop.results.summary import summarise
+from pitprop.space import Space, SpaceError
+from pitprop.study import remedies
+from pitprop.study.record import Record
 
 Toy = Callable[..., Space]
 

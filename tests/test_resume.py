@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import events, records
 from killed import kill, sampled
-
-from search import telemetry
-from search.events import Ended, Reported, Started
-from search.space import Space
+from pitprop import telemetry
+from pitprop.driver.events import Ended, Reported, Started
+from pitprop.space import Space
 
 REAL = {"trainer": "imbalanced", "epochs": 4, "trials": 7, "resources": {"lanes": 3}, "signatures": "off"}
 DRAWN = {"params": {"lr": {"float": [1e-5, 1.0], "log": True}}}

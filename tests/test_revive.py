@@ -11,16 +11,15 @@ import optuna
 import pytest
 from conftest import ROOT, Said, events, records
 from killed import kill, sampled
+from pitprop import telemetry
+from pitprop.cli.answer import again
+from pitprop.driver.events import Ended, Reported, Started, Warned
+from pitprop.driver.revival import due
+from pitprop.space import Space
+from pitprop.study.parking import stranded
+from pitprop.study.record import Record
+from pitprop.study.study import StudyError, opened
 from test_resume import REAL
-
-from search import telemetry
-from search.answer import again
-from search.events import Ended, Reported, Started, Warned
-from search.parking import stranded
-from search.record import Record
-from search.revival import due
-from search.space import Space
-from search.study import StudyError, opened
 
 Toy = Callable[..., Space]
 Pitprop = Callable[..., Said]

@@ -14,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
-
-from search.samplers import COLLAPSED, sampler, shown, violation
-from search.space import Space, SpaceError
+from pitprop.space import Space, SpaceError
+from pitprop.study.samplers import COLLAPSED, sampler, shown, violation
 
 OneSpace = Callable[..., Space]
 OPTIONS: Mapping[str, Mapping[str, Any]] = {

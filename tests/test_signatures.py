@@ -11,12 +11,11 @@ import pytest
 from curves import CASE, HEALTHY, HEALTHY_FACTS, ILL, Ill, joined, longer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from search import detect, signatures
-from search.detect import ACTIONS, Signature, Verdict, judge, replay, unwatched
-from search.facts import Facts
-from search.stopping import EarlyStopping
-from search.telemetry import VOCABULARY, Epoch, Telemetry, reports
+from pitprop.detection import detect, signatures
+from pitprop.detection.detect import ACTIONS, Signature, Verdict, judge, replay, unwatched
+from pitprop.detection.facts import Facts
+from pitprop.detection.stopping import EarlyStopping
+from pitprop.telemetry import VOCABULARY, Epoch, Telemetry, reports
 
 KINDS = {"hard": "prune", "soft": "park", "advice": "warn"}
 NAMES = signatures.names()

@@ -13,13 +13,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-from search import signatures, space
-from search.detect import Signature
-from search.gates import Gate as NumberedGate
-from search.space import Gate, Relative, SpaceError, expressions, section
-from search.space.judging import SignatureChoice, missing
-from search.stopping import EarlyStopping
+from pitprop import space
+from pitprop.detection import signatures
+from pitprop.detection.detect import Signature
+from pitprop.detection.gates import Gate as NumberedGate
+from pitprop.detection.stopping import EarlyStopping
+from pitprop.space import Gate, Relative, SpaceError, expressions, section
+from pitprop.space.judging import SignatureChoice, missing
 
 TRAINER = '''"""A trainer that says what it takes."""
 PARAMS = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import optuna
 import pytest
-
-from search import signatures, space, trainer
+from pitprop import space, trainer
+from pitprop.detection import signatures
 
 NAMES = space.names()
 

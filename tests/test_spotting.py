@@ -10,9 +10,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pitprop.trainers.sequences import ranking, spotting
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
-
-from trainers.sequences import ranking, spotting
 
 SIZES = (2, 3)
 ROWS = st.lists(st.floats(-3, 3, width=16), min_size=1, max_size=24)

@@ -5,8 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from search.stopping import EarlyStopping, objective
+from pitprop.detection.stopping import EarlyStopping, objective
 
 curves = st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=40)
 

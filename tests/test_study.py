@@ -9,9 +9,8 @@ from pathlib import Path
 import optuna
 import pytest
 from conftest import events, records
-
-from search.space import Space
-from search.study import StudyError, opened
+from pitprop.space import Space
+from pitprop.study.study import StudyError, opened
 
 OneSpace = Callable[..., Space]
 PLAIN = {"speed": {"float": [0.05, 1.0]}}

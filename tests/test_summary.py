@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pitprop import telemetry
+from pitprop.detection.detect import Verdict
+from pitprop.driver.events import Ended, Event, Started, Warned
+from pitprop.results.summary import Summary, summarise
+from pitprop.space import Space
+from pitprop.study import story
+from pitprop.study.record import Record
+from pitprop.telemetry import Epoch
+from pitprop.views.terminal.live import Screen
+from pitprop.views.terminal.status import WARNINGS_SHOWN, print_summary, print_unwatched
+from pitprop.views.terminal.trial_table import print_trial, print_trials
 from rich.console import Console
-
-from search import story, telemetry
-from search.detect import Verdict
-from search.events import Ended, Event, Started, Warned
-from search.page import WARNINGS_SHOWN, print_summary, print_unwatched
-from search.record import Record
-from search.screen import Screen
-from search.sheet import print_trial, print_trials
-from search.space import Space
-from search.summary import Summary, summarise
-from search.telemetry import Epoch
 
 Toy = Callable[..., Space]
 

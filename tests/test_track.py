@@ -21,13 +21,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from search import record as row
-from search import telemetry
-from search.record import Record, StudyCard
-from search.telemetry import Epoch
-from search.track import ENVIRONMENT, Exporter, run, ui_command
-from search.track.view import TAG, views
+from pitprop import telemetry
+from pitprop.study import record as row
+from pitprop.study.record import Record, StudyCard
+from pitprop.telemetry import Epoch
+from pitprop.track import ENVIRONMENT, Exporter, run, ui_command
+from pitprop.track.view import TAG, views
 
 os.environ.update(ENVIRONMENT)
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
@@ -62,7 +61,7 @@ def trial(folder: Path, number: int, state: str = "COMPLETE", value: float | Non
 
 
 def export(uri: str, folder: Path, records: Sequence[Record], card: StudyCard = CARD, close: bool = True) -> None:
-    from search.track.store import Store
+    from pitprop.track.store import Store
 
     store = Store(uri, folder / "artifacts", card)
     store.export(records)
@@ -181,7 +180,7 @@ def test_a_parked_run_says_so_and_the_one_that_revives_it_links_to_it(uri: str, 
 
 
 def test_exporting_twice_changes_nothing(uri: str, tmp_path: Path) -> None:
-    from search.track.store import Store
+    from pitprop.track.store import Store
 
     values = [0.5, math.nan, math.inf]
     records = [trial(tmp_path, n, value=value, baseline="model_1" if n == 0 else None) for n, value in enumerate(values)]
@@ -209,7 +208,7 @@ def test_not_a_number_and_infinity_survive(uri: str, tmp_path: Path) -> None:
 
 
 def test_the_lead_over_a_baseline_appears_when_that_ends_later(uri: str, tmp_path: Path) -> None:
-    from search.track.store import Store
+    from pitprop.track.store import Store
 
     store = Store(uri, tmp_path / "artifacts", CARD)
     store.export([trial(tmp_path, 0, "RUNNING", baseline="model_1"), trial(tmp_path, 1, value=0.7)])
@@ -219,7 +218,7 @@ def test_the_lead_over_a_baseline_appears_when_that_ends_later(uri: str, tmp_pat
 
 
 def test_a_running_trial_gets_its_new_epochs_only(uri: str, tmp_path: Path) -> None:
-    from search.track.store import Store
+    from pitprop.track.store import Store
 
     store = Store(uri, tmp_path / "artifacts", CARD)
     store.export([trial(tmp_path, 0, "RUNNING", epochs=2)])
@@ -268,8 +267,7 @@ def test_a_new_study_of_the_same_name_does_not_write_into_the_old_ones_runs(uri:
 
 def test_a_run_that_mlflow_refuses_does_not_hold_up_the_others(uri: str, tmp_path: Path) -> None:
     from mlflow import MlflowClient
-
-    from search.track.store import Store
+    from pitprop.track.store import Store
 
     store = Store(uri, tmp_path / "artifacts", CARD)
     store.export([trial(tmp_path, 0, "RUNNING"), trial(tmp_path, 1, "RUNNING")])
@@ -348,8 +346,8 @@ DRIVER = """
 import os, signal, sys, time
 from pathlib import Path
 from search import record as row
-from search.record import StudyCard
-from search.track import Exporter
+from pitprop.study.record import StudyCard
+from pitprop.track import Exporter
 uri, folder, line = sys.argv[1:]
 card = StudyCard("focal_alpha", "", "val/macro_f1", True, "", {})
 with Exporter(uri, Path(folder) / "artifacts", card, Path(folder) / "track.log") as exporter:
@@ -375,7 +373,7 @@ def test_the_death_of_the_driver_leaves_no_run_open(uri: str, tmp_path: Path) ->
 
 
 def test_the_driver_does_not_import_mlflow() -> None:
-    check = "import sys, search.track; sys.exit('mlflow' in sys.modules or 'sqlalchemy' in sys.modules)"
+    check = "import sys, pitprop.track; sys.exit('mlflow' in sys.modules or 'sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=Path(__file__).parents[1], check=False).returncode == 0
 
 

@@ -17,9 +17,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from pitprop.track import ENVIRONMENT, Exporter, page, ui_command
 from test_track import CARD, PARKED, VERDICT, closed_port, runs, trial
-
-from search.track import ENVIRONMENT, Exporter, page, ui_command
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 pytestmark = [

@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pitprop.track import ENVIRONMENT, note
+from pitprop.track.code import code
 from test_track import CARD, PARKED, VERDICT, runs, trial
-
-from search.track import ENVIRONMENT, note
-from search.track.code import code
 
 os.environ.update(ENVIRONMENT)
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
@@ -39,7 +38,7 @@ def test_a_study_without_a_best_trial_says_so(tmp_path: Path) -> None:
 
 
 def test_the_study_concludes_with_its_report_and_pins_its_best_trial_alone(uri: str, tmp_path: Path) -> None:
-    from search.track.store import Store
+    from pitprop.track.store import Store
 
     (tmp_path / "report.html").write_text("<h1>Report</h1>")
     store = Store(uri, tmp_path / "artifacts", CARD)
@@ -55,7 +54,7 @@ def test_the_study_concludes_with_its_report_and_pins_its_best_trial_alone(uri: 
 
 
 def test_trials_bear_the_commit_the_trainer_and_the_data_of_the_search_that_began_them(uri: str, tmp_path: Path) -> None:
-    from search.track.store import Store
+    from pitprop.track.store import Store
 
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], check=True)
@@ -81,6 +80,6 @@ def test_trials_bear_the_commit_the_trainer_and_the_data_of_the_search_that_bega
 
 
 def test_a_folder_outside_of_git_has_no_commit(tmp_path: Path) -> None:
-    looked = code(tmp_path, "trainers.imbalanced", {"data": None}, tmp_path)
+    looked = code(tmp_path, "pitprop.trainers.imbalanced", {"data": None}, tmp_path)
     assert set(looked.tags) == {"pitprop.trainer", "pitprop.trainer_digest"}
     assert looked.data is None

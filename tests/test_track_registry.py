@@ -6,15 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from pitprop.errors import UserError
+from pitprop.telemetry import Epoch
+from pitprop.track import ENVIRONMENT
+from pitprop.track.recall import recall
+from pitprop.track.registry import register
+from pitprop.trainer import Lane
+from pitprop.workers import checkpoint
 from test_track import CARD, closed_port, export, runs, trial
-
-from search import checkpoint
-from search.errors import UserError
-from search.telemetry import Epoch
-from search.track import ENVIRONMENT
-from search.track.recall import recall
-from search.track.registry import register
-from search.trainer import Lane
 
 os.environ.update(ENVIRONMENT)
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-
-from search import checkpoint, trainer
-from search.facts import Facts
-from search.preflight import judge
-from search.signatures import gives
-from search.telemetry import VOCABULARY, Epoch
-from search.trainer import Change, Context, Epochs, Lane, Start
-from search.worker import Failure, Worker
+from pitprop import trainer
+from pitprop.detection.facts import Facts
+from pitprop.detection.signatures import gives
+from pitprop.driver.preflight import judge
+from pitprop.telemetry import VOCABULARY, Epoch
+from pitprop.trainer import Change, Context, Epochs, Lane, Start
+from pitprop.workers import checkpoint
+from pitprop.workers.worker import Failure, Worker
 
 NAMES = trainer.names()
 LANES = [Lane(number, 0) for number in range(3)]
@@ -34,7 +34,7 @@ OPTIONS = {
 
 def params(name: str) -> dict[str, Any]:
     """The trainer's defaults."""
-    return dict(trainer.card(f"trainers.{name}").params or {})
+    return dict(trainer.card(f"pitprop.trainers.{name}").params or {})
 
 
 def context(name: str) -> Context:
@@ -42,7 +42,7 @@ def context(name: str) -> Context:
 
 
 def worker(name: str, folder: Path) -> Worker:
-    made = Worker(f"trainers.{name}", context(name), str(folder / "group.ckpt"))
+    made = Worker(f"pitprop.trainers.{name}", context(name), str(folder / "group.ckpt"))
     assert made.warm() is None
     return made
 
@@ -58,7 +58,7 @@ def advance(worker: Worker, change: Change) -> Epochs:
 
 
 def width(name: str) -> int:
-    return min(trainer.card(f"trainers.{name}").width, len(LANES))
+    return min(trainer.card(f"pitprop.trainers.{name}").width, len(LANES))
 
 
 def plain(epoch: Epoch) -> Mapping[str, float]:
@@ -77,7 +77,7 @@ def whole(name: str, folder: Path) -> list[Epochs]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_says_what_it_is_without_being_imported(name: str) -> None:
-    card = trainer.card(f"trainers.{name}")
+    card = trainer.card(f"pitprop.trainers.{name}")
     assert card.summary.endswith(".")
     assert card.params or name in OPTIONS  # a command takes and reports what it likes
     assert card.reports or name in OPTIONS
@@ -86,7 +86,7 @@ def test_it_says_what_it_is_without_being_imported(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_reports_what_it_says_in_the_words_of_the_vocabulary(name: str, tmp_path: Path) -> None:
-    said = trainer.card(f"trainers.{name}").reports or ()
+    said = trainer.card(f"pitprop.trainers.{name}").reports or ()
     for epochs in whole(name, tmp_path):
         for epoch in epochs.values():
             assert name in OPTIONS or all(gives(metric, said) for metric in epoch.metrics)
@@ -135,7 +135,7 @@ def test_it_goes_on_from_its_checkpoint_as_if_nothing_had_been(name: str, tmp_pa
     group.close()
     found = checkpoint.newest(tmp_path)
     again = [start(name, lane, tmp_path, step=epoch.step, checkpoint=str(path)) for lane, (path, epoch) in found.items()]
-    group = Worker(f"trainers.{name}", context(name), str(tmp_path / "other.ckpt"))
+    group = Worker(f"pitprop.trainers.{name}", context(name), str(tmp_path / "other.ckpt"))
     resumed = advance(group, Change(started=again))
     group.close()
     for lane, epoch in resumed.items():

@@ -16,20 +16,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laned import Record, same
+from pitprop import space
+from pitprop.detection import detect, focal
+from pitprop.detection.facts import Facts
+from pitprop.driver.preflight import judge
+from pitprop.telemetry import Epoch, Telemetry
+from pitprop.trainer import Change, Context, Lane, Start, card
+from pitprop.trainers import two_stream
+from pitprop.trainers.data import pendigits
+from pitprop.trainers.lanes import draw, multiclass, optim, stack
+from pitprop.trainers.streams import augment, checkpoint
+from pitprop.trainers.streams.model import Streams, terms
+from pitprop.trainers.streams.settings import settle
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from torch.nn import functional
-
-from search import detect, focal, space
-from search.facts import Facts
-from search.preflight import judge
-from search.telemetry import Epoch, Telemetry
-from search.trainer import Change, Context, Lane, Start, card
-from trainers import two_stream
-from trainers.data import pendigits
-from trainers.lanes import draw, multiclass, optim, stack
-from trainers.streams import augment, checkpoint
-from trainers.streams.model import Streams, terms
-from trainers.streams.settings import settle
 
 EPOCHS = 4
 SMALL: dict[str, Any] = {
@@ -239,7 +239,7 @@ def test_the_chance_loss_is_that_of_the_class_prior() -> None:
 
 
 def test_it_says_what_it_takes_and_reports_nothing_else() -> None:
-    found = card("trainers.two_stream")
+    found = card("pitprop.trainers.two_stream")
     assert (found.params, found.options, found.width) == (two_stream.PARAMS, two_stream.OPTIONS, two_stream.WIDTH)
     for epoch in trained([start(0)])[0][Lane(0, 0)]:
         assert all(
@@ -286,7 +286,7 @@ def test_a_shift_moves_whole_images_and_repeats_their_edges() -> None:
 def test_training_starts_from_what_the_spaces_record_of_the_checkpoint() -> None:
     measured = two_stream.preflight({}, Context(epochs=EPOCHS)).metrics
     assert {name: round(measured[name.replace("val/", "start/")], 4) for name in RECORDED} == RECORDED
-    shipped = [found for found in map(space.load, space.names()) if found.trainer == "trainers.two_stream"]
+    shipped = [found for found in map(space.load, space.names()) if found.trainer == "pitprop.trainers.two_stream"]
     assert {found.name for found in shipped} >= {"loss_weights", "warmup_finetune", "combined_two_stream"}
     assert all(found.checkpoint == RECORDED for found in shipped)
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import pytest
 from curves import FALLING, HEALTHY, ILL, KNOWN, TWO_STREAM, curve, joined
-
-from search.detect import Signature, judge, replay
-from search.facts import Facts, Peer
-from search.stopping import EarlyStopping
-from search.telemetry import Epoch, Telemetry
+from pitprop.detection.detect import Signature, judge, replay
+from pitprop.detection.facts import Facts, Peer
+from pitprop.detection.stopping import EarlyStopping
+from pitprop.telemetry import Epoch, Telemetry
 
 
 def first(name: str, epochs: Sequence[Epoch], facts: Facts = KNOWN, **thresholds: float) -> int | None:

@@ -15,23 +15,23 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from search import signatures, telemetry
-from search.compare import paired
-from search.confirmation import Confirmation, Contender
-from search.record import Record
-from search.space import Space
-from search.summary import summarise
-from search.telemetry import Epoch
-from search.writeup import answer, chinese, costs, english, markdown, write
-from search.writeup.advice import section as advice
-from search.writeup.axes import Axis, deadly
-from search.writeup.document import Code, Items, Page, Section, Span, Spans, Table, said
-from search.writeup.html import html
-from search.writeup.importance import LEAST, importances
-from search.writeup.material import Material, gather
-from search.writeup.page import page
-from search.writeup.words import Words
+from pitprop import telemetry
+from pitprop.detection import signatures
+from pitprop.results.confirmation import Confirmation, Contender
+from pitprop.results.statistics import paired
+from pitprop.results.summary import summarise
+from pitprop.space import Space
+from pitprop.study.record import Record
+from pitprop.telemetry import Epoch
+from pitprop.views.report import answer, chinese, costs, english, markdown, write
+from pitprop.views.report.advice import section as advice
+from pitprop.views.report.axes import Axis, deadly
+from pitprop.views.report.document import Code, Items, Page, Section, Span, Spans, Table, said
+from pitprop.views.report.html import html
+from pitprop.views.report.importance import LEAST, importances
+from pitprop.views.report.material import Material, gather
+from pitprop.views.report.page import page
+from pitprop.views.report.words import Words
 
 Toy = Callable[..., Space]
 
@@ -467,7 +467,7 @@ def test_importance_finds_what_matters_and_takes_conditional_parameters(toy: Toy
 def _free(folder: Path) -> Path:
     """A trainer that takes any parameter and reports any metric."""
     path = folder / "free.py"
-    path.write_text("from search.telemetry import Epoch\n\n\ndef train(params, context):\n    yield Epoch(1, {'m': 1.0})\n")
+    path.write_text("from pitprop.telemetry import Epoch\n\n\ndef train(params, context):\n    yield Epoch(1, {'m': 1.0})\n")
     return path
 
 

@@ -1,7 +1,7 @@
 """Any training command, with no change to its script: parameters as flags or a file, metrics from its logs.
 
-docs/commands.md says how; `trainers.commands` is what it is made of. The command runs ahead while an epoch is judged, and all
-that it has started ends with its trial.
+docs/commands.md says how; `pitprop.trainers.commands` is what it is made of. The command runs ahead while an epoch is judged, and
+all that it has started ends with its trial.
 
 A trial that goes on continues the command if the space says with which arguments (``resume``) and the script's checkpoint is
 there. Else the command starts again at its first epoch; those that are known already are not recorded twice. So goes on a
@@ -15,15 +15,15 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from search.telemetry import Epoch
-from search.trainer import Context
-from trainers.commands import failure
-from trainers.commands.arguments import CommandError
-from trainers.commands.attempt import log
-from trainers.commands.plan import plan
-from trainers.commands.run import epochs, started
-from trainers.commands.settings import read
-from trainers.commands.sources import Sources
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Context
+from pitprop.trainers.commands import failure
+from pitprop.trainers.commands.arguments import CommandError
+from pitprop.trainers.commands.attempt import log
+from pitprop.trainers.commands.plan import plan
+from pitprop.trainers.commands.run import epochs, started
+from pitprop.trainers.commands.settings import read
+from pitprop.trainers.commands.sources import Sources
 
 OPTIONS: dict[str, Any] = {
     "command": [],  # a list of arguments, with {params} or {lr} in it

@@ -1,8 +1,8 @@
 """Contrastive learning of one embedding from several modalities, with the supervised contrastive loss.
 
 Without the option ``data`` it learns the land cover of a satellite image from four spectral bands (UCI, 6,435 rows, six classes);
-see `trainers.data.satimage` for the format of one's own data. Batches of one class, or embeddings that are all alike, hold the
-loss at ln(batch - 1); learning rates too high for embeddings that are not normalised make it explode.
+see `pitprop.trainers.data.satimage` for the format of one's own data. Batches of one class, or embeddings that are all alike,
+hold the loss at ln(batch - 1); learning rates too high for embeddings that are not normalised make it explode.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Lane, Params, Start
-from trainers.data import satimage
-from trainers.embeddings.embedders import Embedders
-from trainers.embeddings.settings import settle
-from trainers.lanes.group import Training, train
-from trainers.lanes.params import complete, whole
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Lane, Params, Start
+from pitprop.trainers.data import satimage
+from pitprop.trainers.embeddings.embedders import Embedders
+from pitprop.trainers.embeddings.settings import settle
+from pitprop.trainers.lanes.group import Training, train
+from pitprop.trainers.lanes.params import complete, whole
 
 PARAMS = {
     "lr": 1e-3,

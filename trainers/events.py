@@ -1,8 +1,8 @@
 """Rare events in long recordings: a coarse head finds them frame by frame and gates fine heads that say what they are.
 
 Without the option ``data`` it finds the lunges of feeding blue whales (218 in 11.6 hours, 0.5 % of the frames) and says to which
-side, up or down and how deep; see `trainers.sequences.recordings` for the format of one's own data. Without weights, or with
-small learning rates, no frame crosses the threshold, and every F1 is 0.
+side, up or down and how deep; see `pitprop.trainers.sequences.recordings` for the format of one's own data. Without weights, or
+with small learning rates, no frame crosses the threshold, and every F1 is 0.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Lane, Params, Start
-from trainers.lanes.group import Training, train
-from trainers.lanes.params import complete, whole
-from trainers.sequences import recordings
-from trainers.sequences.detectors import Detectors, Shape
-from trainers.sequences.settings import settle
-from trainers.sequences.validation import Rules
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Lane, Params, Start
+from pitprop.trainers.lanes.group import Training, train
+from pitprop.trainers.lanes.params import complete, whole
+from pitprop.trainers.sequences import recordings
+from pitprop.trainers.sequences.detectors import Detectors, Shape
+from pitprop.trainers.sequences.settings import settle
+from pitprop.trainers.sequences.validation import Rules
 
 PARAMS = {
     "lr": 3e-3,

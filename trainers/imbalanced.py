@@ -1,7 +1,8 @@
 """Imbalanced binary classification: a perceptron with focal loss on a table of features.
 
 Without the option ``data`` it learns who uses a long-term contraceptive method (UCI, 1,473 rows, 3.42 : 1); see
-`trainers.data.table` for the format of one's own data. Wrong class weights or learning rates make it predict one class only.
+`pitprop.trainers.data.table` for the format of one's own data. Wrong class weights or learning rates make it predict one class
+only.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Lane, Params, Start
-from trainers.data import table
-from trainers.lanes.classify import Classifiers
-from trainers.lanes.group import Training, train
-from trainers.lanes.params import complete, whole
-from trainers.lanes.settings import settle
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Lane, Params, Start
+from pitprop.trainers.data import table
+from pitprop.trainers.lanes.classify import Classifiers
+from pitprop.trainers.lanes.group import Training, train
+from pitprop.trainers.lanes.params import complete, whole
+from pitprop.trainers.lanes.settings import settle
 
 PARAMS = {
     "lr": 1e-3,

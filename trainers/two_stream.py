@@ -1,8 +1,9 @@
 """Two streams, one of images and a weaker one of pen points, fused: fine-tuning from a checkpoint.
 
-Without the option ``data`` it tells ten handwritten digits apart (UCI pen digits, 10,992 rows); see `trainers.data.pendigits` for
-the format of one's own data. The checkpoint is pretrained once, on a quarter of the training rows, and kept in the user's cache.
-Large learning rates and loss weights make a branch drop below it, the model forget it, or everything blow up.
+Without the option ``data`` it tells ten handwritten digits apart (UCI pen digits, 10,992 rows); see
+`pitprop.trainers.data.pendigits` for the format of one's own data. The checkpoint is pretrained once, on a quarter of the
+training rows, and kept in the user's cache. Large learning rates and loss weights make a branch drop below it, the model forget
+it, or everything blow up.
 """
 
 from __future__ import annotations
@@ -13,18 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Lane, Params, Start
+from pitprop.trainers.data import pendigits
+from pitprop.trainers.lanes import optim
+from pitprop.trainers.lanes.group import Training, train
+from pitprop.trainers.lanes.params import complete, number, whole
+from pitprop.trainers.streams import checkpoint
+from pitprop.trainers.streams.learn import TwoStreams, pretrain
+from pitprop.trainers.streams.model import Streams
+from pitprop.trainers.streams.settings import Plan, plan, settle
 from torch import Tensor
-
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Lane, Params, Start
-from trainers.data import pendigits
-from trainers.lanes import optim
-from trainers.lanes.group import Training, train
-from trainers.lanes.params import complete, number, whole
-from trainers.streams import checkpoint
-from trainers.streams.learn import TwoStreams, pretrain
-from trainers.streams.model import Streams
-from trainers.streams.settings import Plan, plan, settle
 
 PARAMS = {
     "lr": 1e-3,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pitprop.adapters.monitor import Watch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-
-from search.adapters.watch import Watch
 
 NAMES = {"eval_": "val/", "loss": "train/loss", "learning_rate": "lr"}
 

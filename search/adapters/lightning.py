@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pitprop.adapters.monitor import Watch
+from pitprop.telemetry import Epoch, dumps, loads
 from pytorch_lightning import Callback, LightningModule, Trainer
-
-from search.adapters.watch import Watch
-from search.telemetry import Epoch, dumps, loads
 
 
 class CollapseCallback(Callback):

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
-
-from search.adapters.watch import Watch, Watches
+from pitprop.adapters.monitor import Watch, Watches
 
 KEY = "pitprop:epoch:"  # of an epoch among the trial's system attributes, which every storage keeps for every process
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pitprop.adapters.monitor import Watches
+from pitprop.detection.detect import Verdict
 from ray import tune
-
-from search.adapters.watch import Watches
-from search.detect import Verdict
 
 
 class CollapseStopper(tune.Stopper):

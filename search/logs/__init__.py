@@ -8,7 +8,7 @@
 
 ``Follower(where, format=None, pattern=(), names={}, after=0.0, merge=1)``
     Polls one source. ``where`` is a path or a glob; of several matches, the newest (by time of change, not before ``after``).
-    ``format`` is the name of a file in `search.logs.formats`, by default found by content. ``pattern`` holds regular
+    ``format`` is the name of a file in `pitprop.logs.formats`, by default found by content. ``pattern`` holds regular
     expressions with named groups for the text format, such as ``step (?P<step>\\d+): .* val loss (?P<val_loss>\\S+)``.
     ``names`` translates names, or prefixes that end in ``_`` or ``/``, to our vocabulary, before the usual ones are.
     ``merge`` lets one row stand for so many lines of training, for large files. ``facts`` is what the log says of itself.
@@ -22,8 +22,8 @@ anywhere; or ``"document"``, the whole file, whenever it changed), ``recognises(
 with ``feed(data) -> Iterator[Row]``. One of them says ``FALLBACK = True``: it is asked last.
 """
 
-from search.logs.epochs import Epochs
-from search.logs.follow import Follower
-from search.logs.row import Row
+from pitprop.logs.epochs import Epochs
+from pitprop.logs.follow import Follower
+from pitprop.logs.row import Row
 
 __all__ = ["Epochs", "Follower", "Row"]

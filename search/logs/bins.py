@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from search.logs.epochs import Cells
-from search.logs.row import Row
-from search.telemetry import Epoch, Telemetry
+from pitprop.logs.epochs import Cells
+from pitprop.logs.row import Row
+from pitprop.telemetry import Epoch, Telemetry
 
 MOST = 256
 """More pieces than these are joined by twos."""

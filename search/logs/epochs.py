@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from search.logs.row import Row
-from search.telemetry import Epoch
+from pitprop.logs.row import Row
+from pitprop.telemetry import Epoch
 
 STICKS = "val/labels/"
 """What is often printed once, and holds on."""

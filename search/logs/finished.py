@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from search.logs.bins import Bins
-from search.logs.epochs import Epochs, forget
-from search.logs.follow import Follower
-from search.telemetry import Epoch, Telemetry
+from pitprop.logs.bins import Bins
+from pitprop.logs.epochs import Epochs, forget
+from pitprop.logs.follow import Follower
+from pitprop.telemetry import Epoch, Telemetry
 
 LARGE = 8_000_000
 """Bytes from which on lines of training are read by the hundreds."""

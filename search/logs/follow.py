@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from search.logs import formats
-from search.logs.names import Names
-from search.logs.row import Row
+from pitprop.logs import formats
+from pitprop.logs.names import Names
+from pitprop.logs.row import Row
 
 CHUNK = 1 << 20
 """Bytes read at a time."""
@@ -24,7 +24,7 @@ FOLDER = ("metrics.csv", "scalars.json", "trainer_state.json", "events.out.tfeve
 
 
 class Follower:
-    """One source of rows; see `search.logs`. It opens its file anew at every poll and keeps nothing open.
+    """One source of rows; see `pitprop.logs`. It opens its file anew at every poll and keeps nothing open.
 
     A file that was cut short, replaced or rotated away is read from its start; what had not been read of the old one is lost,
     unless it still lies there as ``<name>.1``.

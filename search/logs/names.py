@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from search.telemetry import VOCABULARY
+from pitprop.telemetry import VOCABULARY
 
 SIDES = {"train": "train", "training": "train", "test": "val", "dev": "val"} | dict.fromkeys(
     ("val", "valid", "validation", "eval", "evaluation"), "val"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 
-from search.logs.row import Row
+from pitprop.logs.row import Row
 
 NUMBER = "[-+.0-9A-Za-z_]+"
 OTHER = re.compile(r"(?<![\w.])[-+]?(?:\d[-+.\w]*|\.\d[-+.\w]*|NaN|nan|-?Infinity|inf)(?!\w)")
@@ -116,7 +116,7 @@ class Shapes:
 
 
 def _mean(role: str, values: Sequence[float]) -> float:
-    """As `search.logs.epochs` takes it: the last learning rate, what is not finite at the end, else the mean."""
+    """As `pitprop.logs.epochs` takes it: the last learning rate, what is not finite at the end, else the mean."""
     if role == "lr" or not math.isfinite(values[-1]):
         return values[-1]
     finite = [value for value in values if math.isfinite(value)]

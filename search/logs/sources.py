@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from search.errors import UserError
-from search.logs import formats
+from pitprop.errors import UserError
+from pitprop.logs import formats
 
 MOST = 2000
 """Files looked at in a folder."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from search.space import document, reading
-from search.space.expressions import Constraint
-from search.space.judging import SignatureChoice
-from search.space.leaf import Leaf
-from search.space.meaning import difference
-from search.space.model import Baseline, Confirm, Resources, Space
-from search.space.params import nested
-from search.space.problems import Problems, SpaceError, hint
-from search.space.sampling import Method
-from search.space.stops import Gate, Objective, Relative
+from pitprop.space import document, reading
+from pitprop.space.expressions import Constraint
+from pitprop.space.judging import SignatureChoice
+from pitprop.space.leaf import Leaf
+from pitprop.space.meaning import difference
+from pitprop.space.model import Baseline, Confirm, Resources, Space
+from pitprop.space.params import nested
+from pitprop.space.problems import Problems, SpaceError, hint
+from pitprop.space.sampling import Method
+from pitprop.space.stops import Gate, Objective, Relative
 
 __all__ = [
     "Baseline",
@@ -36,7 +36,7 @@ __all__ = [
     "summary",
 ]
 
-FOLDER = Path(__file__).resolve().parents[2] / "spaces"
+FOLDER = (Path(__file__).parents[1] / "spaces").resolve()
 
 
 def names() -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from search.space.model import Confirm
-from search.space.problems import hint
-from search.space.section import COUNT, NUMERIC, TEXT, Section, bounded, integer, one_of
+from pitprop.space.model import Confirm
+from pitprop.space.problems import hint
+from pitprop.space.section import COUNT, NUMERIC, TEXT, Section, bounded, integer, one_of
 
 REMEDIES = one_of("try", "suggest", "off")
 SEVERAL = bounded(integer, lambda value: value >= 2, "a whole number of at least 2, for one seed shows no spread")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from search.space import params
-from search.space.leaf import STOPPING, Leaf, exists
-from search.space.model import Baseline, Space
-from search.space.problems import hint
-from search.space.section import BOOLEAN, COUNT, NUMERIC, TEXT, Section
+from pitprop.space import params
+from pitprop.space.leaf import STOPPING, Leaf, exists
+from pitprop.space.model import Baseline, Space
+from pitprop.space.problems import hint
+from pitprop.space.section import BOOLEAN, COUNT, NUMERIC, TEXT, Section
 
 SOURCES = {
     "params": "to train",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from search.space import params
-from search.space.baselines import encoded
-from search.space.judging import ACTION
-from search.space.model import Space
-from search.space.problems import hint
-from search.space.section import COUNT, NUMERIC, POSITIVE, TEXT, Kind, Section, number
-from search.space.stops import Gate, Relative, read_metric
+from pitprop.space import params
+from pitprop.space.baselines import encoded
+from pitprop.space.judging import ACTION
+from pitprop.space.model import Space
+from pitprop.space.problems import hint
+from pitprop.space.section import COUNT, NUMERIC, POSITIVE, TEXT, Kind, Section, number
+from pitprop.space.stops import Gate, Relative, read_metric
 
 
 def read_gates(top: Section, space: Space, recorded: Mapping[str, Mapping[str, float] | None]) -> tuple[Gate, ...]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from search.space.leaf import Leaf, code, ordered, place
-from search.space.problems import Problems, hint, shown
-from search.space.section import BOOLEAN, COUNT, POSITIVE, Kind, Section, integer, number
+from pitprop.space.leaf import Leaf, code, ordered, place
+from pitprop.space.problems import Problems, hint, shown
+from pitprop.space.section import BOOLEAN, COUNT, POSITIVE, Kind, Section, integer, number
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from search.space.problems import hint
+from pitprop.space.problems import hint
 
 LONGEST = 300
 WHAT = "a constraint takes names, numbers, text, comparisons, + - * / // %, and, or, not, and indexing"

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search import signatures
-from search.detect import ACTIONS
-from search.space.problems import hint
-from search.space.section import AMOUNT, COUNT, NATURAL, SHARE, Kind, Section, one_of
+from pitprop.detection import signatures
+from pitprop.detection.detect import ACTIONS
+from pitprop.space.problems import hint
+from pitprop.space.section import AMOUNT, COUNT, NATURAL, SHARE, Kind, Section, one_of
 
 ACTION = one_of(*ACTIONS)
 SHARES = ("grace", "blind")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from search.space.problems import hint, shown
-from search.space.section import integer, number
+from pitprop.space.problems import hint, shown
+from pitprop.space.section import integer, number
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

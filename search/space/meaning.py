@@ -14,17 +14,18 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from search.space.leaf import Leaf
+from pitprop.space.leaf import Leaf
 
 if TYPE_CHECKING:
-    from search.space.model import Space
+    from pitprop.space.model import Space
 
 
 def meaning(space: Space) -> dict[str, Any]:
     """The meaning of a space, as plain values for JSON. A trainer's file counts by its name, so that it may be moved."""
     ending = {name: dict(one.thresholds) for name, one in space.signatures.items() if one.action != "warn"}
     found = {
-        "trainer": PurePath(space.trainer).name if space.trainer.endswith(".py") else space.trainer,
+        # A shipped trainer's module was called trainers.x before the package had its name: studies on disk say so.
+        "trainer": PurePath(space.trainer).name if space.trainer.endswith(".py") else space.trainer.removeprefix("pitprop."),
         "options": dict(space.options),
         "objective": asdict(space.objective),
         "epochs": space.epochs,

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.space.expressions import Constraint
-from search.space.judging import SignatureChoice
-from search.space.leaf import STOPPING, Leaf, exists
-from search.space.params import flat, nested
-from search.space.sampling import Method
-from search.space.stops import Gate, Objective
-from search.stopping import EarlyStopping
-from search.trainer import Card
+from pitprop.detection.stopping import EarlyStopping
+from pitprop.space.expressions import Constraint
+from pitprop.space.judging import SignatureChoice
+from pitprop.space.leaf import STOPPING, Leaf, exists
+from pitprop.space.params import flat, nested
+from pitprop.space.sampling import Method
+from pitprop.space.stops import Gate, Objective
+from pitprop.trainer import Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Resources:
 class Space:
     """A search, read from one file. ``values`` in the methods are Optuna's, by leaf name.
 
-    ``trainer`` is where `search.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial,
+    ``trainer`` is where `pitprop.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial,
     ``trials`` how many there are, ``seeds`` how often each is trained, ``timeout`` the seconds for all (None: no limit).
     ``leaves`` stand in the order of the file, ``constants`` go by dotted name. ``points`` are values to try first.
     ``signatures`` watch, and ``lacking`` holds those that cannot, each with what it needs of the trainer. ``early_stopping``
@@ -170,7 +170,7 @@ class Space:
         return [self.objective.goal, "minimize"] if self.searches_stopping else [self.objective.goal]
 
     def meaning(self) -> dict[str, Any]:
-        """Everything that changes what a trial's value means; see `search.space.meaning`."""
-        from search.space.meaning import meaning
+        """Everything that changes what a trial's value means; see `pitprop.space.meaning`."""
+        from pitprop.space.meaning import meaning
 
         return meaning(self)

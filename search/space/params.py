@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from search.space import distributions
-from search.space.distributions import KINDS
-from search.space.leaf import STOPPING, Leaf
-from search.space.problems import Problems, hint, shown
+from pitprop.space import distributions
+from pitprop.space.distributions import KINDS
+from pitprop.space.leaf import STOPPING, Leaf
+from pitprop.space.problems import Problems, hint, shown
 
 SIGNS = {"log", "step", "when"}
 KINDS_SET = frozenset(KINDS)

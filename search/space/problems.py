@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.errors import UserError
+from pitprop.errors import UserError
 
 
 class SpaceError(UserError, ValueError):

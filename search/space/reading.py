@@ -6,14 +6,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from search import trainer
-from search.space import ambition, baselines, bounds, distributions, document, judging, params, sampling, stops, trials
-from search.space.leaf import STOPPING, Leaf, ordered
-from search.space.model import Resources, Space
-from search.space.problems import Problems, hint
-from search.space.sampling import Method
-from search.space.section import AMOUNT, COUNT, NATURAL, POSITIVE, TEXT, TIME, Section
-from search.trainer import Card
+from pitprop import trainer
+from pitprop.space import ambition, baselines, bounds, distributions, document, judging, params, sampling, stops, trials
+from pitprop.space.leaf import STOPPING, Leaf, ordered
+from pitprop.space.model import Resources, Space
+from pitprop.space.problems import Problems, hint
+from pitprop.space.sampling import Method
+from pitprop.space.section import AMOUNT, COUNT, NATURAL, POSITIVE, TEXT, TIME, Section
+from pitprop.trainer import Card
 
 UNSAID = Card("", None, None, None, 1)
 

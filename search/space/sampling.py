@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from search.space.leaf import Leaf
-from search.space.problems import Problems, hint, shown
-from search.space.section import Section, integer, number, one_of
+from pitprop.space.leaf import Leaf
+from pitprop.space.problems import Problems, hint, shown
+from pitprop.space.section import Section, integer, number, one_of
 
 OURS = {"self", "seed", "search_space"}
 GRID = 1000
@@ -24,7 +24,7 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
 
 
 class Method(NamedTuple):
-    """A sampler or pruner: a word of `search.samplers`, and options for its constructor."""
+    """A sampler or pruner: a word of `pitprop.study.samplers`, and options for its constructor."""
 
     name: str
     options: Mapping[str, Any]
@@ -48,7 +48,7 @@ def read(top: Section, kind: str) -> Method | None:
 
 def known(kind: str) -> Mapping[str, str]:
     """The words for a ``sampler`` or a ``pruner``, and Optuna's class for each."""
-    from search import samplers
+    from pitprop.study import samplers
 
     return samplers.SAMPLERS if kind == "sampler" else samplers.PRUNERS
 
@@ -85,7 +85,7 @@ def _options(section: Section, kind: str, name: str) -> dict[str, Any]:
 
 def _collapsed(section: Section, kind: str, name: str) -> dict[str, str]:
     """What trials that collapsed are to the sampler: an option of ours, for those that take constraints."""
-    from search import samplers
+    from pitprop.study import samplers
 
     if kind == "pruner" or "collapsed" not in section.rows:
         return {}

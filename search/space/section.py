@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from search.space.document import NUMBER
-from search.space.problems import Problems, hint, shown
+from pitprop.space.document import NUMBER
+from pitprop.space.problems import Problems, hint, shown
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from search import gates, signatures
-from search.space import distributions
-from search.space.distributions import KINDS
-from search.space.leaf import STOPPING, Leaf
-from search.space.problems import hint
-from search.space.section import AMOUNT, COUNT, TEXT, Kind, Section, one_of
+from pitprop.detection import gates, signatures
+from pitprop.space import distributions
+from pitprop.space.distributions import KINDS
+from pitprop.space.leaf import STOPPING, Leaf
+from pitprop.space.problems import hint
+from pitprop.space.section import AMOUNT, COUNT, TEXT, Kind, Section, one_of
 
 GOAL = one_of("maximize", "minimize")
 

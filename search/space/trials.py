@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from search.space import expressions, params
-from search.space.baselines import encoded
-from search.space.expressions import Constraint
-from search.space.leaf import Leaf, exists
-from search.space.model import Space
-from search.space.problems import hint, shown
-from search.space.section import Section
+from pitprop.space import expressions, params
+from pitprop.space.baselines import encoded
+from pitprop.space.expressions import Constraint
+from pitprop.space.leaf import Leaf, exists
+from pitprop.space.model import Space
+from pitprop.space.problems import hint, shown
+from pitprop.space.section import Section
 
 
 def read_points(top: Section, space: Space) -> tuple[Mapping[str, Any], ...]:

@@ -22,7 +22,7 @@
     the command that shows it all.
 """
 
-from search.track.exporter import ENVIRONMENT, Exporter
-from search.track.ui import page, ui_command
+from pitprop.track.exporter import ENVIRONMENT, Exporter
+from pitprop.track.ui import page, ui_command
 
 __all__ = ["ENVIRONMENT", "Exporter", "page", "ui_command"]

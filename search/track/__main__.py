@@ -1,4 +1,4 @@
-"""The exporting process: ``python -m search.track``, started by `search.track.exporter` and ended by the end of its input."""
+"""The exporting process: ``python -m pitprop.track``, started by `pitprop.track.exporter` and ended by the end of its input."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search import record as row
-from search.record import Record, StudyCard
-from search.track.code import code
+from pitprop.study import record as row
+from pitprop.study.record import Record, StudyCard
+from pitprop.track.code import code
 
 if TYPE_CHECKING:
-    from search.track.store import Store
+    from pitprop.track.store import Store
 
 _log = logging.getLogger("pitprop.track")
 _LONGEST_PAUSE = 60.0  # seconds
@@ -103,7 +103,7 @@ def _open(setup: dict[str, Any], wait: bool) -> Store:
     At the end there is nothing better to do than to ``wait`` for it.
     """
     fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))  # the log is the lock
-    from search.track.store import Store
+    from pitprop.track.store import Store
 
     return Store(setup["uri"], Path(setup["artifacts"]), StudyCard(**setup["card"]), setup["code"])
 

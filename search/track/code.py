@@ -36,7 +36,7 @@ def code(folder: Path, trainer: str, options: Mapping[str, Any], home: Path) -> 
 
     The data is what the trainer's option ``data`` names, a path from ``home``; a trainer that takes none is not asked.
     """
-    tags = {**_commit(folder), "pitprop.trainer": trainer.removeprefix("trainers.")}
+    tags = {**_commit(folder), "pitprop.trainer": trainer.removeprefix("pitprop.trainers.")}
     if digest := _digest(_file(trainer)):
         tags["pitprop.trainer_digest"] = digest
     given = options.get("data")

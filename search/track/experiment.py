@@ -17,10 +17,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-from search.track import sqlite
-from search.track.code import Data
-from search.track.run import Point, same
+from pitprop.track import sqlite
+from pitprop.track.code import Data
+from pitprop.track.run import Point, same
 
 _BATCH = 500  # MLflow takes 1,000 entities a request
 

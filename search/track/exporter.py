@@ -19,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from search import record as row
-from search.record import Record, StudyCard
+from pitprop.study import record as row
+from pitprop.study.record import Record, StudyCard
 
 ENVIRONMENT: Mapping[str, str] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -41,7 +41,7 @@ class Exporter:
     Leaving the context without `finish` ends the process as if the driver had died. ``complete`` is what `finish` found:
     whether MLflow has taken everything.
 
-    ``trainer`` is the location of what trains (see `search.trainer.find`), with its ``options`` and the folder from which paths
+    ``trainer`` is the location of what trains (see `pitprop.trainer.find`), with its ``options`` and the folder from which paths
     in these go, ``home``. With it the runs that begin from now on bear the code's version; leave it out where nothing trains.
     """
 
@@ -80,7 +80,7 @@ class Exporter:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with self._log.open("a") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "search.track"],
+                    [sys.executable, "-m", "pitprop.track"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,

@@ -9,18 +9,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from search.errors import UserError
-from search.track.exporter import ENVIRONMENT
+from pitprop.errors import UserError
+from pitprop.track.exporter import ENVIRONMENT
 
 PATIENCE = 120
 """Seconds; MLflow alone takes several to import, and a new database is migrated."""
 
 
 def ask(module: str, *words: str) -> dict[str, Any]:
-    """What ``python -m search.track.<module>`` answers, in a line of JSON; `UserError` with the sentence of its ``error``."""
+    """What ``python -m pitprop.track.<module>`` answers, in a line of JSON; `UserError` with the sentence of its ``error``."""
     home = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", f"search.track.{module}", *words]
+    command = [sys.executable, "-m", f"pitprop.track.{module}", *words]
     environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": path}
     try:
         done = subprocess.run(

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from textwrap import shorten
 
-from search.record import Record, StudyCard
-from search.story import ending, state
-from search.track.view import varied
+from pitprop.study.record import Record, StudyCard
+from pitprop.study.story import ending, state
+from pitprop.track.view import varied
 
 ROWS, REASON, LONGEST = 10, 200, 7000  # MLflow takes notes of 8,000 characters
 Address = Callable[[int | None], str]

@@ -1,4 +1,4 @@
-"""What an MLflow run scored, to hold trials against: ``python -m search.track.recall URI RUN_ID``."""
+"""What an MLflow run scored, to hold trials against: ``python -m pitprop.track.recall URI RUN_ID``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from search.track.inquiry import ask
+from pitprop.track.inquiry import ask
 
 
 def recall(uri: str, run: str, best: Mapping[str, str] | None = None) -> Mapping[str, float]:

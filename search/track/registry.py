@@ -1,8 +1,8 @@
-"""A trial as a version of a registered model: ``python -m search.track.registry URI EXPERIMENT NAME RECORD``.
+"""A trial as a version of a registered model: ``python -m pitprop.track.registry URI EXPERIMENT NAME RECORD``.
 
 A version is a folder of the trial's run: its parameters, its curve, and its checkpoints, which are pitprop's own
-(`search.checkpoint`): what the trainer set as its state after the best epoch and after the last. How to make a model of that,
-the trainer knows.
+(`pitprop.workers.checkpoint`): what the trainer set as its state after the best epoch and after the last. How to make a model of
+that, the trainer knows.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from search import checkpoint
-from search import record as row
-from search.record import Record
-from search.track.inquiry import ask
+from pitprop.study import record as row
+from pitprop.study.record import Record
+from pitprop.track.inquiry import ask
+from pitprop.workers import checkpoint
 
 FOLDER = "model"
 """The folder among a run's artifacts."""
@@ -103,14 +102,14 @@ def _copied(folder: Path, home: Path, kind: str) -> list[int]:
 
 
 def _nested(params: Mapping[str, Any]) -> dict[str, Any]:
-    from search.space import nested
+    from pitprop.space import nested
 
     return dict(nested(params))
 
 
 def _description(record: Record, study: str, held: str) -> str:
     score = f", objective {record.values[0]:.4f}" if record.values else ""
-    load = "`search.checkpoint.load(path, Lane(trial, seed))` reads a `.best` or `.ckpt` file, which holds a pickle."
+    load = "`pitprop.workers.checkpoint.load(path, Lane(trial, seed))` reads a `.best` or `.ckpt` file, which holds a pickle."
     return f"Trial {record.number} of {study}{score}. It holds {held}.\n\n{load}"
 
 

@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from search import telemetry
-from search.record import Record, StudyCard
-from search.story import continues, ending, state, warnings
+from pitprop import telemetry
+from pitprop.study.record import Record, StudyCard
+from pitprop.study.story import continues, ending, state, warnings
 
 STATUS = {"RUNNING": "RUNNING", "COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 """MLflow's word for each state of a trial."""

@@ -15,13 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from search.record import Record, StudyCard
-from search.story import state
-from search.track import run as say
-from search.track.code import Code
-from search.track.experiment import Experiment, Held, is_refusal
-from search.track.note import best_of, note
-from search.track.view import views
+from pitprop.study.record import Record, StudyCard
+from pitprop.study.story import state
+from pitprop.track import run as say
+from pitprop.track.code import Code
+from pitprop.track.experiment import Experiment, Held, is_refusal
+from pitprop.track.note import best_of, note
+from pitprop.track.view import views
 
 STUDY, TRIAL, STATE, EPOCHS, SPACE, REASON = (
     f"pitprop.{word}" for word in ("study", "trial", "state", "epochs", "space", "reason")

@@ -26,5 +26,5 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> list[str]:
 
 
 def page(address: str, experiment: str) -> str:
-    """Where the server at ``address`` shows the trials of the experiment with this id, as `search.track.view` lays them out."""
+    """Where the server at ``address`` shows the trials of the experiment with this id, as `pitprop.track.view` lays them out."""
     return f"{address}/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey=pitprop"

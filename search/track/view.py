@@ -1,7 +1,7 @@
 """How MLflow's page first shows an experiment: a flat list of trials, the best on top, with the columns and charts that matter.
 
 As it comes, the page folds all trials into the study's run and shows none of their numbers. Saved views, which are tags on the
-experiment, set that right: they stand in the page's menu *Views*, and `search.track.ui.page` gives the address of the first.
+experiment, set that right: they stand in the page's menu *Views*, and `pitprop.track.ui.page` gives the address of the first.
 A view holds filter, order, columns and charts. It cannot hold runs pinned by hand, which MLflow keeps in each browser, so the
 baselines and the best trial bear a tag, and one view shows these alone.
 """
@@ -12,9 +12,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from search.record import Record, StudyCard
-from search.story import warnings
-from search.track.run import key
+from pitprop.study.record import Record, StudyCard
+from pitprop.study.story import warnings
+from pitprop.track.run import key
 
 TAG = "mlflow.sharedViewState.pitprop"
 LIMIT = 6

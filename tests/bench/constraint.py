@@ -1,7 +1,7 @@
 """Whether a search learns from trials that collapse: ``make bench-constraint``.
 
 Whole searches in this process, every trial trained: by each sampler that takes constraints, with each standing of collapsed
-trials (`search.samplers.STANDINGS`), from several seeds. For each standing the table says which share of the trials of the
+trials (`pitprop.study.samplers.STANDINGS`), from several seeds. For each standing the table says which share of the trials of the
 second half collapsed, how many trials and epochs it took to reach the target, the best score, and the epochs of the search:
 means over the seeds, each with its difference to the standing ``pruned`` and the standard error of that paired difference. The
 target is a share of the best advantage over chance that any of the searches found; one that misses it counts as one trial more.
@@ -21,13 +21,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from search import chance, samplers, telemetry
-from search import space as spaces
-from search.launch import Inline, Job
-from search.loop import Search
-from search.space.sampling import Method
-from search.study import opened
-from search.trainer import Context
+from pitprop import space as spaces
+from pitprop import telemetry
+from pitprop.detection import chance
+from pitprop.driver.loop import Search
+from pitprop.space.sampling import Method
+from pitprop.study import samplers
+from pitprop.study.study import opened
+from pitprop.trainer import Context
+from pitprop.workers.launch import Inline, Job
 
 OPTIONS = {"nsga2": {"population_size": 8}}
 """Optuna's 50 would make 64 trials one generation, drawn at random."""

@@ -13,10 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from search import telemetry
-from search.record import Record, StudyCard
-from search.telemetry import Epoch
-from search.track import Exporter
+from pitprop import telemetry
+from pitprop.study.record import Record, StudyCard
+from pitprop.telemetry import Epoch
+from pitprop.track import Exporter
 
 METRICS = ("train/loss", "val/loss", "val/macro_f1", "val/accuracy", "val/auc", "val/logit_spread")
 METRICS += ("lr", "grad_norm", "update_ratio", "val/predicted/0", "val/predicted/1", "seconds")

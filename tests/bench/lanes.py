@@ -1,10 +1,10 @@
 """What training trials as one gains, by workload and width: ``make bench-lanes``. Best on a machine that does nothing else.
 
 Each figure is of processes of their own with one thread each, and of the median epoch after the first. Lanes are a group that a
-`search.worker.Worker` advances, checkpoints and all. *floor* is what the matrix products and convolutions of an epoch would take
-at the rate of this machine's own large products. *plain* is the same training as one writes it by hand in PyTorch, one trial at
-a time and with fewer readings: see ``plain/``. The last lines of a workload fill the cores with processes side by side: plain
-ones, as many as do best; Ray Tune with one CPU a trial, whose actors train plainly and are kept, data and all, and without
+`pitprop.workers.worker.Worker` advances, checkpoints and all. *floor* is what the matrix products and convolutions of an epoch
+would take at the rate of this machine's own large products. *plain* is the same training as one writes it by hand in PyTorch, one
+trial at a time and with fewer readings: see ``plain/``. The last lines of a workload fill the cores with processes side by side:
+plain ones, as many as do best; Ray Tune with one CPU a trial, whose actors train plainly and are kept, data and all, and without
 loggers; and groups of the best width. Plain lines and those of several groups are the best of three runs, all others one run.
 """
 

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from search.diagnosis import diagnose
-from search.logs import Epochs, Follower
+from pitprop.logs import Epochs, Follower
+from pitprop.logs.diagnosis import diagnose
 
 EVERY = 200
 """Rows of training between two validations."""

@@ -61,7 +61,7 @@ def ours(folder: Path, lanes: int) -> Run:
     """The command as a user types it; *search* is what the study database says."""
     (folder / "overhead.yaml").write_text(workload.space(lanes), encoding="utf-8")
     began = time.time()
-    execute([["-m", "search.cli", "search", str(folder / "overhead.yaml"), "--runs", str(folder / "runs")]])
+    execute([["-m", "pitprop.cli.main", "search", str(folder / "overhead.yaml"), "--runs", str(folder / "runs")]])
     wall = time.time() - began
     asked, told = query(folder / "runs" / "study.db", "select min(datetime_start), max(datetime_complete) from trials")
     span = "select (julianday(?) - julianday(?)) * 86400"

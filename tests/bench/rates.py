@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from search.trainer import Change
-    from search.worker import Worker
+    from pitprop.trainer import Change
+    from pitprop.workers.worker import Worker
 
 LEAST = 1.0
 """Seconds that a training is timed for at least, as epochs of one lane are short."""
@@ -28,7 +28,7 @@ SIDE = 1024
 
 def group(workload: str, width: int, epochs: int) -> float:
     """``width`` lanes that differ in their learning rates, trained by a worker that keeps checkpoints of them."""
-    from search.trainer import Change
+    from pitprop.trainer import Change
 
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         worker = _worker(workload, folder)
@@ -51,9 +51,8 @@ def plain(workload: str, epochs: int) -> float:
 def floor(workload: str) -> float:
     """As many epochs as their products alone allow, at the rate of this machine's own large ones in float32 and one thread."""
     import torch
+    from pitprop.trainer import Change
     from torch.utils.flop_counter import FlopCounterMode
-
-    from search.trainer import Change
 
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         worker = _worker(workload, folder)
@@ -81,10 +80,10 @@ def _median(train: Callable[[], object], epochs: int) -> float:
 
 
 def _worker(workload: str, folder: str) -> Worker:
-    from search.trainer import Context
-    from search.worker import Worker
+    from pitprop.trainer import Context
+    from pitprop.workers.worker import Worker
 
-    worker = Worker(f"trainers.{workload}", Context(epochs=BUDGET), str(Path(folder) / "group.ckpt"))
+    worker = Worker(f"pitprop.trainers.{workload}", Context(epochs=BUDGET), str(Path(folder) / "group.ckpt"))
     problem = worker.warm()
     if problem is not None:
         raise SystemExit(problem)
@@ -92,7 +91,7 @@ def _worker(workload: str, folder: str) -> Worker:
 
 
 def _begin(width: int, folder: str) -> Change:
-    from search.trainer import Change, Lane, Start
+    from pitprop.trainer import Change, Lane, Start
 
     started = [Start(Lane(number, 0), {"lr": rate}, number, folder) for number, rate in enumerate(_rates(width))]
     return Change(started=started)
@@ -104,7 +103,7 @@ def _rates(width: int) -> list[float]:
 
 
 def _advance(worker: Worker, change: Change) -> None:
-    from search.worker import Failure
+    from pitprop.workers.worker import Failure
 
     answer = worker.advance(change)
     if isinstance(answer, Failure):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.telemetry import Epoch
+    from pitprop.telemetry import Epoch
 
 TRIALS, EPOCHS, WORKERS = 64, 10, 2
 METRIC = "val/macro_f1"
@@ -46,8 +46,8 @@ def configuration(number: int) -> dict[str, Any]:
 
 def epochs(params: dict[str, Any]) -> Iterator[Epoch]:
     """The bare training of one trial: the trainer at one lane, with nothing around it."""
-    from search.trainer import Context, Lane, Start
-    from trainers import imbalanced  # torch only where it trains
+    from pitprop.trainer import Context, Lane, Start
+    from pitprop.trainers import imbalanced  # torch only where it trains
 
     lane = Lane(0, 0)
     training = imbalanced.train_lanes([Start(lane, params, seed=0, folder=".")], Context(EPOCHS))

@@ -1,7 +1,7 @@
 """A training that does as it is told: ``python steps.py WORD ...`` goes through the words.
 
-A number is an epoch's validation loss, ``report:LOSS`` the same by `search.report`; ``say:TEXT`` prints, ``err:TEXT`` prints to
-stderr; ``wait:FILE`` waits for a file; ``raise:TEXT`` raises, ``exit:CODE`` ends, and ``hang`` does not.
+A number is an epoch's validation loss, ``report:LOSS`` the same by `pitprop.reporting`; ``say:TEXT`` prints, ``err:TEXT`` prints
+to stderr; ``wait:FILE`` waits for a file; ``raise:TEXT`` raises, ``exit:CODE`` ends, and ``hang`` does not.
 """
 
 import sys
@@ -25,7 +25,7 @@ for word in sys.argv[1:]:
     elif what == "hang":
         time.sleep(600)
     elif what == "report":
-        from search.report import report
+        from pitprop.reporting import report
 
         epoch += 1
         report(epoch, loss=2 * float(rest), **{"val/loss": float(rest)})

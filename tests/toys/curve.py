@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from search.telemetry import Epoch
+from pitprop.telemetry import Epoch
 
 PARAMS = {"speed": 0.3, "dead": False, "fault": None, "x": 0.0}
 OPTIONS = {"marker": None, "at": [2, 3], "victim": "worker"}

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pitprop.detection import chance
+from pitprop.telemetry import Epoch
 from torch.nn.functional import cross_entropy
-
-from search import chance
-from search.telemetry import Epoch
 
 PARAMS = {"lr": 0.1, "dies": False}
 OPTIONS = {"files": [], "sorted": False, "frozen": False, "holes": 0, "only": None, "checkpoint": None}

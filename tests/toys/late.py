@@ -6,7 +6,7 @@ import random
 import signal
 from pathlib import Path
 
-from search.telemetry import Epoch
+from pitprop.telemetry import Epoch
 
 PARAMS = {"wakes": 0.6, "fault": None, "at": 14}
 REPORTS = ("val/macro_f1", "val/loss", "val/auc", "val/predicted/", "val/labels/", "carried", "lr")

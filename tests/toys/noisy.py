@@ -2,7 +2,7 @@
 
 import random
 
-from search.telemetry import Epoch
+from pitprop.telemetry import Epoch
 
 PARAMS = {"level": 0.5, "noise": 0.01, "fails": None}
 REPORTS = ("score", "val/loss", "val/labels/")

@@ -2,7 +2,7 @@
 
 import math
 
-from search.telemetry import Epoch
+from pitprop.telemetry import Epoch
 
 PARAMS = {"peak": 2}
 WIDTH = 8

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from search.telemetry import Epoch
+from pitprop.telemetry import Epoch
 
 PARAMS = {"speed": 0.3, "size": 1}
 OPTIONS = {"room": 3, "from": 0, "tally": None}

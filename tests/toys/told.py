@@ -5,7 +5,7 @@ import os
 import signal
 from pathlib import Path
 
-from search.telemetry import Epoch
+from pitprop.telemetry import Epoch
 
 
 def train(params, context):

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.trainer import Context
-from trainers.commands.arguments import fill
-from trainers.commands.settings import STREAMS, Settings
+from pitprop.trainer import Context
+from pitprop.trainers.commands.arguments import fill
+from pitprop.trainers.commands.settings import STREAMS, Settings
 
 TRIES = 2
 """Checkpoints, the newest first, with which a command may fail before it starts again."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainers.commands.arguments import flat
+from pitprop.trainers.commands.arguments import flat
 
 TAIL = 200
 """Lines at the end of stderr among which the reason is looked for."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from search.trainer import Context
-from trainers.commands.arguments import PARAMS, CommandError, fill, fill_all, flat, placed, written
-from trainers.commands.settings import STREAMS, Settings, Source
-from trainers.commands.template import render
+from pitprop.trainer import Context
+from pitprop.trainers.commands.arguments import PARAMS, CommandError, fill, fill_all, flat, placed, written
+from pitprop.trainers.commands.settings import STREAMS, Settings, Source
+from pitprop.trainers.commands.template import render
 
 REPORT = "PITPROP_REPORT"
-"""The environment variable that tells `search.report` where to write."""
+"""The environment variable that tells `pitprop.reporting` where to write."""
 SCRIPTS = (".py", ".sh")
 
 

@@ -1,4 +1,4 @@
-"""A command as a process of which nothing survives: see `trainers.commands.supervisor`."""
+"""A command as a process of which nothing survives: see `pitprop.trainers.commands.supervisor`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from trainers.commands import supervisor
+from pitprop.trainers.commands import supervisor
 
 LIBRARIES = ("LD_LIBRARY_PATH",)
 """What a Python may need to start at all."""

@@ -10,14 +10,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from search.telemetry import Epoch
-from search.trainer import Context
-from trainers.commands.arguments import CommandError
-from trainers.commands.attempt import Attempt, begin, log
-from trainers.commands.plan import Plan, plan
-from trainers.commands.process import Process, locked
-from trainers.commands.settings import Settings
-from trainers.commands.sources import Sources
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Context
+from pitprop.trainers.commands.arguments import CommandError
+from pitprop.trainers.commands.attempt import Attempt, begin, log
+from pitprop.trainers.commands.plan import Plan, plan
+from pitprop.trainers.commands.process import Process, locked
+from pitprop.trainers.commands.settings import Settings
+from pitprop.trainers.commands.sources import Sources
 
 INTERVAL = 0.1
 """Seconds between two looks at the metrics."""

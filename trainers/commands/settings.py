@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trainers.commands.arguments import BOOLEANS, LISTS, STYLES, CommandError, Style, nearest, text
-from trainers.commands.template import LANGUAGES
+from pitprop.trainers.commands.arguments import BOOLEANS, LISTS, STYLES, CommandError, Style, nearest, text
+from pitprop.trainers.commands.template import LANGUAGES
 
 STREAMS = ("stdout", "stderr")
 
@@ -24,7 +24,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `trainers.command` says of its options, as it is used. Texts may hold places such as ``{lr}``."""
+    """What `pitprop.trainers.command` says of its options, as it is used. Texts may hold places such as ``{lr}``."""
 
     command: tuple[str, ...]
     style: Style

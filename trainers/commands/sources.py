@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.logs import Epochs, Follower
-from search.telemetry import Epoch
-from trainers.commands.settings import Source
+from pitprop.logs import Epochs, Follower
+from pitprop.telemetry import Epoch
+from pitprop.trainers.commands.settings import Source
 
 LINES, REPORT = "jsonl", "report"
 """The format of JSON lines; and that of ours, in which each line is an epoch."""

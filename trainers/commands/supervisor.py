@@ -4,8 +4,8 @@ The first line on the pipe is the command's environment as JSON. A byte after it
 has started, KILL after GRACE seconds. The end of the pipe, which the death of its other side brings about too, ends it at once.
 
 This process is a subreaper (prctl(2)): whatever the command forks stays below it in the tree of processes, also what left its
-process group or session, or lost its parent. Its own environment is to be bare, as `search.reaper` ends processes by a mark in
-theirs, and would end this one before its work is done. Linux only.
+process group or session, or lost its parent. Its own environment is to be bare, as `pitprop.workers.reaper` ends processes by a
+mark in theirs, and would end this one before its work is done. Linux only.
 
 It exits as the command did: with 128 and the signal's number if a signal ended that, with 127 if it could not be started.
 """

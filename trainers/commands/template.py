@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
-
-from trainers.commands.arguments import PARAMS, CommandError
+from pitprop.trainers.commands.arguments import PARAMS, CommandError
 
 PLACE = re.compile(r"""(?P<quote>["'])\{(?P<quoted>[\w.\-]+)\}(?P=quote)|\{(?P<bare>[\w.\-]+)\}""")
 BEFORE = re.compile(r"(^|[:=\[,({]|^\s*-)\s*$")

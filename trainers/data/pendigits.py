@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from trainers.data import arrays
+from pitprop.trainers.data import arrays
 
 PENDIGITS = Path(__file__).with_name("pendigits.npz")
 TABLET = 100

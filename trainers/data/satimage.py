@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from trainers.data import arrays
+from pitprop.trainers.data import arrays
 
 SATIMAGE = Path(__file__).with_name("satimage.npz")
 """What is loaded without a path: 6,435 neighbourhoods of nine pixels in four spectral bands, six classes."""

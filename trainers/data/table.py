@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from trainers.data import arrays
+from pitprop.trainers.data import arrays
 
 CONTRACEPTIVE = Path(__file__).with_name("contraceptive.csv")
 """What is loaded without a path: 1,473 rows, nine features, 3.42 : 1."""

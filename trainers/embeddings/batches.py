@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from pitprop.trainers.lanes import draw
 from torch import Generator, Tensor
-
-from trainers.lanes import draw
 
 SAMPLERS = ("plain", "stratified", "balanced", "single_class")
 

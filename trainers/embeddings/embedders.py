@@ -6,20 +6,19 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
+from pitprop.detection import chance
+from pitprop.trainer import Context
+from pitprop.trainers.data.satimage import Split
+from pitprop.trainers.embeddings import batches
+from pitprop.trainers.embeddings.encoders import Encoders, normalised
+from pitprop.trainers.embeddings.loss import supervised_contrastive
+from pitprop.trainers.embeddings.settings import Settings, Settle
+from pitprop.trainers.embeddings.validation import Validation
+from pitprop.trainers.lanes import draw, metrics, optim
+from pitprop.trainers.lanes.group import Group
+from pitprop.trainers.lanes.start import start
+from pitprop.trainers.lanes.steps import Steps
 from torch import Tensor
-
-from search import chance
-from search.trainer import Context
-from trainers.data.satimage import Split
-from trainers.embeddings import batches
-from trainers.embeddings.encoders import Encoders, normalised
-from trainers.embeddings.loss import supervised_contrastive
-from trainers.embeddings.settings import Settings, Settle
-from trainers.embeddings.validation import Validation
-from trainers.lanes import draw, metrics, optim
-from trainers.lanes.group import Group
-from trainers.lanes.start import start
-from trainers.lanes.steps import Steps
 
 
 class Embedders:

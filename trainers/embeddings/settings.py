@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-
-from search.trainer import Params
-from trainers.embeddings.batches import SAMPLERS
-from trainers.lanes.params import complete, flag, number
+from pitprop.trainer import Params
+from pitprop.trainers.embeddings.batches import SAMPLERS
+from pitprop.trainers.lanes.params import complete, flag, number
 
 
 def settle(defaults: Params, modalities: Sequence[str], params: Params) -> Settings:

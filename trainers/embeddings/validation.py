@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from pitprop.detection import chance
+from pitprop.trainers.data.satimage import Split
+from pitprop.trainers.embeddings import quality
+from pitprop.trainers.embeddings.loss import supervised_contrastive
+from pitprop.trainers.lanes import draw
 from torch import Tensor
-
-from search import chance
-from trainers.data.satimage import Split
-from trainers.embeddings import quality
-from trainers.embeddings.loss import supervised_contrastive
-from trainers.lanes import draw
 
 KNOWN = 1024
 """Among the embeddings of how many training samples neighbours are looked for; the linear probe is fitted on the same."""

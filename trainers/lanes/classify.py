@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
+from pitprop.detection import focal
+from pitprop.trainer import Context
+from pitprop.trainers.data.table import Split
+from pitprop.trainers.lanes import draw, losses, metrics, optim
+from pitprop.trainers.lanes.group import Group
+from pitprop.trainers.lanes.perceptron import Perceptron, extremes
+from pitprop.trainers.lanes.settings import Settings, Settle
+from pitprop.trainers.lanes.start import start
+from pitprop.trainers.lanes.steps import Steps
 from torch import Tensor
-
-from search import focal
-from search.trainer import Context
-from trainers.data.table import Split
-from trainers.lanes import draw, losses, metrics, optim
-from trainers.lanes.group import Group
-from trainers.lanes.perceptron import Perceptron, extremes
-from trainers.lanes.settings import Settings, Settle
-from trainers.lanes.start import start
-from trainers.lanes.steps import Steps
 
 SAMPLES = 8192
 """Validation samples of all lanes at a time: in pieces that stay in the cache, 32 lanes are validated three times as fast."""

@@ -7,12 +7,11 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Epochs, Params, Start
+from pitprop.trainers.lanes import draw
+from pitprop.trainers.lanes.stack import Shapes, Stack, fresh
 from torch import Tensor
-
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Epochs, Params, Start
-from trainers.lanes import draw
-from trainers.lanes.stack import Shapes, Stack, fresh
 
 S = TypeVar("S")
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
+from pitprop.trainers.lanes.metrics import auc
 from torch import Tensor
-
-from trainers.lanes.metrics import auc
 
 
 def top1(logits: Tensor, y: Tensor) -> Tensor:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
+from pitprop.trainers.lanes.stack import Stack
 from torch import Tensor
-
-from trainers.lanes.stack import Stack
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import torch
+from pitprop.trainers.lanes import stack
 from torch import Generator, Tensor
-
-from trainers.lanes import stack
 
 SATURATED = 5.0
 """A pre-activation beyond this is saturated, as tanh and sigmoid are there."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Protocol, TypeVar
 
 import torch
+from pitprop.trainers.lanes import optim
+from pitprop.trainers.lanes.group import Group
 from torch import Tensor
-
-from trainers.lanes import optim
-from trainers.lanes.group import Group
 
 
 class Scheduled(Protocol):

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from pitprop.trainers.lanes.group import Group
 from torch import Tensor
-
-from trainers.lanes.group import Group
 
 
 def start(

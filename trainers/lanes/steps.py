@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
 import torch
+from pitprop.trainers.lanes import optim
+from pitprop.trainers.lanes.group import Group
+from pitprop.trainers.lanes.schedule import Scheduled, schedule
 from torch import Tensor
-
-from trainers.lanes import optim
-from trainers.lanes.group import Group
-from trainers.lanes.schedule import Scheduled, schedule
 
 
 class Optimized(Scheduled, Protocol):

@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
+from pitprop.trainers.lanes import stack
 from torch import Generator, Tensor
-
-from trainers.lanes import stack
 
 
 class Convolution:

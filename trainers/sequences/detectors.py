@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from pitprop.trainer import Context
+from pitprop.trainers.lanes import draw, optim
+from pitprop.trainers.lanes.group import Group
+from pitprop.trainers.lanes.start import start
+from pitprop.trainers.lanes.steps import Steps
+from pitprop.trainers.sequences import losses, windows
+from pitprop.trainers.sequences.convolution import Convolution
+from pitprop.trainers.sequences.losses import Weighting
+from pitprop.trainers.sequences.recordings import Split
+from pitprop.trainers.sequences.settings import Settings, Settle
+from pitprop.trainers.sequences.validation import Rules, Validation
 from torch import Tensor
-
-from search.trainer import Context
-from trainers.lanes import draw, optim
-from trainers.lanes.group import Group
-from trainers.lanes.start import start
-from trainers.lanes.steps import Steps
-from trainers.sequences import losses, windows
-from trainers.sequences.convolution import Convolution
-from trainers.sequences.losses import Weighting
-from trainers.sequences.recordings import Split
-from trainers.sequences.settings import Settings, Settle
-from trainers.sequences.validation import Rules, Validation
 
 
 class Detectors:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from pitprop.detection import chance, focal
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
-
-from search import chance, focal
 
 
 def coarse(logits: Tensor, event: Tensor, weight: Tensor, gamma: Tensor) -> Tensor:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
+from pitprop.trainers.lanes import metrics
 from torch import Tensor
-
-from trainers.lanes import metrics
 
 
 def average_precision(score: Tensor, y: Tensor) -> Tensor:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from trainers.data import arrays
+from pitprop.trainers.data import arrays
 
 LUNGES = Path(__file__).parents[1] / "data" / "lunges"
 """What is loaded without paths: six deployments on blue whales at 1 Hz, 41,605 frames with 218 lunges, 0.52 %."""

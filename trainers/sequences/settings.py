@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.trainer import Params
-from trainers.lanes import losses
-from trainers.lanes.params import complete, flag, number, pair
+from pitprop.trainer import Params
+from pitprop.trainers.lanes import losses
+from pitprop.trainers.lanes.params import complete, flag, number, pair
 
 
 def settle(defaults: Params, counts: Sequence[int], params: Params) -> Settings:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from pitprop.trainers.lanes.perceptron import extremes
+from pitprop.trainers.sequences import losses, ranking, spotting
+from pitprop.trainers.sequences.losses import Weighting
+from pitprop.trainers.sequences.recordings import Split
+from pitprop.trainers.sequences.windows import labels, padded
 from torch import Tensor
-
-from trainers.lanes.perceptron import extremes
-from trainers.sequences import losses, ranking, spotting
-from trainers.sequences.losses import Weighting
-from trainers.sequences.recordings import Split
-from trainers.sequences.windows import labels, padded
 
 FRAMES = 8192
 """Frames of all lanes at a time, so that what a layer gives stays in the cache."""

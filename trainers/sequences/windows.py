@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from pitprop.trainers.sequences.recordings import Recording
 from torch import Generator, Tensor
-
-from trainers.sequences.recordings import Recording
 
 
 def padded(recording: Recording, margin: int) -> Tensor:

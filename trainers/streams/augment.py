@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
+from pitprop.trainers.streams.settings import Settings
 from torch import Generator, Tensor
-
-from trainers.streams.settings import Settings
 
 
 def changes(

@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from pitprop.trainers.data.pendigits import Split
+from pitprop.trainers.lanes.stack import Shapes
 from torch import Tensor
-
-from trainers.data.pendigits import Split
-from trainers.lanes.stack import Shapes
 
 RECIPE = 1
 """To be raised when the same options would make another checkpoint, so that no cache serves an old one."""

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
+from pitprop.detection import focal
+from pitprop.trainer import Change, Context, Lane, Params, Start
+from pitprop.trainers.data.pendigits import Digits, Split
+from pitprop.trainers.lanes import draw, metrics, optim
+from pitprop.trainers.lanes.group import Group
+from pitprop.trainers.lanes.start import start
+from pitprop.trainers.lanes.steps import Steps
+from pitprop.trainers.streams import augment
+from pitprop.trainers.streams.measure import validate
+from pitprop.trainers.streams.model import HEADS, Streams, terms
+from pitprop.trainers.streams.settings import Plan, Settings
 from torch import Tensor
-
-from search import focal
-from search.trainer import Change, Context, Lane, Params, Start
-from trainers.data.pendigits import Digits, Split
-from trainers.lanes import draw, metrics, optim
-from trainers.lanes.group import Group
-from trainers.lanes.start import start
-from trainers.lanes.steps import Steps
-from trainers.streams import augment
-from trainers.streams.measure import validate
-from trainers.streams.model import HEADS, Streams, terms
-from trainers.streams.settings import Plan, Settings
 
 SCORES = ("loss", "top1", "rgb/top1", "pose/top1")
 """What is measured before the first step."""

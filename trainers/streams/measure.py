@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from pitprop.trainers.lanes import multiclass
+from pitprop.trainers.lanes.perceptron import extremes
+from pitprop.trainers.streams.model import HEADS, TERMS, Streams, terms
 from torch import Tensor
-
-from trainers.lanes import multiclass
-from trainers.lanes.perceptron import extremes
-from trainers.streams.model import HEADS, TERMS, Streams, terms
 
 SAMPLES = 8192
 """Validation samples of all lanes at a time, so that they stay in the cache."""

@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
+from pitprop.trainers.lanes import losses
+from pitprop.trainers.lanes.perceptron import Perceptron
 from torch import Generator, Tensor
-
-from trainers.lanes import losses
-from trainers.lanes.perceptron import Perceptron
 
 HEADS = ("rgb", "pose", "fused")
 TERMS = (*HEADS, "aux")

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-
-from search.trainer import Params
-from trainers.lanes import optim
-from trainers.lanes.params import complete, number, whole
-from trainers.streams.model import HEADS, TERMS
+from pitprop.trainer import Params
+from pitprop.trainers.lanes import optim
+from pitprop.trainers.lanes.params import complete, number, whole
+from pitprop.trainers.streams.model import HEADS, TERMS
 
 RULES = {"sgd": optim.SGD, "adamw": optim.ADAMW}
 

@@ -1,4 +1,4 @@
-"""One file a format; see `search.logs`."""
+"""One file a format; see `pitprop.logs`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from search.errors import UserError
+from pitprop.errors import UserError
 
 HEAD = 1 << 16
 """Bytes of a file that tell its format."""

@@ -6,9 +6,9 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from search.logs.names import SIDES, Names
-from search.logs.row import Row
-from search.logs.shapes import Shape, Shapes
+from pitprop.logs.names import SIDES, Names
+from pitprop.logs.row import Row
+from pitprop.logs.shapes import Shape, Shapes
 
 UNIT = "lines"
 PLACES = ("epoch", "step", "iter", "iteration", "global_step")

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from search.logs.formats.jsonl import readings
-from search.logs.names import Names
-from search.logs.row import Row
+from pitprop.logs.formats.jsonl import readings
+from pitprop.logs.names import Names
+from pitprop.logs.row import Row
 
 UNIT = "document"
 

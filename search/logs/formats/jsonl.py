@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from search.logs.names import Names
-from search.logs.row import Row
-from search.logs.shapes import Shape, Shapes
+from pitprop.logs.names import Names
+from pitprop.logs.row import Row
+from pitprop.logs.shapes import Shape, Shapes
 
 UNIT = "lines"
 EPOCH, STEP = ("epoch", "Epoch"), ("iter", "global_step", "iteration", "step", "_step")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from search.logs.names import Names
-from search.logs.row import Row
-from search.telemetry import loads
+from pitprop.logs.names import Names
+from pitprop.logs.row import Row
+from pitprop.telemetry import loads
 
 UNIT = "lines"
 

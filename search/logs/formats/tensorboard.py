@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from search.errors import UserError
-from search.logs.names import Names
-from search.logs.row import Row
+from pitprop.errors import UserError
+from pitprop.logs.names import Names
+from pitprop.logs.row import Row
 
 UNIT = "records"
 FRAME = struct.Struct("<QI")

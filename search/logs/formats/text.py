@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from search.errors import UserError
-from search.logs.names import COUNTS, LONE, SCORES, WORDS, Names
-from search.logs.row import Row
-from search.logs.shapes import Shape, Shapes
+from pitprop.errors import UserError
+from pitprop.logs.names import COUNTS, LONE, SCORES, WORDS, Names
+from pitprop.logs.row import Row
+from pitprop.logs.shapes import Shape, Shapes
 
 UNIT = "lines"
 FALLBACK = True

@@ -16,8 +16,9 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from search import detect
-from search.telemetry import Epoch, Telemetry
+from pitprop.detection import detect
+from pitprop.telemetry import Epoch, Telemetry
+
 from tests.bench.detect.curves import Run, datasets
 from tests.bench.detect.figures import Stops, figures
 from tests.bench.detect.fit import changed, fit

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Epoch
 
-from search.facts import Facts
-from search.telemetry import Epoch
 from tests.bench.detect.known import facts, metric_of
 
 ENDINGS = ("_runs.parquet", "_points.parquet")

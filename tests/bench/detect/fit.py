@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from search import detect
+from pitprop.detection import detect
+
 from tests.bench.detect.curves import Run
 from tests.bench.detect.figures import Stops, figures
 from tests.bench.detect.score import ending, judged, parallel

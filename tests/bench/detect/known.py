@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from search.facts import Facts
+from pitprop.detection.facts import Facts
 
 METRICS = {
     "": "val/accuracy",

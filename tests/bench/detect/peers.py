@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
-from search.telemetry import reports, series
+from pitprop.telemetry import reports, series
+
 from tests.bench.detect.curves import Run
 from tests.bench.detect.figures import Stop
 

@@ -9,8 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from search import detect
-from search.telemetry import Telemetry
+from pitprop.detection import detect
+from pitprop.telemetry import Telemetry
+
 from tests.bench.detect import curves
 from tests.bench.detect.curves import Run
 from tests.bench.detect.figures import Figures, Stop, Stops, figures

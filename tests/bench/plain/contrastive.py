@@ -7,15 +7,14 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
+from pitprop.trainers import contrastive as trainer
+from pitprop.trainers.data import satimage
+from pitprop.trainers.embeddings import batches
+from pitprop.trainers.embeddings.quality import NEIGHBOURS
+from pitprop.trainers.embeddings.validation import KNOWN
+from pitprop.trainers.lanes.params import complete
 from torch import Tensor, nn
 from torch.nn import functional
-
-from trainers import contrastive as trainer
-from trainers.data import satimage
-from trainers.embeddings import batches
-from trainers.embeddings.quality import NEIGHBOURS
-from trainers.embeddings.validation import KNOWN
-from trainers.lanes.params import complete
 
 from .training import Training, seeded, warmup_cosine
 

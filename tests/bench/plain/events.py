@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
+from pitprop.trainers import events as trainer
+from pitprop.trainers.lanes import losses
+from pitprop.trainers.lanes.params import complete
+from pitprop.trainers.sequences import recordings, windows
 from torch import Tensor, nn
 from torch.nn import functional
-
-from trainers import events as trainer
-from trainers.lanes import losses
-from trainers.lanes.params import complete
-from trainers.sequences import recordings, windows
 
 from .spotting import Scene, element_f1
 from .training import Training, seeded, warmup_cosine

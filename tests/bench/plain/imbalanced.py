@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
+from pitprop.trainers import imbalanced as trainer
+from pitprop.trainers.data import table
+from pitprop.trainers.lanes.params import complete
 from torch import Tensor, nn
 from torch.nn import functional
-
-from trainers import imbalanced as trainer
-from trainers.data import table
-from trainers.lanes.params import complete
 
 from .training import Training, seeded, warmup_cosine
 

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pitprop.trainers import events as trainer
 from torch import Tensor
 from torch.nn.functional import max_pool1d
-
-from trainers import events as trainer
 
 OPTIONS: Mapping[str, Any] = trainer.OPTIONS
 PARAMS: Mapping[str, Any] = trainer.PARAMS

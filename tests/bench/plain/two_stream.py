@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
+from pitprop.trainers import two_stream as trainer
+from pitprop.trainers.data import pendigits
+from pitprop.trainers.lanes.optim import MOMENTUM
+from pitprop.trainers.lanes.params import complete
 from torch import Tensor, nn
 from torch.nn import functional
-
-from trainers import two_stream as trainer
-from trainers.data import pendigits
-from trainers.lanes.optim import MOMENTUM
-from trainers.lanes.params import complete
 
 from .training import Training, seeded, warmup_cosine
 

@@ -11,14 +11,16 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from search import detect, peers
-from search.events import Reported
-from search.launch import Inline, Job
-from search.loop import Search
-from search.space import Method, Space
-from search.study import Trial, opened
-from search.telemetry import Telemetry
-from search.trainer import Context
+from pitprop.detection import detect
+from pitprop.driver import peers
+from pitprop.driver.events import Reported
+from pitprop.driver.loop import Search
+from pitprop.space import Method, Space
+from pitprop.study.study import Trial, opened
+from pitprop.telemetry import Telemetry
+from pitprop.trainer import Context
+from pitprop.workers.launch import Inline, Job
+
 from tests.bench.search.meter import Found, Meter, Task
 from tests.bench.search.pool import Pool
 

@@ -16,12 +16,12 @@ from statistics import median
 from typing import Any
 
 import optuna
+from pitprop import space as spaces
+from pitprop import telemetry, trainer
+from pitprop.space import Space
+from pitprop.telemetry import Epoch, Telemetry
+from pitprop.trainer import Change, Context, Epochs, Lane, Start
 
-from search import space as spaces
-from search import telemetry, trainer
-from search.space import Space
-from search.telemetry import Epoch, Telemetry
-from search.trainer import Change, Context, Epochs, Lane, Start
 from tests.bench.search.table import Table, suggest
 
 SPACES = {

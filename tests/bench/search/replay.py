@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from search.telemetry import Epoch
-from search.trainer import Change, Context, Epochs, Lane, Start
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Epochs, Lane, Start
+
 from tests.bench.search.pool import load
 
 WIDTH = 32

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-
-from search.space import Leaf, Space
+from pitprop.space import Leaf, Space
 
 
 def place(leaves: Sequence[Leaf], values: Mapping[str, Any]) -> NDArray[np.float64]:

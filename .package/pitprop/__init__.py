@@ -1,0 +1,1 @@
+../../search/__init__.py

@@ -1,0 +1,1 @@
+../../search/errors.py

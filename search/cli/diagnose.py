@@ -1,0 +1,152 @@
+"""``pitprop diagnose``: trainings that are over, or under way elsewhere, judged by their logs; nothing is trained."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from pitprop.cli.answer import print_json
+from pitprop.detection.gates import Gate
+from pitprop.errors import UserError
+from pitprop.logs.assumptions import Given
+from pitprop.logs.diagnosis import Diagnosis, across
+from pitprop.logs.diagnosis import diagnose as read
+from pitprop.logs.names import Names
+from pitprop.logs.sources import trainings
+from pitprop.views import chart
+from rich.console import Console
+from rich.markup import escape
+
+
+def diagnose(options: Namespace) -> int:
+    """Prints what is to be said; 1 if any of the trainings is dead."""
+    from pitprop.views.terminal.attempts import print_comparison
+    from pitprop.views.terminal.findings import print_diagnosis
+
+    given = _given(options)
+    found: list[Diagnosis] = []
+    silent: list[str] = []
+    for path in options.path:
+        logs = trainings(Path(path), options.format)
+        for name, files in logs.items():
+            try:
+                found.append(read(files, given, name))
+            except UserError as error:
+                if len(logs) == len(options.path) == 1:
+                    raise
+                silent.append(str(error))
+    if not found:
+        raise UserError(silent[0])
+    baseline, found = _baseline(options, given), across(found)
+    if options.plot:
+        _plot(Path(options.plot), found)
+    if options.json:
+        print_json({"trainings": [to_json(one) for one in found], "passed_over": silent, "baseline": baseline})
+    elif len(found) > 1 or options.compare:
+        print_comparison(Console(), found, baseline)
+    else:
+        print_diagnosis(Console(), found[0], baseline)
+    for sentence in silent if not options.json else ():
+        Console().print(f"[dim]passed over: {escape(sentence)}[/]", highlight=False)
+    if options.plot and not options.json:
+        Console().print(f"[dim]curves drawn in {options.plot}[/]", highlight=False)
+    return int(any(one.dead for one in found))
+
+
+def to_json(found: Diagnosis) -> dict[str, Any]:
+    """All that is known of a training, for scripts."""
+    best, ended = found.best, found.ended
+    return {
+        "name": found.name,
+        "files": [str(file) for file in found.files],
+        "dead": found.dead,
+        "signature": ended.signature if ended else None,
+        "known_at": ended.step if ended else None,
+        "unit": found.unit,
+        "epochs": found.telemetry[-1].step,
+        "budget": found.facts.budget,
+        "metric": found.facts.metric,
+        "best": {"epoch": best[0], "value": best[1]} if best else None,
+        "chance": {"score": found.chance, "loss": found.facts.chance_loss},
+        "verdicts": [verdict.to_json() for verdict in found.verdicts],
+        "gates": [asdict(gate) | {"value": value, "missed": missed} for gate, value, missed in found.gates],
+        "not_watched": {name: list(needs) for name, needs in found.unwatched.items()},
+        "notes": list(found.notes),
+        "curve": [{"epoch": epoch.step, **epoch.metrics} for epoch in found.telemetry],
+    }
+
+
+def _given(options: Namespace) -> Given:
+    """What the flags say."""
+    names = dict(_equals(pair, "--name", "theirs=ours") for pair in options.name)
+    given = Given(
+        metric=options.metric and (Names(names)(options.metric, "val") or options.metric),
+        maximize=None if options.goal is None else options.goal == "maximize",
+        epochs=options.epochs,
+        labels={str(label): count for label, count in enumerate(options.class_counts or ())},
+        classes=options.classes,
+        batch=options.batch,
+        loss=options.loss,
+        chance_loss=options.chance_loss,
+        gates=[_gate(text, names) for text in options.gate],
+        format=options.format,
+        pattern=options.pattern,
+        names=names,
+    )
+    if options.baseline and not Path(options.baseline).exists():
+        return replace(given, checkpoint=_numbers(options.baseline, given))
+    return given
+
+
+def _baseline(options: Namespace, given: Given) -> Mapping[str, float]:
+    """What to compare with, by metric: the numbers given, or those of another run's best epoch."""
+    if not options.baseline or given.checkpoint:
+        return given.checkpoint
+    (name, files), *more = trainings(Path(options.baseline), options.format).items()
+    if more:
+        raise UserError(f"--baseline {options.baseline} holds {1 + len(more)} trainings: name one of them")
+    return read(files, given, name).there
+
+
+def _numbers(text: str, given: Given) -> Mapping[str, float]:
+    """``0.8919`` for the objective, or ``val/top1=0.8919,val/pose/top1=0.825``."""
+    pairs = [_equals(part, "--baseline", "name=value") if "=" in part else (given.metric or "", part) for part in text.split(",")]
+    names = Names(given.names)
+    try:
+        found = {names(name, "val") or name: float(value) for name, value in pairs}
+    except ValueError:
+        raise UserError(f"--baseline {text} is no file or folder, and no numbers such as val/top1=0.89") from None
+    if "" in found:
+        raise UserError(f"--baseline {text}: say of what, as in val/top1={text}, or which --metric is the objective")
+    return found
+
+
+def _gate(text: str, names: Mapping[str, str]) -> Gate:
+    """``val/top1@5>=0.885``, or that and what to change when it is missed: ``val/top1@5>=0.885: lower the learning rate``."""
+    least = ">=" in text
+    where, _, rest = text.partition(">=" if least else "<=")
+    bound, _, remedy = rest.partition(":")
+    metric, _, epoch = where.strip().rpartition("@")
+    try:
+        limit, at = float(bound), int(epoch)
+    except ValueError:
+        raise UserError(f"--gate {text!r} is not understood: write metric@epoch>=bound, such as val/top1@5>=0.885") from None
+    ours = Names(names)(metric, "val") or metric
+    return Gate(ours, at, limit if least else None, None if least else limit, action="warn", remedy=remedy.strip())
+
+
+def _equals(pair: str, flag: str, form: str) -> tuple[str, str]:
+    name, equals, value = pair.rpartition("=")
+    if not equals or not name or not value:
+        raise UserError(f"{flag} {pair!r} is not understood: write {form}")
+    return name, value
+
+
+def _plot(path: Path, found: Sequence[Diagnosis]) -> None:
+    first = found[0]
+    curves = {one.name: one.curve for one in found if one.facts.metric == first.facts.metric}
+    marks = {one.name: one.ended.step for one in found if one.ended and one.name in curves}
+    chart.picture(path, curves, first.facts.metric, first.chance, marks)

@@ -1,0 +1,82 @@
+"""Commands that serve a page on the loopback address until they are interrupted: MLflow's and Optuna's."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from pitprop import space as spaces
+from pitprop.errors import UserError
+from pitprop.study.addresses import addresses
+
+
+def ui(options: Namespace) -> int:
+    """MLflow's UI, with a browser on the experiment of the space once it answers."""
+    from pitprop.track import ENVIRONMENT, ui_command
+
+    where, name = addresses(options.runs), options.space and spaces.load(options.space).name
+    if where.mlflow.startswith("sqlite:") and not (where.runs / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ:
+        raise UserError(f"there are no runs in {where.runs} yet: make search SPACE=focal_alpha")
+    try:
+        command = ui_command(where.mlflow, where.artifacts, options.port)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    address = f"http://127.0.0.1:{options.port}"
+    print(f"MLflow UI on {address} (Ctrl-C ends it)", flush=True)
+    if not options.no_browser:
+        threading.Thread(target=_browse, args=(address, name), daemon=True).start()
+    return _serve(command, ENVIRONMENT)
+
+
+def dashboard(options: Namespace) -> int:
+    """Optuna's dashboard on the study database, which it reads as it is."""
+    where = addresses(options.runs)
+    if where.study_db.startswith("sqlite:") and not (where.runs / "study.db").exists() and "STUDY_DB" not in os.environ:
+        raise UserError(f"there is no study in {where.runs} yet: make search SPACE=focal_alpha")
+    program = shutil.which("optuna-dashboard", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if program is None:
+        raise UserError("optuna-dashboard is not installed: make dashboard installs it, or pip install optuna-dashboard")
+    print(f"Optuna Dashboard on http://127.0.0.1:{options.port} (Ctrl-C ends it)", flush=True)
+    return _serve([program, where.study_db, "--host", "127.0.0.1", "--port", str(options.port)], {})
+
+
+def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Runs a server until it ends or we do; these are families of processes, and however we end they end with us."""
+    server = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)
+    try:
+        return server.wait()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+
+
+def _browse(address: str, name: str | None) -> None:
+    """Opens the experiment ``name`` in a browser, or the page of all, when the server answers."""
+    from pitprop.track import page
+
+    for _ in range(120):
+        try:
+            query = f"api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}" if name else "health"
+            with urllib.request.urlopen(f"{address}/{query}", timeout=5) as answer:
+                body = answer.read()
+            webbrowser.open(page(address, json.loads(body)["experiment"]["experiment_id"]) if name else address)
+            return
+        except urllib.error.HTTPError:
+            webbrowser.open(address)  # it answers, but knows no such experiment
+            return
+        except OSError:
+            time.sleep(0.5)

@@ -1,0 +1,159 @@
+"""One run of a search: workers, exporter and screen around the loop, and a clean end whatever ends it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import time
+from argparse import Namespace
+from contextlib import closing
+from pathlib import Path
+
+from pitprop.driver import preflight
+from pitprop.driver.events import Ended, Event, Reported
+from pitprop.driver.loop import Search
+from pitprop.space import Space
+from pitprop.study.addresses import Addresses
+from pitprop.study.parking import lanes, stranded
+from pitprop.study.study import Study
+from pitprop.track import Exporter
+from pitprop.trainer import Context
+from pitprop.views.terminal.live import Screen
+from pitprop.views.terminal.preflight_table import print_outcome
+from pitprop.views.terminal.status import print_unwatched
+from pitprop.workers.best_states import Bests
+from pitprop.workers.checkpoint import sweep
+from pitprop.workers.launch import Inline, Job, Launcher, LaunchError, OnRay
+from rich.console import Console
+
+PROGRESS = 30.0
+"""Seconds between two exports of a trial that runs."""
+GENERATIONS = 4
+"""A search is cut into at least this many groups, so that the sampler learns between them."""
+
+
+def run(
+    space: Space, study: Study, where: Addresses, options: Namespace, console: Console, mlflow: Exporter, *, asks: bool = True
+) -> int:
+    """Searches until the target or the time limit is reached: 0, or 130 if it was interrupted.
+
+    With ``asks=False`` only the trials that the study holds are brought to an end.
+    """
+    study.checkpoints.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(space.path, study.folder / "space.yaml")
+    print_unwatched(console, space)
+    timeout = options.timeout or space.timeout
+    deadline = time.time() + timeout if timeout else None
+    records = study.records()
+    for record in records:
+        mlflow.send(record)
+    count = study.target if asks else sum(record.state == "RUNNING" for record in records) * space.seeds
+    with closing(_launcher(space, study, where, options, console, count)) as launcher:
+        if all(record.state == "RUNNING" for record in records):  # no trial has shown yet that the trainer works
+            findings = preflight.inspect(space, launcher)
+            print_outcome(console, findings)
+            preflight.refuse(findings)
+        width = _width(space, count, launcher.size)
+        search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
+        with Screen(console, space, study.target, records) as screen:
+            code = _watch(search, study, mlflow, screen)
+        if code:
+            # From here on a second Ctrl-C ends at once; the next search goes on from the checkpoints all the same.
+            signal.signal(signal.SIGINT, lambda *_: os._exit(code))
+    _sweep(space, study)
+    return code
+
+
+def inspect(space: Space) -> list[preflight.Finding]:
+    """What a preflight finds, in this process and without a study."""
+    with closing(Inline(_job(space, Path(), here=True), cpus=space.resources.cpus)) as launcher:
+        return preflight.inspect(space, launcher)
+
+
+def _watch(search: Search, study: Study, exporter: Exporter, screen: Screen) -> int:
+    last: dict[int, float] = {}
+    try:
+        with closing(search.events()) as events:
+            for event in events:
+                screen.show(event)
+                _export(event, study, exporter, last)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _export(event: Event, study: Study, exporter: Exporter, last: dict[int, float]) -> None:
+    """Sends a trial when it ends, and from time to time while it runs."""
+    now = time.monotonic()
+    if isinstance(event, Ended):
+        exporter.send(event.record)
+        if event.traceback:
+            Path(event.record.folder, "traceback.txt").write_text(event.traceback, encoding="utf-8")
+    elif isinstance(event, Reported) and now - last.setdefault(event.lane.trial, now) >= PROGRESS:
+        last[event.lane.trial] = now
+        exporter.send(study.record(event.lane.trial))
+
+
+def _sweep(space: Space, study: Study) -> None:
+    """Removes the workers' checkpoints when no trial runs, but for what only a search that was killed has left among them."""
+    records = study.records()
+    if all(record.state != "RUNNING" for record in records):
+        folders = {lane: Path(record.folder) for record in records for lane in lanes(space, record.number)}
+        Bests(space.objective.metric, space.objective.best_by).salvage(folders, study.checkpoints)
+        sweep(study.checkpoints, stranded(space, records, study.checkpoints))
+
+
+def _launcher(space: Space, study: Study, where: Addresses, options: Namespace, console: Console, count: int) -> Launcher:
+    resources = space.resources
+    job = _job(space, study.checkpoints, here=options.inline or where.ray is None)
+    if options.inline:
+        return Inline(job, cpus=resources.cpus)
+    cores = len(os.sched_getaffinity(0))
+    size = options.workers or resources.workers or max(1, int(cores // resources.cpus))
+    with console.status(f"starting {size} worker{'s' * (size > 1)} on Ray"):
+        return OnRay(
+            job,
+            size=min(size, count),
+            cpus=resources.cpus,
+            gpus=resources.gpus,
+            stall=space.stall,
+            address=where.ray,
+            logs=options.worker_logs,
+        )
+
+
+def _job(space: Space, folder: Path, *, here: bool) -> Job:
+    gpus = space.resources.gpus
+    if gpus and here and not _sees_gpu():
+        raise LaunchError("resources.gpus in the space asks for a GPU, and CUDA shows none here: set it to 0")
+    context = Context(
+        epochs=space.epochs,
+        options=space.options,
+        device="cuda" if gpus else "cpu",
+        home=str(Path(space.path).resolve().parent),
+        metric=space.objective.metric,
+        goal=space.objective.best_by,
+        stall=space.stall,
+        cpus=space.resources.cpus,
+        gpus=gpus,
+    )
+    return Job(space.trainer, context, folder)
+
+
+def _width(space: Space, target: int, workers: int) -> int:
+    """How many lanes a worker trains at once."""
+    if space.resources.lanes is not None:
+        return min(space.resources.lanes, space.card.width)
+    return max(1, min(space.card.width, -(-target // (GENERATIONS * workers))))
+
+
+def _sees_gpu() -> bool:
+    """Whether the CUDA driver shows this process a GPU; PyTorch, which could say so too, takes seconds to import."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0

@@ -1,0 +1,1 @@
+"""Judge a training by its curve: signatures of collapse, gates, chance levels. Pure functions, no clock, no files."""

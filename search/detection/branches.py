@@ -1,0 +1,73 @@
+"""Branches: parts of a model with scores of their own, held against the checkpoint that training started from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pitprop.detection import levels
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
+
+CHANGE: Mapping[str, Any] = {"lr": {"times": 1 / 3}}
+"""What `remedy` advises first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A metric that stands at ``now`` and stood at ``before`` in the checkpoint."""
+
+    metric: str
+    before: float
+    now: float
+
+    @property
+    def size(self) -> float:
+        return abs(self.before - self.now)
+
+
+def drops(telemetry: Telemetry, facts: Facts, count: int, points: float, errors: float) -> list[Drop]:
+    """The branches whose last ``count`` readings all lie below by ``points`` and ``errors`` standard errors, deepest first.
+
+    A branch's metric is ``val/<branch>/<metric>``, and only one of which `_known` says that it gets better as the objective does.
+    """
+    found = []
+    for name, before in facts.checkpoint.items():
+        values = telemetry.column(name).values[-count:]
+        least = max(points, errors * levels.error(telemetry, facts, name))
+        sign = 1 if facts.maximize else -1
+        below = len(values) == count and all(sign * (before - value) > least for value in values)
+        if below and name.count("/") == 2 and name != facts.metric and _known(name, facts):
+            found.append(Drop(name, before, values[-1]))
+    return sorted(found, key=lambda drop: -drop.size)
+
+
+def _known(name: str, facts: Facts) -> bool:
+    """Whether it is the objective's own metric, of a branch, or both are scores: a loss has another direction."""
+    kind = name.rsplit("/", 1)[-1]
+    return kind == facts.metric.rsplit("/", 1)[-1] or (facts.maximize and kind != "loss")
+
+
+def nearer(values: Sequence[float], maximize: bool) -> bool:
+    """Whether the later half of the readings is better than the earlier half."""
+    half = len(values) // 2
+    gain = math.fsum(values[len(values) - half :]) - math.fsum(values[:half])
+    return (gain if maximize else -gain) > 0
+
+
+def sentence(drop: Drop, facts: Facts, step: int) -> str:
+    """By how many points a metric has fallen."""
+    side = "below" if facts.maximize else "above"
+    return f"{drop.metric} {drop.now:.4g} at epoch {step}, {100 * drop.size:.2f} points {side} the checkpoint's {drop.before:.4g}"
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    """The learning rate first, then the weight."""
+    rates = telemetry.column("lr").values
+    lower = f"lower the learning rate from {rates[-1]:.2g} to {rates[-1] / 3:.2g}" if rates else "divide the learning rate by 3"
+    weights = {name: value for name, value in facts.params.items() if "weight" in name and "decay" not in name}
+    said = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in weights.items()]
+    now = f" (now {', '.join(said)})" if said else ""
+    return f"first {lower}; then bring the branch's loss weight to 1.0-1.5{now}: a weak branch is not mended by a large one"

@@ -1,0 +1,154 @@
+"""Judging a training by its telemetry: which signatures of collapse does it show?
+
+A verdict is a pure function of the epochs up to the one judged, and of the facts: no clock, no study, no state between
+calls. So a resumed search judges as an undisturbed one, and a replay over a finished log gives what the live run gave.
+
+What proves a collapse counts at once. What is only evidence counts after a grace, and only while nothing shows life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any
+
+from pitprop.detection import levels, life
+from pitprop.detection import signatures as catalogue
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Epoch, Telemetry
+
+ACTIONS = ("prune", "park", "warn")
+WANTED = ("train/loss", "val/loss", "val/auc", "val/logit_spread", "lr")
+BELOW = 1.5
+"""How many times the usual grace a score below chance is given, as when only a minority is predicted: that often mends itself."""
+ENDING = ("prune", "park")
+"""The actions that end a training; a parked one can be revived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a training is held to be lost: by which signature, at which epoch, on which numbers, and what to change.
+
+    ``change`` is the part of the remedy that can be tried as it stands: new values of parameters, by dotted name.
+    """
+
+    signature: str
+    step: int
+    action: str
+    reason: str
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    remedy: str = ""
+    change: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.reason.strip():
+            raise ValueError(f"a verdict of {self.signature} at epoch {self.step} has no reason")
+        if self.action not in ACTIONS:
+            raise ValueError(f"a verdict's action is one of {', '.join(ACTIONS)}, not {self.action!r}")
+
+    @property
+    def ends(self) -> bool:
+        """Whether the training is stopped."""
+        return self.action in ENDING
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary for ``json.dumps``; NaN stays NaN."""
+        return asdict(self) | {"evidence": dict(self.evidence), "change": dict(self.change)}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Verdict:
+        return cls(**row)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature as a space chose it: with its action and all its thresholds (the module's own where not given)."""
+
+    name: str
+    action: str = ""
+    thresholds: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(init=False, repr=False, compare=False)
+    """The thresholds that the module's ``detect`` takes."""
+
+    def __post_init__(self) -> None:
+        """``ValueError`` for a name, an action or a threshold that does not exist."""
+        known = catalogue.thresholds(self.name)
+        action = self.action or catalogue.action(self.name)
+        if action not in ACTIONS:
+            raise ValueError(f"signature {self.name}: an action is one of {', '.join(ACTIONS)}, not {action!r}")
+        object.__setattr__(self, "action", action)
+        if unknown := set(self.thresholds) - set(known):
+            raise ValueError(f"signature {self.name} has no threshold {sorted(unknown)[0]!r}: it takes {', '.join(known)}")
+        for threshold, value in self.thresholds.items():
+            least = 1 if threshold == "patience" else 0
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
+                raise ValueError(f"signature {self.name}: {threshold} is a number of at least {least}, not {value!r}")
+            if threshold == "patience" and value != int(value):
+                raise ValueError(f"signature {self.name}: patience is a whole number of reports, not {value!r}")
+        object.__setattr__(self, "thresholds", {**known, **self.thresholds})
+        object.__setattr__(self, "own", {name: self.thresholds[name] for name in known if name not in ("grace", "blind")})
+
+
+def defaults() -> list[Signature]:
+    """All signatures that ship, with their own actions and thresholds."""
+    return [Signature(name) for name in catalogue.names()]
+
+
+def judge(epochs: Sequence[Epoch], facts: Facts, signatures: Iterable[Signature]) -> list[Verdict]:
+    """What the last epoch shows, given those before it. Those that end the training come first, and those that name a cause."""
+    if not epochs:
+        return []
+    telemetry = epochs if isinstance(epochs, Telemetry) else Telemetry(epochs)
+    verdicts = [verdict for signature in signatures if (verdict := _verdict(telemetry, facts, signature))]
+    return sorted(verdicts, key=_order)
+
+
+def replay(epochs: Iterable[Epoch], facts: Facts, signatures: Iterable[Signature]) -> list[Verdict]:
+    """For each signature its first verdict, at the epoch at which live judging gave it; oldest first."""
+    telemetry, waiting = Telemetry(), list(signatures)
+    verdicts: list[Verdict] = []
+    for epoch in epochs:
+        telemetry.append(epoch)
+        found = {signature.name: verdict for signature in waiting if (verdict := _verdict(telemetry, facts, signature))}
+        verdicts += found.values()
+        waiting = [signature for signature in waiting if signature.name not in found]
+    return sorted(verdicts, key=lambda verdict: (verdict.step, _order(verdict)))
+
+
+def unwatched(reported: Iterable[str] | Iterable[Epoch], signatures: Iterable[Signature]) -> dict[str, list[str]]:
+    """The signatures that lack readings, with what they need; from a telemetry, or the names (or prefixes) it will hold."""
+    have = {name for item in reported for name in (item.metrics if isinstance(item, Epoch) else (item,))}
+    lacking = {s.name: [need for need in catalogue.load(s.name).READS if not catalogue.gives(need, have)] for s in signatures}
+    return {name: needs for name, needs in lacking.items() if needs}
+
+
+def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdict | None:
+    module, thresholds = catalogue.load(signature.name), signature.thresholds
+    reason = module.detect(telemetry, facts, **signature.own)
+    if reason is None:
+        return None
+    if module.KIND == "soft":
+        count, grace, blind = levels.window(facts, thresholds["patience"]), thresholds["grace"], thresholds["blind"]
+        signs = life.signs(telemetry, facts, count, getattr(module, "DESPITE", ()))
+        share = grace if life.watched(signs) else max(grace, blind)
+        if levels.below_chance(telemetry, facts, count):
+            share = max(share, BELOW * catalogue.GRACE)
+        waits = levels.grace(telemetry, facts, share)
+        if telemetry[-1].step < waits or life.alive(signs, telemetry, facts):
+            return None
+        reason = f"{reason}; {life.absent(signs)}"
+    last = telemetry[-1]
+    evidence = {name: value for name, value in last.metrics.items() if name == facts.metric or _wanted(signature.name, name)}
+    change = module.change(telemetry, facts) if hasattr(module, "change") else {}
+    return Verdict(signature.name, last.step, signature.action, reason, evidence, module.remedy(telemetry, facts), change)
+
+
+@cache
+def _wanted(signature: str, metric: str) -> bool:
+    """Whether a reading belongs to the evidence of a signature: what it reads, and what a person looks at anyway."""
+    return metric in WANTED or any(catalogue.gives(need, [metric]) for need in catalogue.load(signature).READS)
+
+
+def _order(verdict: Verdict) -> tuple[bool, bool]:
+    return not verdict.ends, getattr(catalogue.load(verdict.signature), "FALLBACK", False)

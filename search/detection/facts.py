@@ -1,0 +1,49 @@
+"""What is known of a training beside its epochs: the ground that signatures judge from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pitprop.detection.stopping import EarlyStopping
+from pitprop.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another trial of the same study, as far as it has come."""
+
+    trial: int
+    params: Mapping[str, Any]
+    telemetry: Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Whatever is None or empty is read off the telemetry where it can be, and else does not count.
+
+    ``budget`` and ``warmup`` are in epochs; ``metric`` is the objective's name and ``maximize`` its direction; ``labels``
+    are validation samples by class; ``batch`` is the samples in a batch; ``chance_score`` and ``chance_loss`` are what a
+    model reaches that has learned nothing. ``checkpoint`` is what the model scored, by metric, that training starts from.
+
+    Of the trial and its study: ``params`` are its hyperparameters by dotted name, ``stopping`` its early stopping, ``peers``
+    the trials before it, and ``recovery`` the epoch of the latest recovery among the finished ones
+    (`pitprop.detection.life.recovery`).
+    ``silence`` is the seconds since the last epoch was reported.
+    """
+
+    budget: int
+    metric: str = "val/macro_f1"
+    maximize: bool = True
+    warmup: float | None = None
+    labels: Mapping[str, int] = field(default_factory=dict)
+    batch: int | None = None
+    chance_score: float | None = None
+    chance_loss: float | None = None
+    checkpoint: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    stopping: EarlyStopping | None = None
+    peers: Sequence[Peer] = ()
+    recovery: float | None = None
+    silence: float = 0.0

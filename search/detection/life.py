@@ -1,0 +1,201 @@
+"""Life signs: what a training shows that stands at chance and will yet recover.
+
+On labelled curves, the area under the ROC curve of "will this run, now at chance, recover?" is .85 for the validation AUC,
+.80 for the growth of the logit spread and .76 for that of the probability spread, against .55 for the fall of the loss and
+.46 (nothing) for the gradient norm. So a trainer should report AUC or logit spread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pitprop.detection import levels
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
+
+DECIDES = 0.1
+"""The spread from which on predictions begin to differ between samples."""
+WEAK = ("loss_falling",)
+"""Signs that hardly tell who recovers where better ones are reported, see above."""
+OVERRULED = 0.3
+"""The share of the budget from which they count no more beside those."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A life sign that could be looked for: whether it is there, and what was seen, with its numbers."""
+
+    name: str
+    alive: bool
+    seen: str
+
+
+@levels.once
+def signs(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ...] = ()) -> list[Sign]:
+    """What the last ``count`` readings show of each sign that is reported, but for those named in ``despite``."""
+    looks = (ranking, logits_spreading, probabilities_spreading, loss_falling, loss_accelerating, score_rising, cooling)
+    found = (look(telemetry, facts, count) for look in looks if look.__name__ not in despite)
+    return [sign for sign in found if sign is not None]
+
+
+def alive(signs: Sequence[Sign], telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether any sign counts. After ``OVERRULED`` of the budget the loss does not, where AUC and spread are seen and absent."""
+    strong = [sign for sign in signs if sign.name in ("ranking", "logits_spreading")]
+    overruled = len(strong) == 2 and telemetry[-1].step >= OVERRULED * facts.budget
+    return any(sign.alive for sign in signs if sign in strong or not (overruled and sign.name in WEAK))
+
+
+def watched(signs: Sequence[Sign]) -> bool:
+    """Whether life could be seen at all: by more than the score, which stands still in whatever is at chance."""
+    return any(sign.name not in ("score_rising", "cooling") for sign in signs)
+
+
+def absent(signs: Sequence[Sign]) -> str:
+    """What was looked for and not found, for a reason."""
+    if not signs:
+        return "nothing is reported that could show life"
+    seen = ", ".join(f"{sign.seen} (too little by itself)" if sign.alive else sign.seen for sign in signs)
+    return f"no life sign: {seen}"
+
+
+def ranking(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """AUC rising by more than a standard error, or standing 2 of them above chance while the logits still move."""
+    values = _last(telemetry, "val/auc", count)
+    if not values:
+        return None
+    error, mean = max(levels.error(telemetry, facts, "val/auc"), 0.01), sum(values) / count
+    rises = values[-1] - values[0] > max(error, 0.02) and values[-1] > 0.5 + error
+    stands = (mean > 0.5 + 2 * error or max(values) > 0.5 + 4 * error) and _moves(telemetry, count)
+    in_time = _decides(levels.recent(telemetry, "val/logit_spread", count), facts)
+    return Sign("ranking", (rises or stands) and in_time, f"AUC {values[0]:.2f} to {values[-1]:.2f}")
+
+
+def logits_spreading(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """Logit spread across samples growing by 0.1 decade over the window, fast enough to decide in time."""
+    return _spreading("logits_spreading", "val/logit_spread", telemetry, facts, count)
+
+
+def probabilities_spreading(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """The same of the probabilities."""
+    return _spreading("probabilities_spreading", "val/probability_spread", telemetry, facts, count)
+
+
+def loss_falling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """The loss at a new minimum and 0.3 % down over the window, or falling in 80 % of the last two windows' steps."""
+    name = _loss(telemetry)
+    column = telemetry.column(name)
+    if len(column.values) < count:
+        return None
+    values = column.values[-2 * count :]
+    first, last = values[-count], values[-1]
+    earlier = column.values[:-count]
+    lowest = not earlier or min(values[-count:]) < min(earlier) - 0.0015 * abs(first)
+    often = sum(after < before for before, after in pairwise(values)) >= 0.8 * (len(values) - 1)
+    falls = (first - last > 0.003 * (abs(first) or 1.0) and lowest) or often
+    return Sign("loss_falling", falls, f"{name} {first:.4g} to {last:.4g}")
+
+
+def loss_accelerating(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """The loss falling in every step of the window, and at least twice as fast in its second half as in its first."""
+    values = _last(telemetry, _loss(telemetry), count)
+    if len(values) < 4:
+        return None
+    half = len(values) // 2
+    before, after = values[0] - values[half], values[half] - values[-1]
+    falls = all(b < a for a, b in pairwise(values)) and after > 2 * before
+    return Sign("loss_accelerating", falls, f"{'' if falls else 'not '}accelerating")
+
+
+def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """The objective better by more than 0.004 and by one standard error over the window; a loss is looked at as such."""
+    values = _last(telemetry, facts.metric, count)
+    if not values or facts.metric in ("val/loss", "train/loss"):
+        return None
+    gain = values[-1] - values[0] if facts.maximize else values[0] - values[-1]
+    rises = gain > max(0.004, levels.error(telemetry, facts, facts.metric))
+    return Sign("score_rising", rises, f"{facts.metric} {values[0]:.4g} to {values[-1]:.4g}")
+
+
+def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """A learning rate on its way down while its steps are too long to learn by: update ratio of .01, loss above chance."""
+    rates, steps, losses = (_last(telemetry, name, count) for name in ("lr", "update_ratio", "val/loss"))
+    level = levels.loss(telemetry, facts)
+    if not rates or not steps or sum(steps) < 0.01 * count:
+        return None
+    if level is not None and losses and sum(losses) < 1.05 * level * count:
+        return None
+    falls = 0.1 * max(telemetry.column("lr").values) < rates[-1] < rates[0]
+    return Sign("cooling", falls, f"steps too long and the learning rate {'falling' if falls else 'not falling'}")
+
+
+def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
+    """The step at which a finished training left chance for good, though it had stood there for a window without a life sign.
+
+    None for one that never did, and for one that showed life all the while: that would have been spared, however slow.
+    """
+    count = levels.window(facts, 5)
+    step = levels.awakening(telemetry, facts, count)
+    past = Telemetry()
+    for epoch in telemetry if step is not None else ():
+        past.append(epoch)
+        if step is not None and epoch.step >= step:
+            break
+        still = levels.above_chance(past, facts, count) is False
+        if still and not alive(signs(past, facts, count), past, facts):
+            return step
+    return None
+
+
+def promise(telemetry: Telemetry, facts: Facts) -> float:
+    """How likely a parked training is to recover, to rank by: AUC counts before spread, and spread before loss.
+
+    AUC above one half, then decades of growth of the logit spread a window, then the share by which the loss has fallen.
+    """
+    count = levels.window(facts, 5)
+    areas, losses = _last(telemetry, "val/auc", count), telemetry.column("val/loss").values
+    spreads = _last(telemetry, "val/logit_spread", count) or _last(telemetry, "val/probability_spread", count)
+    ranks = 2 * sum(areas) / count - 1 if areas else 0.0
+    grows = math.log10(spreads[-1] / spreads[0]) if spreads and min(spreads) > 0 else 0.0
+    falls = (max(losses) - losses[-1]) / (abs(max(losses)) or 1.0) if losses else 0.0
+    return ranks + 0.3 * max(-1.0, min(1.0, grows)) + 0.1 * falls
+
+
+def _spreading(sign: str, name: str, telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    readings = levels.recent(telemetry, name, count)
+    if len(readings) < count or min(value for _, value in readings) <= 0:
+        return None
+    (start, first), (end, last) = readings[0], readings[-1]
+    growth, needed = math.log10(last / first), max(0.0, math.log10(DECIDES / last))
+    grows = growth >= 0.1 and needed <= 1.5 * growth * (facts.budget - end) / max(end - start, 1)
+    return Sign(sign, grows, f"{name.removeprefix('val/').replace('_', ' ')} {first:.2g} to {last:.2g}")
+
+
+def _decides(spreads: Sequence[tuple[int, float]], facts: Facts) -> bool:
+    """Whether the logits differ enough to decide, or will at three times their growth; true if nobody measures it."""
+    if len(spreads) < 2 or max(spread for _, spread in spreads) >= 0.25 * DECIDES:
+        return True
+    (start, first), (end, last) = spreads[0], spreads[-1]
+    if min(first, last) <= 0:
+        return False
+    growth = math.log10(last / first) / max(end - start, 1)
+    return growth > 0 and math.log10(DECIDES / last) <= 3 * growth * (facts.budget - end)
+
+
+def _loss(telemetry: Telemetry) -> str:
+    """The loss to look at: of validation where that is measured."""
+    return "val/loss" if telemetry.column("val/loss").values else "train/loss"
+
+
+def _last(telemetry: Telemetry, name: str, count: int) -> Sequence[float]:
+    """The last ``count`` readings, or none if there are fewer."""
+    values = telemetry.column(name).values
+    return values[-count:] if len(values) >= count else ()
+
+
+def _moves(telemetry: Telemetry, count: int) -> bool:
+    """Whether the logit spread changes, and not only downwards. Random weights rank well on easy data, and stay there."""
+    spreads = _last(telemetry, "val/logit_spread", count)
+    return not spreads or (max(spreads) > 1.1 * min(spreads) and any(after > before for before, after in pairwise(spreads)))

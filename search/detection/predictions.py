@@ -1,0 +1,99 @@
+"""What a model predicts: is it always the same class, and which?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pitprop.detection import chance, levels
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Epoch, Telemetry, columns
+
+ALIKE = 1.5
+"""The ratio of class counts up to which none of them is a minority."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One class is all that is predicted: ``label`` ("" if it changes), since epoch ``since``, and how that was seen."""
+
+    label: str
+    since: int
+    samples: int
+    seen: str
+
+    def kind(self, labels: Mapping[str, float]) -> str:
+        """``majority``, ``minority``, or ``one-class`` where the classes are alike or the class changes."""
+        if self.label not in labels or max(labels.values()) < ALIKE * min(labels.values()):
+            return "one-class"
+        return "majority" if labels[self.label] == max(labels.values()) else "minority"
+
+    def sentence(self, kind: str, step: int) -> str:
+        """Which class is predicted for how many samples in which epochs."""
+        what = f"class {self.label}" if self.label else "a single class, not always the same,"
+        many = f"all {self.samples} validation samples" if self.samples else "every sample"
+        return f"{kind} collapse: predicted {what} for {many} in epochs {self.since}-{step}{self.seen}"
+
+
+@levels.once
+def constant(telemetry: Telemetry, facts: Facts, count: int, share: float = 0.995) -> Constant | None:
+    """Whether one class held ``share`` of the predictions in each of the last ``count`` reports, by counts or by macro F1.
+
+    Where that class is nearly all there is, others have to be predicted less than a tenth as often as they occur.
+    """
+    labels = levels.labels(telemetry, facts).values()
+    if total := sum(labels):
+        share = max(share, 1 - 0.1 * (1 - max(labels) / total))
+    return _by_counts(telemetry, count, share) or _by_score(telemetry, facts, count)
+
+
+def _by_counts(telemetry: Telemetry, count: int, share: float) -> Constant | None:
+    tops: list[Top] = []
+    for top in reversed(telemetry.each(_top)):
+        if top is not None:
+            if not top.share >= share:
+                return None
+            tops.append(top)
+            if len(tops) == count:
+                break
+    if len(tops) < count:
+        return None
+    label = tops[0].label if len({top.label for top in tops}) == 1 else ""
+    least = min(top.share for top in tops)
+    return Constant(label, tops[-1].step, round(tops[0].samples), "" if least == 1 else f" (but for {1 - least:.1%} of them)")
+
+
+class Top(NamedTuple):
+    """The class that most samples are predicted as in one epoch, and its share of them; NaN if they cannot be counted."""
+
+    step: int
+    label: str
+    share: float
+    samples: float
+
+
+def _top(epoch: Epoch) -> Top | None:
+    counts = columns(epoch, "val/predicted/")
+    if not counts:
+        return None
+    total, label = sum(counts.values()), max(counts, key=lambda label: counts[label])
+    share = counts[label] / total if math.isfinite(total) and total > 0 else math.nan
+    return Top(epoch.step, label, share, total)
+
+
+def _by_score(telemetry: Telemetry, facts: Facts, count: int) -> Constant | None:
+    """Whether macro F1 stands within 0.001 of (1/K) 2 p / (1 + p), its value when only a class of share p is predicted."""
+    if facts.metric.rsplit("/", 1)[-1] not in ("macro_f1", "f1_macro"):
+        return None
+    readings, labels = levels.recent(telemetry, facts.metric, count), levels.labels(telemetry, facts)
+    if len(readings) < count or len(labels) < 2:
+        return None
+    prior = list(labels.values())
+    for index in sorted(range(len(prior)), key=lambda c: -prior[c]):
+        value = chance.macro_f1(prior, index)
+        if prior[index] > 0 and all(abs(score - value) <= 0.001 for _, score in readings):
+            note = f" (macro F1 {readings[-1][1]:.4f}, what that alone gives is {value:.4f})"
+            return Constant(list(labels)[index], readings[0][0], 0, note)
+    return None

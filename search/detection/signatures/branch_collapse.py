@@ -1,0 +1,32 @@
+"""Branch collapse: one branch lies far below the checkpoint that training started from, and does not come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pitprop.detection import branches
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
+
+READS = ("val/*/*",)
+KIND = "soft"
+ELSEWHERE = ""
+DESPITE = ("loss_falling", "loss_accelerating", "ranking", "logits_spreading", "probabilities_spreading", "score_rising")
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, points: float = 0.2) -> str | None:
+    """More than ``points`` below in ``patience`` evaluations, and not nearer at their end: 15 % of such runs ever come back."""
+    for drop in branches.drops(telemetry, facts, patience, points, 3.0):
+        values = telemetry.column(drop.metric).values[-patience:]
+        if not branches.nearer(values, facts.maximize):
+            return f"{branches.sentence(drop, facts, telemetry[-1].step)}, for {patience} epochs"
+    return None
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    return branches.remedy(telemetry, facts)
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return branches.CHANGE

@@ -1,0 +1,37 @@
+"""Branch domination: one branch gets nearly all of the gradient, and the others hardly learn."""
+
+from __future__ import annotations
+
+from pitprop.detection import levels
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Epoch, Telemetry, columns
+
+READS = ("grad_norm/",)
+KIND = "advice"
+ELSEWHERE = "OGM-GE balances it, and reports nothing"
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: float = 5.0) -> str | None:
+    """The same branch's gradient norm above ``ratio`` times the smallest in ``patience`` reports (OGM-GE, Peng et al. 2022)."""
+    count = levels.window(facts, patience)
+    window, norms = telemetry[-count:], telemetry.each(_norms)[-count:]
+    if len(window) < count or any(len(found) < 2 for found in norms):
+        return None
+    strong = {max(found, key=lambda branch: found[branch]) for found in norms}
+    if len(strong) > 1 or not all(max(found.values()) > ratio * min(found.values()) for found in norms):
+        return None
+    weak = min(norms[-1], key=lambda branch: norms[-1][branch])
+    high, low = max(norms[-1].values()), min(norms[-1].values())
+    span = f"in epochs {window[0].step}-{window[-1].step}"
+    return f"branch {next(iter(strong))} has a gradient norm of {high:.3g}, {weak} one of {low:.3g}, {span}"
+
+
+def _norms(epoch: Epoch) -> dict[str, float]:
+    return {branch: norm for branch, norm in columns(epoch, "grad_norm/").items() if norm != 0}  # one of 0 is frozen
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    return (
+        "lower the loss weight or the learning rate of the strong branch (a weak one is not mended by a large weight; 1.0 to 1.5 "
+        "keep it stable), or balance gradients (OGM-GE, Gradient-Blending)"
+    )

@@ -1,0 +1,31 @@
+"""Branch drop: one branch of the model scores below the checkpoint that training started from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pitprop.detection import branches
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
+
+READS = ("val/*/*",)
+KIND = "advice"
+ELSEWHERE = ""
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, points: float = 0.03, errors: float = 3.0) -> str | None:
+    """A branch's metric under its checkpoint by ``points`` and ``errors`` standard errors in ``patience`` evaluations.
+
+    A warning and no sentence: 80 % of runs that drop by 2 to 5 points regain the checkpoint, 50 % after 5 to 20, 15 % after more.
+    """
+    drops = branches.drops(telemetry, facts, patience, points, errors)
+    return branches.sentence(drops[0], facts, telemetry[-1].step) if drops else None
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    return branches.remedy(telemetry, facts)
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return branches.CHANGE

@@ -1,0 +1,84 @@
+"""Contrastive collapse: the loss stands at ln(N - 1), which is what a batch of N embeddings gives that are all alike."""
+
+from __future__ import annotations
+
+import math
+
+from pitprop.detection import chance, levels
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
+
+READS = ("embedding/cosine or embedding/rank or batch/size",)
+KIND = "soft"
+ELSEWHERE = ""
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 4, near: float = 0.985, cosine: float = 0.9) -> str | None:
+    """``patience`` readings of the loss at ``near`` of ln(N - 1) or more, and mean cosine above ``cosine`` or rank below 2.
+
+    Where no embedding is measured, a batch size of N has to be known, the loss to stand within 0.5 % of it and not to be what
+    the class prior gives. An objective well above chance spares it: nearest neighbours scored 0.81 with all embeddings on one
+    line, and whoever asks for that has got it.
+    """
+    if levels.above_chance(telemetry, facts, levels.window(facts, patience), 0.1):
+        return None
+    name = "val/loss" if telemetry.column("val/loss").values else "train/loss"
+    readings = levels.recent(telemetry, name, levels.window(facts, patience))
+    found = _level(telemetry, facts, readings[-1][1]) if len(readings) >= levels.window(facts, patience) else None
+    if found is None:
+        return None
+    level, formula = found
+    alike = _alike(telemetry, cosine)
+    if alike is None and (abs(min(v for _, v in readings) / level - 1) > 0.005 or _is_prior(telemetry, facts, level)):
+        return None
+    if alike == "" or min(value for _, value in readings) < near * level:
+        return None
+    since, step = readings[0][0], readings[-1][0]
+    shown = f"; {alike}" if alike else ""
+    return f"{name} {readings[-1][1]:.4f} in epochs {since}-{step}, {formula} = {level:.4f} is what equal embeddings give{shown}"
+
+
+def _level(telemetry: Telemetry, facts: Facts, loss: float) -> tuple[float, str] | None:
+    """The loss of equal embeddings that ``loss`` is nearest to, with its formula; None if no batch size is known."""
+    sizes = telemetry.column("batch/size").values
+    batch = round(sizes[-1]) if sizes else facts.batch
+    stated = levels.loss(telemetry, facts, guess=False)
+    found = [(stated, "chance")] if stated and _alike(telemetry, 0.0) is not None else []
+    if batch is not None and batch > 2:
+        found = [
+            (chance.supervised_contrastive(batch), f"ln({batch} - 1)"),
+            (chance.nt_xent(batch), f"ln(2 x {batch} - 1)"),
+            (chance.clip(batch), f"ln({batch})"),
+        ]
+    return min(found, key=lambda one: abs(one[0] - loss)) if found else None
+
+
+def _alike(telemetry: Telemetry, limit: float) -> str | None:
+    """How alike embeddings are, "" if they are not; None if nobody measures it."""
+    cosines, ranks = telemetry.column("embedding/cosine").values, telemetry.column("embedding/rank").values
+    if cosines and cosines[-1] > limit:
+        return f"mean cosine of pairs {cosines[-1]:.3f}"
+    if ranks and ranks[-1] < 2:
+        return f"effective rank {ranks[-1]:.2f}"
+    return "" if cosines or ranks else None
+
+
+def _is_prior(telemetry: Telemetry, facts: Facts, level: float) -> bool:
+    """Whether a classifier's loss at chance would be the same number."""
+    prior = levels.loss(Telemetry(), facts) if facts.labels else None
+    counts = levels.labels(telemetry, facts)
+    prior = prior if prior is not None else chance.cross_entropy(list(counts.values())) if counts else math.inf
+    return facts.chance_loss is None and abs(prior / level - 1) < 0.02
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    classes = telemetry.column("batch/classes").values
+    if classes and classes[-1] < 2:
+        return (
+            "batches hold one class, for which equal embeddings are the optimum: mend the batch sampler, no learning rate helps"
+        )
+    return (
+        "look whether every batch mixes classes (for batches of one class this is the optimum, and no learning rate helps); "
+        "L2-normalise embeddings, LayerNorm on features, temperature .07 to .2, ten epochs of warm-up from 1e-7 to 1e-4, "
+        "let at least one encoder learn"
+    )

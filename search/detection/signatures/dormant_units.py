@@ -1,0 +1,29 @@
+"""Dormant units: nearly all units of a layer are zero on every validation sample."""
+
+from __future__ import annotations
+
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Epoch, Telemetry, columns
+
+READS = ("dormant/",)
+KIND = "advice"
+ELSEWHERE = "AUTOTRAINER (.7), SageMaker (.5), DeepDiagnosis (.7), TheDeepChecker (.5), which alarm on healthy networks"
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.9) -> str | None:
+    """More than ``share`` of a layer's units in ``patience`` reports. Limits of .5 and .7 alarm on most healthy networks."""
+    layers, window = telemetry.each(_layers)[-patience:], telemetry[-patience:]
+    if len(window) < patience:
+        return None
+    for layer, last in layers[-1].items():
+        if all(found.get(layer, 0) > share for found in layers):
+            return f"{last:.0%} of the units of layer {layer} are dead in epochs {window[0].step}-{window[-1].step}"
+    return None
+
+
+def _layers(epoch: Epoch) -> dict[str, float]:
+    return columns(epoch, "dormant/")
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    return "lower the learning rate, use a leaky ReLU or GELU, check initial weights and normalisation"

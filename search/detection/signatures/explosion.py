@@ -1,0 +1,65 @@
+"""Explosion: the validation loss stands far above its start and above chance, and does not come back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pitprop.detection import levels
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
+
+READS = ("val/loss",)
+KIND = "soft"
+GRACE = 0.1  # and after the warm-up: there is less to wait for than at chance
+ELSEWHERE = "AUTOTRAINER (a loss of 1,000), the deep learning tuning playbook"
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 6, ratio: float = 5.0) -> str | None:
+    """``patience`` readings at more than ``ratio`` times the larger of the first loss and the chance loss.
+
+    A loss that fell by a tenth over them is coming back: runs went from 31 to among the best. So is one whose score
+    stands above chance, however large its loss; where chance is not known, the training loss has to explode as well.
+    """
+    losses = levels.recent(telemetry, "val/loss", patience)
+    if len(losses) < patience or not math.isfinite(telemetry[-1].metrics.get("val/loss", math.nan)):
+        return None
+    start = _start(telemetry, facts, "val/loss")
+    (since, first), (step, last) = losses[0], losses[-1]
+    if min(value for _, value in losses) <= ratio * start or last < 0.9 * first or _fell(losses):
+        return None
+    above = levels.above_chance(telemetry, facts, patience)
+    if above or (above is None and not _training_too(telemetry, facts, patience, ratio)):
+        return None
+    return (
+        f"validation loss {last:.4g} at epoch {step}, more than {ratio:g} times {start:.4g} (the larger of its start and "
+        f"chance) since epoch {since} and not falling"
+    )
+
+
+def _start(telemetry: Telemetry, facts: Facts, name: str) -> float:
+    """The larger of the first finite reading and the chance loss."""
+    first = next((v for e in telemetry if math.isfinite(v := e.metrics.get(name, math.nan))), math.inf)
+    return max(abs(first), levels.loss(telemetry, facts) or 0.0)
+
+
+def _fell(losses: list[tuple[int, float]]) -> bool:
+    """Whether the later half of the readings lies a tenth below the earlier half."""
+    values, half = [value for _, value in losses], len(losses) // 2
+    return sum(values[-half:]) < 0.9 * sum(values[:half])
+
+
+def _training_too(telemetry: Telemetry, facts: Facts, patience: int, ratio: float) -> bool:
+    losses = levels.recent(telemetry, "train/loss", patience)
+    return len(losses) == patience and min(v for _, v in losses) > ratio * _start(telemetry, facts, "train/loss")
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    rate = telemetry[-1].metrics.get("lr", math.nan) if telemetry else math.nan
+    lower = f"lower the learning rate from {rate:.2g} to {rate / 10:.2g}" if rate > 0 else "lower the learning rate tenfold"
+    return f"{lower}, lengthen the warm-up, clip gradients, check the scale of the initial weights"
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return {"lr": {"times": 0.1}}

@@ -1,0 +1,43 @@
+"""Hopelessly slow: at chance, and the loss falls by inches; five times its rate would not get it anywhere in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pitprop.detection import levels
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
+
+READS = ("val/loss or train/loss",)
+KIND = "soft"
+ELSEWHERE = ""
+GRACE = 0.3
+DESPITE = ("loss_falling",)
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: float = 0.05, band: float = 0.08) -> str | None:
+    """At chance (by up to ``band``), and five times the rate of the last ``patience`` readings gains under ``least``."""
+    count = levels.window(facts, patience)
+    name, losses = levels.losses(telemetry, count)
+    if len(losses) < count or levels.above_chance(telemetry, facts, count, max(0.02, band)) is not False:
+        return None
+    (since, first), (step, last) = losses[0], losses[-1]
+    drop = (first - last) / (abs(first) or 1.0)
+    ahead = 5 * drop * max(0, facts.budget - step) / max(step - since, 1)
+    if not 0 <= ahead < least:
+        return None
+    return (
+        f"at chance, and {name} fell by {drop:.2%} in epochs {since}-{step}: at five times that rate it would be "
+        f"{ahead:.1%} lower at the end"
+    )
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    rates = telemetry.column("lr").values
+    rate = f" from {rates[-1]:.2g} to {10 * rates[-1]:.2g}" if rates and rates[-1] > 0 else " tenfold"
+    return f"raise the learning rate{rate}, shorten the warm-up, check what is frozen"
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return {"lr": {"times": 10}}

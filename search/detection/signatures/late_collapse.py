@@ -1,0 +1,33 @@
+"""Late collapse: the training had learned, and has fallen back to chance for good."""
+
+from __future__ import annotations
+
+from pitprop.detection import levels
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
+
+READS = ("val/",)
+KIND = "soft"
+ELSEWHERE = ""
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, windows: int = 3, learned: float = 0.1) -> str | None:
+    """Once above chance by ``learned`` of what lies above it, and at chance in the last ``windows`` windows of ``patience``.
+
+    What the trial reached before counts all the same. A cyclic learning rate may do it too, and come back.
+    """
+    count = windows * levels.window(facts, patience)
+    column, limit = telemetry.column(facts.metric), levels.bound(telemetry, facts, learned)
+    if limit is None or len(column.values) <= count or levels.above_chance(telemetry, facts, count) is not False:
+        return None
+    sign = 1 if facts.maximize else -1
+    best = max(column.values[:-count], key=lambda value: sign * value)
+    if sign * best <= sign * limit:
+        return None
+    at, since = column.steps[column.values.index(best)], column.steps[-count]
+    now = f"{column.values[-1]:.4g} at epoch {column.steps[-1]}"
+    return f"{facts.metric} was {best:.4g} at epoch {at} and is at chance since epoch {since} ({now})"
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    return "clip gradients, lower the learning rate or let it decay sooner, add weight decay; the trial keeps its best epoch"

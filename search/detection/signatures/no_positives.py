@@ -1,0 +1,37 @@
+"""No positives: every F1 (or recall, or number of true positives) is exactly 0, as behind a gate that never opens."""
+
+from __future__ import annotations
+
+from pitprop.detection import levels
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Epoch, Telemetry, columns
+
+READS = ("val/true_positives/ or val/*f1 or val/*recall",)
+KIND = "soft"
+ELSEWHERE = ""
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5) -> str | None:
+    """0 in each of the last ``patience`` epochs for all of F1, recall and, but for the most frequent class, true positives."""
+    count = levels.window(facts, patience)
+    window, found = telemetry[-count:], telemetry.each(_positives)[-count:]
+    if len(window) < count or not all(found) or any(any(one.values()) for one in found):
+        return None
+    names = ", ".join(sorted(found[-1])[:3])
+    span = f"{window[0].step}-{window[-1].step}"
+    return f"nothing is found: {names}{' and others' * (len(found[-1]) > 3)} exactly 0 in epochs {span}"
+
+
+def _positives(epoch: Epoch) -> dict[str, float]:
+    """What counts the samples that were found, by name; the most frequent class is the background that is found for nothing."""
+    found = {name: v for name, v in epoch.metrics.items() if name.startswith("val/") and name.endswith(("f1", "recall"))}
+    hits, labels = columns(epoch, "val/true_positives/"), columns(epoch, "val/labels/")
+    background = max(hits, key=lambda label: labels.get(label, hits[label]), default="")
+    return found | {f"val/true_positives/{label}": v for label, v in hits.items() if label != background}
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    return (
+        "lower the decision threshold (or the gate's) and look whether anything appears; weight the positive class towards "
+        "negatives / positives, or oversample it; look at label counts and input files; change the learning rate"
+    )

@@ -1,0 +1,30 @@
+"""Non-finite parameter: a weight is NaN or infinite, and every output that depends on it will be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pitprop.detection.facts import Facts
+from pitprop.detection.signatures import non_finite
+from pitprop.telemetry import Telemetry
+
+READS = ("params/non_finite",)
+KIND = "hard"
+ELSEWHERE = "DeepLocalize, DeepDiagnosis, AUTOTRAINER, SageMaker"
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1) -> str | None:
+    """Parameters that are not finite in the last ``patience`` reports: no optimizer brings one back."""
+    column = telemetry.column("params/non_finite")
+    if len(column.values) < patience or min(column.values[-patience:]) <= 0:
+        return None
+    return f"{column.values[-1]:.0f} parameters are NaN or infinite at epoch {column.steps[-1]}"
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    return non_finite.remedy(telemetry, facts)
+
+
+def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
+    return non_finite.change(telemetry, facts)

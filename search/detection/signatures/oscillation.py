@@ -1,0 +1,34 @@
+"""Oscillation: the score swings up and down by more than chance explains."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from pitprop.detection import levels
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
+
+READS = ("val/",)
+KIND = "advice"
+ELSEWHERE = "AUTOTRAINER, as a reason to stop"
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: float = 3.0, least: float = 0.03) -> str | None:
+    """At least half of the steps of the last two windows are swings: up then down, each by ``errors`` standard errors.
+
+    And by ``least`` at least. As a reason to stop, the same rule (AUTOTRAINER's) kills healthy runs on small validation sets.
+    """
+    count = 2 * levels.window(facts, patience)
+    readings = levels.recent(telemetry, facts.metric, count + 1)
+    size = max(least, errors * levels.error(telemetry, facts, facts.metric))
+    steps = [after - before for (_, before), (_, after) in pairwise(readings)]
+    swings = [a for a, b in pairwise(steps) if a * b < 0 and min(abs(a), abs(b)) > size]
+    if len(steps) < count or len(swings) < 0.5 * (count - 1):
+        return None
+    values = [value for _, value in readings]
+    span = f"between {min(values):.4g} and {max(values):.4g} in epochs {readings[0][0]}-{readings[-1][0]}"
+    return f"{facts.metric} swings {span}, {len(swings)} times by more than {size:.2g}"
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    return "lower the learning rate, enlarge the batch, average the weights, or validate on more samples"

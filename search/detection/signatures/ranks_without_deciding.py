@@ -1,0 +1,27 @@
+"""Ranks without deciding: the model tells classes apart, and its threshold predicts one of them only. It is not dead."""
+
+from __future__ import annotations
+
+from pitprop.detection import levels, predictions
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
+
+READS = ("val/auc", "val/predicted/ or val/macro_f1")
+KIND = "advice"
+ELSEWHERE = ""
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, auc: float = 0.7, share: float = 0.995) -> str | None:
+    """AUC of at least ``auc`` and 3 standard errors above chance, with constant predictions, in ``patience`` reports."""
+    count = levels.window(facts, patience)
+    readings = levels.recent(telemetry, "val/auc", count)
+    floor = max(auc, 0.5 + 3 * levels.error(telemetry, facts, "val/auc"))
+    if len(readings) < count or min(value for _, value in readings) < floor:
+        return None
+    if predictions.constant(telemetry, facts, count, share) is None:
+        return None
+    return f"AUC {readings[-1][1]:.2f} while every sample is predicted alike in epochs {readings[0][0]}-{readings[-1][0]}"
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    return "move the decision threshold, or adjust the logits by the class prior; the weights themselves are learning"

@@ -1,0 +1,29 @@
+"""Saturation: most of a layer's pre-activations lie where a sigmoid or tanh is flat."""
+
+from __future__ import annotations
+
+from pitprop.detection.facts import Facts
+from pitprop.telemetry import Epoch, Telemetry, columns
+
+READS = ("saturated/",)
+KIND = "advice"
+ELSEWHERE = "SageMaker, DeepDiagnosis, TheDeepChecker"
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.5) -> str | None:
+    """More than ``share`` of a layer's pre-activations beyond -5 or 5 in ``patience`` reports."""
+    layers, window = telemetry.each(_layers)[-patience:], telemetry[-patience:]
+    if len(window) < patience:
+        return None
+    for layer, last in layers[-1].items():
+        if all(found.get(layer, 0) > share for found in layers):
+            return f"{last:.0%} of layer {layer} is saturated in epochs {window[0].step}-{window[-1].step}"
+    return None
+
+
+def _layers(epoch: Epoch) -> dict[str, float]:
+    return columns(epoch, "saturated/")
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> str:
+    return "normalise the inputs or add a normalisation layer, lower the gain of the initial weights or the learning rate"

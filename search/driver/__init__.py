@@ -1,0 +1,1 @@
+"""One run of a search: ask, launch, record, judge, tell."""

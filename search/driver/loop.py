@@ -1,0 +1,231 @@
+"""The driver: asks for trials, launches them, records and judges every epoch, and tells how each trial ended.
+
+`Search.events` is a generator: what happens in a search is what it yields, and closing it ends the search at any point
+without loss. Nothing here waits for a database, for MLflow or for a terminal but for one transaction a trial.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+
+from pitprop.detection.detect import Verdict
+from pitprop.driver import revival
+from pitprop.driver.events import Ended, Event, Reported, Retried, Started, Warned
+from pitprop.driver.failures import Failures, SearchError
+from pitprop.driver.judging import Watch
+from pitprop.driver.shared_curves import Recordings
+from pitprop.driver.training import Training
+from pitprop.space import Space
+from pitprop.space.problems import hint
+from pitprop.study.study import Outcome, Study, Trial
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Epochs, Lane
+from pitprop.workers.groups import Groups
+from pitprop.workers.launch import Launcher
+from pitprop.workers.worker import Failure
+
+
+class Search:
+    """One run of a search, from the trials a killed one left to the study's target, or to ``deadline`` (unix seconds).
+
+    With ``asks=False`` no trial is started that the study does not hold yet: only those that are RUNNING are brought to an end.
+    """
+
+    def __init__(
+        self, space: Space, study: Study, launcher: Launcher, *, width: int, deadline: float | None = None, asks: bool = True
+    ) -> None:
+        self._space, self._study, self._launcher = space, study, launcher
+        self._width, self._deadline, self._asks = width, deadline, asks
+        self._trainings: dict[int, Training] = {}
+        self._groups = Groups(launcher, width, self._ask)
+        self._watch = Watch(space, study)
+        self._recordings = Recordings(space.searches_stopping)
+        self._events: deque[Event] = deque()
+        self._failures = Failures()
+
+    def events(self) -> Generator[Event, None, None]:
+        """Runs the search. `SearchError` when every trial fails alike."""
+        self._reattach()
+        self._revive()
+        yield from self._train()
+        while self._revive():
+            yield from self._train()
+
+    def _train(self) -> Iterator[Event]:
+        """Trains until no worker has anything to do."""
+        yield from self._flush()
+        for worker in range(self._launcher.size):
+            self._groups.advance(worker)
+        yield from self._flush()
+        for step in self._launcher.steps():
+            if isinstance(step.outcome, Failure):
+                stopped: list[Lane] = []
+                self._break_up(step.worker, step.outcome)
+            else:
+                stopped = self._observe(step.worker, step.outcome)
+            self._groups.advance(step.worker, stopped)  # before anybody looks at the events, so that the worker does not wait
+            yield from self._flush()
+
+    def _flush(self) -> Iterator[Event]:
+        while self._events:
+            yield self._events.popleft()
+
+    # What is started
+
+    def _reattach(self) -> None:
+        """Takes up what finished trials have taught, and then the trials of a killed search, each from its last checkpoint."""
+        records = self._study.records()
+        for record in records:
+            if record.state in ("COMPLETE", "PRUNED"):
+                self._learn(self._training(self._study.trial(record.number)))
+        for record in records:
+            if record.state == "RUNNING":
+                self._take_up(self._study.trial(record.number))
+
+    def _take_up(self, trial: Trial) -> None:
+        """Goes on with a trial from its checkpoints, and judges it again where they stand."""
+        training = self._trainings[trial.number] = self._training(trial)
+        if trial.revives is not None:
+            training.note([Verdict.from_json(row) for row in self._study.record(trial.revives).verdicts])
+        starts = training.resume(training.lanes, self._space.seed, self._study.checkpoints)
+        self._events.append(Started(self._study.record(trial.number), min(len(curve) for curve in training.curves.values())))
+        for lane in training.lanes:
+            self._warn(training, self._watch.review(training, lane.replica))
+        leader = self._recordings.leader(training)
+        if leader is None:
+            self._groups.queue(start for start in starts if start.lane in training.lanes)
+            self._conclude(training)
+        elif not leader.lanes:
+            self._answer(training, leader)
+
+    def _ask(self, room_taken: int) -> bool:
+        """Asks for a trial and queues its lanes, or answers it from a recorded curve; False if there is none to be had."""
+        if room_taken + self._recordings.waiting >= self._width or not self._asks or self._late:
+            return False
+        trial = self._study.ask()
+        if trial is None:
+            return False
+        training = self._trainings[trial.number] = self._training(trial)
+        self._events.append(Started(self._study.record(trial.number), 0))
+        leader = self._recordings.leader(training)
+        if leader is None:
+            self._start(training)
+        elif not leader.lanes:
+            self._answer(training, leader)
+        return True
+
+    def _revive(self) -> bool:
+        """Goes on with the parked trials that the space has revived at the end; False if there are none."""
+        numbers = [] if self._late or not self._asks else revival.due(self._study)
+        for number in numbers:
+            self._take_up(self._study.revive(number))
+        return bool(numbers)
+
+    @property
+    def _late(self) -> bool:
+        return self._deadline is not None and time.time() >= self._deadline
+
+    def _training(self, trial: Trial) -> Training:
+        parked = None if trial.revives is None else self._study.trial_folder(trial.revives)
+        return Training.of(trial, self._study.trial_folder(trial.number), self._space.seeds, parked)
+
+    def _start(self, training: Training) -> None:
+        self._groups.queue(training.start(lane, self._space.seed) for lane in training.lanes)
+
+    # What comes back
+
+    def _observe(self, worker: int, epochs: Epochs) -> list[Lane]:
+        """Records and judges the epochs of a group; the lanes that end with them."""
+        stopped = []
+        for lane in self._groups.lanes(worker):
+            training = self._trainings.get(lane.trial)  # None if another of its seeds has failed the trial
+            if training is not None and lane in epochs:
+                self._take(training, lane, epochs[lane])
+            elif training is not None:
+                training.ended[lane.replica] = None
+            if training is None or lane.replica in training.ended:
+                self._groups.leave(worker, lane)
+                stopped += [lane] if lane in epochs else []
+            if training is not None:
+                self._conclude(training)
+        return stopped
+
+    def _take(self, training: Training, lane: Lane, epoch: Epoch) -> None:
+        metric = self._space.objective.metric
+        if metric not in epoch.metrics:
+            near = hint(metric, sorted(epoch.metrics))
+            raise SearchError(f"the objective {metric!r} is not among what the trainer reports{near}; mend objective.metric")
+        if training.record(lane.replica, epoch):
+            self._events.append(Reported(lane, epoch))
+            self._warn(training, self._watch.judge(training, lane.replica))
+
+    def _warn(self, training: Training, verdicts: Sequence[Verdict]) -> None:
+        self._events += [Warned(training.trial.number, verdict) for verdict in verdicts]
+
+    def _conclude(self, training: Training, error: str = "", traceback: str = "") -> None:
+        """Tells a trial whose seeds have all ended, and those that its curve answers."""
+        if training.trial.number not in self._trainings or (training.lanes and not error):
+            return
+        goal = self._space.objective
+        maximize, objectives = goal.goal == "maximize", len(self._space.directions)
+        if error:
+            outcome = Outcome("FAIL", training.epochs, error=error)
+            self._groups.forget(training.trial.number)
+        else:
+            outcome = training.outcome(goal.metric, goal.at, maximize, self._watch.stopping(training), objectives)
+        del self._trainings[training.trial.number]
+        record = self._study.tell(training.trial, outcome)
+        self._events.append(Ended(record, traceback))
+        self._failures.add(record, self._study.target)
+        if outcome.state != "FAIL":
+            self._learn(training)
+        for follower in self._recordings.followers(training):
+            if outcome.state != "FAIL":
+                self._answer(follower, training)
+            elif self._recordings.leader(follower) is None:
+                self._start(follower)
+
+    def _learn(self, training: Training) -> None:
+        """Keeps what a finished trial is good for: what others are judged by, and curves that answer them."""
+        trained = self._recordings.leader(training) is None
+        self._watch.learn(training, trained=trained)
+        if self._space.searches_stopping and trained:
+            for replica in training.curves:
+                training.ended.setdefault(replica, None)
+
+    def _answer(self, training: Training, leader: Training) -> None:
+        """Answers a trial from the recorded curve of another, which differs in its early stopping alone."""
+        training.copy(leader, self._watch.stopping(training))
+        self._conclude(training)
+
+    def _break_up(self, worker: int, failure: Failure) -> None:
+        """Tries the trials of a broken group again from their checkpoints, or fails the one that broke it."""
+        if failure.blameless:
+            raise SearchError(f"{failure.error}; what was finished is kept, and the same command goes on from there")
+        group = self._groups.break_up(worker)
+        if failure.crowded:
+            self._narrow(group, failure)
+            return
+        for number, lanes in group.items():
+            training = self._trainings.get(number)
+            if training is None:
+                continue
+            training.attempts += 1
+            spent = not failure.died or training.attempts > self._space.retries
+            if spent and len(group) == 1:
+                self._conclude(training, failure.error, failure.traceback)
+                continue
+            self._events.append(Retried(number, failure.error))
+            self._groups.queue(training.resume(lanes, self._space.seed, self._study.checkpoints), alone=spent)
+
+    def _narrow(self, group: Mapping[int, Sequence[Lane]], failure: Failure) -> None:
+        """Goes on with fewer lanes at once, each from its checkpoint: that there were too many is no fault of the trials."""
+        lanes = sum(map(len, group.values()))
+        width = self._groups.narrow(lanes)
+        said = f"{lanes} at once do not fit into memory, so {width} at once go on ({failure.error})"
+        self._events.append(Retried(next(iter(group)), said))  # once, not for each of its neighbours too
+        for number, held in group.items():
+            if (training := self._trainings.get(number)) is not None:
+                self._groups.queue(training.resume(held, self._space.seed, self._study.checkpoints))

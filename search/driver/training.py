@@ -1,0 +1,164 @@
+"""A trial under way: its curves, one for each seed, and how each of them ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pitprop import telemetry
+from pitprop.detection.detect import Verdict
+from pitprop.detection.stopping import EarlyStopping, objective
+from pitprop.study.study import Outcome, Trial
+from pitprop.telemetry import Epoch, Telemetry
+from pitprop.trainer import Lane, Start
+from pitprop.workers import checkpoint
+
+
+@dataclass(slots=True)
+class Training:
+    """``curves`` holds the epochs of each seed, and ``ended`` the seeds that are done, with the verdict that ended them.
+
+    ``warnings`` are verdicts that end nothing, the first of each signature; ``attempts`` counts the groups that broke under
+    this trial. ``parked`` is the folder of the trial that this one continues, and ``adopted`` are the epochs that each seed has
+    of it.
+    """
+
+    trial: Trial
+    folder: Path
+    seeds: int
+    parked: Path | None = None
+    curves: dict[int, Telemetry] = field(default_factory=dict)
+    ended: dict[int, Verdict | None] = field(default_factory=dict)
+    warnings: dict[str, Verdict] = field(default_factory=dict)
+    attempts: int = 0
+    adopted: dict[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, trial: Trial, folder: Path, seeds: int, parked: Path | None = None) -> Training:
+        """The training of ``trial`` as far as its files tell; a curve that has not begun begins with that of the parked trial."""
+        folder.mkdir(parents=True, exist_ok=True)
+        training = cls(trial, folder, seeds, parked)
+        for replica in range(seeds):
+            path = training.file(replica)
+            before = Telemetry() if parked is None else telemetry.read(parked / path.name)
+            training.adopted[replica], training.curves[replica] = len(before), telemetry.read(path)
+            if before and not training.curves[replica]:
+                telemetry.rewrite(path, before)
+                training.curves[replica] = before
+        return training
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """The seeds that still have to train."""
+        return [Lane(self.trial.number, replica) for replica in range(self.seeds) if replica not in self.ended]
+
+    @property
+    def epochs(self) -> int:
+        """The epochs spent, over all seeds."""
+        return sum(len(curve) for curve in self.curves.values())
+
+    def file(self, replica: int) -> Path:
+        """Where the curve of one seed is kept."""
+        return telemetry.file(self.folder, replica)
+
+    def record(self, replica: int, epoch: Epoch) -> bool:
+        """Appends an epoch, in memory and on disk; False if it is known already, as after a resume."""
+        curve = self.curves[replica]
+        if curve and epoch.step <= curve[-1].step:
+            return False
+        telemetry.append(self.file(replica), epoch)
+        curve.append(epoch)
+        return True
+
+    def note(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Keeps verdicts that end nothing, whatever their action is elsewhere; those of signatures that had been silent."""
+        news = []
+        for verdict in verdicts:
+            if verdict.signature not in self.warnings:
+                self.warnings[verdict.signature] = replace(verdict, action="warn")
+                news.append(self.warnings[verdict.signature])
+        return news
+
+    def start(self, lane: Lane, seed: int) -> Start:
+        """How a worker trains the lane from scratch; ``seed`` is that of the first replica."""
+        return Start(lane, self.trial.params, seed + lane.replica, str(self.folder))
+
+    def resume(self, lanes: Sequence[Lane], seed: int, shared: Path) -> list[Start]:
+        """Brings the curves of ``lanes`` to where their last checkpoints stand; how a worker goes on from there.
+
+        They are in the parked trial's folder, in the trial's own if the seed has ended, or in the one ``shared`` by all trials.
+        """
+        found = checkpoint.newest(*([self.parked] if self.parked is not None else []), self.folder, shared)
+        starts = []
+        for lane in lanes:
+            origin = Lane(lane.trial if self.trial.revives is None else self.trial.revives, lane.replica)
+            source = lane if lane in found else origin
+            path, last = found.get(source, (None, None))
+            self._rewind(lane.replica, last)
+            start = self.start(lane, seed)
+            if path is not None and last is not None:
+                start = replace(start, step=last.step, checkpoint=str(path), source=source)
+            starts.append(start)
+        return starts
+
+    def _rewind(self, replica: int, last: Epoch | None) -> None:
+        kept = Telemetry(epoch for epoch in self.curves[replica] if last is not None and epoch.step < last.step)
+        kept += [last] if last is not None else []
+        if kept != self.curves[replica]:
+            telemetry.rewrite(self.file(replica), kept)
+            self.curves[replica] = kept
+
+    def score(self, metric: str, at: str, maximize: bool, stopping: EarlyStopping | None = None) -> tuple[float, float]:
+        """The objective and the epochs it took, each the mean over the seeds; ``stopping`` cuts the curves first."""
+        scores, spent = [], []
+        for curve in self.curves.values():
+            values = telemetry.series(curve, metric)
+            stop = stopping.stops_at(telemetry.series(curve, stopping.metric)) if stopping else None
+            spent.append(stop or len(values))
+            scores.append(objective(values[:stop], at, maximize))
+        return math.fsum(scores) / len(scores), math.fsum(spent) / len(spent)
+
+    def bests(self, metric: str, maximize: bool) -> dict[str, float]:
+        """What each metric reached in the epoch of the best objective, for gates that hang on a baseline."""
+        curve = self.curves[0]
+        scores = telemetry.series(curve, metric)
+        best = objective(scores, "best", maximize)
+        at = next((epoch for epoch, score in zip(curve, scores, strict=True) if score == best), None)
+        return dict(at.metrics) if at is not None else {}
+
+    def copy(self, leader: Training, stopping: EarlyStopping | None) -> None:
+        """Takes over the curves of ``leader`` up to where ``stopping`` ends them."""
+        for replica, curve in leader.curves.items():
+            stop = stopping.stops_at(telemetry.series(curve, stopping.metric)) if stopping else None
+            self.curves[replica] = Telemetry(curve[:stop])
+            self.ended[replica] = leader.ended.get(replica) if stop is None else None
+            telemetry.rewrite(self.file(replica), self.curves[replica])
+
+    def outcome(self, metric: str, at: str, maximize: bool, stopping: EarlyStopping | None, objectives: int) -> Outcome:
+        """How the trial ended, now that all its seeds have.
+
+        It is pruned if every seed was; a seed that collapsed beside others that did not counts with what it reached.
+        """
+        verdicts = [v for replica, v in self.ended.items() if v is not None and not self._cut(replica, stopping)]
+        told = [verdict.to_json() for verdict in (*verdicts, *self.warnings.values())]
+        if not self.epochs:
+            return Outcome("FAIL", 0, error="the trainer ended without a single epoch")
+        score, spent = self.score(metric, at, maximize, stopping)
+        if len(verdicts) == self.seeds:
+            return Outcome("PRUNED", self.epochs, verdicts=told, score=score)
+        if math.isnan(score):
+            return Outcome("FAIL", self.epochs, verdicts=told, error=self._lacking(metric))
+        return Outcome("COMPLETE", self.epochs, (score, spent)[:objectives], told)
+
+    def _lacking(self, metric: str) -> str:
+        """Why there is no score, in a sentence."""
+        if self.seeds == 1:
+            return f"{metric} was NaN in all of {self.epochs} epochs"
+        scoreless = [n for n, curve in self.curves.items() if math.isnan(objective(telemetry.series(curve, metric)))]
+        return f"{metric} was NaN in every epoch of {len(scoreless)} of {self.seeds} seeds"
+
+    def _cut(self, replica: int, stopping: EarlyStopping | None) -> bool:
+        """Whether early stopping had ended the seed before anything else did."""
+        return stopping is not None and stopping.stops_at(telemetry.series(self.curves[replica], stopping.metric)) is not None

@@ -1,0 +1,72 @@
+"""Baselines whose numbers stand elsewhere: in a run of MLflow, or in another study."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pitprop import space as spaces
+from pitprop import telemetry
+from pitprop.detection.stopping import objective
+from pitprop.errors import UserError
+from pitprop.space import Baseline, Space
+from pitprop.study import ranking
+from pitprop.study.addresses import Addresses
+from pitprop.study.archive import read_records
+
+
+def looked_up(space: Space, where: Addresses, *, ask: bool = False) -> Space:
+    """The space with the numbers of its baselines, as far as they can be had; `UserError` if one cannot that is to be had.
+
+    Numbers of MLflow are kept beside the study. Only where ``ask`` says so is MLflow asked for those that are not there.
+    """
+    return replace(space, baselines=tuple(_looked_up(space, baseline, where, ask) for baseline in space.baselines))
+
+
+def _looked_up(space: Space, baseline: Baseline, where: Addresses, ask: bool) -> Baseline:
+    if baseline.study is not None:
+        values: Mapping[str, float] = _of_study(baseline, baseline.study, where)
+        lacking = f"study {baseline.study!r} has no completed trial: search it first"
+    elif baseline.run is not None:
+        goal = space.objective
+        best = {goal.metric: goal.goal} if goal.at == "best" else {}
+        values = _of_run(baseline.run, best, where, where.folder(space.name) / "baselines.json", ask)
+        lacking = f"MLflow run {baseline.run!r} logged no metric"
+    else:
+        return baseline
+    metric = space.objective.metric
+    if ask and metric not in values:
+        held = f"it holds {', '.join(sorted(values)[:8])}, but no {metric!r}" if values else lacking
+        raise UserError(f"baselines.{baseline.name}: {held}; mend the baseline, or give its numbers as values")
+    return replace(baseline, values=values) if values else baseline
+
+
+def _of_study(baseline: Baseline, name: str, where: Addresses) -> dict[str, float]:
+    """What the best trial of a study scored: every metric in the epoch of its best objective."""
+    try:
+        other = spaces.load(name)
+    except spaces.SpaceError as error:
+        raise UserError(f"baselines.{baseline.name}: {error}") from error
+    found = read_records(where.study_db, other.name, where.folder(other.name))
+    best = ranking.ranked(other, found[0])[:1] if found is not None else []
+    if not best:
+        return {}
+    curve, metric = telemetry.read(telemetry.file(best[0].folder)), other.objective.metric
+    score = objective(telemetry.series(curve, metric), other.objective.at, other.objective.goal == "maximize")
+    there = next((epoch.metrics for epoch in curve if epoch.metrics.get(metric) == score), {})
+    return {**{name: value for name, value in there.items() if math.isfinite(value)}, metric: ranking.score(best[0])}
+
+
+def _of_run(run: str, best: Mapping[str, str], where: Addresses, kept: Path, ask: bool) -> Mapping[str, float]:
+    """The latest metrics of an MLflow run, those in ``best`` at their best; from the file ``kept`` if they are in it."""
+    known: dict[str, dict[str, float]] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    if run not in known and ask:
+        from pitprop.track.recall import recall
+
+        known[run] = dict(recall(where.mlflow, run, best))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    return known.get(run, {})

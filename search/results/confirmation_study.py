@@ -1,0 +1,75 @@
+"""What a confirmation trains: a study of its own, whose trials are all baselines.
+
+So nothing prunes them, and whatever ends it, it resumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pitprop.errors import UserError
+from pitprop.space import Baseline, Confirm, Method, Space, nested
+from pitprop.study import ranking
+from pitprop.study.addresses import Addresses
+from pitprop.study.archive import read_records
+from pitprop.study.record import Record
+
+FRESH = 1000
+"""How far the seeds of a confirmation are from those of the search."""
+
+
+def study_name(name: str, seeds: int) -> str:
+    """The name of the study that confirms the study ``name``; another number of seeds is another study."""
+    return f"{name}.confirm{seeds}"
+
+
+def due(space: Space, records: Sequence[Record], where: Addresses) -> Confirm | None:
+    """How the space wants its best trials confirmed, if one of them has not been; else None."""
+    if space.confirm is None:
+        return None
+    name = study_name(space.name, space.confirm.seeds)
+    found = read_records(where.study_db, name, where.folder(name))
+    done = {record.baseline for record in found[0] if record.state != "RUNNING"} if found is not None else set()
+    lacking = any(title(record) not in done for record in candidates(space, space.confirm, records))
+    return space.confirm if lacking else None
+
+
+def space_of(space: Space, confirm: Confirm, records: Sequence[Record]) -> Space:
+    """The space whose study is the confirmation of the search that ``records`` show."""
+    top = [Baseline(title(record), params=nested(record.params)) for record in candidates(space, confirm, records)]
+    if not top:
+        raise UserError(f"nothing to confirm: no trial of {space.name} has completed yet; search it first")
+    return replace(
+        space,
+        name=study_name(space.name, confirm.seeds),
+        question=f"Do the best trials of {space.name} hold on fresh seeds?",
+        baselines=(*space.baselines, *top),
+        trials=sum(baseline.params is not None for baseline in (*space.baselines, *top)),
+        seeds=confirm.seeds,
+        seed=space.seed + FRESH,
+        timeout=None,
+        points=(),
+        gates=(),
+        sampler=Method("random", {}),
+        pruner=None,
+        revive=0,
+        targets={},
+        stop_when=None,
+        remedies="off",
+        confirm=None,
+    )
+
+
+def candidates(space: Space, confirm: Confirm, records: Sequence[Record]) -> list[Record]:
+    """The trials to confirm, the best of the search first; of several with the same parameters the first."""
+    found: list[Record] = []
+    for record in ranking.ranked(space, records):
+        if len(found) < confirm.top and all(dict(record.params) != dict(other.params) for other in found):
+            found.append(record)
+    return found
+
+
+def title(record: Record) -> str:
+    """What a trial is called among the contenders."""
+    return f"trial {record.number}"

@@ -1,0 +1,186 @@
+"""How a study stands: counts, the best trial, what was pruned, parked or warned of and why, the lead over each baseline."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pitprop.results.reasons import Reason, reasons
+from pitprop.space import Space
+from pitprop.study import ranking, remedies
+from pitprop.study.record import Record
+from pitprop.study.remedies import FollowUp
+from pitprop.study.story import ending, warnings
+
+STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
+
+
+@dataclass(frozen=True, slots=True)
+class Remedied:
+    """A trial that tried the remedy of another: what was ``changed``, and by how much it is better, None while that is open."""
+
+    trial: int
+    mends: int
+    cause: str
+    changed: Mapping[str, Any]
+    gain: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A score to reach: the first ``trial`` that did, None if none has."""
+
+    name: str
+    value: float
+    trial: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """``best`` are the trials that won: one, or the Pareto front of two objectives; baselines are not among them.
+
+    ``parked`` are the parked trials, ``revived`` maps those of them that were revived to the trials which continue them.
+    ``baselines`` maps each baseline to its score, None while it is not known. ``pruned`` says why trials were stopped,
+    ``warned`` what else was said of them. ``remedied`` are the trials that tried what a verdict or a missed gate advised,
+    ``suggested`` what could be tried of it where nothing is tried by itself.
+    ``spent`` and ``budget`` are epochs, of the trials that ended.
+    """
+
+    space: Space
+    target: int
+    states: Mapping[str, int]
+    parked: tuple[int, ...]
+    revived: Mapping[int, int]
+    best: tuple[Record, ...]
+    baselines: Mapping[str, float | None]
+    pruned: tuple[Reason, ...]
+    warned: tuple[Reason, ...]
+    failed: tuple[Record, ...]
+    remedied: tuple[Remedied, ...]
+    suggested: tuple[FollowUp, ...]
+    targets: tuple[Target, ...]
+    spent: int
+    budget: int
+
+    @property
+    def finished(self) -> bool:
+        return sum(self.states.values()) >= self.target and not self.states["RUNNING"]
+
+    @property
+    def revivable(self) -> list[int]:
+        """The parked trials that nobody has revived yet; none where trials are answered from recorded curves."""
+        return [n for n in self.parked if n not in self.revived] if not self.space.searches_stopping else []
+
+    @property
+    def saved(self) -> int:
+        """The epochs that stopping early has saved."""
+        return self.budget - self.spent
+
+    def delta(self, record: Record, baseline: str) -> float | None:
+        """By how much a trial is better than a baseline, whatever the direction of the objective."""
+        against = self.baselines[baseline]
+        if against is None or record.values is None:
+            return None
+        return (record.values[0] - against) * ranking.sign(self.space)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for scripts."""
+        return {
+            "space": self.space.name,
+            "target": self.target,
+            "finished": self.finished,
+            "trials": dict(self.states),
+            "parked": self.parked,
+            "revived": [{"trial": number, "revives": parked} for parked, number in self.revived.items()],
+            "epochs": {"spent": self.spent, "budget": self.budget, "saved": self.saved},
+            "metric": self.space.objective.metric,
+            "best": [
+                {
+                    "trial": record.number,
+                    "state": record.state,
+                    "revives": record.revives,
+                    "values": record.values,
+                    "params": dict(record.params),
+                    "delta": {name: self.delta(record, name) for name in self.baselines},
+                }
+                for record in self.best
+            ],
+            "baselines": dict(self.baselines),
+            "pruned": [{**reason.to_json(), "parked": reason.parked} for reason in self.pruned],
+            "warned": [reason.to_json() for reason in self.warned],
+            "failed": [{"trial": record.number, "error": record.error} for record in self.failed],
+            "remedied": [asdict(remedied) for remedied in self.remedied],
+            "suggested": [{"mends": one.mends, "cause": one.cause, "change": dict(one.change)} for one in self.suggested],
+            "targets": [asdict(target) for target in self.targets],
+        }
+
+
+def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
+    """The summary of a study from its records."""
+    counts = Counter(record.state for record in records)
+    ended = [record for record in records if record.state != "RUNNING"]
+    revived = {record.revives: record.number for record in records if record.revives is not None and record.state != "FAIL"}
+    return Summary(
+        space=space,
+        target=target,
+        states={state: counts[state] for state in STATES},
+        parked=tuple(record.number for record in records if record.parked),
+        revived=revived,
+        best=_best(space, records),
+        baselines={baseline.name: _score(space, baseline.name, baseline.values, records) for baseline in space.baselines},
+        pruned=reasons((record, verdict) for record in ended if (verdict := ending(record)) is not None),
+        # a revived trial begins with the curve of the parked one, and so with its warnings
+        warned=reasons((r, verdict) for r in records if r.revives is None for verdict in warnings(r)),
+        failed=tuple(record for record in records if record.state == "FAIL"),
+        remedied=tuple(_remedied(space, record, records[record.mends]) for record in records if record.mends is not None),
+        suggested=tuple(remedies.follow_ups(space, records)) if space.remedies == "suggest" else (),
+        targets=tuple(Target(name, value, ranking.reached(space, records, value)) for name, value in space.targets.items()),
+        spent=_spent(ended),
+        budget=sum(record.revives is None for record in ended) * space.epochs * space.seeds,
+    )
+
+
+def _remedied(space: Space, record: Record, parent: Record) -> Remedied:
+    """What became of a trial beside the one whose remedy it tries; a parent that never had a score is beaten by any."""
+    changed = {name: value for name, value in record.params.items() if parent.params.get(name) != value}
+    gain = None
+    if record.values is not None and parent.values is not None:
+        gain = (record.values[0] - parent.values[0]) * ranking.sign(space)
+    return Remedied(record.number, parent.number, record.cause, changed, gain)
+
+
+def _spent(ended: Sequence[Record]) -> int:
+    """The epochs trained. One curve counts once: of trials that are answered from it, and of a trial and what revives it."""
+    curves: dict[str, list[int]] = {}
+    for record in ended:
+        stops = {name for name in record.params if name.startswith("early_stopping.")}
+        key = {name: value for name, value in record.params.items() if name not in stops}
+        own = str(record.number if record.revives is None else record.revives)
+        curves.setdefault(json.dumps(key, sort_keys=True) if stops else own, []).append(record.epochs)
+    return sum(max(epochs) for epochs in curves.values())
+
+
+def _best(space: Space, records: Sequence[Record]) -> tuple[Record, ...]:
+    """The best trial; of two objectives the Pareto front."""
+    found = ranking.ranked(space, records)
+    if not space.searches_stopping:
+        return tuple(found[:1])
+    front: list[Record] = []
+    for record in sorted(found, key=lambda record: (-ranking.sign(space) * ranking.score(record), _values(record)[1])):
+        if all(_values(record)[1] < _values(other)[1] for other in front):
+            front.append(record)
+    return tuple(front)
+
+
+def _values(record: Record) -> tuple[float, ...]:
+    return record.values or (math.nan, math.nan)
+
+
+def _score(space: Space, name: str, recorded: Mapping[str, float] | None, records: Sequence[Record]) -> float | None:
+    if recorded is not None:
+        return recorded.get(space.objective.metric)
+    return next((r.values[0] for r in records if r.baseline == name and r.values and r.state == "COMPLETE"), None)

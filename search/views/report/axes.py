@@ -1,0 +1,162 @@
+"""The parameters of a space as axes, and where on them trials die."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pitprop.space import Space
+from pitprop.space.leaf import Leaf, same
+from pitprop.study.record import Record
+
+BINS = 6
+"""Into how many parts a range is cut; a parameter of few values has one for each."""
+
+STANDS_OUT = 2.0
+"""How many standard deviations of chance there must be between a part of the space and the whole."""
+
+TIMES = 1.5
+"""And how many times the share of deaths elsewhere, for of many trials little stands out by chance."""
+
+FEW = 3
+"""Fewer trials than this say nothing of a part of the space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A parameter from 0 to 1: its ``low`` and ``high`` (None with ``choices``, which are equally far apart)."""
+
+    name: str
+    low: float
+    high: float
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+    whole: bool = False
+
+    def at(self, value: Any) -> float | None:
+        """Where a value lies; None if it is outside the range."""
+        if self.choices:
+            found = next((index for index, one in enumerate(self.choices) if same(one, value)), None)
+            return None if found is None else (found + 0.5) / len(self.choices)
+        if not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return None
+        if self.low == self.high:
+            return 0.5
+        low, high, here = (math.log(x) if self.log else x for x in (self.low, self.high, value))
+        return (here - low) / (high - low)
+
+    def value(self, at: float) -> float:
+        """The number at a place; for axes without choices."""
+        if self.log:
+            return math.exp(math.log(self.low) + at * (math.log(self.high) - math.log(self.low)))
+        return self.low + at * (self.high - self.low)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Up to five round numbers with their places; for axes without choices."""
+        if self.log and self.high >= 10 * self.low:
+            low, high = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+            values = [10.0**power for power in range(low, high + 1, max(1, math.ceil((high - low + 1) / 5)))]
+            if len(values) < 3:
+                tens = (size * 10.0**power for power in range(low - 1, high + 1) for size in (1, 3))
+                values = [ten for ten in tens if self.low <= ten <= self.high]
+        else:
+            unit = 10 ** math.floor(math.log10((self.high - self.low) / 2 or 1))
+            step = next(unit * size for size in (1, 2, 5, 10) if (self.high - self.low) / (unit * size) <= 5)
+            first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+            values = [step * count for count in range(first, last + 1)]
+        found = [(at, f"{value:.6g}") for value in values if (at := self.at(min(max(value, self.low), self.high))) is not None]
+        return found or [(0.5, label(self.low))]
+
+    @property
+    def cells(self) -> int:
+        return len(self.choices) or BINS
+
+    def cell(self, value: Any) -> int | None:
+        """Which part of the range a value lies in."""
+        at = self.at(value)
+        return None if at is None else min(int(at * self.cells), self.cells - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Cells ``first`` to ``last`` of an axis: of ``trials`` in it ``dead`` ones, and the same of those elsewhere."""
+
+    axis: Axis
+    first: int
+    last: int
+    trials: int
+    dead: int
+    rest: int
+    others: int
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From which value to which; for axes without choices."""
+        low, high = (self.axis.value(cell / self.axis.cells) for cell in (self.first, self.last + 1))
+        return (math.ceil(low - 1e-9), math.floor(high + 1e-9)) if self.axis.whole else (low, high)
+
+    @property
+    def excess(self) -> float:
+        """By how many standard deviations more trials die here than do in all."""
+        share = (self.dead + self.others) / (self.trials + self.rest)
+        return (self.dead - self.trials * share) / math.sqrt(self.trials * share * (1 - share)) if 0 < share < 1 else 0.0
+
+    @property
+    def ratio(self) -> float:
+        """The share that dies here over the share that dies elsewhere."""
+        return (self.dead / self.trials) / (self.others / self.rest) if self.others else math.inf
+
+
+def axes(space: Space) -> list[Axis]:
+    """An axis for each searched parameter."""
+    return [_axis(leaf) for leaf in space.leaves]
+
+
+def _axis(leaf: Leaf) -> Axis:
+    choices = getattr(leaf.distribution, "choices", None)
+    if choices is not None:
+        return Axis(leaf.name, 0.0, 1.0, choices=tuple(leaf.decode(choice) for choice in choices))
+    low, high = leaf.distribution.low, leaf.distribution.high  # type: ignore[attr-defined]
+    step, log = getattr(leaf.distribution, "step", None), bool(getattr(leaf.distribution, "log", False))
+    if step and not log and (high - low) / step < BINS:
+        count = round((high - low) / step) + 1
+        return Axis(leaf.name, low, high, choices=tuple(type(low)(low + index * step) for index in range(count)))
+    return Axis(leaf.name, float(low), float(high), log, whole=isinstance(low, int))
+
+
+def died(record: Record) -> bool:
+    """Whether a trial was stopped or failed."""
+    return record.state in ("PRUNED", "FAIL")
+
+
+def deadly(axis: Axis, ended: Sequence[Record]) -> Part | None:
+    """The part of a parameter's range in which most more trials die than elsewhere; None if no part stands out."""
+    cells = [(cell, died(r)) for r in ended if (cell := axis.cell(r.params.get(axis.name))) is not None]
+    parts = [part for first, last in _runs(axis) if (part := _part(axis, first, last, cells)) is not None]
+    best = max(parts, key=lambda part: part.excess, default=None)
+    return best if best is not None and best.excess >= STANDS_OUT and best.ratio >= TIMES else None
+
+
+def _runs(axis: Axis) -> Iterator[tuple[int, int]]:
+    """Single choices, and every run of neighbouring cells of a range."""
+    for first in range(axis.cells):
+        for last in range(first, first + 1 if axis.choices else axis.cells):
+            yield first, last
+
+
+def _part(axis: Axis, first: int, last: int, cells: Sequence[tuple[int, bool]]) -> Part | None:
+    inside = [dead for cell, dead in cells if first <= cell <= last]
+    outside = [dead for cell, dead in cells if not first <= cell <= last]
+    if len(inside) < FEW or not outside:
+        return None
+    return Part(axis, first, last, len(inside), sum(inside), len(outside), sum(outside))
+
+
+def label(value: Any) -> str:
+    """A value at an axis: short."""
+    text = f"{value:.3g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    text = text.strip("[]") if isinstance(value, list) else text
+    return text if len(text) <= 14 else text[:13] + "…"

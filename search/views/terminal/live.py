@@ -1,0 +1,140 @@
+"""The search as it runs: a live table on a terminal, a line for each trial that ends where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from types import TracebackType
+
+from pitprop.driver.events import Ended, Event, Reported, Retried, Started, Warned
+from pitprop.space import Space
+from pitprop.study.record import Record
+from pitprop.study.story import drawn, ending, epochs, state, what
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+ROWS = 12
+INTERVAL = 0.25
+"""Seconds between two drawings: more often is work that nobody sees."""
+
+
+class Screen:
+    """A context that shows events. ``target`` is the number of trials, ``ended`` those that had ended before."""
+
+    def __init__(self, console: Console, space: Space, target: int, records: list[Record]) -> None:
+        self._console, self._space = console, space
+        self._running: dict[int, Record] = {}
+        self._progress: dict[int, tuple[int, float]] = {}
+        self._last: list[str] = []
+        self._stopped: Counter[str] = Counter()
+        self._warned: Counter[str] = Counter()
+        self._epochs: dict[int, int] = {}
+        self._parked = self._saved = self._here = 0
+        self._best: tuple[float, int] | None = None
+        self._drawn = 0.0
+        self._began = time.monotonic()
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        )
+        self._task = self._bar.add_task(space.name, total=target)
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        for record in records:
+            if record.state != "RUNNING":
+                self._count(record)
+        self._here = 0
+
+    def __enter__(self) -> Screen:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, event: Event) -> None:
+        """Takes an event in, and draws if it is time to."""
+        match event:
+            case Started(record, step):
+                self._running[record.number] = record
+                if step:
+                    origin = f", where trial {record.revives} was parked" if record.revives is not None else ""
+                    self._say(f"trial {record.number} goes on from epoch {step}{origin}")
+            case Reported(lane, epoch):
+                self._progress[lane.trial] = epoch.step, epoch.metrics[self._space.objective.metric]
+            case Warned(number, _) if number in self._running and self._running[number].revives is not None:
+                pass  # it shows what it was parked for, and what the parked one was warned of
+            case Warned(number, verdict):
+                self._warned[verdict.signature] += 1
+                if self._warned[verdict.signature] == 1:  # further trials are counted, and told at the end
+                    said = f"{verdict.signature}: {escape(verdict.reason)}"
+                    self._say(f"[yellow]warning[/] trial {number}, epoch {verdict.step}: {said}")
+            case Retried(number, error):
+                self._say(f"[yellow]trial {number} is tried again from its checkpoint[/]: {escape(error)}")
+            case Ended(record):
+                self._running.pop(record.number, None)
+                self._count(record)
+                self._say(self._ending(record))
+        self._draw()
+
+    def _count(self, record: Record) -> None:
+        self._bar.advance(self._task)
+        self._here += 1
+        revived = record.revives is not None and self._epochs.get(record.revives)
+        self._saved += (revived or self._space.epochs * self._space.seeds) - record.epochs
+        self._epochs[record.number] = record.epochs
+        self._parked += record.parked
+        if (verdict := ending(record)) is not None:
+            self._stopped[verdict["signature"]] += 1
+        if record.state in ("COMPLETE", "PRUNED") and record.values and record.baseline is None:
+            sign = 1 if self._space.objective.goal == "maximize" else -1
+            if self._best is None or sign * record.values[0] > sign * self._best[0]:
+                self._best = record.values[0], record.number
+
+    def _ending(self, record: Record) -> str:
+        colour = {"complete": "green", "pruned": "yellow", "parked": "cyan"}.get(state(record), "red")
+        score = f" {record.values[0]:.4f}" if record.values and record.state == "COMPLETE" else ""
+        head = f"trial {record.number:>3} [{colour}]{state(record)}[/]{score} after {epochs(record.epochs)}"
+        return f"{head}  [dim]{escape(what(record, self._space))}[/]"
+
+    def _say(self, line: str) -> None:
+        """A line that stays where there is no live table, and is the newest of a few where there is one."""
+        if self._live is None:
+            self._console.print(line, soft_wrap=True, highlight=False)
+        self._last = [*self._last, line][-5:]
+
+    def _draw(self) -> None:
+        if self._live is None or time.monotonic() - self._drawn < INTERVAL:
+            return
+        self._drawn = time.monotonic()
+        table = Table(box=None, pad_edge=False, expand=True)
+        for name in ("trial", "epoch", self._space.objective.metric):
+            table.add_column(name, justify="right")
+        table.add_column("what", no_wrap=True, overflow="ellipsis", ratio=1)  # the numbers take what they need, this the rest
+        for number, record in list(self._running.items())[:ROWS]:
+            epoch, score = self._progress.get(number, (0, float("nan")))
+            text = f"baseline {record.baseline}" if record.baseline else ", ".join(drawn(record, self._space))
+            table.add_row(str(number), f"{epoch}/{self._space.epochs}", f"{score:.4f}" if epoch else "", escape(text))
+        more = len(self._running) - ROWS
+        lines = [*([f"[dim]… and {more} more running[/]"] if more > 0 else []), *self._last]
+        cut = [Text.from_markup(line, overflow="ellipsis") for line in (self._standing(), *lines)]
+        for line in cut:
+            line.no_wrap = True  # a line that wraps, or that is one line now and two then, makes the table jump
+        self._live.update(Group(self._bar, cut[0], table, *cut[1:]), refresh=True)
+
+    def _standing(self) -> str:
+        best = f"best {self._best[0]:.4f} (trial {self._best[1]})" if self._best else "no trial complete yet"
+        spent = time.monotonic() - self._began
+        task = self._bar.tasks[0]
+        left = (task.total or 0) - task.completed
+        eta = f" · about {left * spent / self._here:.0f} s left" if self._here else ""
+        stopped = ", ".join(f"{name} {count}" for name, count in self._stopped.most_common())
+        parked = f", parked {self._parked}" if self._parked else ""
+        warnings = self._warned.total()
+        warned = f" · {warnings} warning{'s' * (warnings > 1)}" if warnings else ""
+        counts = f"pruned {self._stopped.total() - self._parked}{parked} ({stopped or 'none'}){warned}"
+        return f"{best}{eta} · {epochs(self._saved)} saved · {counts}"

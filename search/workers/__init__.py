@@ -1,0 +1,1 @@
+"""Where trainers run: Ray actors or this process, with checkpoints."""

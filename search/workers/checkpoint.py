@@ -1,0 +1,94 @@
+"""Checkpoints: what a group of lanes needs to go on, in one file that is replaced as a whole.
+
+The first line is JSON and holds the last epoch of each lane, so that a driver can tell where a training stands without
+loading a tensor; the rest is the trainer's state, pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Collection, Container, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Epochs, Lane
+
+
+class NotWritten(Exception):
+    """The disk did not take a checkpoint, which is no fault of the training: one sentence."""
+
+
+def write(path: Path, epochs: Epochs, state: Any, *, stacked: bool) -> None:
+    """Replaces the checkpoint at ``path``, or leaves it as it was and raises `NotWritten`.
+
+    ``stacked``: the state's arrays have a leading axis in the order of ``epochs``.
+    """
+    lanes = [[*lane, epoch.step, dict(epoch.metrics)] for lane, epoch in epochs.items()]
+    draft = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        with draft.open("wb") as file:
+            file.write(json.dumps({"stacked": stacked, "lanes": lanes}).encode() + b"\n")
+            pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
+        draft.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise NotWritten(f"the checkpoint {path} cannot be written ({error.strerror})") from error
+
+
+def epochs(path: Path) -> dict[Lane, Epoch]:
+    """The last epoch of each lane in the checkpoint; empty if the file is missing or not a checkpoint."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.readline())
+        return {Lane(trial, replica): Epoch(step, metrics) for trial, replica, step, metrics in header["lanes"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def load(path: Path, lane: Lane) -> Any:
+    """The state of one lane."""
+    ((_, state),) = loads(path, [lane]).values()
+    return state
+
+
+def loads(path: Path, lanes: Container[Lane]) -> dict[Lane, tuple[Epoch, Any]]:
+    """The last epochs and the states of some lanes."""
+    with path.open("rb") as file:
+        header = json.loads(file.readline())
+        state = pickle.load(file)
+    found = {}
+    for index, (trial, replica, step, metrics) in enumerate(header["lanes"]):
+        if (lane := Lane(trial, replica)) in lanes:
+            found[lane] = Epoch(step, metrics), slice_lane(state, index) if header["stacked"] else state
+    return found
+
+
+def slice_lane(state: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """The part of a stacked state that belongs to the lane at ``index``, holding none of its neighbours' memory."""
+    parts = {name: value[index] for name, value in state.items()}
+    return {name: part.clone() if hasattr(part, "clone") else part for name, part in parts.items()}
+
+
+def newest(*folders: Path) -> dict[Lane, tuple[Path, Epoch]]:
+    """For each lane found in the checkpoints of ``folders``, the one in which it came furthest."""
+    found: dict[Lane, tuple[Path, Epoch]] = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*.ckpt"))):
+        for lane, epoch in epochs(path).items():
+            if lane not in found or found[lane][1].step < epoch.step:
+                found[lane] = (path, epoch)
+    return found
+
+
+def sweep(folder: Path, needed: Collection[Lane]) -> None:
+    """Removes the checkpoints in ``folder`` but those of ``needed`` lanes, and the folder if nothing is left in it."""
+    kept = {path for lane, (path, _) in newest(folder).items() if lane in needed}
+    for path in folder.iterdir():
+        if path not in kept:
+            path.unlink()
+    if not kept:
+        folder.rmdir()

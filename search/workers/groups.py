@@ -1,0 +1,71 @@
+"""Which lanes each worker trains, and which wait for room."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from pitprop.trainer import Change, Lane, Start
+from pitprop.workers.launch import Launcher
+
+
+class Groups:
+    """A group of up to ``width`` lanes for each worker, and a queue. A trial that must be alone shares its group with no other.
+
+    ``ask`` queues more lanes, given how many the group has that is to be filled; False if there are none to be had.
+    """
+
+    def __init__(self, launcher: Launcher, width: int, ask: Callable[[int], bool]) -> None:
+        self._launcher, self._width, self._ask = launcher, width, ask
+        self._groups: list[list[Lane]] = [[] for _ in range(launcher.size)]
+        self._queue: deque[Start] = deque()
+        self._alone: set[int] = set()
+
+    def lanes(self, worker: int) -> list[Lane]:
+        """What a worker trains."""
+        return list(self._groups[worker])
+
+    def queue(self, starts: Iterable[Start], *, alone: bool = False) -> None:
+        """Lanes to train when there is room; ``alone``: one bad trial is not to take others with it, from now on."""
+        for start in starts:
+            self._queue.append(start)
+            if alone:
+                self._alone.add(start.lane.trial)
+
+    def forget(self, number: int) -> None:
+        """The lanes of a trial are to be trained no more; those that wait go, those that train are for the caller to stop."""
+        self._queue = deque(start for start in self._queue if start.lane.trial != number)
+
+    def leave(self, worker: int, lane: Lane) -> None:
+        """A lane has ended."""
+        self._groups[worker].remove(lane)
+
+    def break_up(self, worker: int) -> dict[int, list[Lane]]:
+        """Empties a worker's group; the lanes that were in it, by trial."""
+        lanes, self._groups[worker] = self._groups[worker], []
+        return {number: [lane for lane in lanes if lane.trial == number] for number in dict.fromkeys(one.trial for one in lanes)}
+
+    def narrow(self, lanes: int) -> int:
+        """So many lanes were too many for a worker: at most half of them are trained as one from now on. The new width."""
+        self._width = max(1, min(self._width, lanes // 2))
+        return self._width
+
+    def advance(self, worker: int, stopped: Sequence[Lane] = ()) -> None:
+        """Refills a worker's group and asks it for the next epoch, if it has anything to train or to drop."""
+        group = self._groups[worker]
+        started: list[Start] = []
+        while (start := self._next(group)) is not None:
+            started.append(start)
+            group.append(start.lane)
+        if group or stopped:
+            self._launcher.advance(worker, Change(stopped, started))
+
+    def _next(self, group: Sequence[Lane]) -> Start | None:
+        if len(group) >= self._width or any(lane.trial in self._alone for lane in group):
+            return None
+        while not self._queue:
+            if not self._ask(len(group)):
+                return None
+        if group and self._queue[0].lane.trial in self._alone:
+            return None
+        return self._queue.popleft()

@@ -1,0 +1,194 @@
+"""The worker: advances a group of lanes by one epoch at a time. The only place where a trainer's code runs."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import traceback
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from pitprop import trainer
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start, Train
+from pitprop.workers import checkpoint
+from pitprop.workers.best_states import Bests
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A group that could not be advanced: one sentence, and the trainer's traceback if it raised.
+
+    ``died`` is whether the worker itself is gone; trying again may then help, as it does not for an exception.
+    ``blameless`` is whether the trials have no part in it, as with a full disk: the search cannot go on, but they can.
+    ``crowded`` is whether the lanes were too many for the memory, so that fewer of them can go on.
+    """
+
+    error: str
+    traceback: str = ""
+    died: bool = False
+    blameless: bool = False
+    crowded: bool = False
+
+
+class Worker:
+    """Trains the lanes it is given until they are stopped; the same class in a Ray actor and in the driver.
+
+    ``file`` is the checkpoint that it keeps of its lanes, replaced after every epoch.
+    """
+
+    def __init__(self, location: str, context: Context, file: str) -> None:
+        self._location = location
+        self._context = context
+        self._file = Path(file)
+        self._module: ModuleType | None = None
+        self._generator: Generator[Epochs, Change, None] | None = None
+        self._epochs: Epochs = {}
+        self._folders: dict[Lane, Path] = {}
+        self._bests = Bests(context.metric, context.goal)
+
+    def warm(self) -> str | None:
+        """Imports the trainer; what is wrong with it, if it does not import."""
+        try:
+            self._module = trainer.load(self._location)
+        except Exception as error:
+            return f"trainer {self._location} does not import: {_sentence(error)}"
+        return None
+
+    def preflight(self, params: Params, seed: int) -> Epoch | Failure | None:
+        """What the trainer measures before any training with ``params``, at step 0; None if it has no ``preflight``."""
+        try:
+            self._module = self._module or trainer.load(self._location)
+            measure = getattr(self._module, "preflight", None)
+            if measure is None:
+                return None
+            answer = measure(params, replace(self._context, seed=seed, folder=str(self._file.parent)))
+        except Exception as error:
+            return Failure(_sentence(error), traceback.format_exc())
+        if not isinstance(answer, Epoch):
+            return Failure(f"preflight() of trainer {self._location} gave {type(answer).__name__}, not an Epoch of step 0")
+        return answer
+
+    def advance(self, change: Change) -> Epochs | Failure:
+        """Drops and adds lanes, then trains every lane for an epoch. A lane missing in the answer has ended by itself."""
+        answer = self._advance(change)
+        if isinstance(answer, Failure):
+            _release()  # only now, as the exception held the tensors of the group
+        return answer
+
+    def _advance(self, change: Change) -> Epochs | Failure:
+        size = len(self._epochs.keys() - set(change.stopped)) + len(change.started)
+        try:
+            self._keep(change.stopped)
+            change = replace(change, started=[self._restore(start) for start in change.started])
+            epochs = self._next(change)
+            ended = self._epochs.keys() - set(change.stopped) - epochs.keys()  # by themselves
+            self._bests.leave({lane: self._folders.pop(lane) for lane in ended})
+            if epochs:
+                checkpoint.write(self._file, epochs, self._context.state, stacked=self._stacked)
+                if self._context.state is not None:
+                    self._bests.note(epochs, self._file, self._folders)
+        except checkpoint.NotWritten as error:
+            self.close()
+            return Failure(str(error), blameless=True)
+        except Exception as error:
+            self.close()
+            # The lanes of the group go on from this file one after the other, so nothing may be written over it.
+            self._file = self._file.with_stem(f"{self._file.stem}+")
+            return self._failure(error, size)
+        self._epochs = epochs
+        return epochs
+
+    def close(self) -> None:
+        """Ends the training at hand, so that a trainer's ``finally`` runs."""
+        if self._generator is not None:
+            self._generator.close()
+        self._generator, self._epochs = None, {}
+        self._bests.forget()
+
+    def _failure(self, error: Exception, size: int) -> Failure:
+        """What is to be said of an exception in a group of ``size`` lanes."""
+        sentence, full = _sentence(error), _out_of_memory(error)
+        if full and size == 1:
+            owner = "the GPU's memory" if self._context.device.startswith("cuda") else "memory"
+            sentence = f"one trial alone does not fit into {owner}: {sentence}"
+        return Failure(sentence, traceback.format_exc(), crowded=full and size > 1)
+
+    @property
+    def _stacked(self) -> bool:
+        return hasattr(self._module, "train_lanes")
+
+    def _next(self, change: Change) -> Epochs:
+        try:
+            if self._generator is not None:
+                return self._generator.send(change)
+            if not change.started:
+                return {}
+            self._module = self._module or trainer.load(self._location)
+            lanes = self._module.train_lanes if self._stacked else one_lane(self._module.train)
+            self._generator = lanes(change.started, self._context)
+            return next(self._generator)
+        except StopIteration:
+            self._generator = None
+            return {}
+
+    def _restore(self, start: Start) -> Start:
+        self._folders[start.lane] = Path(start.folder)
+        if not start.checkpoint:
+            return start
+        self._bests.restore(start, self._file.parent)
+        return replace(start, state=checkpoint.load(Path(start.checkpoint), start.source or start.lane))
+
+    def _keep(self, stopped: Sequence[Lane]) -> None:
+        """Leaves the checkpoint of each stopped lane in its trial's folder, to go on from, and that of its best epoch."""
+        order, folders = list(self._epochs), {lane: self._folders.pop(lane) for lane in stopped}
+        for lane, folder in folders.items():
+            if lane in self._epochs and self._context.state is not None:
+                state = self._context.state
+                state = checkpoint.slice_lane(state, order.index(lane)) if self._stacked else state
+                path = folder / f"replica-{lane.replica}.ckpt"
+                checkpoint.write(path, {lane: self._epochs[lane]}, state, stacked=False)
+        self._bests.leave(folders)
+
+
+def one_lane(train: Train) -> trainer.TrainLanes:
+    """A trainer of single trials in the shape of a trainer of lanes: one lane at a time."""
+
+    def train_lanes(lanes: Sequence[Start], context: Context) -> Generator[Epochs, Change, None]:
+        waiting = list(lanes)
+        while waiting:
+            start = waiting.pop(0)
+            context.seed, context.folder, context.step, context.state = start.seed, start.folder, start.step, start.state
+            training = train(start.params, context)
+            try:
+                for epoch in training:
+                    change = yield {start.lane: epoch}
+                    waiting += change.started
+                    if start.lane in change.stopped:
+                        break
+            finally:
+                training.close()
+
+    return train_lanes
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether Python, PyTorch, or a library of CUDA's says that memory is full."""
+    # PyTorch's class is known by its name, as not every trainer is of PyTorch. Its CPU allocator has none of its own.
+    named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    worded = any(words in str(error) for words in ("_STATUS_ALLOC_FAILED", "DefaultCPUAllocator: "))
+    return isinstance(error, MemoryError) or named or worded
+
+
+def _release() -> None:
+    """Gives back the GPU memory that PyTorch keeps for later: other workers may share the GPU."""
+    gc.collect()
+    if "torch" in sys.modules:
+        sys.modules["torch"].cuda.empty_cache()
+
+
+def _sentence(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text[:300]}"
