@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from conftest import ROOT, Said, events, records
 from killed import kill, sampled
 from pitprop import telemetry
-from pitprop.cli.answer import again
 from pitprop.driver.events import Ended, Reported, Started, Warned
 from pitprop.driver.revival import due
 from pitprop.space import Space
@@ -344,13 +342,6 @@ def test_a_revival_that_was_interrupted_goes_on_by_the_same_command(write_space:
     shell("search", space, "--inline")
     said = shell("revive", space, 0, 1, "--inline")
     assert said.code == 130
-    assert f"Interrupted. To go on: pitprop revive {space} 0 1 --runs {space.parent}/runs --inline" in said.out
+    assert f"Interrupted. To resume: pitprop revive {space.name} 0 1 --inline" in said.out
     again = shell("revive", space, 0, 1, "--inline", "--json")
     assert (again.code, again.json["trials"]["COMPLETE"], again.json["target"]) == (0, 2, 4)
-
-
-def test_make_revives_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "\nrevive: $(READY)  ## " in (ROOT / "Makefile").read_text()
-    monkeypatch.setenv("MAKELEVEL", "1")
-    options = Namespace(space="toy", trial=[3, 5], runs="runs", inline=True, workers=None, seed=None)
-    assert again("revive", options) == "make revive SPACE=toy TRIAL='3 5' ARGS=--inline"

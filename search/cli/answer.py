@@ -1,15 +1,14 @@
-"""How a command answers: JSON for scripts, and for a person the command line that comes next."""
+"""Print JSON, or the next command."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import shlex
 from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
+from pitprop.study.commands import Repeat
 from rich.console import Console
 from rich.markup import escape
 
@@ -24,27 +23,10 @@ def print_way(console: Console, words: str, command: str) -> None:
     console.print(f"{escape(words)} [bold]{escape(command)}[/]", highlight=False, soft_wrap=True)
 
 
-def again(command: str, options: Namespace, trials: str | None = None) -> str:
-    """The command line for the study of ``options``, in the words in which it was called: make's, or our own."""
-    given = {"runs": options.runs if options.runs != "runs" else None, "trials": trials}
-    flags = []
-    if command in ("search", "revive", "confirm"):
-        said = vars(options)
-        given["workers"] = said.get("workers")
-        flags = ["--inline"] if said.get("inline") else []
-        flags += [f"--{name} {said[name]}" for name in ("top", "seeds") if command == "confirm" and said.get(name)]
-        if said.get("seed") is not None:  # part of what the study means: without it the study would be refused
-            flags += ["--seed", str(options.seed)]
-    known = {name: str(value) for name, value in given.items() if value is not None}
-    numbers = [str(number) for number in options.trial] if command == "revive" else []
-    if "MAKELEVEL" in os.environ:
-        trial = {"trial": " ".join(numbers)} if numbers else {}
-        variables = {"space": options.space, **trial, **known, **({"args": " ".join(flags)} if flags else {})}
-        words = ["make", command, *(f"{name.upper()}={shlex.quote(value)}" for name, value in variables.items())]
-    else:
-        named = [f"--{name} {shlex.quote(value)}" for name, value in known.items()]
-        words = ["pitprop", command, shlex.quote(options.space), *numbers, *named, *flags]
-    return " ".join(words)
+def repeat(options: Namespace) -> Repeat:
+    """The flags of this command that its repetition needs."""
+    said = vars(options)
+    return Repeat(said.get("workers"), bool(said.get("inline")), said.get("seed"), said.get("top"), said.get("seeds"))
 
 
 def _plain(value: Any) -> Any:

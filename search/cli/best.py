@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
 
 import yaml as pyyaml
 from pitprop import trainer
-from pitprop.cli.answer import again
 from pitprop.space import Space, nested
 from pitprop.study.addresses import Addresses
+from pitprop.study.commands import next_command
 from pitprop.study.record import Record
 from pitprop.trainer import Context
 from pitprop.workers import checkpoint
@@ -33,10 +32,10 @@ def _kept(space: Space, folder: Path) -> str:
     return "".join(f"# its state after epoch {e.step}: {path}\n" for path in paths for e in checkpoint.epochs(path).values())
 
 
-def command(space: Space, record: Record, options: Namespace) -> str:
+def command(space: Space, record: Record, where: Addresses) -> str:
     """The command line that trains it again: the trainer's own, in a new folder here, if it has one, else our confirmation."""
     if not space.card.shell:
-        return again("confirm", options)
+        return next_command("confirm", space, where, "--top", "1")
     context = Context(
         space.epochs,
         space.options,
@@ -55,5 +54,5 @@ def register(space: Space, record: Record, where: Addresses, name: str) -> str:
     """Makes the trial a version of the model ``name`` in MLflow's registry; what was registered, in a sentence."""
     from pitprop.track.registry import register
 
-    said: str = register(where.mlflow, where.artifacts, space.name, record, name)
+    said: str = register(where.mlflow, space.name, record, name, next_command("export", space, where))
     return said

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pitprop import space as spaces
-from pitprop.cli.answer import again, print_json, print_way
+from pitprop.cli.answer import print_json, print_way, repeat
 from pitprop.errors import UserError
 from pitprop.results.baselines import looked_up
 from pitprop.results.summary import summarise
@@ -15,6 +15,7 @@ from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.addresses import Addresses, addresses
 from pitprop.study.archive import read_records
+from pitprop.study.commands import next_command
 from pitprop.study.database import safe
 from pitprop.study.record import Record
 from rich.console import Console
@@ -32,7 +33,9 @@ def records(space: Space, options: Namespace) -> tuple[Sequence[Record], int]:
     where = addresses(options.runs)
     found = read_records(where.study_db, space.name, where.folder(space.name))
     if found is None:
-        raise UserError(f"there is no study of {space.name!r} in {safe(where.study_db)} yet: {again('search', options)}")
+        raise UserError(
+            f"there is no study of {space.name!r} in {safe(where.study_db)} yet: {next_command('search', space, where)}"
+        )
     return found
 
 
@@ -61,8 +64,10 @@ def conclude(console: Console, space: Space, trials: Sequence[Record], target: i
     if sure is not None:
         print_confirmation(console, space, sure)
     if summary.revivable:
-        one = Namespace(**{**vars(options), "trial": summary.revivable[:1]})
-        print_way(console, "Continue a parked trial:", again("revive", one))
+        words = (str(summary.revivable[0]), *repeat(options).words("revive"))
+        print_way(console, "Continue a parked trial:", next_command("revive", space, where, *words))
     if summary.best and sure is None:
-        print_way(console, "Is the best really better? ", again("confirm", options))
-    print_way(console, "Open the runs: ", again("ui", options))
+        print_way(
+            console, "Is the best really better? ", next_command("confirm", space, where, *repeat(options).words("confirm"))
+        )
+    print_way(console, "Open the runs: ", next_command("ui", space, where))

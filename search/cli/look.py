@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pitprop import space as spaces
 from pitprop import trainer
 from pitprop.cli import context
-from pitprop.cli.answer import again, print_json
+from pitprop.cli.answer import print_json
 from pitprop.detection import signatures
 from pitprop.errors import UserError
+from pitprop.study.commands import next_command
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -54,9 +55,11 @@ def best(options: Namespace) -> int:
     records, _ = context.records(space, options)
     found = context.best(space, records, where)
     if found is None:
-        raise UserError(f"{space.name} has no trial that completed, so there is no best one: {again('search', options)}")
+        raise UserError(
+            f"{space.name} has no trial that completed, so there is no best one: {next_command('search', space, where)}"
+        )
     if options.command_line:
-        print(best.command(space, found, Namespace(**{**vars(options), "top": 1})))
+        print(best.command(space, found, where))
     elif options.register is not None:
         print(best.register(space, found, where, options.register))
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pitprop.results.summary import summarise
 from pitprop.space import Space
 from pitprop.study.addresses import Addresses
+from pitprop.study.commands import next_command
 from pitprop.study.record import Record, StudyCard
 from pitprop.track import Exporter
 from rich.console import Console
@@ -32,6 +33,7 @@ def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter
         trainer=space.trainer if trains else None,
         options=space.options,
         home=Path(space.path).parent,
+        export=next_command("export", space, where),
     )
 
 

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from pitprop import space as spaces
 from pitprop.errors import UserError
 from pitprop.study.addresses import addresses
+from pitprop.study.commands import command_line
 
 
 def ui(options: Namespace) -> int:
@@ -30,7 +31,7 @@ def ui(options: Namespace) -> int:
 
     where, name = addresses(options.runs), options.space and spaces.load(options.space).name
     if where.mlflow.startswith("sqlite:") and not (where.runs / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ:
-        raise UserError(f"there are no runs in {where.runs} yet: make search SPACE=focal_alpha")
+        raise UserError(f"there are no runs in {where.runs} yet: {command_line('search', 'focal_alpha', where)}")
     try:
         command = ui_command(where.mlflow, where.artifacts, options.port)
     except ValueError as error:
@@ -46,7 +47,7 @@ def dashboard(options: Namespace) -> int:
     """Optuna's dashboard on the study database, which it reads as it is."""
     where = addresses(options.runs)
     if where.study_db.startswith("sqlite:") and not (where.runs / "study.db").exists() and "STUDY_DB" not in os.environ:
-        raise UserError(f"there is no study in {where.runs} yet: make search SPACE=focal_alpha")
+        raise UserError(f"there is no study in {where.runs} yet: {command_line('search', 'focal_alpha', where)}")
     program = shutil.which("optuna-dashboard", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
         raise UserError("optuna-dashboard is not installed: make dashboard installs it, or pip install optuna-dashboard")

@@ -16,6 +16,7 @@ from pitprop.driver.events import Ended, Event, Reported
 from pitprop.driver.loop import Search
 from pitprop.space import Space
 from pitprop.study.addresses import Addresses
+from pitprop.study.commands import next_command
 from pitprop.study.parking import lanes, stranded
 from pitprop.study.study import Study
 from pitprop.track import Exporter
@@ -54,7 +55,7 @@ def run(
         if all(record.state == "RUNNING" for record in records):  # no trial has shown yet that the trainer works
             findings = preflight.inspect(space, launcher)
             print_outcome(console, findings)
-            preflight.refuse(findings)
+            preflight.refuse(findings, next_command("preflight", space, where))
         width = _width(space, count, launcher.size)
         search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
         with Screen(console, space, study.target, records) as screen:

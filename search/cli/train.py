@@ -8,10 +8,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pitprop.cli import context
-from pitprop.cli.answer import again, print_json, print_way
+from pitprop.cli.answer import print_json, print_way, repeat
 from pitprop.results import confirmation_study
 from pitprop.space import Confirm, Space
 from pitprop.study.addresses import Addresses
+from pitprop.study.commands import next_command
 from pitprop.study.record import Record
 from rich.console import Console
 
@@ -32,7 +33,7 @@ def search(options: Namespace) -> int:
             study.plan(int(options.trials.removeprefix("+")) + more)
         code = 0
         if _ended(study) and not confirmation_study.due(space, study.records(), where):
-            _print_finished(console, study, options)
+            _print_finished(console, study, where, options)
         else:
             with publish.exporter(space, where) as mlflow:
                 code = 0 if _ended(study) else run(space, study, where, options, console, mlflow)
@@ -43,7 +44,7 @@ def search(options: Namespace) -> int:
         records, target = study.records(), study.target
     context.conclude(console, space, records, target, options)
     if code:
-        print_way(console, "Interrupted. To go on:", again("search", options))
+        print_way(console, "Interrupted. To resume:", next_command("search", space, where, *repeat(options).words("search")))
     return code or int(bool(records) and all(record.state == "FAIL" for record in records))
 
 
@@ -60,7 +61,7 @@ def confirm(options: Namespace) -> int:
         publish.finish(mlflow, console, space, records, target, where, report=not (code or options.no_report))
     context.conclude(console, space, records, target, options)
     if code:
-        print_way(console, "Interrupted. To go on:", again("confirm", options))
+        print_way(console, "Interrupted. To resume:", next_command("confirm", space, where, *repeat(options).words("confirm")))
     return code
 
 
@@ -102,7 +103,8 @@ def revive(options: Namespace) -> int:
         records, target = study.records(), study.target
     context.conclude(console, space, records, target, options)
     if code:
-        print_way(console, "Interrupted. To go on:", again("revive", options))
+        words = (*map(str, options.trial), *repeat(options).words("revive"))
+        print_way(console, "Interrupted. To resume:", next_command("revive", space, where, *words))
     told = revivals(records)
     return code or int(all(told[number].state == "FAIL" for number in options.trial))
 
@@ -137,10 +139,11 @@ def _ended(study: Study) -> bool:
     return enough and all(record.state != "RUNNING" for record in records) and not due(study)
 
 
-def _print_finished(console: Console, study: Study, options: Namespace) -> None:
+def _print_finished(console: Console, study: Study, where: Addresses, options: Namespace) -> None:
     space = study.space
     if study.satisfied:
-        words = f"{space.name} has reached its target {space.stop_when}; to go on, take stop_when out of the space:"
-        print_way(console, words, again("search", options))
+        words = f"{space.name} has reached its target {space.stop_when}; to continue, remove stop_when from the space:"
+        print_way(console, words, next_command("search", space, where, *repeat(options).words("search")))
     else:
-        print_way(console, f"{space.name} is finished. To go on:", again("search", options, "+20"))
+        words = f"{space.name} is finished. To add trials:"
+        print_way(console, words, next_command("search", space, where, "--trials", "+20", *repeat(options).words("search")))

@@ -38,7 +38,7 @@ def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tu
         lines = "".join(f"\n  {line}" for line in difference(known["meaning"], meaning))
         raise NotOurs(
             f"the space {space.name!r} no longer means what its study was made with; undo the change, name the space "
-            f"anew, or search into another folder (RUNS=...):{lines}"
+            f"anew, or search into another folder (--runs DIR):{lines}"
         )
     # The space's number of trials counts when it is new or was edited; between edits, what was planned on top of it does.
     if known.get("trials in the space") != space.trials:

@@ -43,6 +43,8 @@ class Exporter:
 
     ``trainer`` is the location of what trains (see `pitprop.trainer.find`), with its ``options`` and the folder from which paths
     in these go, ``home``. With it the runs that begin from now on bear the code's version; leave it out where nothing trains.
+
+    ``export`` is the command line that exports this study, for a user whose export did not succeed.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Exporter:
         trainer: str | None = None,
         options: Mapping[str, Any] | None = None,
         home: Path = Path(),
+        export: str | None = None,
     ) -> None:
         self._uri, self._artifacts, self._card, self._log = uri, artifacts, card, log
         self._code = trainer and {"trainer": trainer, "options": dict(options or {}), "home": str(home.resolve())}
+        self._export = export or f"pitprop export {card.name}"
         self._conclusion: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._latest: dict[int, Record] = {}
@@ -112,8 +116,8 @@ class Exporter:
         """Waits until all is exported and the runs are closed, at most ``timeout`` seconds; a sentence on how it went."""
         deadline = time.monotonic() + timeout
         answer = self._part(deadline)
-        name, store = self._card.name, re.sub(r"//[^/@]*@", "//", self._uri)
-        catches_up = f"not exported; the next search or `pitprop export {name}` catches up (log: {self._log})"
+        store = re.sub(r"//[^/@]*@", "//", self._uri)
+        catches_up = f"not exported; the next search or `{self._export}` catches up (log: {self._log})"
         if answer is None:
             return f"the export to MLflow at {store} broke off: up to {_trials(len(self._sent))} {catches_up}"
         if answer["left"]:

@@ -26,11 +26,11 @@ def inspect(space: Space, launcher: Launcher) -> list[Finding]:
     return judge(answer, facts(space)) if answer is not None else []
 
 
-def refuse(findings: Sequence[Finding]) -> None:
-    """Raises `Unfit` if a finding stops the search."""
+def refuse(findings: Sequence[Finding], command: str) -> None:
+    """Raises `Unfit` if a finding stops the search; ``command`` is the command line that shows all findings."""
     stops = [finding for finding in findings if finding.severity == "stop"]
     if stops:
-        more = f" (and {len(stops) - 1} more: see pitprop preflight)" if len(stops) > 1 else ""
+        more = f" (and {len(stops) - 1} more: {command})" if len(stops) > 1 else ""
         raise Unfit(f"the search is not begun: {stops[0].reason}; {stops[0].remedy}{more}")
 
 
