@@ -345,7 +345,7 @@ def test_a_process_that_dies_or_cannot_start_harms_nobody(uri: str, tmp_path: Pa
 DRIVER = """
 import os, signal, sys, time
 from pathlib import Path
-from search import record as row
+from pitprop.study import record as row
 from pitprop.study.record import StudyCard
 from pitprop.track import Exporter
 uri, folder, line = sys.argv[1:]
