@@ -51,7 +51,7 @@ def _of_study(baseline: Baseline, name: str, where: Addresses) -> dict[str, floa
     except spaces.SpaceError as error:
         raise UserError(f"baselines.{baseline.name}: {error}") from error
     found = read_records(where.study_db, other.name, where.folder(other.name))
-    best = ranking.ranked(other, found[0])[:1] if found is not None else []
+    best = ranking.best(other, found[0])[:1] if found is not None else []
     if not best:
         return {}
     curve, metric = telemetry.read(telemetry.file(best[0].folder)), other.objective.metric

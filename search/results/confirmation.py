@@ -86,6 +86,14 @@ class Confirmation:
         return {**asdict(self), "complete": self.complete}
 
 
+def best(space: Space, records: Sequence[Record], found: Confirmation | None) -> Record | None:
+    """The trial to take: the one with the best mean on fresh seeds, or as the search ranks them while that is not known."""
+    winner = found.winner if found is not None else None
+    if winner is not None and winner.trial is not None:
+        return records[winner.trial]
+    return next(iter(ranking.best(space, records)), None)
+
+
 def read(space: Space, records: Sequence[Record], where: Addresses) -> Confirmation | None:
     """What the confirmation of a study shows as far as it has come; that on most seeds; None if there is none."""
     begun = [name.removeprefix(study_name(space.name, 0)[:-1]) for name in study_names(where.study_db)]

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from pitprop.detection.detect import Verdict
+from pitprop.space.stops import Objective
 
 
 class State(StrEnum):
@@ -102,14 +103,22 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class StudyCard:
-    """What is known of a study before its first trial. ``space_yaml`` is text; ``baselines`` are the recorded numbers."""
+    """What is known of a study before its first trial. ``space_yaml`` is text; ``baselines`` are the recorded numbers.
+
+    ``searches_stopping`` says that early stopping is searched: a trial then has two objectives, its score and its epochs.
+    """
 
     name: str
     question: str
-    metric: str
-    maximize: bool
+    objective: Objective
     space_yaml: str
     baselines: Mapping[str, float]
+    searches_stopping: bool = False
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> StudyCard:
+        """The card that `dumps` wrote."""
+        return cls(**{**row, "objective": Objective(**row["objective"])})
 
 
 def dumps(row: Record | StudyCard) -> str:

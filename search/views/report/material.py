@@ -97,10 +97,10 @@ def gather(
 ) -> Material:
     """Reads the curves, and picks the trial to write about: the best on fresh seeds, or else the best of the search."""
     curves = {record.number: telemetry.read(telemetry.file(record.folder)) for record in records}
+    from pitprop.results.confirmation import best
+
     winner = confirmation.winner if confirmation is not None else None
-    best = summary.best[0] if summary.best else None
-    best = next((record for record in records if winner is not None and record.number == winner.trial), best)
-    return Material(space, records, summary, confirmation, words, curves, best, winner)
+    return Material(space, records, summary, confirmation, words, curves, best(space, records, confirmation), winner)
 
 
 def number(value: float | None) -> Spans:

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from pitprop.driver.events import Ended, Event, Reported, Retried, Started, Warned
 from pitprop.space import Space
+from pitprop.study import ranking
 from pitprop.study.record import Record, State
 from pitprop.study.story import drawn, ending, epochs, state, what
 from rich.console import Console, Group
@@ -34,7 +35,7 @@ class Screen:
         self._warned: Counter[str] = Counter()
         self._epochs: dict[int, int] = {}
         self._parked = self._saved = self._here = 0
-        self._best: tuple[float, int] | None = None
+        self._ended: list[Record] = []
         self._drawn = 0.0
         self._began = time.monotonic()
         self._bar = Progress(
@@ -90,10 +91,7 @@ class Screen:
         self._parked += record.parked
         if (verdict := ending(record)) is not None:
             self._stopped[verdict.signature] += 1
-        if record.state in (State.COMPLETE, State.PRUNED) and record.values and record.baseline is None:
-            sign = self._space.objective.sign
-            if self._best is None or sign * record.values[0] > sign * self._best[0]:
-                self._best = record.values[0], record.number
+        self._ended.append(record)
 
     def _ending(self, record: Record) -> str:
         colour = {"complete": "green", "pruned": "yellow", "parked": "cyan"}.get(state(record), "red")
@@ -127,7 +125,8 @@ class Screen:
         self._live.update(Group(self._bar, cut[0], table, *cut[1:]), refresh=True)
 
     def _standing(self) -> str:
-        best = f"best {self._best[0]:.4f} (trial {self._best[1]})" if self._best else "no trial complete yet"
+        first = ranking.best(self._space, self._ended)[:1]
+        best = f"best {ranking.score(first[0]):.4f} (trial {first[0].number})" if first else "no trial complete yet"
         spent = time.monotonic() - self._began
         task = self._bar.tasks[0]
         left = (task.total or 0) - task.completed

@@ -9,6 +9,7 @@ from typing import Any
 from pitprop.results.reasons import Reason
 from pitprop.results.summary import Summary
 from pitprop.space import Space
+from pitprop.study import ranking
 from pitprop.study.record import Record, State
 from pitprop.study.story import best_epoch, continues, drawn, epochs, what
 from rich.console import Console
@@ -86,7 +87,7 @@ def _print_winner(console: Console, summary: Summary, best: Record) -> None:
         if against is None or delta is None:
             console.print(f"  baseline {name}: not known yet")
         else:
-            word = "ahead of" if delta > 0 else "behind" if delta < 0 else "level with"
+            word = {"ahead": "ahead of", "behind": "behind", "level": "level with"}[ranking.standing(delta)]
             console.print(f"  {word} baseline {name} ({against:.4f}) by [bold]{delta:+.4f}[/]")
     for target in summary.targets:
         reached = "not reached" if target.trial is None else f"reached by trial {target.trial}"
