@@ -16,7 +16,7 @@ from pitprop.cli.answer import again
 from pitprop.driver.events import Ended, Reported, Started, Warned
 from pitprop.driver.revival import due
 from pitprop.space import Space
-from pitprop.study.parking import stranded
+from pitprop.study.parking import Parking
 from pitprop.study.record import Record
 from pitprop.study.study import StudyError, opened
 from test_resume import REAL
@@ -305,7 +305,7 @@ def test_a_parked_checkpoint_outlives_a_kill_before_it_was_kept(
     (record,) = records(space, runs)
     assert record.parked
     assert not list(Path(record.folder).glob("*.ckpt"))
-    assert stranded(space, [record], runs / "toy" / "checkpoints") == [(0, 0)]
+    assert Parking.of(space, [record], runs / "toy" / "checkpoints").only_with_workers() == [(0, 0)]
     assert pitprop("search", path, "--inline").code == 0
     assert pitprop("revive", path, 0, "--inline").code == 0
     assert [epoch.step for epoch in curve(records(space, runs)[-1])] == list(range(1, 21))

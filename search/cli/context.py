@@ -13,9 +13,8 @@ from pitprop.results.baselines import looked_up
 from pitprop.results.summary import summarise
 from pitprop.space import Space
 from pitprop.study.addresses import Addresses, addresses
-from pitprop.study.archive import read_records
 from pitprop.study.database import safe
-from pitprop.study.record import Record
+from pitprop.study.record import Record, read_records
 from rich.console import Console
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 
 from pitprop.detection import life
-from pitprop.driver.peers import facts
+from pitprop.driver.judging import facts
 from pitprop.driver.training import Training
-from pitprop.study.parking import hurdle, revivals
 from pitprop.study.record import State
 from pitprop.study.study import Study
 
@@ -24,11 +23,12 @@ def due(study: Study) -> list[int]:
     asked = [record for record in records if record.revives is None]
     if len(asked) < study.planned or any(record.state == State.RUNNING for record in asked):
         return []
-    revived = revivals(records)
+    parking = study.parking()
+    revived = parking.revived
     able = [
         record.number
         for record in asked
-        if record.number in revived or hurdle(study.space, records, record.number, study.checkpoints) is None
+        if record.parked and (record.number in revived or parking.why_not(record.number) is None)
     ]
     ranked = sorted(able, key=lambda number: (-promise(study, number), number))
     return [number for number in ranked[: study.space.revive] if number not in revived]

@@ -15,7 +15,7 @@ from pitprop.errors import UserError
 from pitprop.space import Baseline, Space
 from pitprop.study import ranking
 from pitprop.study.addresses import Addresses
-from pitprop.study.archive import read_records
+from pitprop.study.record import read_records
 
 
 def looked_up(space: Space, where: Addresses, *, ask: bool = False) -> Space:

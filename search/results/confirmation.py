@@ -20,8 +20,7 @@ from pitprop.results.statistics import BETTER, OPEN, WORSE, Difference
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.addresses import Addresses
-from pitprop.study.archive import read_records, study_names
-from pitprop.study.record import Record, State
+from pitprop.study.record import Record, State, read_records, study_names
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from pitprop.errors import UserError
 from pitprop.space import Baseline, Confirm, Method, Space, nested
 from pitprop.study import ranking
 from pitprop.study.addresses import Addresses
-from pitprop.study.archive import read_records
-from pitprop.study.record import Record, State
+from pitprop.study.record import Record, State, read_records
 
 FRESH = 1000
 """How far the seeds of a confirmation are from those of the search."""

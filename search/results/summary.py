@@ -10,9 +10,9 @@ from typing import Any
 
 from pitprop.results.reasons import Reason, reasons
 from pitprop.space import Space
-from pitprop.study import ranking, remedies
+from pitprop.study import ranking
 from pitprop.study.record import Record, State
-from pitprop.study.remedies import FollowUp
+from pitprop.study.remedies import FollowUp, FollowUps
 from pitprop.study.story import ending, warnings
 
 STATES = (State.COMPLETE, State.PRUNED, State.FAIL, State.RUNNING)
@@ -136,7 +136,7 @@ def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
         warned=reasons((r, verdict) for r in records if r.revives is None for verdict in warnings(r)),
         failed=tuple(record for record in records if record.state == State.FAIL),
         remedied=tuple(_remedied(space, record, records[record.remedy_of]) for record in records if record.remedy_of is not None),
-        suggested=tuple(remedies.follow_ups(space, records)) if space.remedies == "suggest" else (),
+        suggested=tuple(FollowUps(space, records).all()) if space.remedies == "suggest" else (),
         targets=tuple(Target(name, value, ranking.reached(space, records, value)) for name, value in space.targets.items()),
         spent=_spent(ended),
         budget=sum(record.revives is None for record in ended) * space.epochs * space.seeds,

@@ -1,4 +1,4 @@
-"""A trial as it stands (`Record`), how it ended (`Outcome`), and what is fixed about its study (`StudyCard`)."""
+"""A trial as it stands (`Record`), how it ended (`Outcome`), what is fixed about its study (`StudyCard`), and how it is read."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pitprop.detection.detect import Verdict
 from pitprop.space.stops import Objective
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 
 class State(StrEnum):
@@ -133,3 +137,62 @@ def loads(line: str) -> Record:
 
 def _plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def read_records(url: str, name: str, folder: Path) -> tuple[list[Record], int] | None:
+    """The trials of the study ``name`` and its target, read without owning it; None if there is no such study.
+
+    No lock is taken and nothing is written.
+    """
+    from pitprop.study import database  # Optuna and SQLAlchemy take a second, and the exporter needs neither
+
+    path = database.sqlite_path(url)
+    if path is not None and not path.exists():
+        return None
+    storage = database.connect(url)
+    try:
+        found = storage.get_study_id_from_name(name)
+        frozen = storage.get_all_trials(found)
+        revivals = sum("revives" in one.user_attrs for one in frozen)
+        target = int(storage.get_study_user_attrs(found).get("trials", len(frozen) - revivals)) + revivals
+    except KeyError:
+        return None
+    finally:
+        storage.engine.dispose()
+    return [as_record(one, folder / "trials" / f"{one.number:04d}") for one in frozen], target
+
+
+def study_names(url: str) -> list[str]:
+    """The studies in the database; none if there is no database yet."""
+    from pitprop.study import database
+
+    path = database.sqlite_path(url)
+    if path is not None and not path.exists():
+        return []
+    storage = database.connect(url)
+    try:
+        return [study.study_name for study in storage.get_all_studies()]
+    finally:
+        storage.engine.dispose()
+
+
+def as_record(frozen: FrozenTrial, folder: Path) -> Record:
+    """A trial of Optuna's as everything downstream reads it."""
+    known = frozen.user_attrs
+    finished = frozen.state.is_finished()
+    return Record(
+        number=frozen.number,
+        state=State.RUNNING if frozen.state.name == "WAITING" else State[frozen.state.name],
+        params=known.get("params", frozen.params),
+        values=tuple(frozen.values) if finished and frozen.values else None,
+        baseline=known.get("baseline"),
+        verdicts=tuple(map(Verdict.from_json, known.get("verdicts", ()))) if finished else (),
+        error=known.get("error") if finished else None,
+        epochs=int(known.get("epochs", 0)) if finished else 0,
+        folder=str(folder),
+        started=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
+        ended=frozen.datetime_complete.timestamp() if frozen.datetime_complete else None,
+        revives=known.get("revives"),
+        remedy_of=known.get("mends"),
+        cause=known.get("cause", ""),
+    )
