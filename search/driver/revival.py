@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from pitprop import telemetry
 from pitprop.detection import life
 from pitprop.driver.judging import facts
-from pitprop.driver.training import Training
 from pitprop.study.record import State
 from pitprop.study.study import Study
 
@@ -24,20 +24,21 @@ def due(study: Study) -> list[int]:
     if len(asked) < study.planned or any(record.state == State.RUNNING for record in asked):
         return []
     parking = study.parking()
-    revived = parking.revived
-    able = [
-        record.number
-        for record in asked
-        if record.parked and (record.number in revived or parking.why_not(record.number) is None)
-    ]
-    ranked = sorted(able, key=lambda number: (-promise(study, number), number))
-    return [number for number in ranked[: study.space.revive] if number not in revived]
+    parked = [record.number for record in asked if record.parked]
+    found: list[int] = []
+    for number in sorted(parked, key=lambda number: (-promise(study, number), number)):
+        if len(found) == study.space.revive:
+            break
+        if number in parking.revived or parking.why_not(number) is None:  # reads checkpoints, so only of the most promising
+            found.append(number)
+    return [number for number in found if number not in parking.revived]
 
 
 def promise(study: Study, number: int) -> float:
     """How promising a parked trial is, the mean over its seeds; higher is more so."""
-    training = Training.of(study.trial(number), study.trial_folder(number), study.space.seeds)
-    known = facts(study.space, training.trial)
-    promises = [life.promise(curve, known) for curve in training.curves.values()]
+    known = facts(study.space, study.trial(number))
+    folder = study.trial_folder(number)
+    curves = (telemetry.read(telemetry.file(folder, replica)) for replica in range(study.space.seeds))
+    promises = [life.promise(curve, known) for curve in curves]
     mean = math.fsum(promises) / len(promises)
     return -math.inf if math.isnan(mean) else mean

@@ -47,7 +47,8 @@ class Parking:
 
     def only_with_workers(self) -> list[Lane]:
         """Lanes that could be revived from the workers' checkpoints alone: a search was killed before it kept them elsewhere."""
-        able = (record for record in self.records if record.parked and self.why_not(record.number) is None)
+        held = sorted({lane.trial for lane in self.shared if lane.trial < len(self.records)})
+        able = (self.records[number] for number in held if self.why_not(number) is None)
         return [lane for record in able for lane in self._not_kept(record)]
 
     def _not_kept(self, record: Record) -> list[Lane]:
