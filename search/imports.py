@@ -1,4 +1,4 @@
-"""Whose modules an import finds: those beside a trainer's file while it runs, and this package in the processes that it starts."""
+"""Where imports look: beside a trainer's file while it runs; and in child processes, where this process has the package from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _kept: dict[str, dict[str, ModuleType]] = {}
 def search_path() -> str:
     """A ``PYTHONPATH`` for a child process, with which it imports this very package, however this process came by it."""
     given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    known = HOME in given or HOME in site.getsitepackages() or HOME == site.getusersitepackages()
+    known = HOME in given or HOME in site.getsitepackages() or site.getusersitepackages() == HOME
     return os.pathsep.join(given if known else [HOME, *given])
 
 
@@ -37,9 +37,9 @@ def module_command(module: str) -> list[str]:
 def use(folder: str | None, *, fresh: bool = False) -> None:
     """Imports find the modules in ``folder`` first, as they do in a script that lies there, until `use` is called again.
 
-    Trainers of several folders may each have a module ``utils``. So the modules that come from a folder leave ``sys.modules`` with
-    it and return with it, unless they were imported before; ``fresh`` imports them again. Modules of the same names that came from
-    elsewhere, but for those that are installed, are out of the way meanwhile. None restores what there was before.
+    Trainers of several folders may each have a module ``utils``. So the modules of a folder leave ``sys.modules`` with it and
+    return with it, unless they were imported before; ``fresh`` imports them again. Modules of the same names from elsewhere are
+    set aside meanwhile, unless they are installed packages. None restores what there was before.
     """
     global _folder, _before
     if folder == _folder and not fresh:

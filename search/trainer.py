@@ -125,7 +125,7 @@ def find(name: str, folder: Path = Path()) -> str | None:
 
 
 def load(location: str) -> ModuleType:
-    """The trainer's module, given what `find` returned. A file is read anew, with the modules that lie beside it (`imports.use`)."""
+    """The trainer's module, given what `find` returned. A file is read again, and so is what it imports from its folder."""
     imports.use(folder_of(location), fresh=True)
     if not location.endswith(".py"):
         return importlib.import_module(location)

@@ -60,7 +60,7 @@ def run(
         search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
         with Screen(console, space, study.target, records) as screen:
             code = _watch(search, study, mlflow, screen)
-        if code:
+        if code and options.exits:
             # From here on a second Ctrl-C ends at once; the next search goes on from the checkpoints all the same.
             signal.signal(signal.SIGINT, lambda *_: os._exit(code))
     _sweep(space, study)

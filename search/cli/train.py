@@ -20,12 +20,21 @@ if TYPE_CHECKING:
 
 
 def search(options: Namespace) -> int:
-    """Runs a search, or goes on with it, and confirms what it found if the space says so."""
+    """Runs a search, or resumes it, and confirms what it found if the space says so."""
+    (space, where), console = context.opened(options, ask=True), Console(stderr=options.json)
+    code, records, target = searched(space, where, options, console)
+    context.conclude(console, space, records, target, options)
+    if code:
+        print_way(console, "Interrupted. To go on:", again("search", options))
+    return code or int(bool(records) and all(record.state == "FAIL" for record in records))
+
+
+def searched(space: Space, where: Addresses, options: Namespace, console: Console) -> tuple[int, Sequence[Record], int]:
+    """Searches, confirms if due, reports and exports: 0, or 130 if interrupted; all trials; how many are planned."""
     from pitprop.cli import publish
     from pitprop.cli.session import run
     from pitprop.study import study as studies
 
-    (space, where), console = context.opened(options, ask=True), Console(stderr=options.json)
     with studies.opened(space, where.study_db, where.folder(space.name)) as study:
         if options.trials is not None:
             more = study.planned if options.trials.startswith("+") else 0
@@ -40,11 +49,7 @@ def search(options: Namespace) -> int:
                     code = _confirm(space, plan, study.records(), where, options, console)
                 report = not (code or options.no_report)
                 publish.finish(mlflow, console, space, study.records(), study.target, where, report=report)
-        records, target = study.records(), study.target
-    context.conclude(console, space, records, target, options)
-    if code:
-        print_way(console, "Interrupted. To go on:", again("search", options))
-    return code or int(bool(records) and all(record.state == "FAIL" for record in records))
+        return code, study.records(), study.target
 
 
 def confirm(options: Namespace) -> int:
