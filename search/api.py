@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -73,7 +74,7 @@ class Result:
 
     @property
     def best(self) -> Best | None:
-        """The best trial, without the baselines: the winner of a confirmation, or as the search ranks them; None if none ended."""
+        """The best trial but for baselines: the winner of a confirmation, or as the search ranks them; None if none ended."""
         from pitprop.cli import context
 
         found = context.best(self.space, self.records, self.where)
@@ -157,8 +158,8 @@ def search(
 ) -> Result:
     """Searches a space, or resumes its search; the same as the command ``pitprop search``, with the same files and database.
 
-    ``space`` is a name, the path of a YAML file, the content of such a file as a mapping (with a further key ``name``, the name of
-    its study), or a loaded `Space`. ``trials`` is how many there are to be in all, with the baselines and those that are finished;
+    ``space`` is a name, the path of a YAML file, the content of such a file as a mapping (with a further key ``name``, for its
+    study), or a loaded `Space`. ``trials`` is how many there are to be in all, baselines and finished ones included;
     ``timeout`` is in seconds; ``runs`` is the folder of studies, by default ``runs`` here. What is None is as the space says.
     ``inline`` trains in this process and one trial after the other, where a debugger works; otherwise Ray starts ``workers``
     processes. A ``report`` is written at the end, and ``quiet`` prints nothing.
@@ -166,9 +167,6 @@ def search(
     `pitprop.errors.UserError` says in a sentence what is wrong, such as a space that cannot be read (then it is a ``ValueError``
     too). Ctrl-C ends the trainings, keeps what is finished, and raises ``KeyboardInterrupt``; the same call resumes the search.
     """
-    from pitprop.cli import train
-    from rich.console import Console
-
     _check(trials=trials, workers=workers)
     if timeout is not None and not timeout > 0:
         raise UserError(f"timeout is {timeout!r}; it takes a number of seconds above 0")
@@ -187,7 +185,12 @@ def search(
     )
     loaded, where = _opened(space, options, ask=True)
     options.space = loaded.path
-    console = Console(quiet=quiet, force_jupyter=False)
+
+    from pitprop.cli import train  # after `_opened`, which silences a warning on import
+    from rich.console import Console
+
+    # A notebook's kernel asks for colours as if it were a terminal, and shows a live table as garbage.
+    console = Console(quiet=quiet, force_jupyter=False, force_terminal=sys.stdout.isatty())
     with _as_before():
         code, records, target = train.searched(loaded, where, options, console)
     if code:
@@ -201,10 +204,11 @@ def open_study(space: str | Path | Mapping[str, Any] | Space, *, runs: str | Pat
     ``space`` is what `search` takes, or the name of a study that was searched from a mapping; ``runs`` is the folder of studies,
     by default ``runs`` here. `pitprop.errors.UserError` if there is no such space, or no study of it yet.
     """
-    from pitprop.cli import context
-
     options = Namespace(runs=None if runs is None else str(runs))
     loaded, where = _opened(space, options)
+
+    from pitprop.cli import context
+
     options.space = loaded.path
     return Result(loaded, where, *context.records(loaded, options))
 
@@ -236,7 +240,7 @@ def judge(
 ) -> list[Verdict]:
     """What the last of ``epochs`` shows, given those before it: the verdicts, those that end a training first; [] if all is well.
 
-    An epoch is an `Epoch`, or a mapping of metric names to numbers; its key ``step`` counts finished epochs from 1, and without it
+    An epoch is an `Epoch`, or a mapping of metric names to numbers; its key ``step`` counts finished epochs from 1; without it
     the place in the list does. Names are those of the metric vocabulary, and usual ones (``val_loss``). ``signatures`` are names
     or `Signature`, by default all. ``ValueError`` for an unknown signature or threshold.
     """
@@ -246,7 +250,7 @@ def judge(
 def replay(
     epochs: Iterable[Epoch | Mapping[str, Any]], facts: Facts, signatures: Iterable[Signature | str] | None = None
 ) -> list[Verdict]:
-    """For each signature its first verdict, at the epoch at which a search would have given it; oldest first. Takes what `judge` takes."""
+    """For each signature its first verdict, at the epoch at which a search gives it; oldest first. Arguments as for `judge`."""
     return detect.replay(_telemetry(epochs), facts, _signatures(signatures))
 
 
@@ -263,6 +267,9 @@ def _opened(source: str | Path | Mapping[str, Any] | Space, options: Namespace, 
         source = _written(source, where.runs)
     elif isinstance(source, str) and (where.runs / f"{source}.yaml").is_file():
         source = where.runs / f"{source}.yaml"
+    with warnings.catch_warnings():  # tqdm, which Optuna imports, warns in every notebook that lacks ipywidgets
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import optuna  # noqa: F401
     space = source if isinstance(source, spaces.Space) else spaces.load(str(source))
     seed = getattr(options, "seed", None)
     return looked_up(space if seed is None else replace(space, seed=seed), where, ask=ask), where

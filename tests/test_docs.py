@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pitprop
 import pytest
 from pitprop import space, trainer
 from pitprop.cli import main
@@ -84,6 +85,20 @@ def test_the_trainer_in_the_docs_is_judged_by_what_watches_a_classifier_from_out
     loaded = space.load(written(rows, tmp_path / "example.yaml"))
     outside = {"non_finite", "explosion", "chance_plateau", "hopelessly_slow", "constant_prediction", "minority_prediction"}
     assert outside & {name for name, _ in loaded.unwatched()} == set()
+
+
+def test_the_examples_of_the_python_api_run_one_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_mlflow: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trainer_file, *rest = examples("python.md", "python")
+    written(trainer_file, tmp_path / "parabola.py")
+    known: dict[str, object] = {}
+    for text in rest:
+        exec(compile(text, "docs/python.md", "exec"), known)
+    assert set(pitprop.__all__) - {"Best", "Result", "Space", "__version__"} <= set(
+        re.findall(r"\w+", " ".join(code((ROOT / "docs" / "python.md").read_text(encoding="utf-8"))))
+    )
 
 
 def test_the_signature_in_the_docs_fires_on_what_it_describes_alone(tmp_path: Path) -> None:

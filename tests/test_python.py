@@ -120,6 +120,24 @@ def test_a_notebook_shows_a_result_as_html_and_a_console_as_a_line() -> None:
     assert result.report.read_text().startswith("<!")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # those of the kernel's client
+def test_a_notebook_runs_a_search_and_shows_its_table(tmp_path: Path) -> None:
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    v4 = nbformat.v4
+    (tmp_path / "search.py").write_text("MINE = 1\n")
+    cells = [f"import pitprop, search\nsearch.MINE\nspace = {TREE!r}", "pitprop.search(space, inline=True, report=False)"]
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
+    resources = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
+    shown = [output for output in notebook.cells[1].outputs if output.output_type == "execute_result"]
+    assert "<table" in shown[0].data["text/html"]
+    printed = "".join(output.text for output in notebook.cells[1].outputs if output.output_type == "stream")
+    assert "trial" in printed
+    assert "ipywidgets" not in printed
+    assert "\x1b" not in printed
+
+
 def test_an_interrupted_search_keeps_what_is_finished_and_the_process_as_it_was(tmp_path: Path) -> None:
     space = {**TREE, "name": "cut", "trainer": str(TOLD), "objective": {"metric": "score"}, "params": {"base": {"float": [0, 1]}}}
     cut = {**space, "options": {"interrupt": ["0002", 3]}}
