@@ -58,7 +58,7 @@ def _sentence(error: Exception) -> str | None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pitprop", description="Search hyperparameters; stop collapsed trainings, and say why.")
-    parser.set_defaults(module="pitprop.cli.train")
+    parser.set_defaults(module="pitprop.cli.train", exits=True)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     runs = argparse.ArgumentParser(add_help=False)
     runs.add_argument("--runs", metavar="DIR", help="folder of studies, curves and the MLflow store (runs)")

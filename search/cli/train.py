@@ -21,12 +21,21 @@ if TYPE_CHECKING:
 
 
 def search(options: Namespace) -> int:
-    """Runs a search, or goes on with it, and confirms what it found if the space says so."""
+    """Runs a search, or resumes it, and confirms what it found if the space says so."""
+    (space, where), console = context.opened(options, ask=True), Console(stderr=options.json)
+    code, records, target = searched(space, where, options, console)
+    context.conclude(console, space, records, target, options)
+    if code:
+        print_way(console, "Interrupted. To resume:", next_command("search", space, where, *repeat(options).words("search")))
+    return code or int(bool(records) and all(record.state == "FAIL" for record in records))
+
+
+def searched(space: Space, where: Addresses, options: Namespace, console: Console) -> tuple[int, Sequence[Record], int]:
+    """Searches, confirms if due, reports and exports: 0, or 130 if interrupted; all trials; how many are planned."""
     from pitprop.cli import publish
     from pitprop.cli.session import run
     from pitprop.study import study as studies
 
-    (space, where), console = context.opened(options, ask=True), Console(stderr=options.json)
     with studies.opened(space, where.study_db, where.folder(space.name)) as study:
         if options.trials is not None:
             more = study.planned if options.trials.startswith("+") else 0
@@ -41,11 +50,7 @@ def search(options: Namespace) -> int:
                     code = _confirm(space, plan, study.records(), where, options, console)
                 report = not (code or options.no_report)
                 publish.finish(mlflow, console, space, study.records(), study.target, where, report=report)
-        records, target = study.records(), study.target
-    context.conclude(console, space, records, target, options)
-    if code:
-        print_way(console, "Interrupted. To resume:", next_command("search", space, where, *repeat(options).words("search")))
-    return code or int(bool(records) and all(record.state == "FAIL" for record in records))
+        return code, study.records(), study.target
 
 
 def confirm(options: Namespace) -> int:
@@ -92,8 +97,8 @@ def revive(options: Namespace) -> int:
         numbers = [*dict.fromkeys(options.trial)]
         if any(known.get(number) == "RUNNING" for number in numbers):  # the same command goes on with what was interrupted
             numbers = [number for number in numbers if known.get(number, "FAIL") == "FAIL"]
-        for hurdle in filter(None, map(study.hurdle, numbers)):  # of all, before the first is begun
-            raise studies.StudyError(hurdle)
+        for reason in filter(None, map(study.parking().why_not, numbers)):  # of all, before the first is begun
+            raise studies.StudyError(reason)
         for number in numbers:
             study.revive(number)
         with publish.exporter(space, where) as mlflow:

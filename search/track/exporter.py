@@ -12,13 +12,13 @@ import os
 import re
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pitprop.imports import module_command, search_path
 from pitprop.study import record as row
 from pitprop.study.record import Record, StudyCard
 
@@ -70,9 +70,6 @@ class Exporter:
         self.complete = False
 
     def __enter__(self) -> Exporter:
-        # sys.path of the driver, whichever way it was started
-        home = str(Path(__file__).parents[2])
-        path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
         setup = {
             "uri": self._uri,
             "artifacts": str(self._artifacts),
@@ -84,11 +81,11 @@ class Exporter:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with self._log.open("a") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "pitprop.track"],
+                    module_command("pitprop.track"),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path, "MLFLOW_TRACKING_URI": self._uri},
+                    env={**os.environ, **ENVIRONMENT, "PYTHONPATH": search_path(), "MLFLOW_TRACKING_URI": self._uri},
                     start_new_session=True,  # a Ctrl-C or a closed terminal is the driver's to hear
                 )
             assert self._process.stdin is not None
@@ -109,7 +106,7 @@ class Exporter:
 
     def conclude(self, best: Sequence[int] | None = None, words: str = "") -> None:
         """For `finish` to say on the study's run: the numbers of the ``best`` trials, a Pareto front of two objectives included
-        (None: the completed trial of the best value), and Markdown that ends the note, in which *trial 12* becomes a link."""
+        (None: as `pitprop.study.ranking` says), and Markdown that ends the note, in which *trial 12* becomes a link."""
         self._conclusion |= {"best": None if best is None else list(best), "words": words}
 
     def finish(self, timeout: float = 60.0) -> str:
