@@ -9,13 +9,14 @@ import signal
 import sys
 import threading
 import warnings
-from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pitprop.cli.options import RunOptions, Trials
 from pitprop.detection import detect
 from pitprop.detection.detect import Signature, Verdict
 from pitprop.detection.facts import Facts
@@ -26,10 +27,11 @@ from pitprop.telemetry import Epoch, Telemetry
 
 if TYPE_CHECKING:
     import pandas
+    from pitprop.results.results import Results
     from pitprop.results.summary import Summary
     from pitprop.space import Space
     from pitprop.study.addresses import Addresses
-    from pitprop.study.record import Record
+    from pitprop.study.record import Record, StoredStudy
     from rich.console import Console
 
 SHOWN = 10
@@ -47,7 +49,7 @@ class Best:
     """Where its curve, its logs and its checkpoints are."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Result:
     """A study as it stood when it was searched or opened; it does not change afterwards."""
 
@@ -75,9 +77,7 @@ class Result:
     @property
     def best(self) -> Best | None:
         """The best trial but for baselines: the winner of a confirmation, or as the search ranks them; None if none ended."""
-        from pitprop.cli import context
-
-        found = context.best(self.space, self.records, self.where)
+        found = self._results.best_trial
         if found is None or not found.values:
             return None
         return Best(found.number, dict(found.params), found.values[0], Path(found.folder))
@@ -90,9 +90,13 @@ class Result:
     @property
     def summary(self) -> Summary:
         """Counts, the best trials, why others were stopped, and the lead over each baseline."""
-        from pitprop.results.summary import summarise
+        return self._results.summary
 
-        return summarise(self.space, self.records, self.target)
+    @cached_property
+    def _results(self) -> Results:
+        from pitprop.results.results import Results
+
+        return Results(self.space, self.where, self.records, self.target)
 
     @property
     def report(self) -> Path:
@@ -100,7 +104,7 @@ class Result:
         from pitprop.cli import publish
 
         path = self.where.folder(self.study) / "report.html"
-        return path if path.exists() else publish.write(self.space, self.records, self.target, self.where)[0]
+        return path if path.exists() else publish.write(self._results)[0]
 
     def __repr__(self) -> str:
         best, metric = self.best, self.space.objective.metric
@@ -172,30 +176,22 @@ def search(
         raise UserError(f"timeout is {timeout!r}; it takes a number of seconds above 0")
     if not inline and "ray" in sys.modules and sys.modules["ray"].is_initialized():
         raise UserError("Ray is running in this process already: call ray.shutdown() first, or search with inline=True")
-    options = Namespace(
-        trials=None if trials is None else str(trials),
-        runs=None if runs is None else str(runs),
-        timeout=timeout,
-        workers=workers,
-        seed=seed,
-        inline=inline,
-        no_report=not report,
-        worker_logs=worker_logs,
-        exits=False,
-    )
-    loaded, where = _opened(space, options, ask=True)
-    options.space = loaded.path
+    loaded, where, _stored = _found(space, runs)
+    options = RunOptions(workers, seed, timeout, inline, report, worker_logs, exits=False)
 
-    from pitprop.cli import train  # after `_opened`, which silences a warning on import
+    from pitprop.cli import train  # after `_found`, which silences a warning on import
+    from pitprop.results.baselines import looked_up
     from rich.console import Console
+
+    loaded = looked_up(loaded if seed is None else replace(loaded, seed=seed), where, ask=True)
 
     # A notebook's kernel asks for colours as if it were a terminal, and shows a live table as garbage.
     console = Console(quiet=quiet, force_jupyter=False, force_terminal=sys.stdout.isatty())
     with _as_before():
-        code, records, target = train.searched(loaded, where, options, console)
+        code, results = train.searched(loaded, where, options, None if trials is None else Trials(trials), console)
     if code:
         raise KeyboardInterrupt(f"{loaded.name} was interrupted: what is finished is kept, and the same call resumes the search")
-    return Result(loaded, where, records, target)
+    return Result(loaded, where, results.records, results.target)
 
 
 def open_study(space: str | Path | Mapping[str, Any] | Space, *, runs: str | Path | None = None) -> Result:
@@ -204,13 +200,13 @@ def open_study(space: str | Path | Mapping[str, Any] | Space, *, runs: str | Pat
     ``space`` is what `search` takes, or the name of a study that was searched from a mapping; ``runs`` is the folder of studies,
     by default ``runs`` here. `pitprop.errors.UserError` if there is no such space, or no study of it yet.
     """
-    options = Namespace(runs=None if runs is None else str(runs))
-    loaded, where = _opened(space, options)
+    loaded, where, stored = _found(space, runs)
 
-    from pitprop.cli import context
+    from pitprop.cli.context import results_of
+    from pitprop.study.record import read_study
 
-    options.space = loaded.path
-    return Result(loaded, where, *context.records(loaded, options))
+    found = results_of(loaded, where, stored or read_study(where, loaded.name))
+    return Result(found.space, where, found.records, found.target)
 
 
 def diagnose(path: str | Path, **facts: Any) -> Diagnosis:
@@ -254,25 +250,24 @@ def replay(
     return detect.replay(_telemetry(epochs), facts, _signatures(signatures))
 
 
-def _opened(source: str | Path | Mapping[str, Any] | Space, options: Namespace, *, ask: bool = False) -> tuple[Space, Addresses]:
-    """The space and where its study is; the seed of ``options`` counts."""
-    from dataclasses import replace
-
-    from pitprop import space as spaces
-    from pitprop.results.baselines import looked_up
-    from pitprop.study.addresses import addresses
-
-    where = addresses(options.runs)
-    if isinstance(source, Mapping):
-        source = _written(source, where.runs)
-    elif isinstance(source, str) and (where.runs / f"{source}.yaml").is_file():
-        source = where.runs / f"{source}.yaml"
+def _found(
+    source: str | Path | Mapping[str, Any] | Space, runs: str | Path | None
+) -> tuple[Space, Addresses, StoredStudy | None]:
+    """The space, where its study is, and the study if it was read on the way."""
     with warnings.catch_warnings():  # tqdm, which Optuna imports, warns in every notebook that lacks ipywidgets
         warnings.filterwarnings("ignore", message="IProgress not found")
         import optuna  # noqa: F401
-    space = source if isinstance(source, spaces.Space) else spaces.load(str(source))
-    seed = getattr(options, "seed", None)
-    return looked_up(space if seed is None else replace(space, seed=seed), where, ask=ask), where
+    from pitprop import space as spaces
+    from pitprop.study.addresses import addresses
+    from pitprop.study.source import find_space
+
+    where = addresses(None if runs is None else str(runs))
+    if isinstance(source, spaces.Space):
+        return source, where, None
+    if isinstance(source, Mapping):
+        source = _written(source, where.runs)
+    space, stored = find_space(str(source), where)
+    return space, where, stored
 
 
 def _written(rows: Mapping[str, Any], runs: Path) -> Path:

@@ -155,7 +155,7 @@ def test_a_path_that_a_terminal_might_misread_is_shown_as_it_is(write_space: Wri
     space = write_space(params=SLOPE, trials=1, **QUIET)
     said = pitprop("search", space, "--inline", runs=tmp_path / "my [bold] runs")
     assert f"Curves and checkpoints: {tmp_path}/my [bold] runs/toy\n" in said.out
-    assert f"Open the runs:  pitprop ui {space} --runs '{tmp_path}/my [bold] runs'\n" in said.out
+    assert f"Open the runs: pitprop ui {space} --runs '{tmp_path}/my [bold] runs'\n" in said.out
 
 
 def test_numbers_that_json_does_not_know_become_null(write_space: Write, pitprop: Pitprop) -> None:

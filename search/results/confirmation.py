@@ -20,7 +20,7 @@ from pitprop.results.statistics import BETTER, OPEN, WORSE, Difference
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.addresses import Addresses
-from pitprop.study.record import Record, State, read_records, study_names
+from pitprop.study.record import Record, State, read_studies
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +95,10 @@ def best(space: Space, records: Sequence[Record], found: Confirmation | None) ->
 
 def read(space: Space, records: Sequence[Record], where: Addresses) -> Confirmation | None:
     """What the confirmation of a study shows as far as it has come; that on most seeds; None if there is none."""
-    begun = [name.removeprefix(study_name(space.name, 0)[:-1]) for name in study_names(where.study_db)]
-    for seeds in sorted((int(count) for count in begun if count.isdecimal()), reverse=True):
-        name = study_name(space.name, seeds)
-        found = read_records(where.study_db, name, where.folder(name))
-        if found is not None and found[0]:
-            return confirmation(space, seeds, records, found[0])
-    return None
+    prefix = study_name(space.name, 0)[:-1]
+    found = read_studies(where, lambda name: name.startswith(prefix) and name.removeprefix(prefix).isdecimal())
+    begun = {int(name.removeprefix(prefix)): study.records for name, study in found.items() if study.records}
+    return confirmation(space, max(begun), records, begun[max(begun)]) if begun else None
 
 
 def confirmation(space: Space, seeds: int, records: Sequence[Record], confirmed: Sequence[Record]) -> Confirmation:

@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 from pitprop.errors import UserError
 from pitprop.space import Space, difference
 from pitprop.study import database
+from pitprop.study.source import OtherSpace, refusal, source
 
 
 class Owned(UserError):
@@ -76,14 +77,10 @@ def _owner(text: str) -> str:
         return "a process that has not said its name yet"
 
 
-class NotOurs(UserError):
-    """The study was made with another space, or by another program: one sentence, and the differences."""
-
-
 def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tuple[int, int]:
     """The id of the study of ``space``, and how many trials are planned. What the space means is written into a new one.
 
-    `NotOurs` if an old one meant something else.
+    `OtherSpace` if an old one meant something else.
     """
     found = database.study_id(storage, space.name, space.directions)
     known = storage.get_study_user_attrs(found)
@@ -95,14 +92,12 @@ def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tu
     if "meaning" not in known:
         ways = [way.name.lower() for way in storage.get_study_directions(found)]
         if ways != space.directions or storage.get_all_trials(found, deepcopy=False):
-            raise NotOurs(f"study {space.name!r} in this database was not made by pitprop: rename the space")
+            raise OtherSpace(f"study {space.name!r} in this database was not made by pitprop: rename the space")
         storage.set_study_user_attr(found, "meaning", meaning)
     elif known["meaning"] != meaning:
-        lines = "".join(f"\n  {line}" for line in difference(known["meaning"], meaning))
-        raise NotOurs(
-            f"the space {space.name!r} no longer means what its study was made with; undo the change, name the space "
-            f"anew, or search into another folder (--runs DIR):{lines}"
-        )
+        raise OtherSpace(refusal(space, known.get("space file"), difference(known["meaning"], meaning)))
+    if known.get("space file") != source(space):
+        storage.set_study_user_attr(found, "space file", source(space))
     # The space's number of trials counts when it is new or was edited; between edits, what was planned on top of it does.
     if known.get("trials in the space") != space.trials:
         storage.set_study_user_attr(found, "trials", space.trials)

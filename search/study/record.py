@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop.detection.detect import Verdict
 from pitprop.space.stops import Objective
+from pitprop.study.addresses import Addresses
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -139,41 +140,69 @@ def _plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
-def read_records(url: str, name: str, folder: Path) -> tuple[list[Record], int] | None:
-    """The trials of the study ``name`` and its target, read without owning it; None if there is no such study.
+@dataclass(frozen=True, slots=True)
+class StoredStudy:
+    """A study as the database holds it: its trials by number, and how many there are to be.
 
-    No lock is taken and nothing is written.
+    ``meaning`` is what its space meant (`pitprop.space.meaning`), ``space_file`` the absolute path of that space's file, or the
+    name of one that ships; None where an older version made the study, or the space had no file.
+    """
+
+    records: tuple[Record, ...]
+    target: int
+    meaning: Mapping[str, Any] | None
+    space_file: str | None
+
+
+def read_study(where: Addresses, name: str) -> StoredStudy | None:
+    """The study ``name``, read without owning it; None if there is no such study. See `read_studies`."""
+    return read_studies(where, lambda found: found == name).get(name)
+
+
+def read_studies(where: Addresses, wanted: Callable[[str], bool]) -> dict[str, StoredStudy]:
+    """The studies whose names are ``wanted``, read in one opening of the database: no lock is taken, nothing is written.
+
+    Empty if there is no database yet.
     """
     from pitprop.study import database  # Optuna and SQLAlchemy take a second, and the exporter needs neither
 
-    path = database.sqlite_path(url)
+    path = database.sqlite_path(where.study_db)
     if path is not None and not path.exists():
-        return None
-    storage = database.connect(url)
+        return {}
+    storage = database.connect(where.study_db)
     try:
-        found = storage.get_study_id_from_name(name)
-        frozen = storage.get_all_trials(found)
-        revivals = sum("revives" in one.user_attrs for one in frozen)
-        target = int(storage.get_study_user_attrs(found).get("trials", len(frozen) - revivals)) + revivals
-    except KeyError:
-        return None
+        return {
+            study.study_name: _stored(storage.get_all_trials(study._study_id), study.user_attrs, where.folder(study.study_name))
+            for study in storage.get_all_studies()
+            if wanted(study.study_name)
+        }
     finally:
         storage.engine.dispose()
-    return [as_record(one, folder / "trials" / f"{one.number:04d}") for one in frozen], target
 
 
-def study_names(url: str) -> list[str]:
+def study_names(where: Addresses) -> list[str]:
     """The studies in the database; none if there is no database yet."""
     from pitprop.study import database
 
-    path = database.sqlite_path(url)
+    path = database.sqlite_path(where.study_db)
     if path is not None and not path.exists():
         return []
-    storage = database.connect(url)
+    storage = database.connect(where.study_db)
     try:
         return [study.study_name for study in storage.get_all_studies()]
     finally:
         storage.engine.dispose()
+
+
+def _stored(frozen: Sequence[FrozenTrial], known: Mapping[str, Any], folder: Path) -> StoredStudy:
+    revivals = sum("revives" in one.user_attrs for one in frozen)
+    records = tuple(as_record(one, folder / "trials" / f"{one.number:04d}") for one in frozen)
+    return StoredStudy(
+        records,
+        int(known.get("trials", len(frozen) - revivals)) + revivals,
+        known.get("meaning"),
+        known.get("space file"),
+    )
 
 
 def as_record(frozen: FrozenTrial, folder: Path) -> Record:

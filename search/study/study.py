@@ -24,10 +24,11 @@ from pitprop.errors import UserError
 from pitprop.space import Baseline, Space
 from pitprop.study import database, ranking, storage
 from pitprop.study.memory import Memory, TooNarrow
-from pitprop.study.ownership import NotOurs, Owned, advisory_lock, claim, file_lock
+from pitprop.study.ownership import Owned, advisory_lock, claim, file_lock
 from pitprop.study.parking import Parking
 from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, as_record
 from pitprop.study.remedies import FollowUps
+from pitprop.study.source import OtherSpace
 from pitprop.study.storage import trial_id
 
 _STATES = {Completed: TrialState.COMPLETE, Pruned: TrialState.PRUNED, Failed: TrialState.FAIL}
@@ -66,7 +67,7 @@ class Study:
         trials = connection.get_all_trials(self._id)
         foreign = [one.number for one in trials if "params" not in one.user_attrs]
         if foreign:
-            raise NotOurs(
+            raise OtherSpace(
                 f"trial {foreign[0]} of the study {space.name!r} was not made by pitprop: delete it from the database, or "
                 f"rename the space"
             )
@@ -214,7 +215,7 @@ def opened(space: Space, url: str, folder: Path) -> Iterator[Study]:
             if path is None:
                 stack.enter_context(advisory_lock(connection.engine, what))
             yield Study(connection, space, folder)
-        except (Owned, database.DatabaseError, NotOurs, TooNarrow) as error:
+        except (Owned, database.DatabaseError, OtherSpace, TooNarrow) as error:
             raise StudyError(str(error)) from error
 
 
