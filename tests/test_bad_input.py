@@ -36,7 +36,9 @@ def sentence(said: Said) -> str:
 
 def test_an_unknown_space_is_told_the_nearest_name(pitprop: Pitprop) -> None:
     for command in ("search", "status", "show", "export", "ui"):
-        assert "there is no space and no study 'focal_alhpa'; did you mean 'focal_alpha'?" in sentence(pitprop(command, "focal_alhpa"))
+        assert "there is no space and no study 'focal_alhpa'; did you mean 'focal_alpha'?" in sentence(
+            pitprop(command, "focal_alhpa")
+        )
 
 
 @pytest.mark.parametrize(

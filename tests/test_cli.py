@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 import socket
 from collections import Counter
@@ -12,9 +14,12 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, TOLD, Said
+from optuna.storages import RDBStorage
 from pitprop import space as spaces
 from pitprop import trainer
+from pitprop.cli.main import COMMANDS
 from pitprop.detection import signatures
+from pitprop.study.database import connect
 
 Write = Callable[..., Path]
 Pitprop = Callable[..., Said]
@@ -35,16 +40,20 @@ def noted(path: Path) -> list[list[Any]]:
 def test_help_names_every_command(pitprop: Pitprop) -> None:
     said = pitprop("--help", runs=None)
     assert said.code == 0
-    for command in ("search", "status", "show", "list", "ui", "export"):
-        assert command in said.out
-        assert pitprop(command, "--help", runs=None).code == 0
+    for name, command in COMMANDS.items():
+        assert f"    {name}" in said.out
+        assert command.summary in " ".join(said.out.split())
+        told = pitprop(name, "--help", runs=None)
+        assert (told.code, told.err) == (0, "")
+        assert "--lang" in told.out
 
 
 def test_help_and_a_wrong_flag_import_nothing_heavy(shell: Pitprop) -> None:
     heavy = "{'optuna', 'torch', 'ray', 'yaml', 'rich'}"
     before = f"import atexit\natexit.register(lambda: print(sorted({heavy} & set(sys.modules))))"
     assert shell("--help", before=before).out.endswith("[]\n")
-    assert shell("search", "lr", "--trials", "0", before=before).out == "[]\n"
+    for name in COMMANDS:
+        assert shell(name, "--no-such-flag", before=before).out == "[]\n"
 
 
 def test_a_search_prints_json_alone_on_its_output(write_space: Write, pitprop: Pitprop) -> None:
@@ -214,6 +223,41 @@ def test_ui_says_that_there_is_nothing_to_show(pitprop: Pitprop) -> None:
     assert "there are no runs in" in said.err
 
 
+def test_every_command_that_a_summary_prints_runs_as_it_is_printed(
+    write_space: Write, pitprop: Pitprop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    space = write_space("lr")
+    for runs in ("runs", "my runs"):
+        printed = pitprop("search", space, "--inline", runs=Path(runs)).out + pitprop("search", "lr", runs=Path(runs)).out
+        lines = [shlex.split(line) for line in re.findall(r"^.*: (pitprop .*)$", printed, re.MULTILINE)]
+        lines += [shlex.split(line) for line in re.findall(r"^Is .*\? (pitprop .*)$", printed, re.MULTILINE)]
+        found = {line[1]: line for line in lines}
+        assert found.keys() == {"revive", "confirm", "ui", "search"}
+        for line in found.values():
+            quick = {"confirm": ["--top", "1", "--seeds", "2"], "ui": ["--help"]}.get(line[1], [])
+            inline = [] if line[1] == "ui" or "--inline" in line else ["--inline"]
+            assert pitprop(*line[1:], *quick, *inline, runs=None).code == 0, line
+
+
+def test_a_search_opens_the_study_database_once_to_search_and_once_to_say_what_is_confirmed(
+    write_space: Write, pitprop: Pitprop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def counting(url: str) -> RDBStorage:
+        opened.append(url)
+        return connect(url)
+
+    monkeypatch.setattr("pitprop.study.database.connect", counting)
+    space = write_space(trials=12)
+    assert pitprop("search", space, "--inline", report=True).code == 0
+    assert len(opened) == 2
+    opened.clear()
+    assert pitprop("status", space).code == 0
+    assert len(opened) == 2
+
+
 # Ending early
 
 
@@ -326,5 +370,5 @@ def test_a_terminated_search_goes_on(write_space: Write, shell: Pitprop, tmp_pat
 
 def test_the_makefile_has_a_target_for_every_command() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for command in ("search", "status", "show", "list", "ui", "export"):
-        assert f"\n{command}: $(READY)  ## " in makefile
+    for command in COMMANDS:
+        assert re.search(rf"^{command}: \$\(READY\)  ## ", makefile, re.MULTILINE)

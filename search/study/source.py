@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pitprop import space as spaces
 from pitprop.errors import UserError
+from pitprop.messages import _
 from pitprop.space import Space, difference
 from pitprop.space.problems import hint
 from pitprop.study import database
@@ -53,10 +54,11 @@ def find_space(word: str, where: Addresses) -> tuple[Space, StoredStudy | None]:
     if shipped is not None and not _differences(shipped, stored):
         return shipped, stored
     if made is None:
-        raise OtherSpace(
-            f"the study {word!r} in {database.safe(where.study_db)} was made with {file}, which is gone: put the file back, "
-            f"or give the path to which it was moved instead of {word!r}"
+        text = _(
+            "the study {study} in {database} was made with {file}, which is gone: put the file back, or give the path to which "
+            "it was moved instead of {study}"
         )
+        raise OtherSpace(text.format(study=repr(word), database=database.safe(where.study_db), file=file))
     return made, stored
 
 
@@ -64,10 +66,8 @@ def _shipped(word: str, where: Addresses, stored: StoredStudy | None) -> Space:
     if word in spaces.names():
         return spaces.load(word)
     if stored is not None:
-        raise UserError(
-            f"the study {word!r} in {database.safe(where.study_db)} does not say where its space lies: "
-            f"give the path of the space, such as {word}.yaml"
-        )
+        text = _("the study {study} in {database} does not say where its space lies: give the path of the space, such as {path}")
+        raise UserError(text.format(study=repr(word), database=database.safe(where.study_db), path=f"{word}.yaml"))
     known = dict.fromkeys([*study_names(where), *spaces.names()])
     raise spaces.SpaceError(f"there is no space and no study {word!r}{hint(word, known)}")
 
@@ -81,7 +81,9 @@ def as_studied(space: Space, stored: StoredStudy) -> Space:
 def check_meaning(space: Space, stored: StoredStudy) -> None:
     """Raises `OtherSpace` if the study was made with a space that meant something else, with every difference, a line each."""
     if stored.meaning is None and stored.records:
-        raise OtherSpace(f"study {space.name!r} in this database was not made by pitprop: rename the space")
+        raise OtherSpace(
+            _("study {study} in this database was not made by pitprop: rename the space").format(study=repr(space.name))
+        )
     lines = _differences(space, stored, seed=True)
     if lines:
         raise OtherSpace(refusal(space, stored.space_file, lines))
@@ -92,10 +94,16 @@ def refusal(space: Space, file: str | None, lines: list[str]) -> str:
     here = space_word(space.path) if space.path else repr(space.name)
     made = file if file is None or file in spaces.names() else shown_path(Path(file))
     if made is None or made == here:
-        what = f"the space {space.name!r} no longer means what its study was made with; undo the change in {here}"
+        text = _(
+            "the space {study} no longer means what its study was made with; undo the change in {here}, rename the space, or use "
+            "another folder of runs (--runs DIR):"
+        )
     else:
-        what = f"the study {space.name!r} was made with {made}, which means something else than {here}: give {made}"
-    return f"{what}, rename the space, or use another folder of runs (--runs DIR):" + "".join(f"\n  {line}" for line in lines)
+        text = _(
+            "the study {study} was made with {made}, which means something else than {here}: give {made}, rename the space, or "
+            "use another folder of runs (--runs DIR):"
+        )
+    return text.format(study=repr(space.name), here=here, made=made) + "".join(f"\n  {line}" for line in lines)
 
 
 def _differences(space: Space, stored: StoredStudy, *, seed: bool = False) -> list[str]:

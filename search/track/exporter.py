@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from pitprop.imports import module_command, search_path
+from pitprop.messages import _, ngettext
 from pitprop.study import record as row
 from pitprop.study.record import Record, StudyCard
 
@@ -114,15 +115,20 @@ class Exporter:
         deadline = time.monotonic() + timeout
         answer = self._part(deadline)
         store = re.sub(r"//[^/@]*@", "//", self._uri)
-        catches_up = f"not exported; the next search or `{self._export}` catches up (log: {self._log})"
-        if answer is None:
-            return f"the export to MLflow at {store} broke off: up to {_trials(len(self._sent))} {catches_up}"
-        if answer["left"]:
-            return f"MLflow at {store} did not answer: {_trials(answer['left'])} {catches_up}"
+        left = len(self._sent) if answer is None else answer["left"]
+        if left or answer is None:
+            cause = _("the export to MLflow at {store} broke off") if answer is None else _("MLflow at {store} did not answer")
+            text = ngettext("up to {n} trial is not exported", "up to {n} trials are not exported", left)
+            if answer is not None:
+                text = ngettext("{n} trial is not exported", "{n} trials are not exported", left)
+            how = _("the next search or `{command}` catches up (log: {log})").format(command=self._export, log=self._log)
+            return f"{cause.format(store=store)}: {text.format(n=left)}; {how}"
         if answer["refused"]:
-            return f"MLflow at {store} refused {answer['refused']} of {len(self._sent)} trials; the reasons are in {self._log}"
+            text = _("MLflow at {store} refused {n} of {count} trials; the reasons are in {log}")
+            return text.format(store=store, n=answer["refused"], count=len(self._sent), log=self._log)
         self.complete = True
-        return f"{_trials(len(self._sent))} in MLflow at {store}"
+        text = ngettext("{n} trial is in MLflow at {store}", "{n} trials are in MLflow at {store}", len(self._sent))
+        return text.format(n=len(self._sent), store=store)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         process, self._process = self._process, None
@@ -173,7 +179,3 @@ def _end(process: subprocess.Popen[bytes], timeout: float) -> None:
         process.kill()
         process.wait()
     process.stdout.close()
-
-
-def _trials(count: int) -> str:
-    return "1 trial is" if count == 1 else f"{count} trials are"
