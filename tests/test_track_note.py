@@ -28,7 +28,7 @@ def test_the_note_names_the_best_trial_its_leads_and_what_was_stopped(tmp_path: 
     assert "**Best: [trial 0](#/0)**, val/macro_f1 0.7000 in 3 epochs" in said
     assert "ahead of baseline `paper` (0.6000) by +0.1000, behind baseline `old` (0.8000) by -0.1000" in said
     assert "3 trials: 2 complete, 1 pruned." in said
-    assert f"| 1 | constant_prediction | [trial 1](#/1): {VERDICT['reason']} |" in said
+    assert f"| 1 | constant_prediction | [trial 1](#/1): {VERDICT.reason} |" in said
     assert said.endswith("Confirm [trial 0](#/0).")
 
 

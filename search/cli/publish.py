@@ -23,7 +23,7 @@ def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter
     metric = space.objective.metric
     recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
     yaml = Path(space.path).read_text(encoding="utf-8")
-    card = StudyCard(space.name, space.question, metric, space.objective.goal == "maximize", yaml, recorded)
+    card = StudyCard(space.name, space.question, metric, space.objective.sign > 0, yaml, recorded)
     return Exporter(
         where.mlflow,
         where.artifacts,

@@ -55,7 +55,7 @@ def _of_study(baseline: Baseline, name: str, where: Addresses) -> dict[str, floa
     if not best:
         return {}
     curve, metric = telemetry.read(telemetry.file(best[0].folder)), other.objective.metric
-    score = objective(telemetry.series(curve, metric), other.objective.at, other.objective.goal == "maximize")
+    score = objective(telemetry.series(curve, metric), other.objective.at, other.objective.sign > 0)
     there = next((epoch.metrics for epoch in curve if epoch.metrics.get(metric) == score), {})
     return {**{name: value for name, value in there.items() if math.isfinite(value)}, metric: ranking.score(best[0])}
 

@@ -6,18 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 
 from pitprop.space import Space
-from pitprop.study.record import Record
+from pitprop.study.record import Record, State
 
 
 def counts(space: Space, record: Record) -> bool:
     """Whether a trial may be the best: a training that collapsed after its best epoch was still that good."""
-    states = ("COMPLETE", "PRUNED") if space.objective.at == "best" and not space.searches_stopping else ("COMPLETE",)
+    states = (State.COMPLETE, State.PRUNED) if space.objective.at == "best" and not space.searches_stopping else (State.COMPLETE,)
     return record.state in states and record.values is not None and record.baseline is None
-
-
-def sign(space: Space) -> int:
-    """What to multiply a score by, so that higher is better."""
-    return 1 if space.objective.goal == "maximize" else -1
 
 
 def score(record: Record) -> float:
@@ -30,10 +25,10 @@ def ranked(space: Space, records: Iterable[Record]) -> list[Record]:
     found = [record for record in records if counts(space, record)]
     revived = {record.revives for record in found}
     left = [record for record in found if record.number not in revived]
-    return sorted(left, key=lambda record: (-sign(space) * score(record), record.number))
+    return sorted(left, key=lambda record: (-space.objective.sign * score(record), record.number))
 
 
 def reached(space: Space, records: Sequence[Record], target: float) -> int | None:
     """The first trial whose score is as good as ``target``; None if there is none."""
-    found = (record for record in records if counts(space, record) and sign(space) * (score(record) - target) >= 0)
+    found = (record for record in records if counts(space, record) and space.objective.sign * (score(record) - target) >= 0)
     return next((record.number for record in found), None)

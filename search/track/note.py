@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from textwrap import shorten
 
-from pitprop.study.record import Record, StudyCard
+from pitprop.detection import stopping
+from pitprop.detection.detect import Verdict
+from pitprop.study.record import Record, State, StudyCard
 from pitprop.study.story import ending, state
 from pitprop.track.view import varied
 
@@ -37,8 +39,8 @@ def note(
 
 def best_of(card: StudyCard, records: Iterable[Record]) -> tuple[int, ...]:
     """The completed trial with the best first value, as far as nobody says better; empty if there is none."""
-    sign = 1 if card.maximize else -1
-    found = [(sign * r.values[0], -r.number) for r in records if r.state == "COMPLETE" and r.values and not r.baseline]
+    sign = stopping.sign(card.maximize)
+    found = [(sign * r.values[0], -r.number) for r in records if r.state == State.COMPLETE and r.values and not r.baseline]
     finite = [score for score in found if score[0] == score[0]]
     return (-max(finite)[1],) if finite else ()
 
@@ -60,7 +62,7 @@ def _winner(card: StudyCard, record: Record, searched: Iterable[str], baselines:
     params = ", ".join(f"{_code(name)} {f'{v:.4g}' if isinstance(v, float) else v}" for name, v in shown.items())
     leads = []
     for name, value in baselines.items() if values else ():
-        lead = (values[0] - value) * (1 if card.maximize else -1)
+        lead = (values[0] - value) * stopping.sign(card.maximize)
         word = "ahead of" if lead > 0 else "behind" if lead < 0 else "level with"
         leads.append(f"{word} baseline {_code(name)} ({value:.4f})" + (f" by {lead:+.4f}" if lead else ""))
     beside = ": " + ", ".join(leads) if leads else ""
@@ -75,12 +77,12 @@ def _counts(records: Sequence[Record]) -> str:
 
 def _stopped(records: Iterable[Record]) -> str:
     """A table: how many trials each signature stopped, and what it said of the first."""
-    groups: dict[str, list[Record]] = {}
+    groups: dict[str, list[tuple[int, Verdict]]] = {}
     for record in records:
         if verdict := ending(record):
-            groups.setdefault(verdict["signature"], []).append(record)
+            groups.setdefault(verdict.signature, []).append((record.number, verdict))
     rows = [
-        f"| {len(found)} | {name} | trial {found[0].number}: {_cell(str((ending(found[0]) or {})['reason']))} |"
+        f"| {len(found)} | {name} | trial {found[0][0]}: {_cell(found[0][1].reason)} |"
         for name, found in sorted(groups.items(), key=lambda group: -len(group[1]))[:ROWS]
     ]
     return "\n".join(["| trials stopped | signature | the first of them |", "|---|---|---|", *rows]) if rows else ""

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pitprop.study.record import Record, StudyCard
+from pitprop.study.record import Record, State, StudyCard
 from pitprop.study.story import state
 from pitprop.track import run as say
 from pitprop.track.code import Code
@@ -129,11 +129,12 @@ class Store:
             tags[EPOCHS] = " ".join(map(str, steps))
         self._experiment.write(run, tags, say.params(record), measures, points)
         self._experiment.drop(run, set(_FLEETING) - tags.keys())
-        if record.state != "RUNNING":
+        if record.state != State.RUNNING:
             for path in sorted(Path(record.folder).glob("telemetry*.jsonl")):
                 self._experiment.attach(run, path)
             if record.verdicts:
-                self._experiment.attach_text(run, "verdict.json", json.dumps(record.verdicts, indent=2, default=str))
+                verdicts = [verdict.to_json() for verdict in record.verdicts]
+                self._experiment.attach_text(run, "verdict.json", json.dumps(verdicts, indent=2, default=str))
             self._experiment.end(run, status, record.ended or time.time())
 
     def _open(self, run: Held | None, record: Record, tags: Mapping[str, str]) -> Held:

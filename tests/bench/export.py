@@ -14,21 +14,22 @@ import time
 from pathlib import Path
 
 from pitprop import telemetry
-from pitprop.study.record import Record, StudyCard
+from pitprop.detection.detect import Verdict
+from pitprop.study.record import Record, State, StudyCard
 from pitprop.telemetry import Epoch
 from pitprop.track import Exporter
 
 METRICS = ("train/loss", "val/loss", "val/macro_f1", "val/accuracy", "val/auc", "val/logit_spread")
 METRICS += ("lr", "grad_norm", "update_ratio", "val/predicted/0", "val/predicted/1", "seconds")
 START = 1_700_000_000.0
-VERDICT = {
-    "signature": "constant_prediction",
-    "step": 40,
-    "action": "prune",
-    "reason": "every sample is predicted as class 0",
-    "evidence": {"val/predicted/0": 295.0},
-    "remedy": "raise alpha for the minority class",
-}
+VERDICT = Verdict(
+    "constant_prediction",
+    40,
+    "prune",
+    "every sample is predicted as class 0",
+    {"val/predicted/0": 295.0},
+    "raise alpha for the minority class",
+)
 
 
 def study(folder: Path, trials: int, epochs: int) -> list[Record]:
@@ -44,7 +45,7 @@ def study(folder: Path, trials: int, epochs: int) -> list[Record]:
         value = 0.5 + 0.2 * math.sin(number)
         fields = (params, (value,), "model_1" if number == 0 else None, (VERDICT,) if pruned else (), None)
         started = START + number
-        record = Record(number, "PRUNED" if pruned else "COMPLETE", *fields, epochs, str(home), started, started + 60.0)
+        record = Record(number, State.PRUNED if pruned else State.COMPLETE, *fields, epochs, str(home), started, started + 60.0)
         found.append(record)
     return found
 

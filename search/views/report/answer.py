@@ -93,7 +93,7 @@ def _found(m: Material, best: Record) -> Iterator[Spans]:
     }  # fmt: skip
     yield say("best at", n=counted, epoch=at, **found) if at is not None else say("best", n=counted, **found)
     if (verdict := ending(best)) is not None:
-        yield say("collapsed after", reason=verdict["reason"])
+        yield say("collapsed after", reason=verdict.reason)
 
 
 def _front(m: Material) -> Spans:

@@ -11,7 +11,6 @@ from pitprop import telemetry
 from pitprop.detection import gates
 from pitprop.results.summary import Summary
 from pitprop.space import Space
-from pitprop.study import ranking
 from pitprop.study.record import Record
 from pitprop.study.story import best_epoch
 from pitprop.telemetry import Telemetry
@@ -41,7 +40,7 @@ class Material:
 
     @property
     def sign(self) -> int:
-        return ranking.sign(self.space)
+        return self.space.objective.sign
 
     @property
     def ended(self) -> list[Record]:

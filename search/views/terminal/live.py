@@ -8,7 +8,7 @@ from types import TracebackType
 
 from pitprop.driver.events import Ended, Event, Reported, Retried, Started, Warned
 from pitprop.space import Space
-from pitprop.study.record import Record
+from pitprop.study.record import Record, State
 from pitprop.study.story import drawn, ending, epochs, state, what
 from rich.console import Console, Group
 from rich.live import Live
@@ -43,7 +43,7 @@ class Screen:
         self._task = self._bar.add_task(space.name, total=target)
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         for record in records:
-            if record.state != "RUNNING":
+            if record.state != State.RUNNING:
                 self._count(record)
         self._here = 0
 
@@ -89,15 +89,15 @@ class Screen:
         self._epochs[record.number] = record.epochs
         self._parked += record.parked
         if (verdict := ending(record)) is not None:
-            self._stopped[verdict["signature"]] += 1
-        if record.state in ("COMPLETE", "PRUNED") and record.values and record.baseline is None:
-            sign = 1 if self._space.objective.goal == "maximize" else -1
+            self._stopped[verdict.signature] += 1
+        if record.state in (State.COMPLETE, State.PRUNED) and record.values and record.baseline is None:
+            sign = self._space.objective.sign
             if self._best is None or sign * record.values[0] > sign * self._best[0]:
                 self._best = record.values[0], record.number
 
     def _ending(self, record: Record) -> str:
         colour = {"complete": "green", "pruned": "yellow", "parked": "cyan"}.get(state(record), "red")
-        score = f" {record.values[0]:.4f}" if record.values and record.state == "COMPLETE" else ""
+        score = f" {record.values[0]:.4f}" if record.values and record.state == State.COMPLETE else ""
         head = f"trial {record.number:>3} [{colour}]{state(record)}[/]{score} after {epochs(record.epochs)}"
         return f"{head}  [dim]{escape(what(record, self._space))}[/]"
 
