@@ -49,17 +49,15 @@ def best(space: Space, trials: Sequence[Record], where: Addresses) -> Record | N
 def conclude(console: Console, space: Space, trials: Sequence[Record], target: int, options: Namespace) -> None:
     """The summary, for a person and, if asked for, for a script."""
     from pitprop.results import confirmation  # scipy takes its time
-    from pitprop.views.terminal.contenders import print_confirmation
-    from pitprop.views.terminal.status import print_summary
+    from pitprop.views.content import Content
+    from pitprop.views.terminal.status import print_status
 
     where, summary = addresses(options.runs), summarise(space, trials, target)
     sure = confirmation.read(space, trials, where)
     if options.json:
         print_json(summary.to_json() | {"confirmation": sure.to_json() if sure is not None else None})
         return
-    print_summary(console, summary, where.folder(space.name))
-    if sure is not None:
-        print_confirmation(console, space, sure)
+    print_status(console, Content(space, trials, summary, sure, where), where.folder(space.name))
     if summary.revivable:
         one = Namespace(**{**vars(options), "trial": summary.revivable[:1]})
         print_way(console, "Continue a parked trial:", again("revive", one))

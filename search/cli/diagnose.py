@@ -23,8 +23,7 @@ from rich.markup import escape
 
 def diagnose(options: Namespace) -> int:
     """Prints what is to be said; 1 if any of the trainings is dead."""
-    from pitprop.views.terminal.attempts import print_comparison
-    from pitprop.views.terminal.findings import print_diagnosis
+    from pitprop.views.terminal.diagnosis import print_comparison, print_diagnosis
 
     given = _given(options)
     found: list[Diagnosis] = []

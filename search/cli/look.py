@@ -76,6 +76,9 @@ def report(options: Namespace) -> int:
 
 def compare(options: Namespace) -> int:
     """Studies side by side."""
+    from pitprop.results import confirmation
+    from pitprop.results.summary import summarise
+    from pitprop.views.content import Content
     from pitprop.views.terminal import comparison
 
     found = []
@@ -83,11 +86,12 @@ def compare(options: Namespace) -> int:
         one = Namespace(**{**vars(options), "space": name})
         space, where = context.opened(one)
         records, target = context.records(space, one)
-        found.append(comparison.side(space, records, target, where))
+        sure = confirmation.read(space, records, where)
+        found.append(Content(space, records, summarise(space, records, target), sure, where))
     if options.json:
-        print_json([one.to_json() for one in found])
+        print_json([comparison.to_json(one) for one in found])
     else:
-        comparison.print_sides(Console(), found)
+        comparison.print_comparison(Console(), found)
     return 0
 
 

@@ -39,9 +39,11 @@ def write(space: Space, records: Sequence[Record], target: int, where: Addresses
     """Writes the report of a study into its folder, as HTML and as Markdown."""
     from pitprop.results import confirmation
     from pitprop.views import report  # matplotlib and scipy are seconds to import
+    from pitprop.views.content import Content
 
     found = confirmation.read(space, records, where)
-    return report.write(where.folder(space.name), space, records, summarise(space, records, target), found, lang=lang)
+    content = Content(space, records, summarise(space, records, target), found, where)
+    return report.write(where.folder(space.name), content, lang=lang)
 
 
 def attach(mlflow: Exporter, space: Space, records: Sequence[Record], target: int, where: Addresses) -> Path:
@@ -58,8 +60,10 @@ def attach(mlflow: Exporter, space: Space, records: Sequence[Record], target: in
 
 def _said(found: Confirmation, one: Contender) -> str:
     """What the confirmation shows of a candidate, in Markdown."""
+    from pitprop.views.words import confirmed
+
     name = f"**Take {one.name}**" if one == found.winner else one.name
-    return f"{name}: {found.answer(one)}"
+    return f"{name}: {confirmed(found, one)}"
 
 
 def finish(
