@@ -1,7 +1,7 @@
-"""Metrics straight from a training script: ``from pitprop.reporting import report; report(step, loss=0.3, **{"val/auc": 0.9})``.
+"""Metrics straight from a training script: ``import pitprop; pitprop.report(step, loss=0.3, **{"val/auc": 0.9})``.
 
-Under a search the trainer `pitprop.trainers.command` reads them from a file that an environment variable names; without one,
-nothing happens. Of several processes of one training (``RANK`` of torchrun and others) the first alone writes.
+In a search the trainer `pitprop.trainers.command` reads them from a file that an environment variable names; without that
+variable nothing happens. Of several processes of one training (``RANK`` of torchrun and others) only the first writes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ PLACE = "PITPROP_REPORT"
 
 
 def report(step: int, /, **metrics: SupportsFloat) -> None:
-    """Adds one line for the finished epoch ``step``, counted from 1; a tensor of one number will do, and NaN is a value."""
+    """Reports the metrics of the finished epoch ``step``, counted from 1, to the search that started this script.
+
+    A metric is a number or a tensor (array) of one number; NaN and infinity are values too. ``ValueError`` or ``TypeError`` for
+    anything else, but only in a search: a script that runs alone is never disturbed.
+    """
     place = os.environ.get(PLACE)
     if place and os.environ.get("RANK", "0") == "0":
         line = json.dumps({"epoch": step, **{name: float(value) for name, value in metrics.items()}})

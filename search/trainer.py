@@ -28,6 +28,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from pitprop import imports
 from pitprop.telemetry import Epoch
 
 Params = Mapping[str, Any]
@@ -124,7 +125,8 @@ def find(name: str, folder: Path = Path()) -> str | None:
 
 
 def load(location: str) -> ModuleType:
-    """The trainer's module, given what `find` returned."""
+    """The trainer's module, given what `find` returned. A file is read again, and so is what it imports from its folder."""
+    imports.use(folder_of(location), fresh=True)
     if not location.endswith(".py"):
         return importlib.import_module(location)
     name = "pitprop_trainer_" + Path(location).stem
@@ -135,6 +137,11 @@ def load(location: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def folder_of(location: str) -> str | None:
+    """The folder whose modules the trainer may import as its own; None for one that is a module itself."""
+    return str(Path(location).parent) if location.endswith(".py") else None
 
 
 @dataclass(frozen=True, slots=True)

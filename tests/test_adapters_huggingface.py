@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_adapters_watch import LABELS, example
+from test_adapters_monitor import LABELS, example
 
 # transformers takes seconds to import, so the tests do, and this module does not.
 

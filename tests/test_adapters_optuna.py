@@ -9,7 +9,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from pitprop.adapters.optuna import CollapsePruner, report
-from test_adapters_watch import DEAD, LABELS, alive, example
+from test_adapters_monitor import DEAD, LABELS, alive, example
 
 
 def pruner(**options: Any) -> CollapsePruner:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pitprop.adapters.tune import CollapseStopper
 from ray import tune
-from test_adapters_watch import DEAD, LABELS, ROOT, alive, blocks
+from test_adapters_monitor import DEAD, LABELS, ROOT, alive, blocks
 
 BEFORE = """
 import ray

@@ -36,7 +36,9 @@ def sentence(said: Said) -> str:
 
 def test_an_unknown_space_is_told_the_nearest_name(pitprop: Pitprop) -> None:
     for command in ("search", "status", "show", "export", "ui"):
-        assert "there is no space 'focal_alhpa'; did you mean 'focal_alpha'?" in sentence(pitprop(command, "focal_alhpa"))
+        assert "there is no space and no study 'focal_alhpa'; did you mean 'focal_alpha'?" in sentence(
+            pitprop(command, "focal_alhpa")
+        )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_a_gpu_that_is_not_there_is_missed_before_anything_runs(write_space: Wri
 def owner(tmp_path: Path) -> Iterator[int]:
     """Another process that holds the lock of the study ``toy``."""
     code = (
-        "import sys; from pathlib import Path; from pitprop.study.lock import file_lock\n"
+        "import sys; from pathlib import Path; from pitprop.study.ownership import file_lock\n"
         "with file_lock(Path(sys.argv[1]), ''): print(flush=True); sys.stdin.read()"
     )
     path = tmp_path / "runs" / "study.db.toy.lock"

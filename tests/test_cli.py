@@ -87,18 +87,13 @@ def test_more_trials_are_added_to_those_that_were_planned(write_space: Write, pi
     assert pitprop("search", space, "--inline", "--json").json["target"] == 5
 
 
-def test_a_finished_search_says_so_and_how_to_extend_it(
-    write_space: Write, pitprop: Pitprop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_search_says_so_and_how_to_extend_it(write_space: Write, pitprop: Pitprop) -> None:
     space = write_space(params=SLOPE, trials=2, options={"notes": str(write_space().parent / "notes")}, **QUIET)
     pitprop("search", space, "--inline")
     again = pitprop("search", space, "--inline")
     assert again.code == 0
-    assert f"toy is finished. To go on: pitprop search {space} --runs {space.parent}/runs --trials +20 --inline" in again.out
+    assert f"toy is finished. To add trials: pitprop search {space} --runs {space.parent}/runs --trials +20 --inline" in again.out
     assert len(noted(space.parent / "notes")) == 2
-    monkeypatch.setenv("MAKELEVEL", "1")
-    made = f"make search SPACE={space} RUNS={space.parent}/runs TRIALS=+20 ARGS=--inline"
-    assert made in pitprop("search", space, "--inline").out
 
 
 def test_a_time_limit_ends_a_search_that_goes_on_later(write_space: Write, pitprop: Pitprop) -> None:
@@ -144,7 +139,7 @@ def test_a_parked_trial_is_told_with_the_command_that_continues_it_and_then_as_c
     stands = pitprop("status", space).out
     assert "1 complete, 2 parked (1 revived)" in stands
     assert "parked: 0 (continued as 2), 1" in stands
-    assert f"Continue a parked trial: make revive SPACE={space} TRIAL=1 RUNS={space.parent}/runs\n" in stands
+    assert f"Continue a parked trial: pitprop revive {space} 1 --runs {space.parent}/runs\n" in stands
     parked = pitprop("show", space, 0, "--json").json
     assert f"complete after 8 epochs, continues trial 0 from epoch {parked['epochs']}" in pitprop("show", space, 2).out
     told = pitprop("status", space, "--json").json
@@ -160,7 +155,7 @@ def test_a_path_that_a_terminal_might_misread_is_shown_as_it_is(write_space: Wri
     space = write_space(params=SLOPE, trials=1, **QUIET)
     said = pitprop("search", space, "--inline", runs=tmp_path / "my [bold] runs")
     assert f"Curves and checkpoints: {tmp_path}/my [bold] runs/toy\n" in said.out
-    assert f"Open the runs:  pitprop ui {space} --runs '{tmp_path}/my [bold] runs'\n" in said.out
+    assert f"Open the runs: pitprop ui {space} --runs '{tmp_path}/my [bold] runs'\n" in said.out
 
 
 def test_numbers_that_json_does_not_know_become_null(write_space: Write, pitprop: Pitprop) -> None:
@@ -227,7 +222,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(write_space: Write, sh
     space = write_space(params=SLOPE, trials=4, options=options, **QUIET)
     said = shell("search", space, "--inline")
     assert said.code == 130
-    assert f"Interrupted. To go on: pitprop search {space} --runs {tmp_path}/runs --inline" in said.out
+    assert "Interrupted. To resume: pitprop search toy.yaml --inline" in said.out
     assert "2 complete, 1 running" in said.out
     assert said.err == ""
     again = shell("search", space, "--inline", "--json")

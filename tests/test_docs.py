@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pitprop
 import pytest
 from pitprop import space, trainer
 from pitprop.cli import main
@@ -16,7 +18,6 @@ from pitprop.detection.facts import Facts
 from pitprop.telemetry import VOCABULARY, Epoch
 from pitprop.trainer import Change, Context, Lane, Start
 from pitprop.workers.worker import Failure, Worker
-from test_imports import ORDER
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -86,6 +87,20 @@ def test_the_trainer_in_the_docs_is_judged_by_what_watches_a_classifier_from_out
     assert outside & {name for name, _ in loaded.unwatched()} == set()
 
 
+def test_the_examples_of_the_python_api_run_one_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_mlflow: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trainer_file, *rest = examples("python.md", "python")
+    written(trainer_file, tmp_path / "parabola.py")
+    known: dict[str, object] = {}
+    for text in rest:
+        exec(compile(text, "docs/python.md", "exec"), known)
+    assert set(pitprop.__all__) - {"Best", "Result", "Space", "__version__"} <= set(
+        re.findall(r"\w+", " ".join(code((ROOT / "docs" / "python.md").read_text(encoding="utf-8"))))
+    )
+
+
 def test_the_signature_in_the_docs_fires_on_what_it_describes_alone(tmp_path: Path) -> None:
     path = written(examples("signatures.md", "python")[0], tmp_path / "divergence.py")
     spec = importlib.util.spec_from_file_location("divergence", path)
@@ -144,6 +159,8 @@ def test_links_lead_somewhere_and_images_are_our_own(page: Path) -> None:
     assert "<img" not in text
 
 
-def test_contributing_shows_the_order_of_imports() -> None:
-    blocks = BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
-    assert any(text.split() == ORDER for _, text in blocks)
+def test_contributing_lists_the_rooms_in_the_order_of_the_import_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = [layer.removeprefix("pitprop.") for layer in contracts[0]["layers"]]
+    rows = re.findall(r"^\| (`.+?`) \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(rows)) == layers

@@ -317,7 +317,9 @@ def test_one_value_is_called_a_hint_with_the_command_that_confirms(study: tuple[
     assert told.startswith(
         "The answer\n\nThe search is not over: 1 trial is training now. Take dead false, speed 0.6371 (trial 1): "
     )
-    assert ", the best of 8 trials. It was reached at epoch 8. It is ahead of paper (0.5800) by 0.0400. It is ahead of plain" in told
+    assert (
+        ", the best of 8 trials. It was reached at epoch 8. It is ahead of paper (0.5800) by 0.0400. It is ahead of plain" in told
+    )
     assert re.search(r"a hint, not a proof. pitprop confirm \S+toy.yaml trains", told)
     assert "params:\n  speed: " in told
     assert re.search(r"pitprop best \S+toy.yaml --command", told)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ import pytest
 from conftest import ROOT, Said, events, records
 from killed import kill, sampled
 from pitprop import telemetry
-from pitprop.cli.answer import again
 from pitprop.driver.events import Ended, Reported, Started, Warned
 from pitprop.driver.revival import due
 from pitprop.space import Space
-from pitprop.study.parking import stranded
+from pitprop.study.parking import Parking
 from pitprop.study.record import Record
 from pitprop.study.study import StudyError, opened
 from test_resume import REAL
@@ -305,7 +303,7 @@ def test_a_parked_checkpoint_outlives_a_kill_before_it_was_kept(
     (record,) = records(space, runs)
     assert record.parked
     assert not list(Path(record.folder).glob("*.ckpt"))
-    assert stranded(space, [record], runs / "toy" / "checkpoints") == [(0, 0)]
+    assert Parking.of(space, [record], runs / "toy" / "checkpoints").only_with_workers() == [(0, 0)]
     assert pitprop("search", path, "--inline").code == 0
     assert pitprop("revive", path, 0, "--inline").code == 0
     assert [epoch.step for epoch in curve(records(space, runs)[-1])] == list(range(1, 21))
@@ -344,13 +342,6 @@ def test_a_revival_that_was_interrupted_goes_on_by_the_same_command(write_space:
     shell("search", space, "--inline")
     said = shell("revive", space, 0, 1, "--inline")
     assert said.code == 130
-    assert f"Interrupted. To go on: pitprop revive {space} 0 1 --runs {space.parent}/runs --inline" in said.out
+    assert f"Interrupted. To resume: pitprop revive {space.name} 0 1 --inline" in said.out
     again = shell("revive", space, 0, 1, "--inline", "--json")
     assert (again.code, again.json["trials"]["COMPLETE"], again.json["target"]) == (0, 2, 4)
-
-
-def test_make_revives_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "\nrevive: $(READY)  ## " in (ROOT / "Makefile").read_text()
-    monkeypatch.setenv("MAKELEVEL", "1")
-    options = Namespace(space="toy", trial=[3, 5], runs="runs", inline=True, workers=None, seed=None)
-    assert again("revive", options) == "make revive SPACE=toy TRIAL='3 5' ARGS=--inline"

@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict
+from pitprop.space.stops import Objective
 from pitprop.study import record as row
 from pitprop.study.record import Record, StudyCard
 from pitprop.telemetry import Epoch
@@ -33,7 +34,7 @@ os.environ.update(ENVIRONMENT)
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
 
 CARD = StudyCard(
-    "focal_alpha", "Which alpha beats plain cross entropy?", "val/macro_f1", True, "name: focal_alpha\n", {"paper": 0.6}
+    "focal_alpha", "Which alpha beats plain cross entropy?", Objective("val/macro_f1"), "name: focal_alpha\n", {"paper": 0.6}
 )
 VERDICT = Verdict(
     "constant_prediction",
@@ -130,7 +131,11 @@ def test_a_record_survives_its_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("maximize", "lead"), [(True, 0.2), (False, -0.2)])
 def test_a_lead_over_a_baseline_is_positive_when_better(tmp_path: Path, maximize: bool, lead: float) -> None:
-    said = run.measures(trial(tmp_path, 0, value=0.8), replace(CARD, maximize=maximize), {"paper": 0.6})
+    said = run.measures(
+        trial(tmp_path, 0, value=0.8),
+        replace(CARD, objective=Objective("val/macro_f1", "maximize" if maximize else "minimize")),
+        {"paper": 0.6},
+    )
     assert said["delta/paper"] == pytest.approx(lead)
 
 
@@ -347,10 +352,11 @@ DRIVER = """
 import os, signal, sys, time
 from pathlib import Path
 from pitprop.study import record as row
+from pitprop.space.stops import Objective
 from pitprop.study.record import StudyCard
 from pitprop.track import Exporter
 uri, folder, line = sys.argv[1:]
-card = StudyCard("focal_alpha", "", "val/macro_f1", True, "", {})
+card = StudyCard("focal_alpha", "", Objective("val/macro_f1"), "", {})
 with Exporter(uri, Path(folder) / "artifacts", card, Path(folder) / "track.log") as exporter:
     exporter.send(row.loads(line))
     print(exporter._process.pid, flush=True)
@@ -396,7 +402,7 @@ def test_the_ui_stays_on_the_loopback_and_a_taken_port_is_told(uri: str, tmp_pat
 
 def test_the_page_shows_the_best_trial_first_and_the_parameters_that_vary(tmp_path: Path) -> None:
     both = [replace(trial(tmp_path, n), params={"lr": n, "gamma": 2.0}) for n in (0, 1)]
-    shown = seen(views(replace(CARD, maximize=False), both, ["model_1"])[TAG])
+    shown = seen(views(replace(CARD, objective=Objective("val/macro_f1", "minimize")), both, ["model_1"])[TAG])
     assert (shown["orderByKey"], shown["orderByAsc"]) == ("metrics.`objective`", True)
     assert {"metrics.`delta/model_1`", "params.`lr`", "tags.`pitprop.reason`"} < set(shown["selectedColumns"])
     assert "params.`gamma`" not in shown["selectedColumns"]

@@ -16,6 +16,7 @@ from pitprop.workers import checkpoint
 from test_track import CARD, closed_port, export, runs, trial
 
 os.environ.update(ENVIRONMENT)
+EXPORT = "pitprop export sorter"
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
 
 
@@ -45,15 +46,13 @@ def test_a_registered_trial_holds_what_was_kept_of_it_and_is_registered_once(uri
     for name, step in (("replica-0.best", 2), ("replica-0.ckpt", 3)):
         checkpoint.write(Path(records[1].folder) / name, {Lane(1, 0): Epoch(step, {})}, {"w": [1.0]}, stacked=False)
     export(uri, tmp_path, records)
-    bare, full = (register(uri, tmp_path / "artifacts", CARD.name, record, "sorter") for record in records)
+    bare, full = (register(uri, CARD.name, record, "sorter", EXPORT) for record in records)
     assert bare.startswith("trial 0 is version 1 of the model sorter in MLflow: its parameters and curve; no checkpoint")
     assert full.endswith("the state of the trainer after epoch 2, its best, and after epoch 3, its last")
-    assert register(uri, tmp_path / "artifacts", CARD.name, records[1], "sorter").endswith(
-        "version 2 of the model sorter already"
-    )
+    assert register(uri, CARD.name, records[1], "sorter", EXPORT).endswith("version 2 of the model sorter already")
     client = MlflowClient(uri, uri)
     assert {v.run_id for v in client.search_model_versions("name='sorter'")} == {runs(uri)[n].info.run_id for n in ("0", "1")}
     kept = {Path(item.path).name for item in client.list_artifacts(runs(uri)["1"].info.run_id, "model")}
     assert kept == {"MLmodel", "params.yaml", "replica-0.best", "replica-0.ckpt", "telemetry.jsonl"}
-    with pytest.raises(UserError, match="trial 7 of focal_alpha is not in MLflow"):
-        register(uri, tmp_path, CARD.name, trial(tmp_path, 7), "sorter")
+    with pytest.raises(UserError, match=f"trial 7 of focal_alpha is not in MLflow yet; export it first: {EXPORT}"):
+        register(uri, CARD.name, trial(tmp_path, 7), "sorter", EXPORT)

@@ -1,66 +1,77 @@
-"""Where a study stands: what every command that looks at one begins with, and what every command ends with."""
+"""Load a study for a command; print its summary."""
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Sequence
 from dataclasses import replace
 
-from pitprop import space as spaces
-from pitprop.cli.answer import again, print_json, print_way
+from pitprop.cli.options import StudyOptions
+from pitprop.cli.output import print_command, print_json
 from pitprop.errors import UserError
+from pitprop.messages import _
 from pitprop.results.baselines import looked_up
-from pitprop.results.summary import summarise
+from pitprop.results.results import Results
 from pitprop.space import Space
-from pitprop.study import ranking
 from pitprop.study.addresses import Addresses, addresses
-from pitprop.study.archive import read_records
-from pitprop.study.database import safe
-from pitprop.study.record import Record
+from pitprop.study.commands import Repeat, next_command, space_word
+from pitprop.study.record import StoredStudy, read_study
+from pitprop.study.source import as_studied, check_meaning, find_space
 from rich.console import Console
 
 
-def opened(options: Namespace, *, ask: bool = False) -> tuple[Space, Addresses]:
-    """The space that is asked for, with the seed that was asked for and the numbers of its baselines, and where its study is."""
-    where, space = addresses(options.runs), spaces.load(options.space)
-    seed = getattr(options, "seed", None)
+def open_space(options: StudyOptions, seed: int | None = None, *, ask: bool = False) -> tuple[Space, Addresses]:
+    """The space that is asked for, with the numbers of its baselines, and where its study is; ``seed`` is in place of its own.
+
+    Only if ``ask`` is True is MLflow asked for numbers that are not known yet. `UserError` if there is no such space.
+    """
+    where = addresses(options.runs)
+    space, _stored = find_space(options.space, where)
     return looked_up(space if seed is None else replace(space, seed=seed), where, ask=ask), where
 
 
-def records(space: Space, options: Namespace) -> tuple[Sequence[Record], int]:
-    """The trials of a study and how many it is to have; `UserError` if there is no study yet."""
+def open_study(options: StudyOptions, seed: int | None = None, *, ask: bool = False) -> Results:
+    """The study that is asked for as it stands; as `open_space`, with the seed of the study itself unless one is given.
+
+    `UserError` if there is no study yet, or if it was made with a space that means something else.
+    """
     where = addresses(options.runs)
-    found = read_records(where.study_db, space.name, where.folder(space.name))
-    if found is None:
-        raise UserError(f"there is no study of {space.name!r} in {safe(where.study_db)} yet: {again('search', options)}")
-    return found
+    space, stored = find_space(options.space, where)
+    return results_of(space, where, stored or read_study(where, space.name), seed, ask=ask)
 
 
-def best(space: Space, trials: Sequence[Record], where: Addresses) -> Record | None:
-    """The trial to take: the one with the best mean on fresh seeds, or as the search ranks them while none is confirmed."""
-    from pitprop.results import confirmation
+def results_of(
+    space: Space, where: Addresses, stored: StoredStudy | None, seed: int | None = None, *, ask: bool = False
+) -> Results:
+    """What ``stored``, the study of ``space``, says; `UserError` if there is none, or if it was made with another space."""
+    if stored is None:
+        from pitprop.study.database import safe
 
-    sure = confirmation.read(space, trials, where)
-    if sure is not None and sure.winner is not None and sure.winner.trial is not None:
-        return trials[sure.winner.trial]
-    return next(iter(ranking.ranked(space, trials)), None)
+        text = _("there is no study of {name} in {database} yet: {command}")
+        raise UserError(
+            text.format(name=repr(space.name), database=safe(where.study_db), command=next_command("search", space, where))
+        )
+    seeded = as_studied(space, stored) if seed is None else replace(space, seed=seed)
+    known = looked_up(seeded, where, ask=ask)
+    check_meaning(known, stored)
+    return Results(known, where, stored.records, stored.target)
 
 
-def conclude(console: Console, space: Space, trials: Sequence[Record], target: int, options: Namespace) -> None:
-    """The summary, for a person and, if asked for, for a script."""
-    from pitprop.results import confirmation  # scipy takes its time
+def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat | None = None) -> None:
+    """The summary, for a person or as ``json`` for a script; ``repeat`` are the flags with which trainings were run."""
     from pitprop.views.content import Content
     from pitprop.views.terminal.status import print_status
 
-    where, summary = addresses(options.runs), summarise(space, trials, target)
-    sure = confirmation.read(space, trials, where)
-    if options.json:
+    space, where, summary, sure = results.space, results.where, results.summary, results.confirmation
+    repeat = repeat or Repeat()
+    if json:
         print_json(summary.to_json() | {"confirmation": sure.to_json() if sure is not None else None})
         return
-    print_status(console, Content(space, trials, summary, sure, where), where.folder(space.name))
+    print_status(console, Content.of(results), where.folder(space.name))
+    if space.path:
+        console.print(_("Space: {path}").format(path=space_word(space.path)), style="dim", soft_wrap=True, markup=False)
     if summary.revivable:
-        one = Namespace(**{**vars(options), "trial": summary.revivable[:1]})
-        print_way(console, "Continue a parked trial:", again("revive", one))
+        words = (str(summary.revivable[0]), *repeat.words("revive"))
+        print_command(console, _("Continue a parked trial:"), next_command("revive", space, where, *words))
     if summary.best and sure is None:
-        print_way(console, "Is the best really better? ", again("confirm", options))
-    print_way(console, "Open the runs: ", again("ui", options))
+        confirm = next_command("confirm", space, where, *repeat.words("confirm"))
+        print_command(console, _("Is the best really better?"), confirm)
+    print_command(console, _("Open the runs:"), next_command("ui", space, where))

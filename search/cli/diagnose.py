@@ -1,14 +1,14 @@
-"""``pitprop diagnose``: trainings that are over, or under way elsewhere, judged by their logs; nothing is trained."""
+"""Judge trainings by their logs: ``pitprop diagnose``. Nothing is trained."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pitprop.cli.answer import print_json
+from pitprop.cli.options import DiagnoseOptions
+from pitprop.cli.output import print_json
 from pitprop.detection.gates import Gate
 from pitprop.errors import UserError
 from pitprop.logs.assumptions import Given
@@ -16,13 +16,14 @@ from pitprop.logs.diagnosis import Diagnosis, across
 from pitprop.logs.diagnosis import diagnose as read
 from pitprop.logs.names import Names
 from pitprop.logs.sources import trainings
+from pitprop.messages import _
 from pitprop.views import chart
 from rich.console import Console
 from rich.markup import escape
 
 
-def diagnose(options: Namespace) -> int:
-    """Prints what is to be said; 1 if any of the trainings is dead."""
+def diagnose(options: DiagnoseOptions) -> int:
+    """Prints a verdict on each training; 1 if any of them is dead."""
     from pitprop.views.terminal.diagnosis import print_comparison, print_diagnosis
 
     given = _given(options)
@@ -49,9 +50,11 @@ def diagnose(options: Namespace) -> int:
     else:
         print_diagnosis(Console(), found[0], baseline)
     for sentence in silent if not options.json else ():
-        Console().print(f"[dim]passed over: {escape(sentence)}[/]", highlight=False)
+        text = _("skipped: {reason}").format(reason=sentence)
+        Console().print(f"[dim]{escape(text)}[/]", highlight=False)
     if options.plot and not options.json:
-        Console().print(f"[dim]curves drawn in {options.plot}[/]", highlight=False)
+        text = _("curves drawn in {path}").format(path=options.plot)
+        Console().print(f"[dim]{escape(text)}[/]", highlight=False)
     return int(any(one.dead for one in found))
 
 
@@ -78,21 +81,21 @@ def to_json(found: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _given(options: Namespace) -> Given:
+def _given(options: DiagnoseOptions) -> Given:
     """What the flags say."""
     names = dict(_equals(pair, "--name", "theirs=ours") for pair in options.name)
     given = Given(
         metric=options.metric and (Names(names)(options.metric, "val") or options.metric),
         maximize=None if options.goal is None else options.goal == "maximize",
         epochs=options.epochs,
-        labels={str(label): count for label, count in enumerate(options.class_counts or ())},
+        labels={str(label): count for label, count in enumerate(options.class_counts)},
         classes=options.classes,
         batch=options.batch,
         loss=options.loss,
         chance_loss=options.chance_loss,
         gates=[_gate(text, names) for text in options.gate],
         format=options.format,
-        pattern=options.pattern,
+        pattern=[*options.pattern],
         names=names,
     )
     if options.baseline and not Path(options.baseline).exists():
@@ -100,7 +103,7 @@ def _given(options: Namespace) -> Given:
     return given
 
 
-def _baseline(options: Namespace, given: Given) -> Mapping[str, float]:
+def _baseline(options: DiagnoseOptions, given: Given) -> Mapping[str, float]:
     """What to compare with, by metric: the numbers given, or those of another run's best epoch."""
     if not options.baseline or given.checkpoint:
         return given.checkpoint
@@ -126,9 +129,9 @@ def _numbers(text: str, given: Given) -> Mapping[str, float]:
 def _gate(text: str, names: Mapping[str, str]) -> Gate:
     """``val/top1@5>=0.885``, or that and what to change when it is missed: ``val/top1@5>=0.885: lower the learning rate``."""
     least = ">=" in text
-    where, _, rest = text.partition(">=" if least else "<=")
-    bound, _, remedy = rest.partition(":")
-    metric, _, epoch = where.strip().rpartition("@")
+    where, _sign, rest = text.partition(">=" if least else "<=")
+    bound, _colon, remedy = rest.partition(":")
+    metric, _at, epoch = where.strip().rpartition("@")
     try:
         limit, at = float(bound), int(epoch)
     except ValueError:

@@ -1,15 +1,24 @@
-"""Commands that look at a study and train nothing. Each returns an exit code."""
+"""Commands that look at a study, or at what there is, and train nothing. Each returns an exit code."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from pathlib import Path
 
+import yaml
 from pitprop import space as spaces
 from pitprop import trainer
-from pitprop.cli import context
-from pitprop.cli.answer import again, print_json
+from pitprop.cli.context import conclude, open_study
+from pitprop.cli.options import StudyOptions
+from pitprop.cli.output import print_json
 from pitprop.detection import signatures
 from pitprop.errors import UserError
+from pitprop.messages import _
+from pitprop.results.results import Results
+from pitprop.space import Space, nested
+from pitprop.study.commands import next_command
+from pitprop.study.record import Record
+from pitprop.trainer import Context
+from pitprop.workers import checkpoint
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,76 +27,71 @@ PATIENCE = 600.0
 """Seconds that an export which is asked for may take; one of a thousand trials takes two minutes."""
 
 
-def status(options: Namespace) -> int:
+def status(options: StudyOptions) -> int:
     """How a study stands."""
-    space, _ = context.opened(options)
-    records, target = context.records(space, options)
-    context.conclude(Console(stderr=options.json), space, records, target, options)
+    conclude(Console(stderr=options.json), open_study(options), json=options.json)
     return 0
 
 
-def show(options: Namespace) -> int:
+def show(options: StudyOptions, trial: int | None = None) -> int:
     """The trials of a study, or one of them."""
     from pitprop.views.terminal.trial_table import print_trial, print_trials
 
-    (space, _), console = context.opened(options), Console()
-    records, _ = context.records(space, options)
-    if options.trial is not None:
-        if not 0 <= options.trial < len(records):
-            raise UserError(f"{space.name} has no trial {options.trial}: it has {len(records)}, from 0")
-        records = records[options.trial : options.trial + 1]
+    results, console = open_study(options), Console()
+    space, records = results.space, results.records
+    if trial is None:
+        if options.json:
+            print_json([record.to_json() for record in records])
+        else:
+            print_trials(console, records, space)
+        return 0
+    if not 0 <= trial < len(records):
+        text = _("{study} has no trial {number}: it has {count}, from 0")
+        raise UserError(text.format(study=space.name, number=trial, count=len(records)))
     if options.json:
-        print_json([record.to_json() for record in records] if options.trial is None else records[0].to_json())
-    elif options.trial is not None:
-        print_trial(console, records[0], space)
+        print_json(records[trial].to_json())
     else:
-        print_trials(console, records, space)
+        print_trial(console, records[trial], space)
     return 0
 
 
-def best(options: Namespace) -> int:
-    """The configuration of the best trial: as YAML, as the command that trains it again, or as a model in MLflow's registry."""
-    from pitprop.cli import best
+def best(options: StudyOptions, *, command: bool = False, register: str | None = None) -> int:
+    """Prints the configuration of the best trial: as YAML, as the ``command`` that trains it again, or what was registered.
 
-    space, where = context.opened(options)
-    records, _ = context.records(space, options)
-    found = context.best(space, records, where)
+    ``register`` is the name of a model in MLflow's registry, of which the trial becomes a version.
+    """
+    results = open_study(options)
+    space, where, found = results.space, results.where, results.best_trial
     if found is None:
-        raise UserError(f"{space.name} has no trial that completed, so there is no best one: {again('search', options)}")
-    if options.command_line:
-        print(best.command(space, found, Namespace(**{**vars(options), "top": 1})))
-    elif options.register is not None:
-        print(best.register(space, found, where, options.register))
+        text = _("{study} has no trial that completed, so there is no best one: {command}")
+        raise UserError(text.format(study=space.name, command=next_command("search", space, where)))
+    if command:
+        print(_training(results, found))
+    elif register is not None:
+        from pitprop.track import registry
+
+        print(registry.register(where.mlflow, space.name, found, register, next_command("export", space, where)))
     else:
-        print(best.yaml(space, found), end="")
+        print(_configuration(space, found), end="")
     return 0
 
 
-def report(options: Namespace) -> int:
+def report(options: StudyOptions) -> int:
     """Writes the page of a study, and the same as Markdown."""
     from pitprop.cli import publish
 
-    space, where = context.opened(options)
-    records, target = context.records(space, options)
-    for path in publish.write(space, records, target, where, options.lang):
+    for path in publish.write(open_study(options)):
         print(path)
     return 0
 
 
-def compare(options: Namespace) -> int:
-    """Studies side by side."""
-    from pitprop.results import confirmation
-    from pitprop.results.summary import summarise
+def compare(options: StudyOptions, others: tuple[str, ...]) -> int:
+    """The study of the options and ``others``, by name or path of their spaces, side by side."""
     from pitprop.views.content import Content
     from pitprop.views.terminal import comparison
 
-    found = []
-    for name in dict.fromkeys(options.space):
-        one = Namespace(**{**vars(options), "space": name})
-        space, where = context.opened(one)
-        records, target = context.records(space, one)
-        sure = confirmation.read(space, records, where)
-        found.append(Content(space, records, summarise(space, records, target), sure, where))
+    studies = [open_study(options.of(space)) for space in dict.fromkeys((options.space, *others))]
+    found = [Content.of(one) for one in studies]
     if options.json:
         print_json([comparison.to_json(one) for one in found])
     else:
@@ -95,38 +99,83 @@ def compare(options: Namespace) -> int:
     return 0
 
 
-def list(options: Namespace) -> int:
+def list_names(*, json: bool = False) -> int:
     """The spaces, trainers and signatures there are, with the first line of each."""
     found = {
         "spaces": {name: spaces.summary(name) for name in spaces.names()},
         "trainers": {name: trainer.card(f"pitprop.trainers.{name}").summary for name in trainer.names()},
         "signatures": {name: (signatures.load(name).__doc__ or "").split("\n")[0] for name in signatures.names()},
     }
-    if options.json:
+    if json:
         print_json(found)
         return 0
+    titles = {"spaces": _("spaces"), "trainers": _("trainers"), "signatures": _("signatures")}
     table = Table(box=None, pad_edge=False, show_header=False)
     for kind, names in found.items():
-        table.add_row(f"[bold]{kind}[/]")
+        table.add_row(f"[bold]{titles[kind]}[/]")
         for name, line in names.items():
-            needs = f" [dim]needs {escape(', '.join(signatures.load(name).READS))}[/]" if kind == "signatures" else ""
-            table.add_row(f"  {name}", escape(line) + needs)
+            table.add_row(f"  {name}", escape(_(line) if kind == "signatures" else line) + _needs(kind, name))
     Console().print(table)
     return 0
 
 
-def export(options: Namespace) -> int:
+def export(options: StudyOptions) -> int:
     """Brings MLflow up to date with a study, as a search does at its end."""
     from pitprop.cli import publish
 
-    space, where = context.opened(options)
-    records, target = context.records(space, options)
-    with publish.exporter(space, where, trains=False) as mlflow:
-        for record in records:
+    results = open_study(options)
+    with publish.exporter(results.space, results.where, trains=False) as mlflow:
+        for record in results.records:
             mlflow.send(record)
-        publish.attach(mlflow, space, records, target, where)
+        publish.attach(mlflow, results)
         word = mlflow.finish(PATIENCE)
     if not mlflow.complete:
         raise UserError(word)
     print(word)
     return 0
+
+
+def _needs(kind: str, name: str) -> str:
+    """What a signature reads, in markup."""
+    if kind != "signatures":
+        return ""
+    return f" [dim]{escape(_('needs {readings}').format(readings=', '.join(signatures.load(name).READS)))}[/]"
+
+
+def _configuration(space: Space, record: Record) -> str:
+    """The whole tree of parameters as YAML, constants of the space included, as it stands in a space's ``baselines``.
+
+    Comments above it say which trial that is, and where its trained states are.
+    """
+    score = f"{space.objective.metric} {record.values[0]:.4f}" if record.values else record.state.lower()
+    text = _("{study}, trial {number}: {score} in {epochs} epochs")
+    lines = [text.format(study=space.name, number=record.number, score=score, epochs=record.epochs)]
+    tree = yaml.safe_dump(nested(record.params), sort_keys=False, allow_unicode=True, default_flow_style=None)
+    return "".join(f"# {line}\n" for line in (*lines, *_states(space, Path(record.folder)))) + str(tree)
+
+
+def _states(space: Space, folder: Path) -> list[str]:
+    """Where what was trained is: a command's own files, else the state of each seed after its best epoch, or its last."""
+    if space.card.shell:
+        return [_("its files: {path}").format(path=folder)]
+    paths = sorted(folder.glob("replica-*.best")) or sorted(folder.glob("replica-*.ckpt"))
+    text = _("its state after epoch {epoch}: {path}")
+    return [text.format(epoch=e.step, path=path) for path in paths for e in checkpoint.epochs(path).values()]
+
+
+def _training(results: Results, record: Record) -> str:
+    """The command line that trains it again: the trainer's own, in a new folder here, if it has one, else our confirmation."""
+    space = results.space
+    if not space.card.shell:
+        return next_command("confirm", space, results.where, "--top", "1")
+    context = Context(
+        space.epochs,
+        space.options,
+        seed=space.seed,
+        folder=str(Path(f"{space.name}-{record.number}").resolve()),
+        home=str(Path(space.path).resolve().parent),
+        metric=space.objective.metric,
+        cpus=space.resources.cpus,
+        gpus=space.resources.gpus,
+    )
+    return str(trainer.load(space.trainer).shell(nested(record.params), context))

@@ -1,33 +1,72 @@
-"""The command ``pitprop``: its words and flags. Nothing heavy is imported before a subcommand runs."""
+"""The command ``pitprop``: its subcommands with their flags. Nothing heavy is imported before a subcommand runs."""
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from types import FrameType
-from typing import TypeAlias
 
+from pitprop import messages
+from pitprop.cli.options import (
+    DiagnoseOptions,
+    RunOptions,
+    ServeOptions,
+    StudyOptions,
+    counts,
+    seconds,
+    several,
+    trials,
+    whole,
+)
 from pitprop.errors import UserError
+from pitprop.messages import _
 
-Parser = argparse.ArgumentParser
-Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
-RESUME = "what was finished is kept, and the same command goes on from there"
 INTERRUPTED = 130
+
+Flags = Callable[[ArgumentParser], object]
+"""Adds flags to the parser of a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A subcommand: what it does, in the words of ``--help``; its flags; and what runs it and gives its exit code."""
+
+    summary: str
+    flags: Sequence[Flags]
+    run: Callable[[Namespace], int]
+    trains: bool
+    """Repeating it resumes what was interrupted."""
+
+
+COMMANDS: dict[str, Command] = {}
+"""All subcommands, by name, in the order of ``--help``."""
+
+
+def command(name: str, summary: str, *flags: Flags, trains: bool = False) -> Callable[[Callable[[Namespace], int]], None]:
+    """Makes the function below it a subcommand."""
+
+    def add(run: Callable[[Namespace], int]) -> None:
+        COMMANDS[name] = Command(summary, (*flags, _language), run, trains)
+
+    return add
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; its exit code: 0 done, 1 an error, 2 wrong usage, 130 interrupted, 143 terminated."""
-    options = _parser().parse_args(arguments)
+    given = _parser().parse_args(arguments)
+    called = COMMANDS[given.command]
+    messages.set_language(given.lang)
     signal.signal(signal.SIGTERM, _terminate)
+    resume = "; " + _("what was finished is kept, and the same command resumes from there") if called.trains else ""
     try:
-        return int(getattr(importlib.import_module(options.module), options.command)(options))
+        return called.run(given)
     except KeyboardInterrupt:
-        if options.command in ("search", "revive", "confirm"):
-            print(f"pitprop: interrupted; {RESUME}", file=sys.stderr)
+        if called.trains:
+            print(f"pitprop: {_('interrupted')}{resume}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -35,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if (sentence := _sentence(error)) is None:
             raise
-        print(f"pitprop: {sentence}", file=sys.stderr)
+        print(f"pitprop: {sentence}{'' if isinstance(error, UserError) else resume}", file=sys.stderr)
         return 1
 
 
@@ -46,148 +85,235 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 def _sentence(error: Exception) -> str | None:
     """What a user is told of an error that is not a bug of ours; None if it is one."""
     if isinstance(error, UserError):
-        return str(error)
+        return str(messages.localized(error.args[0])) if error.args else str(error)
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror or error}{where}; {RESUME}"
+        return f"{error.strerror or error}{where}"
     if type(error).__module__.startswith("sqlalchemy") or type(error).__name__ == "StorageInternalError":
         cause = error.__cause__ or error
-        return f"the study database failed ({str(getattr(cause, 'orig', cause)).splitlines()[0]}); {RESUME}"
+        return _("the study database failed ({reason})").format(reason=str(getattr(cause, "orig", cause)).splitlines()[0])
     return None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pitprop", description="Search hyperparameters; stop collapsed trainings, and say why.")
-    parser.set_defaults(module="pitprop.cli.train")
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="pitprop", description="Search hyperparameters; stop collapsed trainings, and say why.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    runs = argparse.ArgumentParser(add_help=False)
-    runs.add_argument("--runs", metavar="DIR", help="folder of studies, curves and the MLflow store (runs)")
-    common = argparse.ArgumentParser(add_help=False, parents=[runs])
-    common.add_argument("--json", action="store_true", help="print JSON, for scripts")
-    space = argparse.ArgumentParser(add_help=False)
-    space.add_argument("space", metavar="SPACE", help="name or path of a space")
-    search = commands.add_parser("search", parents=[space, common], help="search a space, or go on with a search")
-    search.add_argument(
-        "--trials", type=_trials, metavar="N", help="trials in all, with the baselines; +N for N more than planned"
-    )
-    search.add_argument("--timeout", type=_seconds, metavar="S", help="seconds after which no more trials are started")
-    _run_flags(search)
-    commands.add_parser("preflight", parents=[space, common], help="what no hyperparameter can mend, before anything trains")
-    revive = commands.add_parser("revive", parents=[space, common], help="continue parked trials to their full budget")
-    revive.add_argument("trial", metavar="TRIAL", nargs="+", type=int, help="number of a parked trial")
-    revive.set_defaults(timeout=None)
-    _run_flags(revive)
-    confirm = commands.add_parser(
-        "confirm", parents=[space, common], help="train the best trials and the baselines on fresh seeds"
-    )
-    confirm.add_argument("--top", type=_whole, metavar="N", help="how many of the best trials (the space's, or 3)")
-    confirm.add_argument("--seeds", type=_several, metavar="N", help="how many seeds (the space's, or 5)")
-    confirm.set_defaults(timeout=None)
-    _run_flags(confirm)
-    _consulting(commands, space, common, runs)
-    _serving(commands, runs)
+    for name, one in COMMANDS.items():
+        added = commands.add_parser(name, help=one.summary, description=one.summary[0].upper() + one.summary[1:] + ".")
+        for flags in one.flags:
+            flags(added)
     return parser
 
 
-def _consulting(commands: Commands, space: Parser, common: Parser, runs: Parser) -> None:
-    """The commands that look and train nothing."""
-    look = argparse.ArgumentParser(add_help=False)
-    look.set_defaults(module="pitprop.cli.look")
-    commands.add_parser("status", parents=[space, common, look], help="how a study stands")
-    show = commands.add_parser("show", parents=[space, common, look], help="the trials of a study, or the story of one")
-    show.add_argument("trial", metavar="TRIAL", nargs="?", type=int, help="number of a trial")
-    best = commands.add_parser("best", parents=[space, runs, look], help="the best configuration, to copy or to train again")
-    ways = best.add_mutually_exclusive_group()
-    ways.add_argument("--yaml", action="store_true", help="as YAML (what is printed anyway)")
-    ways.add_argument("--command", dest="command_line", action="store_true", help="the command that trains it again")
+# Flags that several commands have, and the options made of them
+
+
+def _language(parser: ArgumentParser) -> None:
+    parser.add_argument("--lang", choices=messages.LANGUAGES, help="language of what is printed (that of the locale)")
+
+
+def _runs(parser: ArgumentParser) -> None:
+    parser.add_argument("--runs", metavar="DIR", help="folder of studies, curves and the MLflow store (./runs)")
+
+
+def _json(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+
+
+def _study(parser: ArgumentParser) -> None:
+    parser.add_argument("space", metavar="SPACE", help="path of a space, or name of a study or of a space that ships")
+    _runs(parser)
+
+
+def _training(parser: ArgumentParser) -> None:
+    parser.add_argument("--workers", type=whole, metavar="N", help="workers (as many as the CPUs or GPUs allow)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the sampler and of the trainings (the space's)")
+    parser.add_argument("--inline", action="store_true", help="train in this process, without Ray: a debugger works")
+    parser.add_argument("--no-report", action="store_true", help="write no report at the end, which takes some seconds")
+    parser.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
+
+
+def _port(default: int) -> Flags:
+    return lambda parser: parser.add_argument(
+        "--port", type=whole, default=default, help=f"port on the loopback address ({default})"
+    )
+
+
+def _study_options(given: Namespace) -> StudyOptions:
+    return StudyOptions(given.space, given.runs, getattr(given, "json", False))
+
+
+def _run_options(given: Namespace, timeout: float | None = None) -> RunOptions:
+    return RunOptions(given.workers, given.seed, timeout, given.inline, not given.no_report, given.worker_logs)
+
+
+# Commands that train
+
+
+def _search_flags(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--trials", type=trials, metavar="N", help="trials in all, with the baselines; +N for N more than planned"
+    )
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="seconds after which no more trials are started")
+
+
+@command("search", "search a space, or resume its search", _study, _json, _search_flags, _training, trains=True)
+def _search(given: Namespace) -> int:
+    from pitprop.cli import train
+
+    return train.search(_study_options(given), _run_options(given, given.timeout), given.trials)
+
+
+@command("preflight", "check data, model and checkpoint before training", _study, _json)
+def _preflight(given: Namespace) -> int:
+    from pitprop.cli import train
+
+    return train.preflight(_study_options(given))
+
+
+def _revive_flags(parser: ArgumentParser) -> None:
+    parser.add_argument("trial", metavar="TRIAL", nargs="+", type=int, help="number of a parked trial")
+
+
+@command("revive", "continue parked trials to their full budget", _study, _revive_flags, _json, _training, trains=True)
+def _revive(given: Namespace) -> int:
+    from pitprop.cli import train
+
+    return train.revive(_study_options(given), _run_options(given), given.trial)
+
+
+def _confirm_flags(parser: ArgumentParser) -> None:
+    parser.add_argument("--top", type=whole, metavar="N", help="how many of the best trials (the space's, or 3)")
+    parser.add_argument("--seeds", type=several, metavar="N", help="how many seeds (the space's, or 5)")
+
+
+@command(
+    "confirm", "train the best trials and the baselines on fresh seeds", _study, _json, _confirm_flags, _training, trains=True
+)
+def _confirm(given: Namespace) -> int:
+    from pitprop.cli import train
+
+    return train.confirm(_study_options(given), _run_options(given), given.top, given.seeds)
+
+
+# Commands that look, and train nothing
+
+
+@command("status", "how a study stands: the best trial, what was stopped and why", _study, _json)
+def _status(given: Namespace) -> int:
+    from pitprop.cli import look
+
+    return look.status(_study_options(given))
+
+
+def _show_flags(parser: ArgumentParser) -> None:
+    parser.add_argument("trial", metavar="TRIAL", nargs="?", type=int, help="number of a trial")
+
+
+@command("show", "list the trials of a study, or tell all about one", _study, _show_flags, _json)
+def _show(given: Namespace) -> int:
+    from pitprop.cli import look
+
+    return look.show(_study_options(given), given.trial)
+
+
+def _best_flags(parser: ArgumentParser) -> None:
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--yaml", action="store_true", help="as YAML (the default)")
+    ways.add_argument("--command", dest="command_line", action="store_true", help="as the command that trains it again")
     ways.add_argument("--register", metavar="NAME", help="as a version of the model NAME in MLflow's registry")
-    report = commands.add_parser("report", parents=[space, runs, look], help="write a study's page, as HTML and Markdown")
-    report.add_argument("--lang", choices=["en", "zh"], default="en", help="English or Chinese")
-    compare = commands.add_parser("compare", parents=[common, look], help="set studies side by side")
-    compare.add_argument("space", metavar="SPACE", nargs="+", help="names or paths of spaces")
-    _diagnose_flags(commands.add_parser("diagnose", help="what the logs of a training show that is over, or runs elsewhere"))
-    commands.add_parser("list", parents=[common, look], help="the spaces, trainers and signatures there are")
-    commands.add_parser("export", parents=[space, runs, look], help="bring MLflow up to date with a study")
 
 
-def _serving(commands: Commands, runs: Parser) -> None:
-    """The commands that serve a page until they are interrupted."""
-    ui = commands.add_parser("ui", parents=[runs], help="open the MLflow UI on the runs")
-    ui.add_argument("space", metavar="SPACE", nargs="?", help="the space whose experiment to open")
-    ui.add_argument("--port", type=_whole, default=5000, help="port on the loopback address (5000)")
-    ui.add_argument("--no-browser", action="store_true", help="serve, but open no browser")
-    dashboard = commands.add_parser("dashboard", parents=[runs], help="open Optuna's dashboard on the study database")
-    dashboard.add_argument("--port", type=_whole, default=8080, help="port on the loopback address (8080)")
-    for command in (ui, dashboard):
-        command.set_defaults(module="pitprop.cli.serve")
+@command("best", "print the best configuration, to copy or to train again", _study, _best_flags)
+def _best(given: Namespace) -> int:
+    from pitprop.cli import look
+
+    return look.best(_study_options(given), command=given.command_line, register=given.register)
 
 
-def _diagnose_flags(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(module="pitprop.cli.diagnose")
-    command.add_argument("path", metavar="PATH", nargs="+", help="a log, or a folder of them")
-    command.add_argument("--compare", action="store_true", help="set them side by side, as is done with several")
-    command.add_argument("--json", action="store_true", help="print JSON, for scripts")
-    command.add_argument("--plot", metavar="FILE", help="draw the curves to a .png, .svg or .pdf")
-    command.add_argument("--baseline", metavar="RUN", help="what to beat: a log, or the start's numbers: val/top1=0.89,...")
-    command.add_argument(
-        "--gate", metavar="G", action="append", default=[], help="a bound to have met, and what then: val/top1@5>=0.885: lower lr"
-    )
-    facts = command.add_argument_group("facts that a log may lack")
-    facts.add_argument("--metric", metavar="NAME", help="the objective (the usual score, or the loss)")
-    facts.add_argument("--goal", choices=["minimize", "maximize"], help="its direction (by its name)")
-    facts.add_argument("--epochs", type=_whole, metavar="N", help="epochs of the whole training (as its log says)")
-    facts.add_argument("--class-counts", type=_counts, metavar="N,N", help="validation samples by class: 696,204")
-    facts.add_argument("--classes", type=_whole, metavar="K", help="classes, or tokens of a vocabulary")
-    facts.add_argument("--loss", choices=["cross_entropy", "supcon", "ntxent", "clip"], help="what the loss is")
-    facts.add_argument("--batch", type=_whole, metavar="N", help="samples in a batch")
-    facts.add_argument("--chance-loss", type=float, metavar="X", help="the loss of a model that has learned nothing")
-    logs = command.add_argument_group("reading")
-    logs.add_argument("--format", metavar="NAME", help="csv, huggingface, jsonl, telemetry, tensorboard or text (by content)")
-    logs.add_argument(
-        "--pattern", metavar="RE", action="append", default=[], help=r"step (?P<step>\d+): .* val loss (?P<val_loss>\S+)"
-    )
-    logs.add_argument(
-        "--name", metavar="A=B", action="append", default=[], help="what they call A is our B: acc/pose=val/pose/top1"
-    )
+@command("report", "write the report of a study, as HTML and Markdown", _study)
+def _report(given: Namespace) -> int:
+    from pitprop.cli import look
+
+    return look.report(_study_options(given))
 
 
-def _run_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--workers", type=_whole, metavar="N", help="workers (as many as the CPUs or GPUs allow)")
-    command.add_argument("--seed", type=int, metavar="N", help="seed of the sampler and of the trainings (the space's)")
-    command.add_argument("--inline", action="store_true", help="train in this process, without Ray: a debugger works")
-    command.add_argument("--no-report", action="store_true", help="write no report at the end, which takes some seconds")
-    command.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
+def _others(parser: ArgumentParser) -> None:
+    parser.add_argument("others", metavar="SPACE", nargs="*", help="further spaces")
 
 
-def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
+@command("compare", "compare studies side by side", _study, _others, _json)
+def _compare(given: Namespace) -> int:
+    from pitprop.cli import look
+
+    return look.compare(_study_options(given), tuple(given.others))
 
 
-def _several(text: str) -> int:
-    if not text.isdecimal() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 2, for one seed shows no spread")
-    return int(text)
+def _diagnose_flags(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add("path", metavar="PATH", nargs="+", help="a log, or a folder of them")
+    add("--compare", action="store_true", help="compare them side by side, as is done with several")
+    add("--plot", metavar="FILE", help="draw the curves to a .png, .svg or .pdf")
+    add("--baseline", metavar="RUN", help="what to beat: a log, or the start's numbers: val/top1=0.89,...")
+    add("--gate", metavar="G", action="append", default=[], help="a bound, and what to do: val/top1@5>=0.885: lower lr")
+    add = parser.add_argument_group("facts that a log may lack").add_argument
+    add("--metric", metavar="NAME", help="the objective (the usual score, or the loss)")
+    add("--goal", choices=["minimize", "maximize"], help="its direction (by its name)")
+    add("--epochs", type=whole, metavar="N", help="epochs of the whole training (as its log says)")
+    add("--class-counts", type=counts, default=(), metavar="N,N", help="validation samples by class: 696,204")
+    add("--classes", type=whole, metavar="K", help="classes, or tokens of a vocabulary")
+    add("--loss", choices=["cross_entropy", "supcon", "ntxent", "clip"], help="what the loss is")
+    add("--batch", type=whole, metavar="N", help="samples in a batch")
+    add("--chance-loss", type=float, metavar="X", help="the loss of a model that has learned nothing")
+    add = parser.add_argument_group("how to read the log").add_argument
+    add("--format", metavar="NAME", help="name of the format (found by content)")
+    add("--pattern", metavar="RE", action="append", default=[], help=r"step (?P<step>\d+): .* val loss (?P<val_loss>\S+)")
+    add("--name", metavar="A=B", action="append", default=[], help="the log's name A is our B: acc/pose=val/pose/top1")
 
 
-def _counts(text: str) -> list[int]:
-    return [_whole(part.strip()) for part in text.split(",")]
+@command("diagnose", "judge a training from its logs, without a search", _diagnose_flags, _json)
+def _diagnose(given: Namespace) -> int:
+    from pitprop.cli import diagnose
+
+    flags = {field.name: getattr(given, field.name) for field in fields(DiagnoseOptions)}
+    lists = {name: tuple(value) for name, value in flags.items() if isinstance(value, list)}
+    return diagnose.diagnose(DiagnoseOptions(**flags | lists))
 
 
-def _trials(text: str) -> str:
-    _whole(text.removeprefix("+"))
-    return text
+@command("list", "list the spaces, trainers and signatures there are", _runs, _json)
+def _list(given: Namespace) -> int:
+    from pitprop.cli import look
+
+    return look.list_names(json=given.json)
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds
+@command("export", "bring MLflow up to date with a study", _study)
+def _export(given: Namespace) -> int:
+    from pitprop.cli import look
+
+    return look.export(_study_options(given))
+
+
+# Commands that serve a page until they are interrupted
+
+
+def _ui_flags(parser: ArgumentParser) -> None:
+    parser.add_argument("space", metavar="SPACE", nargs="?", help="the space whose experiment to open")
+    parser.add_argument("--no-browser", action="store_true", help="open no browser")
+
+
+@command("ui", "open the MLflow UI on the runs", _ui_flags, _runs, _port(5000))
+def _ui(given: Namespace) -> int:
+    from pitprop.cli import serve
+
+    return serve.ui(ServeOptions(given.runs, given.port, given.space, not given.no_browser))
+
+
+@command("dashboard", "open Optuna's dashboard on the study database", _runs, _port(8080))
+def _dashboard(given: Namespace) -> int:
+    from pitprop.cli import serve
+
+    return serve.dashboard(ServeOptions(given.runs, given.port))
 
 
 if __name__ == "__main__":

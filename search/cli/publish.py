@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pitprop.results.summary import summarise
+from pitprop import messages
+from pitprop.messages import _
+from pitprop.results.results import Results
 from pitprop.space import Space
 from pitprop.study.addresses import Addresses
-from pitprop.study.record import Record, StudyCard
+from pitprop.study.commands import next_command
+from pitprop.study.record import StudyCard
 from pitprop.track import Exporter
 from rich.console import Console
 from rich.markup import escape
@@ -23,7 +25,7 @@ def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter
     metric = space.objective.metric
     recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
     yaml = Path(space.path).read_text(encoding="utf-8")
-    card = StudyCard(space.name, space.question, metric, space.objective.sign > 0, yaml, recorded)
+    card = StudyCard(space.name, space.question, space.objective, yaml, recorded, space.searches_stopping)
     return Exporter(
         where.mlflow,
         where.artifacts,
@@ -32,29 +34,26 @@ def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter
         trainer=space.trainer if trains else None,
         options=space.options,
         home=Path(space.path).parent,
+        export=next_command("export", space, where),
     )
 
 
-def write(space: Space, records: Sequence[Record], target: int, where: Addresses, lang: str = "en") -> tuple[Path, Path]:
-    """Writes the report of a study into its folder, as HTML and as Markdown."""
-    from pitprop.results import confirmation
+def write(results: Results) -> tuple[Path, Path]:
+    """Writes the report of a study into its folder, as HTML and as Markdown, in the language in force."""
     from pitprop.views import report  # matplotlib and scipy are seconds to import
     from pitprop.views.content import Content
 
-    found = confirmation.read(space, records, where)
-    content = Content(space, records, summarise(space, records, target), found, where)
-    return report.write(where.folder(space.name), content, lang=lang)
+    return report.write(results.where.folder(results.space.name), Content.of(results), lang=messages.language())
 
 
-def attach(mlflow: Exporter, space: Space, records: Sequence[Record], target: int, where: Addresses) -> Path:
+def attach(mlflow: Exporter, results: Results) -> Path:
     """Writes the report, and has MLflow take it with the answer; the page."""
-    from pitprop.results import confirmation
-
-    paths, summary = write(space, records, target, where), summarise(space, records, target)
-    found = confirmation.read(space, records, where)
+    paths, found = write(results), results.confirmation
+    winner = found.winner.trial if found is not None and found.winner is not None else None
+    best = [record.number for record in results.summary.best] if winner is None else [winner]
     words = [_said(found, one) for one in found.candidates if one.scores] if found is not None else []
     mlflow.attach(paths)
-    mlflow.conclude([record.number for record in summary.best], "\n\n".join(words))
+    mlflow.conclude(best, "\n\n".join(words))
     return paths[0]
 
 
@@ -66,15 +65,13 @@ def _said(found: Confirmation, one: Contender) -> str:
     return f"{name}: {confirmed(found, one)}"
 
 
-def finish(
-    mlflow: Exporter, console: Console, space: Space, records: Sequence[Record], target: int, where: Addresses, *, report: bool
-) -> None:
+def finish(mlflow: Exporter, console: Console | None, results: Results, *, report: bool) -> None:
     """Writes the ``report``, if it is wanted, and waits until MLflow has that and everything else."""
-    lines = []
+    console, lines = console or Console(quiet=True), []
     if report:
-        with console.status("writing the report"):
-            lines = [f"The report: {attach(mlflow, space, records, target, where)}"]
-    with console.status("exporting to MLflow"):
+        with console.status(_("writing the report")):
+            lines = [_("The report: {path}").format(path=attach(mlflow, results))]
+    with console.status(_("exporting to MLflow")):
         lines.insert(0, mlflow.finish())
     for line in lines:
         console.print(f"[dim]{escape(line)}[/]", highlight=False, soft_wrap=True)

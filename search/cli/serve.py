@@ -13,45 +13,61 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from pitprop import space as spaces
+from pitprop.cli.context import results_of
+from pitprop.cli.options import ServeOptions
 from pitprop.errors import UserError
-from pitprop.study.addresses import addresses
+from pitprop.messages import _
+from pitprop.study.addresses import Addresses, addresses
+from pitprop.study.commands import command_line
+from pitprop.study.record import read_study
+from pitprop.study.source import find_space
 
 
-def ui(options: Namespace) -> int:
+def ui(options: ServeOptions) -> int:
     """MLflow's UI, with a browser on the experiment of the space once it answers."""
     from pitprop.track import ENVIRONMENT, ui_command
 
-    where, name = addresses(options.runs), options.space and spaces.load(options.space).name
+    where = addresses(options.runs)
+    name = _experiment(options.space, where) if options.space is not None else None
     if where.mlflow.startswith("sqlite:") and not (where.runs / "mlflow.db").exists() and "MLFLOW_TRACKING_URI" not in os.environ:
-        raise UserError(f"there are no runs in {where.runs} yet: make search SPACE=focal_alpha")
+        text = _("there are no runs in {folder} yet: {command}")
+        raise UserError(text.format(folder=where.runs, command=command_line("search", "focal_alpha", where)))
     try:
         command = ui_command(where.mlflow, where.artifacts, options.port)
     except ValueError as error:
         raise UserError(str(error)) from error
     address = f"http://127.0.0.1:{options.port}"
-    print(f"MLflow UI on {address} (Ctrl-C ends it)", flush=True)
-    if not options.no_browser:
+    print(_("{page} on {address} (Ctrl-C ends it)").format(page="MLflow UI", address=address), flush=True)
+    if options.browser:
         threading.Thread(target=_browse, args=(address, name), daemon=True).start()
     return _serve(command, ENVIRONMENT)
 
 
-def dashboard(options: Namespace) -> int:
+def dashboard(options: ServeOptions) -> int:
     """Optuna's dashboard on the study database, which it reads as it is."""
     where = addresses(options.runs)
     if where.study_db.startswith("sqlite:") and not (where.runs / "study.db").exists() and "STUDY_DB" not in os.environ:
-        raise UserError(f"there is no study in {where.runs} yet: make search SPACE=focal_alpha")
+        text = _("there is no study in {folder} yet: {command}")
+        raise UserError(text.format(folder=where.runs, command=command_line("search", "focal_alpha", where)))
     program = shutil.which("optuna-dashboard", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
-        raise UserError("optuna-dashboard is not installed: make dashboard installs it, or pip install optuna-dashboard")
-    print(f"Optuna Dashboard on http://127.0.0.1:{options.port} (Ctrl-C ends it)", flush=True)
+        raise UserError(_("optuna-dashboard is not installed: make dashboard installs it, or pip install optuna-dashboard"))
+    address = f"http://127.0.0.1:{options.port}"
+    print(_("{page} on {address} (Ctrl-C ends it)").format(page="Optuna Dashboard", address=address), flush=True)
     return _serve([program, where.study_db, "--host", "127.0.0.1", "--port", str(options.port)], {})
+
+
+def _experiment(word: str, where: Addresses) -> str:
+    """The MLflow experiment of a space's study; `UserError` if that study was made with a space that means something else."""
+    space, stored = find_space(word, where)
+    if stored := stored or read_study(where, space.name):
+        results_of(space, where, stored)
+    return space.name
 
 
 def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -68,7 +84,7 @@ def _browse(address: str, name: str | None) -> None:
     """Opens the experiment ``name`` in a browser, or the page of all, when the server answers."""
     from pitprop.track import page
 
-    for _ in range(120):
+    for _attempt in range(120):
         try:
             query = f"api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}" if name else "health"
             with urllib.request.urlopen(f"{address}/{query}", timeout=5) as answer:

@@ -7,16 +7,19 @@ import os
 import shutil
 import signal
 import time
-from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
 
+from pitprop.cli.options import RunOptions
 from pitprop.driver import preflight
+from pitprop.driver.checks import Finding
 from pitprop.driver.events import Ended, Event, Reported
 from pitprop.driver.loop import Search
+from pitprop.messages import ngettext
 from pitprop.space import Space
 from pitprop.study.addresses import Addresses
-from pitprop.study.parking import lanes, stranded
+from pitprop.study.commands import next_command
+from pitprop.study.parking import lanes
 from pitprop.study.study import Study
 from pitprop.track import Exporter
 from pitprop.trainer import Context
@@ -35,44 +38,54 @@ GENERATIONS = 4
 
 
 def run(
-    space: Space, study: Study, where: Addresses, options: Namespace, console: Console, mlflow: Exporter, *, asks: bool = True
+    space: Space,
+    study: Study,
+    where: Addresses,
+    options: RunOptions,
+    *,
+    console: Console | None = None,
+    exporter: Exporter | None = None,
+    asks: bool = True,
 ) -> int:
     """Searches until the target or the time limit is reached: 0, or 130 if it was interrupted.
 
-    With ``asks=False`` only the trials that the study holds are brought to an end.
+    Without a ``console`` nothing is shown, without an ``exporter`` nothing goes to MLflow. With ``asks=False`` only the trials
+    that the study holds are brought to an end.
     """
+    console = console or Console(quiet=True)
     study.checkpoints.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(space.path, study.folder / "space.yaml")
     print_inactive(console, space)
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None
     records = study.records()
-    for record in records:
-        mlflow.send(record)
+    if exporter is not None:
+        for record in records:
+            exporter.send(record)
     count = study.target if asks else sum(record.state == "RUNNING" for record in records) * space.seeds
     with closing(_launcher(space, study, where, options, console, count)) as launcher:
         if all(record.state == "RUNNING" for record in records):  # no trial has shown yet that the trainer works
             findings = preflight.inspect(space, launcher)
             print_outcome(console, findings)
-            preflight.refuse(findings)
+            preflight.refuse(findings, next_command("preflight", space, where))
         width = _width(space, count, launcher.size)
         search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
         with Screen(console, space, study.target, records) as screen:
-            code = _watch(search, study, mlflow, screen)
-        if code:
-            # From here on a second Ctrl-C ends at once; the next search goes on from the checkpoints all the same.
+            code = _watch(search, study, exporter, screen)
+        if code and options.exits:
+            # From here on a second Ctrl-C ends at once; the next search resumes from the checkpoints all the same.
             signal.signal(signal.SIGINT, lambda *_: os._exit(code))
     _sweep(space, study)
     return code
 
 
-def inspect(space: Space) -> list[preflight.Finding]:
+def inspect(space: Space) -> list[Finding]:
     """What a preflight finds, in this process and without a study."""
     with closing(Inline(_job(space, Path(), here=True), cpus=space.resources.cpus)) as launcher:
         return preflight.inspect(space, launcher)
 
 
-def _watch(search: Search, study: Study, exporter: Exporter, screen: Screen) -> int:
+def _watch(search: Search, study: Study, exporter: Exporter | None, screen: Screen) -> int:
     last: dict[int, float] = {}
     try:
         with closing(search.events()) as events:
@@ -84,13 +97,15 @@ def _watch(search: Search, study: Study, exporter: Exporter, screen: Screen) -> 
     return 0
 
 
-def _export(event: Event, study: Study, exporter: Exporter, last: dict[int, float]) -> None:
+def _export(event: Event, study: Study, exporter: Exporter | None, last: dict[int, float]) -> None:
     """Sends a trial when it ends, and from time to time while it runs."""
     now = time.monotonic()
+    if isinstance(event, Ended) and event.traceback:
+        Path(event.record.folder, "traceback.txt").write_text(event.traceback, encoding="utf-8")
+    if exporter is None:
+        return
     if isinstance(event, Ended):
         exporter.send(event.record)
-        if event.traceback:
-            Path(event.record.folder, "traceback.txt").write_text(event.traceback, encoding="utf-8")
     elif isinstance(event, Reported) and now - last.setdefault(event.lane.trial, now) >= PROGRESS:
         last[event.lane.trial] = now
         exporter.send(study.record(event.lane.trial))
@@ -102,17 +117,16 @@ def _sweep(space: Space, study: Study) -> None:
     if all(record.state != "RUNNING" for record in records):
         folders = {lane: Path(record.folder) for record in records for lane in lanes(space, record.number)}
         Bests(space.objective.metric, space.objective.best_by).salvage(folders, study.checkpoints)
-        sweep(study.checkpoints, stranded(space, records, study.checkpoints))
+        sweep(study.checkpoints, study.parking().only_with_workers())
 
 
-def _launcher(space: Space, study: Study, where: Addresses, options: Namespace, console: Console, count: int) -> Launcher:
+def _launcher(space: Space, study: Study, where: Addresses, options: RunOptions, console: Console, count: int) -> Launcher:
     resources = space.resources
     job = _job(space, study.checkpoints, here=options.inline or where.ray is None)
     if options.inline:
         return Inline(job, cpus=resources.cpus)
-    cores = len(os.sched_getaffinity(0))
-    size = options.workers or resources.workers or max(1, int(cores // resources.cpus))
-    with console.status(f"starting {size} worker{'s' * (size > 1)} on Ray"):
+    size = options.workers or resources.workers or max(1, int(_cores() // resources.cpus))
+    with console.status(ngettext("starting {n} worker on Ray", "starting {n} workers on Ray", size).format(n=size)):
         return OnRay(
             job,
             size=min(size, count),
@@ -122,6 +136,11 @@ def _launcher(space: Space, study: Study, where: Addresses, options: Namespace, 
             address=where.ray,
             logs=options.worker_logs,
         )
+
+
+def _cores() -> int:
+    """The CPUs that this process may use; on macOS, which cannot say so, those of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _job(space: Space, folder: Path, *, here: bool) -> Job:

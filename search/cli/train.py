@@ -1,75 +1,85 @@
-"""Commands that train. Each takes its parsed flags and returns an exit code."""
+"""Commands that train. Each returns an exit code."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from pitprop.cli import context
-from pitprop.cli.answer import again, print_json, print_way
+from pitprop.cli.context import conclude, open_space, open_study
+from pitprop.cli.options import RunOptions, StudyOptions, Trials
+from pitprop.cli.output import print_command, print_json
+from pitprop.messages import _
 from pitprop.results import confirmation_study
+from pitprop.results.results import Results
 from pitprop.space import Confirm, Space
 from pitprop.study.addresses import Addresses
-from pitprop.study.record import Record
+from pitprop.study.commands import Repeat, next_command
+from pitprop.study.record import Record, State
 from rich.console import Console
 
 if TYPE_CHECKING:
     from pitprop.study.study import Study
 
 
-def search(options: Namespace) -> int:
-    """Runs a search, or goes on with it, and confirms what it found if the space says so."""
-    from pitprop.cli import publish
-    from pitprop.cli.session import run
+def search(options: StudyOptions, run: RunOptions, trials: Trials | None = None) -> int:
+    """Runs a search, or resumes it, and confirms what it found if the space says so."""
+    (space, where), console = open_space(options, run.seed, ask=True), Console(stderr=options.json)
+    code, results = searched(space, where, run, trials, console)
+    conclude(console, results, json=options.json, repeat=run.repeat())
+    if code:
+        _print_interrupted(console, next_command("search", space, where, *run.repeat().words("search")))
+    return code or int(bool(results.records) and all(record.state == State.FAIL for record in results.records))
+
+
+def searched(
+    space: Space, where: Addresses, run: RunOptions, trials: Trials | None, console: Console | None
+) -> tuple[int, Results]:
+    """Searches, confirms if due, reports and exports: 0, or 130 if interrupted; and what the study says then."""
+    from pitprop.cli import publish, session
     from pitprop.study import study as studies
 
-    (space, where), console = context.opened(options, ask=True), Console(stderr=options.json)
     with studies.opened(space, where.study_db, where.folder(space.name)) as study:
-        if options.trials is not None:
-            more = study.planned if options.trials.startswith("+") else 0
-            study.plan(int(options.trials.removeprefix("+")) + more)
-        code = 0
-        if _ended(study) and not confirmation_study.due(space, study.records(), where):
-            _print_finished(console, study, options)
-        else:
-            with publish.exporter(space, where) as mlflow:
-                code = 0 if _ended(study) else run(space, study, where, options, console, mlflow)
-                if not code and _ended(study) and (plan := confirmation_study.due(space, study.records(), where)):
-                    code = _confirm(space, plan, study.records(), where, options, console)
-                report = not (code or options.no_report)
-                publish.finish(mlflow, console, space, study.records(), study.target, where, report=report)
-        records, target = study.records(), study.target
-    context.conclude(console, space, records, target, options)
-    if code:
-        print_way(console, "Interrupted. To go on:", again("search", options))
-    return code or int(bool(records) and all(record.state == "FAIL" for record in records))
+        if trials is not None:
+            study.plan(trials.number + (study.planned if trials.more else 0))
+        code, ended = 0, _ended(study)
+        if ended and not confirmation_study.due(space, study.records(), where):
+            if console is not None:
+                _print_finished(console, study, where, run.repeat())
+            return code, Results(space, where, study.records(), study.target)
+        with publish.exporter(space, where) as mlflow:
+            code = 0 if ended else session.run(space, study, where, run, console=console, exporter=mlflow)
+            if not code and _ended(study) and (plan := confirmation_study.due(space, study.records(), where)):
+                code = _confirm(space, plan, study.records(), where, run, console)
+            results = Results(space, where, study.records(), study.target)
+            publish.finish(mlflow, console, results, report=run.report and not code)
+        return code, results
 
 
-def confirm(options: Namespace) -> int:
-    """Trains the best trials and the baselines again on fresh seeds."""
+def confirm(options: StudyOptions, run: RunOptions, top: int | None = None, seeds: int | None = None) -> int:
+    """Trains the ``top`` trials and the baselines again on so many fresh ``seeds``; None is as the space says."""
     from pitprop.cli import publish
 
-    (space, where), console = context.opened(options, ask=True), Console(stderr=options.json)
-    records, target = context.records(space, options)
+    before, console = open_study(options, run.seed, ask=True), Console(stderr=options.json)
+    space, where = before.space, before.where
     plan = space.confirm or Confirm()
-    plan = Confirm(options.top or plan.top, options.seeds or plan.seeds)
+    plan = Confirm(top or plan.top, seeds or plan.seeds)
     with publish.exporter(space, where) as mlflow:
-        code = _confirm(space, plan, records, where, options, console)
-        publish.finish(mlflow, console, space, records, target, where, report=not (code or options.no_report))
-    context.conclude(console, space, records, target, options)
+        code = _confirm(space, plan, before.records, where, run, console)
+        results = Results(space, where, before.records, before.target)  # which reads the confirmation as it is now
+        publish.finish(mlflow, console, results, report=run.report and not code)
+    conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
-        print_way(console, "Interrupted. To go on:", again("confirm", options))
+        _print_interrupted(console, next_command("confirm", space, where, *run.repeat(top, seeds).words("confirm")))
     return code
 
 
-def preflight(options: Namespace) -> int:
-    """What no hyperparameter of a space can mend, before anything trains; 1 if that would stop a search."""
+def preflight(options: StudyOptions) -> int:
+    """Checks data, model and checkpoint before training; 1 if a finding would stop a search."""
     from pitprop.cli.session import inspect
     from pitprop.views.terminal.preflight_table import print_findings
 
-    space, _ = context.opened(options)
+    space, _where = open_space(options)
     findings = inspect(space)
     if options.json:
         print_json({"space": space.name, "findings": [asdict(finding) for finding in findings]})
@@ -78,52 +88,53 @@ def preflight(options: Namespace) -> int:
     return int(any(finding.severity == "stop" for finding in findings))
 
 
-def revive(options: Namespace) -> int:
+def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int:
     """Continues parked trials, and what else a killed search has left running; asks for no new ones."""
-    from pitprop.cli import publish
-    from pitprop.cli.session import run
+    from pitprop.cli import publish, session
     from pitprop.study import study as studies
     from pitprop.study.parking import revivals
 
-    (space, where), console = context.opened(options, ask=True), Console(stderr=options.json)
+    before, console = open_study(options, run.seed, ask=True), Console(stderr=options.json)
+    space, where = before.space, before.where
     with studies.opened(space, where.study_db, where.folder(space.name)) as study:
         known = {parked: revival.state for parked, revival in revivals(study.records()).items()}
-        numbers = [*dict.fromkeys(options.trial)]
-        if any(known.get(number) == "RUNNING" for number in numbers):  # the same command goes on with what was interrupted
-            numbers = [number for number in numbers if known.get(number, "FAIL") == "FAIL"]
-        for hurdle in filter(None, map(study.hurdle, numbers)):  # of all, before the first is begun
-            raise studies.StudyError(hurdle)
+        numbers = [*dict.fromkeys(trials)]
+        if any(known.get(number) == State.RUNNING for number in numbers):  # the same command resumes what was interrupted
+            numbers = [number for number in numbers if known.get(number, State.FAIL) == State.FAIL]
+        for reason in filter(None, map(study.parking().why_not, numbers)):  # of all, before the first is begun
+            raise studies.StudyError(reason)
         for number in numbers:
             study.revive(number)
         with publish.exporter(space, where) as mlflow:
-            code = run(space, study, where, options, console, mlflow, asks=False)
-            report = not (code or options.no_report)
-            publish.finish(mlflow, console, space, study.records(), study.target, where, report=report)
-        records, target = study.records(), study.target
-    context.conclude(console, space, records, target, options)
+            code = session.run(space, study, where, run, console=console, exporter=mlflow, asks=False)
+            results = Results(space, where, study.records(), study.target)
+            publish.finish(mlflow, console, results, report=run.report and not code)
+    conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
-        print_way(console, "Interrupted. To go on:", again("revive", options))
-    told = revivals(records)
-    return code or int(all(told[number].state == "FAIL" for number in options.trial))
+        words = (*map(str, trials), *run.repeat().words("revive"))
+        _print_interrupted(console, next_command("revive", space, where, *words))
+    told = revivals(results.records)
+    return code or int(all(told[number].state == State.FAIL for number in trials))
 
 
 def _confirm(
-    space: Space, plan: Confirm, records: Sequence[Record], where: Addresses, options: Namespace, console: Console
+    space: Space, plan: Confirm, records: Sequence[Record], where: Addresses, run: RunOptions, console: Console | None
 ) -> int:
     """Trains what is to be confirmed, in a study of its own that is exported beside the other: 0, or 130 if interrupted."""
-    from pitprop.cli import publish
-    from pitprop.cli.session import run
+    from pitprop.cli import publish, session
     from pitprop.study import study as studies
 
-    again = confirmation_study.space_of(space, plan, records)
-    names = ", ".join(baseline.name for baseline in again.baselines if baseline.params is not None)
-    console.print(f"\nConfirming on {plan.seeds} fresh seeds: {names}", highlight=False, markup=False)
-    unhurried = Namespace(**{**vars(options), "timeout": None})
+    fresh = confirmation_study.space_of(space, plan, records)
+    if console is not None:
+        names = ", ".join(baseline.name for baseline in fresh.baselines if baseline.params is not None)
+        text = _("Confirming on {seeds} fresh seeds: {names}").format(seeds=plan.seeds, names=names)
+        console.print(f"\n{text}", highlight=False, markup=False)
     with (
-        studies.opened(again, where.study_db, where.folder(again.name)) as study,
-        publish.exporter(again, where) as mlflow,
+        studies.opened(fresh, where.study_db, where.folder(fresh.name)) as study,
+        publish.exporter(fresh, where) as mlflow,
     ):
-        code = 0 if _ended(study) else run(again, study, where, unhurried, console, mlflow)
+        unlimited = replace(run, timeout=None)
+        code = 0 if _ended(study) else session.run(fresh, study, where, unlimited, console=console, exporter=mlflow)
         mlflow.finish()
     return code
 
@@ -134,13 +145,19 @@ def _ended(study: Study) -> bool:
 
     records = study.records()
     enough = len(records) >= study.target or study.satisfied
-    return enough and all(record.state != "RUNNING" for record in records) and not due(study)
+    return enough and all(record.state != State.RUNNING for record in records) and not due(study)
 
 
-def _print_finished(console: Console, study: Study, options: Namespace) -> None:
-    space = study.space
+def _print_finished(console: Console, study: Study, where: Addresses, repeat: Repeat) -> None:
+    space, flags = study.space, repeat.words("search")
     if study.satisfied:
-        words = f"{space.name} has reached its target {space.stop_when}; to go on, take stop_when out of the space:"
-        print_way(console, words, again("search", options))
+        words = _("{space} has reached its target {target}; to continue, remove stop_when from the space:")
+        words = words.format(space=space.name, target=space.stop_when)
+        print_command(console, words, next_command("search", space, where, *flags))
     else:
-        print_way(console, f"{space.name} is finished. To go on:", again("search", options, "+20"))
+        words = _("{space} is finished. To add trials:").format(space=space.name)
+        print_command(console, words, next_command("search", space, where, "--trials", "+20", *flags))
+
+
+def _print_interrupted(console: Console, command: str) -> None:
+    print_command(console, _("Interrupted. To resume:"), command)

@@ -12,9 +12,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from pitprop.detection.detect import Verdict
 from pitprop.driver import revival
-from pitprop.driver.events import Ended, Event, Reported, Retried, Started, Warned
-from pitprop.driver.failures import Failures, SearchError
-from pitprop.driver.judging import Watch
+from pitprop.driver.events import Ended, Event, Failures, Reported, Retried, SearchError, Started, Warned
+from pitprop.driver.judging import REACH, Judge
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
 from pitprop.space import Space
@@ -41,7 +40,7 @@ class Search:
         self._width, self._deadline, self._asks = width, deadline, asks
         self._trainings: dict[int, Training] = {}
         self._groups = Groups(launcher, width, self._ask)
-        self._watch = Watch(space, study)
+        self._judge = Judge(space, study)
         self._recordings = Recordings(space.searches_stopping)
         self._events: deque[Event] = deque()
         self._failures = Failures()
@@ -78,9 +77,14 @@ class Search:
     def _reattach(self) -> None:
         """Takes up what finished trials have taught, and then the trials of a killed search, each from its last checkpoint."""
         records = self._study.records()
-        for record in records:
-            if record.state in (State.COMPLETE, State.PRUNED):
-                self._learn(self._training(self._study.trial(record.number)))
+        finished = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
+        for record in finished:
+            recovery = self._study.recovery(record.number)
+            recent = record.number >= finished[-1].number - 2 * REACH
+            if recent or recovery is None or record.baseline is not None or self._space.searches_stopping:
+                self._learn(self._training(self._study.trial(record.number)), recovery)
+            else:  # its curve is nobody's peer, nor the bound of a gate, nor an answer
+                self._judge.peers.recall(recovery)
         for record in records:
             if record.state == State.RUNNING:
                 self._take_up(self._study.trial(record.number))
@@ -93,7 +97,7 @@ class Search:
         starts = training.resume(training.lanes, self._space.seed, self._study.checkpoints)
         self._events.append(Started(self._study.record(trial.number), min(len(curve) for curve in training.curves.values())))
         for lane in training.lanes:
-            self._warn(training, self._watch.review(training, lane.replica))
+            self._warn(training, self._judge.review(training, lane.replica))
         leader = self._recordings.leader(training)
         if leader is None:
             self._groups.queue(start for start in starts if start.lane in training.lanes)
@@ -160,7 +164,7 @@ class Search:
             raise SearchError(f"the objective {metric!r} is not among what the trainer reports{near}; mend objective.metric")
         if training.record(lane.replica, epoch):
             self._events.append(Reported(lane, epoch))
-            self._warn(training, self._watch.judge(training, lane.replica))
+            self._warn(training, self._judge.judge(training, lane.replica))
 
     def _warn(self, training: Training, verdicts: Sequence[Verdict]) -> None:
         self._events += [Warned(training.trial.number, verdict) for verdict in verdicts]
@@ -173,30 +177,32 @@ class Search:
             self._groups.forget(training.trial.number)
             outcome: Outcome = Failed(training.epochs, error)
         else:
-            outcome = training.outcome(self._space.objective, self._watch.stopping(training), len(self._space.directions))
+            outcome = training.outcome(self._space.objective, self._judge.stopping(training), len(self._space.directions))
         del self._trainings[training.trial.number]
-        record = self._study.tell(training.trial, outcome)
+        trained = not isinstance(outcome, Failed) and self._recordings.leader(training) is None
+        recovery = self._judge.peers.recovery(training) if trained else None
+        record = self._study.tell(training.trial, outcome, recovery)
         self._events.append(Ended(record, traceback))
         self._failures.add(record, self._study.target)
         if not isinstance(outcome, Failed):
-            self._learn(training)
+            self._learn(training, recovery)
         for follower in self._recordings.followers(training):
             if not isinstance(outcome, Failed):
                 self._answer(follower, training)
             elif self._recordings.leader(follower) is None:
                 self._start(follower)
 
-    def _learn(self, training: Training) -> None:
+    def _learn(self, training: Training, recovery: int | None) -> None:
         """Keeps what a finished trial is good for: what others are judged by, and curves that answer them."""
         trained = self._recordings.leader(training) is None
-        self._watch.learn(training, trained=trained)
+        self._judge.learn(training, recovery, trained=trained)
         if self._space.searches_stopping and trained:
             for replica in training.curves:
                 training.ended.setdefault(replica, None)
 
     def _answer(self, training: Training, leader: Training) -> None:
         """Answers a trial from the recorded curve of another, which differs in its early stopping alone."""
-        training.copy(leader, self._watch.stopping(training))
+        training.copy(leader, self._judge.stopping(training))
         self._conclude(training)
 
     def _break_up(self, worker: int, failure: Failure) -> None:

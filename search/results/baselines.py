@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pitprop import space as spaces
 from pitprop import telemetry
 from pitprop.detection.stopping import objective
 from pitprop.errors import UserError
 from pitprop.space import Baseline, Space
 from pitprop.study import ranking
 from pitprop.study.addresses import Addresses
-from pitprop.study.archive import read_records
+from pitprop.study.source import as_studied, check_meaning, find_space
 
 
 def looked_up(space: Space, where: Addresses, *, ask: bool = False) -> Space:
@@ -47,11 +46,12 @@ def _looked_up(space: Space, baseline: Baseline, where: Addresses, ask: bool) ->
 def _of_study(baseline: Baseline, name: str, where: Addresses) -> dict[str, float]:
     """What the best trial of a study scored: every metric in the epoch of its best objective."""
     try:
-        other = spaces.load(name)
-    except spaces.SpaceError as error:
+        other, found = find_space(name, where)
+        if found is not None:
+            check_meaning(other := as_studied(other, found), found)
+    except UserError as error:
         raise UserError(f"baselines.{baseline.name}: {error}") from error
-    found = read_records(where.study_db, other.name, where.folder(other.name))
-    best = ranking.ranked(other, found[0])[:1] if found is not None else []
+    best = ranking.best(other, found.records)[:1] if found is not None else []
     if not best:
         return {}
     curve, metric = telemetry.read(telemetry.file(best[0].folder)), other.objective.metric

@@ -20,8 +20,7 @@ from pitprop.results.statistics import Difference
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.addresses import Addresses
-from pitprop.study.archive import read_records, study_names
-from pitprop.study.record import Record, State
+from pitprop.study.record import Record, State, read_studies
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +75,20 @@ class Confirmation:
         return {**asdict(self), "complete": self.complete}
 
 
+def best(space: Space, records: Sequence[Record], found: Confirmation | None) -> Record | None:
+    """The trial to take: the one with the best mean on fresh seeds, or as the search ranks them while that is not known."""
+    winner = found.winner if found is not None else None
+    if winner is not None and winner.trial is not None:
+        return records[winner.trial]
+    return next(iter(ranking.best(space, records)), None)
+
+
 def read(space: Space, records: Sequence[Record], where: Addresses) -> Confirmation | None:
     """What the confirmation of a study shows as far as it has come; that on most seeds; None if there is none."""
-    begun = [name.removeprefix(study_name(space.name, 0)[:-1]) for name in study_names(where.study_db)]
-    for seeds in sorted((int(count) for count in begun if count.isdecimal()), reverse=True):
-        name = study_name(space.name, seeds)
-        found = read_records(where.study_db, name, where.folder(name))
-        if found is not None and found[0]:
-            return confirmation(space, seeds, records, found[0])
-    return None
+    prefix = study_name(space.name, 0)[:-1]
+    found = read_studies(where, lambda name: name.startswith(prefix) and name.removeprefix(prefix).isdecimal())
+    begun = {int(name.removeprefix(prefix)): study.records for name, study in found.items() if study.records}
+    return confirmation(space, max(begun), records, begun[max(begun)]) if begun else None
 
 
 def confirmation(space: Space, seeds: int, records: Sequence[Record], confirmed: Sequence[Record]) -> Confirmation:

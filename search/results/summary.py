@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,9 +10,9 @@ from typing import Any
 
 from pitprop.detection.detect import Verdict
 from pitprop.space import Space
-from pitprop.study import ranking, remedies
+from pitprop.study import ranking
 from pitprop.study.record import Record, State
-from pitprop.study.remedies import FollowUp
+from pitprop.study.remedies import FollowUp, FollowUps
 from pitprop.study.story import ending, warnings
 
 STATES = (State.COMPLETE, State.PRUNED, State.FAIL, State.RUNNING)
@@ -100,7 +99,7 @@ class Summary:
         against = self.baselines[baseline]
         if against is None or record.values is None:
             return None
-        return (record.values[0] - against) * self.space.objective.sign
+        return ranking.lead(self.space.objective, ranking.score(record), against)
 
     def to_json(self) -> dict[str, Any]:
         """The same for scripts."""
@@ -148,14 +147,14 @@ def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
         states={state: counts[state] for state in STATES},
         parked=tuple(record.number for record in records if record.parked),
         revived=revived,
-        best=_best(space, records),
+        best=ranking.best(space, records),
         baselines={baseline.name: _score(space, baseline.name, baseline.values, records) for baseline in space.baselines},
         pruned=reasons((record, verdict) for record in ended if (verdict := ending(record)) is not None),
         # a revived trial begins with the curve of the parked one, and so with its warnings
         warned=reasons((r, verdict) for r in records if r.revives is None for verdict in warnings(r)),
         failed=tuple(record for record in records if record.state == State.FAIL),
         remedied=tuple(_remedied(space, record, records[record.remedy_of]) for record in records if record.remedy_of is not None),
-        suggested=tuple(remedies.follow_ups(space, records)) if space.remedies == "suggest" else (),
+        suggested=tuple(FollowUps(space, records).all()) if space.remedies == "suggest" else (),
         targets=tuple(Target(name, value, ranking.reached(space, records, value)) for name, value in space.targets.items()),
         spent=_spent(ended),
         budget=sum(record.revives is None for record in ended) * space.epochs * space.seeds,
@@ -167,7 +166,7 @@ def _remedied(space: Space, record: Record, parent: Record) -> Remedied:
     changed = {name: value for name, value in record.params.items() if parent.params.get(name) != value}
     gain = None
     if record.values is not None and parent.values is not None:
-        gain = (record.values[0] - parent.values[0]) * space.objective.sign
+        gain = ranking.lead(space.objective, ranking.score(record), ranking.score(parent))
     return Remedied(record.number, parent.number, record.cause, changed, gain)
 
 
@@ -180,22 +179,6 @@ def _spent(ended: Sequence[Record]) -> int:
         own = str(record.number if record.revives is None else record.revives)
         curves.setdefault(json.dumps(key, sort_keys=True) if stops else own, []).append(record.epochs)
     return sum(max(epochs) for epochs in curves.values())
-
-
-def _best(space: Space, records: Sequence[Record]) -> tuple[Record, ...]:
-    """The best trial; of two objectives the Pareto front."""
-    found = ranking.ranked(space, records)
-    if not space.searches_stopping:
-        return tuple(found[:1])
-    front: list[Record] = []
-    for record in sorted(found, key=lambda record: (-space.objective.sign * ranking.score(record), _values(record)[1])):
-        if all(_values(record)[1] < _values(other)[1] for other in front):
-            front.append(record)
-    return tuple(front)
-
-
-def _values(record: Record) -> tuple[float, ...]:
-    return record.values or (math.nan, math.nan)
 
 
 def _score(space: Space, name: str, recorded: Mapping[str, float] | None, records: Sequence[Record]) -> float | None:

@@ -1,14 +1,20 @@
-"""A trial as it stands (`Record`), how it ended (`Outcome`), and what is fixed about its study (`StudyCard`)."""
+"""A trial as it stands (`Record`), how it ended (`Outcome`), what is fixed about its study (`StudyCard`), and how it is read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pitprop.detection.detect import Verdict
+from pitprop.space.stops import Objective
+from pitprop.study.addresses import Addresses
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 
 class State(StrEnum):
@@ -102,14 +108,22 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class StudyCard:
-    """What is known of a study before its first trial. ``space_yaml`` is text; ``baselines`` are the recorded numbers."""
+    """What is known of a study before its first trial. ``space_yaml`` is text; ``baselines`` are the recorded numbers.
+
+    ``searches_stopping`` says that early stopping is searched: a trial then has two objectives, its score and its epochs.
+    """
 
     name: str
     question: str
-    metric: str
-    maximize: bool
+    objective: Objective
     space_yaml: str
     baselines: Mapping[str, float]
+    searches_stopping: bool = False
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> StudyCard:
+        """The card that `dumps` wrote."""
+        return cls(**{**row, "objective": Objective(**row["objective"])})
 
 
 def dumps(row: Record | StudyCard) -> str:
@@ -124,3 +138,90 @@ def loads(line: str) -> Record:
 
 def _plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStudy:
+    """A study as the database holds it: its trials by number, and how many there are to be.
+
+    ``meaning`` is what its space meant (`pitprop.space.meaning`), ``space_file`` the absolute path of that space's file, or the
+    name of one that ships; None where an older version made the study, or the space had no file.
+    """
+
+    records: tuple[Record, ...]
+    target: int
+    meaning: Mapping[str, Any] | None
+    space_file: str | None
+
+
+def read_study(where: Addresses, name: str) -> StoredStudy | None:
+    """The study ``name``, read without owning it; None if there is no such study. See `read_studies`."""
+    return read_studies(where, lambda found: found == name).get(name)
+
+
+def read_studies(where: Addresses, wanted: Callable[[str], bool]) -> dict[str, StoredStudy]:
+    """The studies whose names are ``wanted``, read in one opening of the database: no lock is taken, nothing is written.
+
+    Empty if there is no database yet.
+    """
+    from pitprop.study import database  # Optuna and SQLAlchemy take a second, and the exporter needs neither
+
+    path = database.sqlite_path(where.study_db)
+    if path is not None and not path.exists():
+        return {}
+    storage = database.connect(where.study_db)
+    try:
+        return {
+            study.study_name: _stored(storage.get_all_trials(study._study_id), study.user_attrs, where.folder(study.study_name))
+            for study in storage.get_all_studies()
+            if wanted(study.study_name)
+        }
+    finally:
+        storage.engine.dispose()
+
+
+def study_names(where: Addresses) -> list[str]:
+    """The studies in the database; none if there is no database yet."""
+    from pitprop.study import database
+
+    path = database.sqlite_path(where.study_db)
+    if path is not None and not path.exists():
+        return []
+    storage = database.connect(where.study_db)
+    try:
+        return [study.study_name for study in storage.get_all_studies()]
+    finally:
+        storage.engine.dispose()
+
+
+def _stored(frozen: Sequence[FrozenTrial], known: Mapping[str, Any], folder: Path) -> StoredStudy:
+    revivals = sum("revives" in one.user_attrs for one in frozen)
+    records = tuple(as_record(one, folder / "trials" / f"{one.number:04d}") for one in frozen)
+    return StoredStudy(
+        records,
+        int(known.get("trials", len(frozen) - revivals)) + revivals,
+        known.get("meaning"),
+        known.get("space file"),
+    )
+
+
+def as_record(frozen: FrozenTrial, folder: Path) -> Record:
+    """A trial of Optuna's as everything downstream reads it."""
+    known = frozen.user_attrs
+    finished = frozen.state.is_finished()
+    return Record(
+        number=frozen.number,
+        state=State.RUNNING if frozen.state.name == "WAITING" else State[frozen.state.name],
+        params=known.get("params", frozen.params),
+        values=tuple(frozen.values) if finished and frozen.values else None,
+        baseline=known.get("baseline"),
+        verdicts=tuple(map(Verdict.from_json, known.get("verdicts", ()))) if finished else (),
+        error=known.get("error") if finished else None,
+        epochs=int(known.get("epochs", 0)) if finished else 0,
+        folder=str(folder),
+        started=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
+        ended=frozen.datetime_complete.timestamp() if frozen.datetime_complete else None,
+        revives=known.get("revives"),
+        remedy_of=known.get("mends"),
+        cause=known.get("cause", ""),
+    )

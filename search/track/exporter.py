@@ -12,13 +12,13 @@ import os
 import re
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pitprop.imports import module_command, search_path
 from pitprop.study import record as row
 from pitprop.study.record import Record, StudyCard
 
@@ -43,6 +43,8 @@ class Exporter:
 
     ``trainer`` is the location of what trains (see `pitprop.trainer.find`), with its ``options`` and the folder from which paths
     in these go, ``home``. With it the runs that begin from now on bear the code's version; leave it out where nothing trains.
+
+    ``export`` is the command line that exports this study, for a user whose export did not succeed.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Exporter:
         trainer: str | None = None,
         options: Mapping[str, Any] | None = None,
         home: Path = Path(),
+        export: str | None = None,
     ) -> None:
         self._uri, self._artifacts, self._card, self._log = uri, artifacts, card, log
         self._code = trainer and {"trainer": trainer, "options": dict(options or {}), "home": str(home.resolve())}
+        self._export = export or f"pitprop export {card.name}"
         self._conclusion: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._latest: dict[int, Record] = {}
@@ -66,9 +70,6 @@ class Exporter:
         self.complete = False
 
     def __enter__(self) -> Exporter:
-        # sys.path of the driver, whichever way it was started
-        home = str(Path(__file__).parents[2])
-        path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
         setup = {
             "uri": self._uri,
             "artifacts": str(self._artifacts),
@@ -80,11 +81,11 @@ class Exporter:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with self._log.open("a") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "pitprop.track"],
+                    module_command("pitprop.track"),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path, "MLFLOW_TRACKING_URI": self._uri},
+                    env={**os.environ, **ENVIRONMENT, "PYTHONPATH": search_path(), "MLFLOW_TRACKING_URI": self._uri},
                     start_new_session=True,  # a Ctrl-C or a closed terminal is the driver's to hear
                 )
             assert self._process.stdin is not None
@@ -105,15 +106,15 @@ class Exporter:
 
     def conclude(self, best: Sequence[int] | None = None, words: str = "") -> None:
         """For `finish` to say on the study's run: the numbers of the ``best`` trials, a Pareto front of two objectives included
-        (None: the completed trial of the best value), and Markdown that ends the note, in which *trial 12* becomes a link."""
+        (None: as `pitprop.study.ranking` says), and Markdown that ends the note, in which *trial 12* becomes a link."""
         self._conclusion |= {"best": None if best is None else list(best), "words": words}
 
     def finish(self, timeout: float = 60.0) -> str:
         """Waits until all is exported and the runs are closed, at most ``timeout`` seconds; a sentence on how it went."""
         deadline = time.monotonic() + timeout
         answer = self._part(deadline)
-        name, store = self._card.name, re.sub(r"//[^/@]*@", "//", self._uri)
-        catches_up = f"not exported; the next search or `pitprop export {name}` catches up (log: {self._log})"
+        store = re.sub(r"//[^/@]*@", "//", self._uri)
+        catches_up = f"not exported; the next search or `{self._export}` catches up (log: {self._log})"
         if answer is None:
             return f"the export to MLflow at {store} broke off: up to {_trials(len(self._sent))} {catches_up}"
         if answer["left"]:

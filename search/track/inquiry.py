@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 from pitprop.errors import UserError
+from pitprop.imports import module_command, search_path
 from pitprop.track.exporter import ENVIRONMENT
 
 PATIENCE = 120
@@ -18,10 +17,8 @@ PATIENCE = 120
 
 def ask(module: str, *words: str) -> dict[str, Any]:
     """What ``python -m pitprop.track.<module>`` answers, in a line of JSON; `UserError` with the sentence of its ``error``."""
-    home = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-m", f"pitprop.track.{module}", *words]
-    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": path}
+    command = [*module_command(f"pitprop.track.{module}"), *words]
+    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": search_path()}
     try:
         done = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE

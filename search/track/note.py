@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from textwrap import shorten
 
-from pitprop.detection import stopping
 from pitprop.detection.detect import Verdict
-from pitprop.study.record import Record, State, StudyCard
+from pitprop.study import ranking
+from pitprop.study.record import Record, StudyCard
 from pitprop.study.story import ending, state
 from pitprop.track.view import varied
 
 ROWS, REASON, LONGEST = 10, 200, 7000  # MLflow takes notes of 8,000 characters
+WORDS = {"ahead": "ahead of", "behind": "behind", "level": "level with"}
 Address = Callable[[int | None], str]
 """Where MLflow's page shows the trial of a number; empty if it has no run."""
 
@@ -37,14 +38,6 @@ def note(
     return linked("\n\n".join(part for part in parts if part)[:LONGEST], address)
 
 
-def best_of(card: StudyCard, records: Iterable[Record]) -> tuple[int, ...]:
-    """The completed trial with the best first value, as far as nobody says better; empty if there is none."""
-    sign = stopping.sign(card.maximize)
-    found = [(sign * r.values[0], -r.number) for r in records if r.state == State.COMPLETE and r.values and not r.baseline]
-    finite = [score for score in found if score[0] == score[0]]
-    return (-max(finite)[1],) if finite else ()
-
-
 def linked(text: str, address: Address) -> str:
     """``text`` with a link wherever it speaks of a trial that has a run."""
 
@@ -57,13 +50,13 @@ def linked(text: str, address: Address) -> str:
 
 def _winner(card: StudyCard, record: Record, searched: Iterable[str], baselines: Mapping[str, float]) -> str:
     values = record.values or ()
-    score = f"{card.metric} {values[0]:.4f}" if values else state(record)
+    score = f"{card.objective.metric} {values[0]:.4f}" if values else state(record)
     shown = {name: record.params[name] for name in searched if name in record.params}
     params = ", ".join(f"{_code(name)} {f'{v:.4g}' if isinstance(v, float) else v}" for name, v in shown.items())
     leads = []
     for name, value in baselines.items() if values else ():
-        lead = (values[0] - value) * stopping.sign(card.maximize)
-        word = "ahead of" if lead > 0 else "behind" if lead < 0 else "level with"
+        lead = ranking.lead(card.objective, values[0], value)
+        word = WORDS[ranking.standing(lead)]
         leads.append(f"{word} baseline {_code(name)} ({value:.4f})" + (f" by {lead:+.4f}" if lead else ""))
     beside = ": " + ", ".join(leads) if leads else ""
     return f"**Best: trial {record.number}**, {score} in {record.epochs} epochs{beside}" + (f"\n\n{params}" if params else "")

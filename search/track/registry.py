@@ -1,4 +1,4 @@
-"""A trial as a version of a registered model: ``python -m pitprop.track.registry URI EXPERIMENT NAME RECORD``.
+"""A trial as a version of a registered model: ``python -m pitprop.track.registry URI EXPERIMENT NAME RECORD EXPORT``.
 
 A version is a folder of the trial's run: its parameters, its curve, and its checkpoints, which are pitprop's own
 (`pitprop.workers.checkpoint`): what the trainer set as its state after the best epoch and after the last. How to make a model of
@@ -26,33 +26,33 @@ FOLDER = "model"
 """The folder among a run's artifacts."""
 
 
-def register(uri: str, artifacts: Path, experiment: str, record: Record, name: str) -> str:
+def register(uri: str, experiment: str, record: Record, name: str, export: str) -> str:
     """Makes the trial a version of the model ``name``, which is made if need be, and tells which, in a sentence.
 
-    A trial that is a version of it already stays that one. Its run has to be in the ``experiment``, and so it is known where
-    artifacts go. `UserError`, in a sentence, if MLflow lacks it or does not answer.
+    A trial that is a version of it already stays that one. Its run has to be in the ``experiment``; ``export`` is the command
+    line that brings it there. `UserError`, in a sentence, if MLflow lacks it or does not answer.
     """
-    return str(ask("registry", uri, experiment, name, row.dumps(record))["said"])
+    return str(ask("registry", uri, experiment, name, row.dumps(record), export)["said"])
 
 
-def main(uri: str, experiment: str, name: str, line: str) -> dict[str, str]:
+def main(uri: str, experiment: str, name: str, line: str, export: str) -> dict[str, str]:
     """``said``, or ``error``."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return _register(uri, experiment, name, row.loads(line))
+        return _register(uri, experiment, name, row.loads(line), export)
     except MlflowException as error:
         return {"error": f"MLflow at {re.sub(r'//[^/@]*@', '//', uri)} did not register the model: {str(error).splitlines()[0]}"}
 
 
-def _register(uri: str, experiment: str, name: str, record: Record) -> dict[str, str]:
+def _register(uri: str, experiment: str, name: str, record: Record, export: str) -> dict[str, str]:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     client = MlflowClient(uri, uri)
     run = _run(client, experiment, record)
     if run is None:
-        return {"error": f"trial {record.number} of {experiment} is not in MLflow: pitprop export {experiment}"}
+        return {"error": f"trial {record.number} of {experiment} is not in MLflow yet; export it first: {export}"}
     with tempfile.TemporaryDirectory() as scratch:
         held = write(Path(scratch), record, experiment)
         try:

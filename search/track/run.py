@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pitprop import telemetry
-from pitprop.detection import stopping
+from pitprop.study import ranking
 from pitprop.study.record import Record, State, StudyCard
 from pitprop.study.story import continues, ending, state, warnings
 
@@ -94,8 +94,8 @@ def measures(record: Record, card: StudyCard, baselines: Mapping[str, float]) ->
     said = {"epochs_spent": float(record.epochs)}
     if record.values:
         said |= {"objective" if i == 0 else f"objective_{i + 1}": value for i, value in enumerate(record.values)}
-        sign = stopping.sign(card.maximize)
-        leads = {name: sign * (record.values[0] - value) for name, value in baselines.items() if name != record.baseline}
+        others = {name: value for name, value in baselines.items() if name != record.baseline}
+        leads = {name: ranking.lead(card.objective, record.values[0], value) for name, value in others.items()}
         said |= {key(f"delta/{name}"): lead for name, lead in leads.items()}
     return {name: stored(value) for name, value in said.items()}
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict
 from pitprop.detection.gates import Gate as Bound
+from pitprop.results.results import Results
 from pitprop.results.summary import Reason, Remedied, Summary
 from pitprop.space import Baseline, Space, nested
 from pitprop.space.leaf import STOPPING
@@ -133,6 +134,11 @@ class Content:
     confirmation: Confirmation | None
     where: Addresses
 
+    @classmethod
+    def of(cls, results: Results) -> Content:
+        """What there is to say of a study that was read."""
+        return cls(results.space, results.records, results.summary, results.confirmation, results.where)
+
     def command(self, verb: str, *words: str) -> str:
         """A command line for this study."""
         return next_command(verb, self.space, self.where, *words)
@@ -169,9 +175,9 @@ class Content:
     @cached_property
     def best(self) -> Record | None:
         """The trial to take: the best on fresh seeds, or else the best of the search."""
-        if self.winner is not None and self.winner.trial is not None:
-            return self.records[self.winner.trial]
-        return self.summary.best[0] if self.summary.best else None
+        from pitprop.results.confirmation import best
+
+        return best(self.space, self.records, self.confirmation)
 
     @property
     def best_epoch(self) -> int | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pitprop.errors import UserError
+from pitprop.imports import search_path
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Epochs, Start
 from pitprop.workers import reaper
@@ -198,12 +199,17 @@ def _connect(address: str | None, folder: Path, cpus: float, size: int, logs: bo
         "object_store_memory": 2**27,
         "_temp_dir": str(folder),
     }
-    os.environ[MARK] = str(folder)  # by which the reaper finds what Ray starts, under whatever title
+    # What Ray starts finds the package that this process has, and the reaper finds what Ray starts, under whatever title.
+    paths, changed = os.environ.get("PYTHONPATH"), {MARK: str(folder), "PYTHONPATH": search_path()}
+    os.environ.update(changed)
     try:
         ray.init(address=address or "local", log_to_driver=logs, logging_level=logging.ERROR, **({} if address else own))
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = f"at {address}" if address else "here"
         raise LaunchError(f"Ray does not start {where}: {str(error).splitlines()[0]}") from error
     finally:
-        del os.environ[MARK]
+        for name in changed:
+            del os.environ[name]
+        if paths is not None:
+            os.environ["PYTHONPATH"] = paths
     return ray

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from types import ModuleType
 
-from pitprop import trainer
+from pitprop import imports, trainer
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start, Train
 from pitprop.workers import checkpoint
@@ -44,6 +44,7 @@ class Worker:
 
     def __init__(self, location: str, context: Context, file: str) -> None:
         self._location = location
+        self._home = trainer.folder_of(location)
         self._context = context
         self._file = Path(file)
         self._module: ModuleType | None = None
@@ -62,6 +63,7 @@ class Worker:
 
     def preflight(self, params: Params, seed: int) -> Epoch | Failure | None:
         """What the trainer measures before any training with ``params``, at step 0; None if it has no ``preflight``."""
+        imports.use(self._home)
         try:
             self._module = self._module or trainer.load(self._location)
             measure = getattr(self._module, "preflight", None)
@@ -76,6 +78,7 @@ class Worker:
 
     def advance(self, change: Change) -> Epochs | Failure:
         """Drops and adds lanes, then trains every lane for an epoch. A lane missing in the answer has ended by itself."""
+        imports.use(self._home)
         answer = self._advance(change)
         if isinstance(answer, Failure):
             _release()  # only now, as the exception held the tensors of the group
@@ -107,9 +110,11 @@ class Worker:
     def close(self) -> None:
         """Ends the training at hand, so that a trainer's ``finally`` runs."""
         if self._generator is not None:
+            imports.use(self._home)
             self._generator.close()
         self._generator, self._epochs = None, {}
         self._bests.forget()
+        imports.use(None)
 
     def _failure(self, error: Exception, size: int) -> Failure:
         """What is to be said of an exception in a group of ``size`` lanes."""

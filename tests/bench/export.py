@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict
+from pitprop.space.stops import Objective
 from pitprop.study.record import Record, State, StudyCard
 from pitprop.telemetry import Epoch
 from pitprop.track import Exporter
@@ -60,7 +61,7 @@ def main() -> None:
         folder = given.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         records = study(Path(scratch) / "trials", given.trials, given.epochs)
-        card = StudyCard("bench", "How long does it take?", "val/macro_f1", True, "name: bench\n", {"paper": 0.6})
+        card = StudyCard("bench", "How long does it take?", Objective("val/macro_f1"), "name: bench\n", {"paper": 0.6})
         for round_ in ("from nothing", "again, when nothing is new"):
             began, spent = time.perf_counter(), os.times()
             with Exporter(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts", card, folder / "track.log") as exporter:

@@ -37,7 +37,7 @@ class Screen:
         self._warned: Counter[str] = Counter()
         self._epochs: dict[int, int] = {}
         self._parked = self._saved = self._here = 0
-        self._best: tuple[float, int] | None = None
+        self._ended: list[Record] = []
         self._drawn = 0.0
         self._began = time.monotonic()
         self._bar = Progress(
@@ -97,10 +97,7 @@ class Screen:
         self._parked += record.parked
         if (verdict := ending(record)) is not None:
             self._stopped[verdict.signature] += 1
-        if ranking.counts(self._space, record) and record.values:
-            sign = self._space.objective.sign
-            if self._best is None or sign * record.values[0] > sign * self._best[0]:
-                self._best = record.values[0], record.number
+        self._ended.append(record)
 
     def _ending(self, record: Record) -> str:
         colour = {"complete": "green", "pruned": "yellow", "parked": "cyan"}.get(state(record), "red")
@@ -138,9 +135,12 @@ class Screen:
         self._live.update(Group(self._bar, cut[0], table, *cut[1:]), refresh=True)
 
     def _standing(self) -> str:
+        first = ranking.best(self._space, self._ended)[:1]
         best = _("no trial complete yet")
-        if self._best:
-            best = _("best {score} ({trial})").format(score=words.score(self._best[0]), trial=words.trial(self._best[1]))
+        if first:
+            best = _("best {score} ({trial})").format(
+                score=words.score(ranking.score(first[0])), trial=words.trial(first[0].number)
+            )
         spent = time.monotonic() - self._began
         task = self._bar.tasks[0]
         left = (task.total or 0) - task.completed

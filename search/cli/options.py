@@ -1,0 +1,125 @@
+"""The options of commands as typed values, and the readers of single flags. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pitprop.study.commands import Repeat
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOptions:
+    """Which study a command is about: of a ``space`` by name or path, in the folder ``runs`` (None: ./runs)."""
+
+    space: str
+    runs: str | None = None
+    json: bool = False
+    """Print JSON instead of prose."""
+
+    def of(self, space: str) -> StudyOptions:
+        """The same for another space."""
+        return replace(self, space=space)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How trainings are run. What is None is as the space says; ``timeout`` is in seconds, for all trials together."""
+
+    workers: int | None = None
+    seed: int | None = None
+    """Of the sampler and of the trainings."""
+    timeout: float | None = None
+    inline: bool = False
+    """Train in this process, without Ray."""
+    report: bool = True
+    """Write the report at the end."""
+    worker_logs: bool = False
+    """Show what the trainers print."""
+    exits: bool = True
+    """The process ends after the run, so that after a Ctrl-C a second one may end it at once."""
+
+    def repeat(self, top: int | None = None, seeds: int | None = None) -> Repeat:
+        """The flags that a repetition of the command needs; ``top`` and ``seeds`` are those of a confirmation."""
+        from pitprop.study.commands import Repeat
+
+        return Repeat(self.workers, self.inline, self.seed, top, seeds)
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """How many trials there are to be: ``number`` in all, or so many ``more`` than were planned."""
+
+    number: int
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnoseOptions:
+    """What to diagnose, what its log lacks, and how to show it; the flags of ``pitprop diagnose`` say what each is."""
+
+    path: tuple[str, ...]
+    compare: bool
+    json: bool
+    plot: str | None
+    baseline: str | None
+    gate: tuple[str, ...]
+    metric: str | None
+    goal: str | None
+    epochs: int | None
+    class_counts: tuple[int, ...]
+    classes: int | None
+    loss: str | None
+    batch: int | None
+    chance_loss: float | None
+    format: str | None
+    pattern: tuple[str, ...]
+    name: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What to serve on the loopback address, at which ``port``."""
+
+    runs: str | None
+    port: int
+    space: str | None = None
+    """The space whose experiment a ``browser`` opens."""
+    browser: bool = False
+
+
+def whole(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def several(text: str) -> int:
+    """A whole number of at least 2."""
+    if not text.isdecimal() or int(text) < 2:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 2; one seed shows no spread")
+    return int(text)
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between them."""
+    return tuple(whole(part.strip()) for part in text.split(","))
+
+
+def trials(text: str) -> Trials:
+    """``20`` trials, or ``+20`` more."""
+    return Trials(whole(text.removeprefix("+")), text.startswith("+"))
+
+
+def seconds(text: str) -> float:
+    """A number of seconds above 0."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not found > 0:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return found

@@ -1,0 +1,86 @@
+"""Where imports look: beside a trainer's file while it runs; and in child processes, where this process has the package from."""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+
+HOME = str(Path(__file__).parents[1])
+"""The folder that holds this package."""
+INSTALLED = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")} | {
+    *site.getsitepackages(),
+    site.getusersitepackages(),
+}
+"""Folders of the standard library and of installed packages; what comes from there is shared by all."""
+
+_folder: str | None = None
+_before: dict[str, ModuleType] = {}
+_kept: dict[str, dict[str, ModuleType]] = {}
+
+
+def search_path() -> str:
+    """A ``PYTHONPATH`` for a child process, with which it imports this very package, however this process came by it."""
+    given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    known = HOME in given or HOME in site.getsitepackages() or site.getusersitepackages() == HOME
+    return os.pathsep.join(given if known else [HOME, *given])
+
+
+def module_command(module: str) -> list[str]:
+    """``python -m module`` for a module of this package; what lies in the current folder cannot take its place."""
+    return [sys.executable, "-P", "-m", module]
+
+
+def use(folder: str | None, *, fresh: bool = False) -> None:
+    """Imports find the modules in ``folder`` first, as they do in a script that lies there, until `use` is called again.
+
+    Trainers of several folders may each have a module ``utils``. So the modules of a folder leave ``sys.modules`` with it and
+    return with it, unless they were imported before; ``fresh`` imports them again. Modules of the same names from elsewhere are
+    set aside meanwhile, unless they are installed packages. None restores what there was before.
+    """
+    global _folder, _before
+    if folder == _folder and not fresh:
+        return
+    if _folder is not None:
+        _kept[_folder] = {name: sys.modules.pop(name) for name in _names_in(_folder) if name not in _before}
+        sys.modules.update(_before)
+        if _folder in sys.path:
+            sys.path.remove(_folder)
+    _folder, _before = folder, {}
+    if folder is not None:
+        entries = os.listdir(folder) if os.path.isdir(folder) else []
+        heads = {entry.partition(".")[0] for entry in entries} - {"pitprop", "__main__"}
+        own = set(_names_in(folder))
+        same = {name for name in sys.modules if name.partition(".")[0] in heads}
+        foreign = {name for name in same - own if not _installed(sys.modules[name.partition(".")[0]])}
+        _before = {name: sys.modules[name] for name in own | foreign}
+        for name in foreign:
+            del sys.modules[name]
+        kept = _kept.pop(folder, {})
+        if not fresh:
+            sys.modules.update(kept)
+        sys.path.insert(0, folder)
+
+
+def _names_in(folder: str) -> list[str]:
+    """The loaded modules that lie in ``folder`` itself, with the submodules of its packages."""
+    heads = {name for name, module in list(sys.modules.items()) if "." not in name and folder in _places(module)}
+    return [name for name in sys.modules if name.partition(".")[0] in heads - {"pitprop", "__main__"}]
+
+
+def _places(module: ModuleType) -> list[str]:
+    """The folders on ``sys.path`` in which a module of no package was found, or may have been."""
+    inside = getattr(module, "__path__", None)
+    if inside is not None:
+        return [os.path.dirname(path) for path in inside]
+    file = getattr(module, "__file__", None)
+    return [os.path.dirname(file)] if file else []
+
+
+def _installed(module: ModuleType) -> bool:
+    places = _places(module)
+    known = module.__name__ in sys.stdlib_module_names or not places
+    return known or any(f"{place}/".startswith(f"{folder}/") for place in places for folder in INSTALLED)

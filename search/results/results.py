@@ -1,0 +1,45 @@
+"""What a study says at one moment: its trials, and what follows from them, each read or computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pitprop.results.summary import Summary, summarise
+from pitprop.space import Space
+from pitprop.study.addresses import Addresses
+from pitprop.study.record import Record
+
+if TYPE_CHECKING:
+    from pitprop.results.confirmation import Confirmation
+
+
+@dataclass(frozen=True)
+class Results:
+    """The trials of a study, by number, of ``target`` that there are to be; it does not change while the study goes on."""
+
+    space: Space
+    where: Addresses
+    records: Sequence[Record]
+    target: int
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Counts, the best trials, why others were stopped, and the lead over each baseline."""
+        return summarise(self.space, self.records, self.target)
+
+    @cached_property
+    def confirmation(self) -> Confirmation | None:
+        """What training the best trials again on fresh seeds has shown so far; None if that has not begun."""
+        from pitprop.results import confirmation  # scipy takes its time
+
+        return confirmation.read(self.space, self.records, self.where)
+
+    @cached_property
+    def best_trial(self) -> Record | None:
+        """The trial to take: the winner of the confirmation, or as the search ranks them while there is none."""
+        from pitprop.results import confirmation
+
+        return confirmation.best(self.space, self.records, self.confirmation)

@@ -1,0 +1,111 @@
+"""Find the space that a study was made with, and refuse one that means something else.
+
+A study stores the file of its space (`source`), so that a name means the study of that name in the folder of runs, whichever
+file made it: a user's ``lr.yaml`` is not taken for the space ``lr`` that ships.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pitprop import space as spaces
+from pitprop.errors import UserError
+from pitprop.space import Space, difference
+from pitprop.space.problems import hint
+from pitprop.study import database
+from pitprop.study.addresses import Addresses
+from pitprop.study.commands import shown_path, space_word
+from pitprop.study.record import StoredStudy, read_study, study_names
+
+
+class OtherSpace(UserError):
+    """A study was made with another space than the one it is read with, or by another program: one sentence, and differences."""
+
+
+def source(space: Space) -> str | None:
+    """What a study stores of where its space lies: the name of one that ships, else the absolute path; None without a file."""
+    if not space.path:
+        return None
+    word = space_word(space.path)
+    return word if word in spaces.names() else str(Path(space.path).resolve())
+
+
+def find_space(word: str, where: Addresses) -> tuple[Space, StoredStudy | None]:
+    """The space that a user means by ``word``, and its study in ``where`` as it stands (None: not begun).
+
+    A path is that file. A name is the space of the study of that name if its file is there and means the same still, else
+    a space that ships. Whether the space and the study agree is for `check_meaning` to say. `UserError` if there is no such
+    space, or if its file is gone.
+    """
+    if Path(word).suffix in (".yaml", ".yml"):
+        space = spaces.load(word)
+        return space, read_study(where, space.name)
+    stored = read_study(where, word)
+    file = stored.space_file if stored is not None else None
+    if file is None or file in spaces.names():
+        return _shipped(word, where, stored), stored
+    assert stored is not None
+    made = spaces.load(file) if Path(file).is_file() else None
+    if made is not None and not _differences(made, stored):
+        return made, stored
+    shipped = spaces.load(word) if word in spaces.names() else None
+    if shipped is not None and not _differences(shipped, stored):
+        return shipped, stored
+    if made is None:
+        raise OtherSpace(
+            f"the study {word!r} in {database.safe(where.study_db)} was made with {file}, which is gone: put the file back, "
+            f"or give the path to which it was moved instead of {word!r}"
+        )
+    return made, stored
+
+
+def _shipped(word: str, where: Addresses, stored: StoredStudy | None) -> Space:
+    if word in spaces.names():
+        return spaces.load(word)
+    if stored is not None:
+        raise UserError(
+            f"the study {word!r} in {database.safe(where.study_db)} does not say where its space lies: "
+            f"give the path of the space, such as {word}.yaml"
+        )
+    known = dict.fromkeys([*study_names(where), *spaces.names()])
+    raise spaces.SpaceError(f"there is no space and no study {word!r}{hint(word, known)}")
+
+
+def as_studied(space: Space, stored: StoredStudy) -> Space:
+    """The space with the seed that its study was made with: a search may have been given one by ``--seed``."""
+    seed = (stored.meaning or {}).get("seed")
+    return replace(space, seed=seed) if isinstance(seed, int) else space
+
+
+def check_meaning(space: Space, stored: StoredStudy) -> None:
+    """Raises `OtherSpace` if the study was made with a space that meant something else, with every difference, a line each."""
+    if stored.meaning is None and stored.records:
+        raise OtherSpace(f"study {space.name!r} in this database was not made by pitprop: rename the space")
+    lines = _differences(space, stored, seed=True)
+    if lines:
+        raise OtherSpace(refusal(space, stored.space_file, lines))
+
+
+def refusal(space: Space, file: str | None, lines: list[str]) -> str:
+    """Why a study that was made with the space in ``file`` (None: not known) is not one of ``space``, and what to do."""
+    here = space_word(space.path) if space.path else repr(space.name)
+    made = file if file is None or file in spaces.names() else shown_path(Path(file))
+    if made is None or made == here:
+        what = f"the space {space.name!r} no longer means what its study was made with; undo the change in {here}"
+    else:
+        what = f"the study {space.name!r} was made with {made}, which means something else than {here}: give {made}"
+    return f"{what}, rename the space, or use another folder of runs (--runs DIR):" + "".join(f"\n  {line}" for line in lines)
+
+
+def _differences(space: Space, stored: StoredStudy, *, seed: bool = False) -> list[str]:
+    """What the space means beside what its study was made with, a line each.
+
+    The ``seed`` may have come from a flag. Scores of a checkpoint that have not been looked up are no difference.
+    """
+    means, meant = dict(space.meaning()), dict(stored.meaning or space.meaning())
+    if not seed:
+        meant["seed"] = means["seed"]
+    if "checkpoint" not in means and any(baseline.checkpoint for baseline in space.baselines):
+        meant.pop("checkpoint", None)
+    return difference(meant, means)
