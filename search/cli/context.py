@@ -38,7 +38,7 @@ def best(space: Space, trials: Sequence[Record], where: Addresses) -> Record | N
     """The trial to take: the one with the best mean on fresh seeds, or as the search ranks them while none is confirmed."""
     from pitprop.results import confirmation
 
-    return confirmation.best(space, trials, confirmation.read(space, trials, where))
+    return next(iter(confirmation.best(space, trials, confirmation.read(space, trials, where))), None)
 
 
 def conclude(console: Console, space: Space, trials: Sequence[Record], target: int, options: Namespace) -> None:

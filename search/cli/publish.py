@@ -48,10 +48,9 @@ def attach(mlflow: Exporter, space: Space, records: Sequence[Record], target: in
     """Writes the report, and has MLflow take it with the answer; the page."""
     from pitprop.results import confirmation
 
-    paths, summary = write(space, records, target, where), summarise(space, records, target)
+    paths = write(space, records, target, where)
     found = confirmation.read(space, records, where)
-    winner = found.winner.trial if found is not None and found.winner is not None else None
-    best = [record.number for record in summary.best] if winner is None else [winner]
+    best = [record.number for record in confirmation.best(space, records, found)]
     words = [_said(found, one) for one in found.candidates if one.scores] if found is not None else []
     mlflow.attach(paths)
     mlflow.conclude(best, "\n\n".join(words))

@@ -100,7 +100,8 @@ def gather(
     from pitprop.results.confirmation import best
 
     winner = confirmation.winner if confirmation is not None else None
-    return Material(space, records, summary, confirmation, words, curves, best(space, records, confirmation), winner)
+    taken = next(iter(best(space, records, confirmation)), None)
+    return Material(space, records, summary, confirmation, words, curves, taken, winner)
 
 
 def number(value: float | None) -> Spans:
