@@ -48,9 +48,10 @@ def write(results: Results) -> tuple[Path, Path]:
 
 def attach(mlflow: Exporter, results: Results) -> Path:
     """Writes the report, and has MLflow take it with the answer; the page."""
+    from pitprop.results import confirmation
+
     paths, found = write(results), results.confirmation
-    winner = found.winner.trial if found is not None and found.winner is not None else None
-    best = [record.number for record in results.summary.best] if winner is None else [winner]
+    best = [record.number for record in confirmation.best(results.space, results.records, found)]
     words = [_said(found, one) for one in found.candidates if one.scores] if found is not None else []
     mlflow.attach(paths)
     mlflow.conclude(best, "\n\n".join(words))

@@ -75,12 +75,12 @@ class Confirmation:
         return {**asdict(self), "complete": self.complete}
 
 
-def best(space: Space, records: Sequence[Record], found: Confirmation | None) -> Record | None:
-    """The trial to take: the one with the best mean on fresh seeds, or as the search ranks them while that is not known."""
+def best(space: Space, records: Sequence[Record], found: Confirmation | None) -> tuple[Record, ...]:
+    """The trial to take: the one with the best mean on fresh seeds, or what the search ranks best while that is not known."""
     winner = found.winner if found is not None else None
     if winner is not None and winner.trial is not None:
-        return records[winner.trial]
-    return next(iter(ranking.best(space, records)), None)
+        return (records[winner.trial],)
+    return ranking.best(space, records)
 
 
 def read(space: Space, records: Sequence[Record], where: Addresses) -> Confirmation | None:

@@ -177,7 +177,7 @@ class Content:
         """The trial to take: the best on fresh seeds, or else the best of the search."""
         from pitprop.results.confirmation import best
 
-        return best(self.space, self.records, self.confirmation)
+        return next(iter(best(self.space, self.records, self.confirmation)), None)
 
     @property
     def best_epoch(self) -> int | None:
