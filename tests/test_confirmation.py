@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def test_a_search_confirms_itself_where_the_space_says_so_and_says_what_to_take(
     first = pitprop("search", space, "--inline")
     assert first.code == 0
     assert "Confirmed on 5 fresh seeds" in first.out
-    assert "Take trial" in first.out
+    assert re.search(r"Take level 0\.\d+ \(trial \d\): trained again on 5 fresh seeds", " ".join(first.out.split()))
     second = pitprop("search", space, "--inline")
     assert "toy is finished" in second.out
     assert "Confirming on" not in second.out
@@ -122,7 +123,7 @@ def test_a_search_that_went_on_confirms_what_is_new_alone(write_space: Write, pi
     said = pitprop("search", space, "--inline", "--trials", 6)
     assert "Confirmed on 5" in said.out  # of what is confirmed; the others come on request
     again = pitprop("confirm", space, "--inline", "--top", 2)
-    assert "goes on from epoch" not in again.out
+    assert "resumes from epoch" not in again.out
     held = pitprop("status", space, "--json").json["confirmation"]
     assert len(held["candidates"]) == 2
 

@@ -119,7 +119,7 @@ def test_the_answer_comes_first_and_the_exit_code_tells_the_dead(
     code, out = run(capsys, str(LOGS / name))
     assert code == (signature is not None)
     assert out.startswith(f"dead {name}: {signature}; could have been known at" if signature else f"alive {name}: ")
-    assert "not watched, for want of readings:" in out
+    assert "inactive checks, since the log does not report what they read:" in out
 
 
 def test_a_folder_of_trainings_is_a_comparison(capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +172,7 @@ def test_attempts_with_the_same_curve_are_told_that_what_was_changed_has_no_effe
         (tmp_path / f"{name}.log").write_text(losses)
     logs = [str(tmp_path / f"{name}.log") for name in "abc"]
     _, out = run(capsys, *logs, "--compare")
-    assert "c.log: warned of no_effect (the same curve as a.log in epochs 4-8, so that what was changed between them has" in out
+    assert "c.log: warnings of no_effect (the same curve as a.log in epochs 4-8, so that what was changed between them has" in out
     assert out.count("no_effect") == 1
     assert "next for c.log: look how the script reads what was changed" in out
     _, out = run(capsys, *logs, "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pickle
 import re
@@ -23,6 +24,7 @@ from pitprop.messages import Message, from_json, in_language, message, ngettext,
 ROOT = Path(__file__).parents[1]
 KNOWN = (explosion.__doc__ or "").partition("\n")[0]
 """A text of the catalogue."""
+MARKS = ("_", "N_", "ngettext", "message", "nmessage")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,15 @@ def test_a_translation_has_the_placeholders_of_its_text(lang: str) -> None:
         if entry.id:
             ours, theirs = texts(entry)
             assert {frozenset(fields(one)) for one in theirs} == {frozenset(fields(ours[-1]))}, entry.id
+
+
+def test_no_text_is_marked_where_the_extractor_does_not_see_it() -> None:
+    """Before Python 3.12 an f-string is one token, so a call within it is not seen."""
+    for path in (ROOT / "search").rglob("*.py"):
+        for string in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for call in ast.walk(string) if isinstance(string, ast.JoinedStr) else ():
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in MARKS:
+                    assert not isinstance(call.args[0], ast.Constant), f"{path}:{call.lineno}: no f-string around it"
 
 
 def test_the_locale_decides_the_language_as_in_posix() -> None:

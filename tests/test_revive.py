@@ -98,7 +98,7 @@ def test_evidence_does_not_end_a_revived_trial_again_and_is_noted_once(toy: Toy,
     found = events(space, tmp_path, revive=[0])
     revived = records(space, tmp_path)[3]
     assert (revived.state, revived.epochs, revived.parked) == ("COMPLETE", 20, False)
-    assert {verdict["action"] for verdict in revived.verdicts} == {"warn"}
+    assert {verdict.action for verdict in revived.verdicts} == {"warn"}
     names = [verdict.signature for verdict in revived.verdicts]
     assert "constant_prediction" in names
     assert len(names) == len(set(names))

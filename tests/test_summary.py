@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 from pitprop import telemetry
+from pitprop.detection import signatures
 from pitprop.detection.detect import Verdict
 from pitprop.driver.events import Ended, Event, Started, Warned
 from pitprop.results.summary import Summary, summarise
 from pitprop.space import Space
-from pitprop.study import story
+from pitprop.study.addresses import Addresses
 from pitprop.study.record import Record
 from pitprop.telemetry import Epoch
+from pitprop.views import words
+from pitprop.views.content import Content
 from pitprop.views.terminal.live import Screen
-from pitprop.views.terminal.status import WARNINGS_SHOWN, print_summary, print_unwatched
+from pitprop.views.terminal.status import WARNINGS_SHOWN, print_inactive, print_status
 from pitprop.views.terminal.trial_table import print_trial, print_trials
 from rich.console import Console
 
@@ -74,10 +77,12 @@ def printed(show: Callable[..., None], *what: Any, width: int = 100) -> str:
 
 
 def page(space: Space, records: Sequence[Record], width: int = 100) -> str:
-    return printed(print_summary, summarise(space, records, len(records)), Path("runs"), width=width)
+    where = Addresses(Path("runs").resolve(), "", "", None)
+    content = Content(space, records, summarise(space, records, len(records)), None, where)
+    return printed(print_status, content, Path("runs"), width=width)
 
 
-def words(text: str) -> str:
+def joined(text: str) -> str:
     """The text without the breaks of its lines."""
     return " ".join(text.split())
 
@@ -128,9 +133,14 @@ def test_warnings_are_told_by_signature_the_most_frequent_first_and_not_again_fo
 def test_the_answer_stands_before_the_reasons_and_these_before_the_warnings(toy: Toy, parked: list[Record], width: int) -> None:
     said = page(toy(), parked, width)
     assert max(map(len, said.splitlines())) <= width
-    wanted = ["2 complete, 1 pruned, 2 parked (1 revived)", "Best trial 4", "continues trial 2 from epoch 3", "Pruned or parked"]
-    wanted += ["chance_plateau", "parked: 2 (revived as 4), 3", "non_finite", "Warned of", "overfit", "bad_start"]
-    places = [words(said).index(word) for word in wanted]
+    wanted = [
+        "2 complete, 1 pruned, 2 parked (1 revived)",
+        "Take speed 0.5 (trial 4): val/macro_f1 0.7000",
+        "continues trial 2 from epoch 3",
+        "Pruned or parked",
+    ]
+    wanted += ["chance_plateau", "parked: 2 (continued as 4), 3", "non_finite", "Warnings", "overfit", "bad_start"]
+    places = [joined(said).index(word) for word in wanted]
     assert places == sorted(places)
 
 
@@ -143,9 +153,9 @@ def test_a_study_without_parked_trials_does_not_speak_of_them(toy: Toy, tmp_path
 def test_many_kinds_of_warnings_are_cut_to_the_most_frequent(toy: Toy, tmp_path: Path) -> None:
     names = [f"advice_{letter}" for letter in "abcdefghijkl"]
     records = [trial(tmp_path, number, *map(advice, names[number:])) for number in range(len(names))]
-    said = words(page(toy(), records))
+    said = joined(page(toy(), records))
     assert [name for name in names if f"the reason of {name}" in said] == names[-WARNINGS_SHOWN:]
-    assert "… and of advice_d 4, advice_c 3, advice_b 2, advice_a 1" in said
+    assert "… and advice_d 4, advice_c 3, advice_b 2, advice_a 1" in said
 
 
 def test_the_lists_and_the_story_of_a_trial_say_what_it_continues(toy: Toy, parked: list[Record]) -> None:
@@ -160,18 +170,19 @@ def test_the_lists_and_the_story_of_a_trial_say_what_it_continues(toy: Toy, park
 
 
 def test_what_continues_a_trial_that_left_no_curve_names_it_all_the_same(tmp_path: Path) -> None:
-    assert story.continues(trial(tmp_path, 5, revives=1)) == "continues trial 1"
+    assert words.continues(trial(tmp_path, 5, revives=1)) == "continues trial 1"
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_signatures_that_cannot_watch_are_told_at_once(toy: Toy, tmp_path: Path, write_space: Any, width: int) -> None:
     (tmp_path / "poor.py").write_text('REPORTS = ("val/macro_f1", "val/loss")\ndef train(params, context):\n    yield\n')
     poor = toy(trainer="poor.py")
-    said = words(printed(print_unwatched, poor, width=width))
-    assert said.startswith("not watched, for want of readings: ")
-    assert said.count("not watched") == said.count("pitprop list tells what each needs") == 1
-    assert all(name in said and reading in said for name, reading in poor.unwatched())
-    assert printed(print_unwatched, toy(signatures="off")) == ""
+    said = joined(printed(print_inactive, poor, width=width))
+    lacking = poor.unwatched()
+    assert said.startswith(f"{len(dict(lacking))} of {len(signatures.names())} checks are inactive: the trainer does not report ")
+    assert said.endswith("; `pitprop list` shows what each needs")
+    assert all(said.count(reading) >= 1 for _, reading in lacking)
+    assert printed(print_inactive, toy(signatures="off")) == ""
 
 
 # The screen
@@ -198,7 +209,7 @@ def test_the_screen_says_what_is_parked_and_what_is_revived(toy: Toy, parked: li
     said = lines(toy(), [Ended(parked[3]), Started(parked[4], 3), Ended(parked[4])], parked[:3])
     assert said == [
         "trial   3 parked after 3 epochs  chance_plateau: no better than 0.5 in epochs 1-3",
-        "trial 4 goes on from epoch 3, where trial 2 was parked",
+        "trial 4 resumes from epoch 3, where trial 2 was parked",
         "trial   4 complete 0.7000 after 8 epochs  continues trial 2 from epoch 3; speed 0.5",
     ]
 
@@ -224,4 +235,4 @@ def test_the_numbers_of_what_runs_stay_whole_on_a_narrow_terminal(toy: Toy, tmp_
 def test_a_summary_of_nothing_says_so(toy: Toy) -> None:
     nothing: Summary = summarise(toy(), [], 6)
     assert nothing.revivable == []
-    assert "No trial has completed yet" in page(toy(), [])
+    assert "no trial has completed" in page(toy(), [])

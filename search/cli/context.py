@@ -57,17 +57,15 @@ def results_of(
 
 def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat | None = None) -> None:
     """The summary, for a person or as ``json`` for a script; ``repeat`` are the flags with which trainings were run."""
-    from pitprop.views.terminal.contenders import print_confirmation
-    from pitprop.views.terminal.status import print_summary
+    from pitprop.views.content import Content
+    from pitprop.views.terminal.status import print_status
 
     space, where, summary, sure = results.space, results.where, results.summary, results.confirmation
     repeat = repeat or Repeat()
     if json:
         print_json(summary.to_json() | {"confirmation": sure.to_json() if sure is not None else None})
         return
-    print_summary(console, summary, where.folder(space.name))
-    if sure is not None:
-        print_confirmation(console, space, sure)
+    print_status(console, Content.of(results), where.folder(space.name))
     if space.path:
         console.print(_("Space: {path}").format(path=space_word(space.path)), style="dim", soft_wrap=True, markup=False)
     if summary.revivable:

@@ -24,8 +24,7 @@ from rich.markup import escape
 
 def diagnose(options: DiagnoseOptions) -> int:
     """Prints a verdict on each training; 1 if any of them is dead."""
-    from pitprop.views.terminal.attempts import print_comparison
-    from pitprop.views.terminal.findings import print_diagnosis
+    from pitprop.views.terminal.diagnosis import print_comparison, print_diagnosis
 
     given = _given(options)
     found: list[Diagnosis] = []

@@ -87,14 +87,15 @@ def report(options: StudyOptions) -> int:
 
 def compare(options: StudyOptions, others: tuple[str, ...]) -> int:
     """The study of the options and ``others``, by name or path of their spaces, side by side."""
+    from pitprop.views.content import Content
     from pitprop.views.terminal import comparison
 
     studies = [open_study(options.of(space)) for space in dict.fromkeys((options.space, *others))]
-    found = [comparison.side(one.space, one.records, one.target, one.where) for one in studies]
+    found = [Content.of(one) for one in studies]
     if options.json:
-        print_json([one.to_json() for one in found])
+        print_json([comparison.to_json(one) for one in found])
     else:
-        comparison.print_sides(Console(), found)
+        comparison.print_comparison(Console(), found)
     return 0
 
 

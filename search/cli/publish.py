@@ -41,18 +41,17 @@ def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter
 def write(results: Results) -> tuple[Path, Path]:
     """Writes the report of a study into its folder, as HTML and as Markdown, in the language in force."""
     from pitprop.views import report  # matplotlib and scipy are seconds to import
+    from pitprop.views.content import Content
 
-    space, found = results.space, results.confirmation
-    return report.write(
-        results.where.folder(space.name), space, results.records, results.summary, found, lang=messages.language()
-    )
+    return report.write(results.where.folder(results.space.name), Content.of(results), lang=messages.language())
 
 
 def attach(mlflow: Exporter, results: Results) -> Path:
     """Writes the report, and has MLflow take it with the answer; the page."""
+    from pitprop.results import confirmation
+
     paths, found = write(results), results.confirmation
-    winner = found.winner.trial if found is not None and found.winner is not None else None
-    best = [record.number for record in results.summary.best] if winner is None else [winner]
+    best = [record.number for record in confirmation.best(results.space, results.records, found)]
     words = [_said(found, one) for one in found.candidates if one.scores] if found is not None else []
     mlflow.attach(paths)
     mlflow.conclude(best, "\n\n".join(words))
@@ -61,8 +60,10 @@ def attach(mlflow: Exporter, results: Results) -> Path:
 
 def _said(found: Confirmation, one: Contender) -> str:
     """What the confirmation shows of a candidate, in Markdown."""
+    from pitprop.views.words import confirmed
+
     name = f"**Take {one.name}**" if one == found.winner else one.name
-    return f"{name}: {found.answer(one)}"
+    return f"{name}: {confirmed(found, one)}"
 
 
 def finish(mlflow: Exporter, console: Console | None, results: Results, *, report: bool) -> None:

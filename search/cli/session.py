@@ -25,7 +25,7 @@ from pitprop.track import Exporter
 from pitprop.trainer import Context
 from pitprop.views.terminal.live import Screen
 from pitprop.views.terminal.preflight_table import print_outcome
-from pitprop.views.terminal.status import print_unwatched
+from pitprop.views.terminal.status import print_inactive
 from pitprop.workers.best_states import Bests
 from pitprop.workers.checkpoint import sweep
 from pitprop.workers.launch import Inline, Job, Launcher, LaunchError, OnRay
@@ -55,7 +55,7 @@ def run(
     console = console or Console(quiet=True)
     study.checkpoints.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(space.path, study.folder / "space.yaml")
-    print_unwatched(console, space)
+    print_inactive(console, space)
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None
     records = study.records()

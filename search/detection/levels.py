@@ -22,7 +22,7 @@ def once(look: Callable[Concatenate[Telemetry, Facts, Asks], Answer]) -> Callabl
 
     @wraps(look)
     def kept(telemetry: Telemetry, facts: Facts, /, *args: Asks.args, **named: Asks.kwargs) -> Answer:
-        return telemetry.answer((look, *args, *named.items()), facts, lambda: look(telemetry, facts, *args, **named))
+        return telemetry.cached((look, *args, *named.items()), facts, lambda: look(telemetry, facts, *args, **named))
 
     return cast("Callable[Concatenate[Telemetry, Facts, Asks], Answer]", kept)
 

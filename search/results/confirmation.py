@@ -16,7 +16,7 @@ from pitprop.detection import stopping
 from pitprop.detection.stopping import objective
 from pitprop.results import statistics
 from pitprop.results.confirmation_study import FRESH, study_name, title
-from pitprop.results.statistics import BETTER, OPEN, WORSE, Difference
+from pitprop.results.statistics import Difference
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.addresses import Addresses
@@ -70,27 +70,17 @@ class Confirmation:
         best = stopping.best([one.mean for one in known], self.maximize)
         return known[best] if self.complete and best is not None else None
 
-    def answer(self, one: Contender) -> str:
-        """In words: what a candidate is better than, what it cannot be told from and what would have been seen, and the rest."""
-        leads, parts = self.differences.get(one.name, {}), []
-        for verdict, words in ((BETTER, "better than"), (OPEN, "not to be told from"), (WORSE, "worse than")):
-            names = [name for name, lead in leads.items() if lead.verdict == verdict]
-            seen = max((leads[name].detectable for name in names), default=0.0)
-            if names:
-                parts.append(f"{words} {', '.join(names)}" + (f" ({seen:.4f} would be seen)" if verdict == OPEN else ""))
-        return "; ".join([f"mean {one.mean:.4f} on {len(self.seeds)} fresh seeds", *parts])
-
     def to_json(self) -> dict[str, Any]:
         """The same for scripts."""
         return {**asdict(self), "complete": self.complete}
 
 
-def best(space: Space, records: Sequence[Record], found: Confirmation | None) -> Record | None:
-    """The trial to take: the one with the best mean on fresh seeds, or as the search ranks them while that is not known."""
+def best(space: Space, records: Sequence[Record], found: Confirmation | None) -> tuple[Record, ...]:
+    """The trial to take: the one with the best mean on fresh seeds, or what the search ranks best while that is not known."""
     winner = found.winner if found is not None else None
     if winner is not None and winner.trial is not None:
-        return records[winner.trial]
-    return next(iter(ranking.best(space, records)), None)
+        return (records[winner.trial],)
+    return ranking.best(space, records)
 
 
 def read(space: Space, records: Sequence[Record], where: Addresses) -> Confirmation | None:

@@ -42,4 +42,4 @@ class Results:
         """The trial to take: the winner of the confirmation, or as the search ranks them while there is none."""
         from pitprop.results import confirmation
 
-        return confirmation.best(self.space, self.records, self.confirmation)
+        return next(iter(confirmation.best(self.space, self.records, self.confirmation)), None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pitprop.results.reasons import Reason, reasons
+from pitprop.detection.detect import Verdict
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
@@ -19,11 +19,26 @@ STATES = (State.COMPLETE, State.PRUNED, State.FAIL, State.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """A signature that spoke: of which trials, which of those it ``parked``, and what it said of the first of them."""
+
+    signature: str
+    trials: tuple[int, ...]
+    parked: tuple[int, ...]
+    example: str
+    remedy: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for scripts."""
+        return {"signature": self.signature, "trials": self.trials, "reason": self.example, "remedy": self.remedy}
+
+
+@dataclass(frozen=True, slots=True)
 class Remedied:
     """A trial that tried the remedy of another: what was ``changed``, and by how much it is better, None while that is open."""
 
     trial: int
-    mends: int
+    remedy_of: int
     cause: str
     changed: Mapping[str, Any]
     gain: float | None
@@ -112,7 +127,10 @@ class Summary:
             "pruned": [{**reason.to_json(), "parked": reason.parked} for reason in self.pruned],
             "warned": [reason.to_json() for reason in self.warned],
             "failed": [{"trial": record.number, "error": record.error} for record in self.failed],
-            "remedied": [asdict(remedied) for remedied in self.remedied],
+            "remedied": [
+                {"trial": one.trial, "mends": one.remedy_of, "cause": one.cause, "changed": dict(one.changed), "gain": one.gain}
+                for one in self.remedied
+            ],
             "suggested": [{"mends": one.remedy_of, "cause": one.cause, "change": dict(one.change)} for one in self.suggested],
             "targets": [asdict(target) for target in self.targets],
         }
@@ -167,3 +185,17 @@ def _score(space: Space, name: str, recorded: Mapping[str, float] | None, record
     if recorded is not None:
         return recorded.get(space.objective.metric)
     return next((r.values[0] for r in records if r.baseline == name and r.values and r.state == State.COMPLETE), None)
+
+
+def reasons(said: Iterable[tuple[Record, Verdict]]) -> tuple[Reason, ...]:
+    """The verdicts by signature, those of most trials first."""
+    groups: dict[str, dict[int, tuple[Record, Verdict]]] = {}
+    for record, verdict in said:
+        groups.setdefault(verdict.signature, {}).setdefault(record.number, (record, verdict))
+    return tuple(sorted((_reason(*group) for group in groups.items()), key=lambda reason: -len(reason.trials)))
+
+
+def _reason(signature: str, said: Mapping[int, tuple[Record, Verdict]]) -> Reason:
+    parked = tuple(number for number, (record, verdict) in said.items() if record.parked and verdict.action == "park")
+    _, first = next(iter(said.values()))
+    return Reason(signature, tuple(said), parked, first.reason, first.remedy)

@@ -1,79 +1,151 @@
-"""The report as Markdown: what a terminal, a code host or a chat shows; figures stay in the HTML beside it."""
+"""Write the sections of a study's content as Markdown, from the template ``report.md.j2``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from html import escape
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pitprop.views.report.document import Block, Code, Figure, Fold, Items, Page, Span, Spans, Table, Text, strong
+from pitprop import messages
+from pitprop.views import landscape, words
+from pitprop.views.content import REMEDIES, Content, outcome
 
-SPECIAL = re.compile(r"([\\`*\[\]<>|~$]|^#|(?<!\w)_|_(?!\w))")
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from pitprop.views.report.figures import Figure
 
-
-def markdown(page: Page, beside: str) -> str:
-    """The page; ``beside`` is the name of the HTML file that has the figures."""
-    parts = [f"# {escaped(page.title)}", line((strong(page.question),)), line(page.facts)]
-    parts.append(" · ".join(f"[{escaped(section.title)}](#{section.name})" for section in page.sections))
-    for section in page.sections:
-        parts.append(f'<a id="{section.name}"></a>\n\n## {escaped(section.title)}')
-        parts += [_block(block, beside) for block in section.blocks]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def escaped(text: str) -> str:
-    """Text that means nothing to Markdown."""
-    return SPECIAL.sub(r"\\\1", text)
+SPECIAL = re.compile(r"([\\`*<>|~$&]|\](?=[(\[:])|^#|(?<!\w)_|_(?!\w))")
 
 
-def line(spans: Spans) -> str:
-    """A line of text with its markup."""
-    return "".join(map(_span, spans))
+BLOCK = re.compile(r"\||#|<|- |\d+\. |`{3,}")
+"""How a line begins that is not one of a paragraph."""
 
 
-def _span(span: Span) -> str:
-    if span.kind == "code":
-        fence = "`" * (1 + max(map(len, re.findall("`+", span.text)), default=0))
-        edge = " " if "`" in span.text else ""
-        return f"{fence}{edge}{' '.join(span.text.split())}{edge}{fence}"
-    body = escaped(" ".join(span.text.split()))
-    before, after = (" " if edge.isspace() else "" for edge in (span.text[:1], span.text[-1:]))
-    return f"{before}{f'**{body}**' if span.kind == 'strong' and body else body}{after if body else ''}"
+class Markup(str):
+    """Text that is Markdown already; all other text is escaped where the template puts it in."""
 
 
-def _block(block: Block, beside: str) -> str:
-    match block:
-        case Text():
-            return line(block.spans)
-        case Items():
-            return "\n".join(f"{place}. {line(item)}" for place, item in enumerate(block.items, start=1))
-        case Code():
-            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block.text)), default=0))
-            return f"{fence}{block.language}\n{block.text}\n{fence}"
-        case Table():
-            return "\n".join(_rows(block))
-        case Figure():
-            drawn = [f"```text\n{block.text}\n```"] if block.text else []
-            return "\n\n".join([*drawn, f"[↗]({beside}#{block.name}) {line(block.caption)}"])
-        case Fold():
-            inside = "\n\n".join(_block(one, beside) for one in block.blocks)
-            title = "".join(_tag(span) for span in block.title)
-            return f"<details{' open' if block.opened else ''}>\n<summary>{title}</summary>\n\n{inside}\n\n</details>"
+def report(content: Content, figures: Mapping[str, Figure]) -> str:
+    """The whole report; where a figure belongs there is ``<!-- figure:NAME -->``."""
+    return _reflowed(_environment().get_template("report.md.j2").render(c=content, figures=figures))
 
 
-def _tag(span: Span) -> str:
-    """Markup within a line of HTML, where Markdown's own does not count."""
-    tag = {"strong": "b", "code": "code"}.get(span.kind)
-    return f"<{tag}>{escape(span.text)}</{tag}>" if tag else escape(span.text)
+def section(content: Content, *names: str) -> str:
+    """Sections by the name of their block in the template, without figures; nothing for one that has nothing to say."""
+    template = _environment().get_template("report.md.j2")
+    context = template.new_context({"c": content, "figures": {}})
+    return _reflowed("\n\n".join("".join(template.blocks[name](context)) for name in names)).strip()
 
 
-def _rows(table: Table) -> Iterator[str]:
-    yield f"| {' | '.join(escaped(name) for name in table.head)} |"
-    yield f"|{'|'.join('---:' if column in table.numeric else '---' for column in range(len(table.head)))}|"
-    for row in table.rows:
-        yield f"| {' | '.join(map(_cell, row))} |"
+def escaped(text: Any) -> Markup:
+    """Any text as one that means nothing to Markdown, in one line."""
+    return text if isinstance(text, Markup) else Markup(SPECIAL.sub(r"\\\1", " ".join(str(messages.localized(text)).split())))
 
 
-def _cell(spans: Spans) -> str:
-    """A cell; within code a bar is escaped nevertheless, that is how tables want it."""
-    return "".join(_span(span).replace("|", "\\|") if span.kind == "code" else _span(span) for span in spans)
+def code(text: Any) -> Markup:
+    text = " ".join(str(text).split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    edge = " " if "`" in text else ""
+    return Markup(f"{fence}{edge}{text}{edge}{fence}" if text else "")
+
+
+def strong(text: Any) -> Markup:
+    return Markup(f"**{escaped(text)}**")
+
+
+def fenced(text: str, language: str) -> Markup:
+    """A block of code to copy."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return Markup(f"{fence}{language}\n{text}\n{fence}")
+
+
+def row(*cells: Any) -> Markup:
+    """A row of a table; a list among the cells stands for its items. A bar within code is escaped too: tables want it so."""
+    flat = [one for cell in cells for one in (cell if isinstance(cell, list) else [cell])]
+    shown = (re.sub(r"(?<!\\)\|", r"\\|", escaped(cell)) for cell in flat)
+    return Markup(f"| {' | '.join(shown)} |")
+
+
+def head(*cells: Any, right: Iterable[int] = ()) -> Markup:
+    """The head of a table; the columns ``right`` are aligned to the right."""
+    right = set(right)
+    count = sum(len(cell) if isinstance(cell, list) else 1 for cell in cells)
+    return Markup(f"{row(*cells)}\n|{'|'.join('---:' if place in right else '---' for place in range(count))}|")
+
+
+def settings(params: Mapping[str, Any]) -> Markup:
+    """Parameters in a row, their names set as code."""
+    return Markup(words.listed(f"{code(name)} {escaped(words.value(value))}" for name, value in params.items()))
+
+
+def signature(name: str) -> Markup:
+    return escaped(words.signature(name)) if ":" in name else code(name)
+
+
+def _part(part: landscape.Part) -> Markup:
+    """``lr from 0.1 to 1``: a part of the space."""
+    name = code(part.axis.name)
+    if part.axis.choices:
+        return Markup(f"{name} {escaped(landscape.label(part.axis.choices[part.first]))}")
+    low, high = map(landscape.label, part.bounds)
+    return Markup(messages._("{name} from {low} to {high}").format(name=name, low=escaped(low), high=escaped(high)))
+
+
+def _translated(text: str, /, **values: Any) -> Markup:
+    return Markup(messages._(text) % {name: escaped(value) for name, value in values.items()})
+
+
+def _plural(one: str, many: str, n: int, /, **values: Any) -> Markup:
+    values = {"n": n, **values}
+    return Markup(messages.ngettext(one, many, n) % {name: escaped(value) for name, value in values.items()})
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    found = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+        finalize=escaped,
+    )
+    found.newstyle_gettext = True  # type: ignore[attr-defined]
+    found.globals |= {"_": _translated, "gettext": _translated, "ngettext": _plural, "row": row, "head": head, "w": words}
+    found.globals |= {"landscape": landscape, "REMEDIES": REMEDIES, "outcome": outcome}
+    shown = (words.score, words.difference, words.bound, words.percent, words.value, words.listed, words.epochs, words.trials)
+    for one in (*shown, words.numbers, words.duration, words.trial, escaped, code, strong, fenced, settings, signature):
+        found.filters[one.__name__] = one
+    found.filters |= {"raw": Markup, "part": _part, "time": _time}
+    return found
+
+
+def _time(seconds: float, after: float | None = None) -> str:
+    """A time in UTC; without its date if that is the date of ``after``."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    same = after is not None and datetime.fromtimestamp(after, UTC).date() == at.date()
+    return f"{at:%H:%M}" if same else f"{at:%Y-%m-%d %H:%M}"
+
+
+def _reflowed(text: str) -> str:
+    """Lines of a paragraph in one, one empty line between blocks, items numbered; Chinese has no space between sentences."""
+    between = " " if messages.language() == "en" else ""
+    found: list[str] = []
+    joins, fence, item = False, "", 0
+    for line in map(str.rstrip, text.split("\n")):
+        item = item + 1 if line.startswith("1. ") and not fence else 0
+        line = f"{item}{line[1:]}" if item else line
+        plain = bool(line) and not fence and not BLOCK.match(line)
+        if plain and joins:
+            found[-1] += between + line
+        elif line or fence or (found and found[-1]):
+            found.append(line)
+        joins = plain
+        opens = re.match("`{3,}", line)
+        fence = ("" if line == fence else fence) if fence else opens[0] if opens else ""
+    return "\n".join(found).strip() + "\n"

@@ -1,4 +1,4 @@
-"""The search as it runs: a live table on a terminal, a line for each trial that ends where there is none."""
+"""Show a search as it runs: a live table on a terminal, a line for each trial that ends where there is none."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections import Counter
 from types import TracebackType
 
 from pitprop.driver.events import Ended, Event, Reported, Retried, Started, Warned
+from pitprop.messages import _, localized, ngettext
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
-from pitprop.study.story import drawn, ending, epochs, state, what
+from pitprop.study.story import ending, state
+from pitprop.views import words
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -63,8 +65,10 @@ class Screen:
             case Started(record, step):
                 self._running[record.number] = record
                 if step:
-                    origin = f", where trial {record.revives} was parked" if record.revives is not None else ""
-                    self._say(f"trial {record.number} goes on from epoch {step}{origin}")
+                    text = _("{trial} resumes from epoch {epoch}").format(trial=words.trial(record.number), epoch=step)
+                    if record.revives is not None:
+                        text += _(", where {trial} was parked").format(trial=words.trial(record.revives))
+                    self._say(text)
             case Reported(lane, epoch):
                 self._progress[lane.trial] = epoch.step, epoch.metrics[self._space.objective.metric]
             case Warned(number, _) if number in self._running and self._running[number].revives is not None:
@@ -72,10 +76,12 @@ class Screen:
             case Warned(number, verdict):
                 self._warned[verdict.signature] += 1
                 if self._warned[verdict.signature] == 1:  # further trials are counted, and told at the end
-                    said = f"{verdict.signature}: {escape(verdict.reason)}"
-                    self._say(f"[yellow]warning[/] trial {number}, epoch {verdict.step}: {said}")
+                    word, where = _("warning"), _("{trial}, epoch {epoch}").format(trial=words.trial(number), epoch=verdict.step)
+                    said = f"{verdict.signature}: {escape(localized(verdict.reason))}"
+                    self._say(f"{words.styled('yellow', word)} {where}: {said}")
             case Retried(number, error):
-                self._say(f"[yellow]trial {number} is tried again from its checkpoint[/]: {escape(error)}")
+                text = _("{trial} is tried again from its checkpoint").format(trial=words.trial(number))
+                self._say(f"[yellow]{text}[/]: {escape(error)}")
             case Ended(record):
                 self._running.pop(record.number, None)
                 self._count(record)
@@ -95,9 +101,12 @@ class Screen:
 
     def _ending(self, record: Record) -> str:
         colour = {"complete": "green", "pruned": "yellow", "parked": "cyan"}.get(state(record), "red")
-        score = f" {record.values[0]:.4f}" if record.values and record.state == State.COMPLETE else ""
-        head = f"trial {record.number:>3} [{colour}]{state(record)}[/]{score} after {epochs(record.epochs)}"
-        return f"{head}  [dim]{escape(what(record, self._space))}[/]"
+        score = f" {words.score(record.values[0])}" if record.values and record.state == State.COMPLETE else ""
+        number = _("trial {n}").format(n=f"{record.number:>3}")
+        head = _("{trial} {state} after {epochs}").format(
+            trial=number, state=f"[{colour}]{words.standing(record)}[/]{score}", epochs=words.epochs(record.epochs)
+        )
+        return f"{head}  [dim]{escape(words.story(record, self._space))}[/]"
 
     def _say(self, line: str) -> None:
         """A line that stays where there is no live table, and is the newest of a few where there is one."""
@@ -110,15 +119,16 @@ class Screen:
             return
         self._drawn = time.monotonic()
         table = Table(box=None, pad_edge=False, expand=True)
-        for name in ("trial", "epoch", self._space.objective.metric):
+        for name in (_("trial"), _("epoch"), self._space.objective.metric):
             table.add_column(name, justify="right")
-        table.add_column("what", no_wrap=True, overflow="ellipsis", ratio=1)  # the numbers take what they need, this the rest
+        table.add_column(_("what"), no_wrap=True, overflow="ellipsis", ratio=1)  # the numbers take what they need, this the rest
         for number, record in list(self._running.items())[:ROWS]:
             epoch, score = self._progress.get(number, (0, float("nan")))
-            text = f"baseline {record.baseline}" if record.baseline else ", ".join(drawn(record, self._space))
+            text = words.story(record, self._space)
             table.add_row(str(number), f"{epoch}/{self._space.epochs}", f"{score:.4f}" if epoch else "", escape(text))
         more = len(self._running) - ROWS
-        lines = [*([f"[dim]… and {more} more running[/]"] if more > 0 else []), *self._last]
+        rest = words.styled("dim", _("… and {n} more running").format(n=more))
+        lines = [*([rest] if more > 0 else []), *self._last]
         cut = [Text.from_markup(line, overflow="ellipsis") for line in (self._standing(), *lines)]
         for line in cut:
             line.no_wrap = True  # a line that wraps, or that is one line now and two then, makes the table jump
@@ -126,14 +136,19 @@ class Screen:
 
     def _standing(self) -> str:
         first = ranking.best(self._space, self._ended)[:1]
-        best = f"best {ranking.score(first[0]):.4f} (trial {first[0].number})" if first else "no trial complete yet"
+        best = _("no trial complete yet")
+        if first:
+            best = _("best {score} ({trial})").format(
+                score=words.score(ranking.score(first[0])), trial=words.trial(first[0].number)
+            )
         spent = time.monotonic() - self._began
         task = self._bar.tasks[0]
         left = (task.total or 0) - task.completed
-        eta = f" · about {left * spent / self._here:.0f} s left" if self._here else ""
-        stopped = ", ".join(f"{name} {count}" for name, count in self._stopped.most_common())
-        parked = f", parked {self._parked}" if self._parked else ""
-        warnings = self._warned.total()
-        warned = f" · {warnings} warning{'s' * (warnings > 1)}" if warnings else ""
-        counts = f"pruned {self._stopped.total() - self._parked}{parked} ({stopped or 'none'}){warned}"
-        return f"{best}{eta} · {epochs(self._saved)} saved · {counts}"
+        eta = _("about {n} s left").format(n=round(left * spent / self._here)) if self._here else ""
+        saved = _("{epochs} saved").format(epochs=words.epochs(self._saved))
+        stopped = words.listed(f"{name} {count}" for name, count in self._stopped.most_common()) or _("none")
+        pruned = _("pruned {n}").format(n=self._stopped.total() - self._parked)
+        parked = [_("parked {n}").format(n=self._parked)] if self._parked else []
+        n = self._warned.total()
+        warned = ngettext("{n} warning", "{n} warnings", n).format(n=n) if n else ""
+        return " · ".join(part for part in (best, eta, saved, f"{words.listed([pruned, *parked])} ({stopped})", warned) if part)

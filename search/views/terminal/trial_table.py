@@ -1,4 +1,4 @@
-"""The trials of a study on the terminal: a line for each, or one trial's whole story."""
+"""Print the trials of a study on the terminal: a line for each, or one trial in full."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pitprop import telemetry
+from pitprop.messages import N_, _, localized
 from pitprop.space import Space
 from pitprop.study.record import Record
-from pitprop.study.story import continues, epochs, state, warnings, what
+from pitprop.study.story import warnings
+from pitprop.views import words
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,25 +19,26 @@ from rich.table import Table
 NOTED = 6
 """Lines of a trainer's log."""
 COLUMNS = ("train/loss", "val/loss", "val/auc", "val/predicted/0", "val/predicted/1", "grad_norm", "lr")
+ACTIONS = (N_("warn"), N_("warning"), N_("park"), N_("prune"))
 
 
 def print_trial(console: Console, record: Record, space: Space) -> None:
-    """One trial's story: what it was, how it went, why it ended."""
-    role = f", the baseline {record.baseline}" if record.baseline else ""
-    origin = f", {continues(record)}" if record.revives is not None else ""
-    console.print(
-        f"[bold]trial {record.number}[/] of {space.name}{role}: {state(record)} after {epochs(record.epochs)}{origin}",
-        highlight=False,
-    )
+    """One trial: what it was, how it went, why it ended."""
+    head = _("{trial} of {space}").format(trial=f"[bold]{words.trial(record.number)}[/]", space=escape(space.name))
+    role = _(", the baseline {name}").format(name=escape(record.baseline)) if record.baseline else ""
+    state = _(": {state} after {epochs}").format(state=words.standing(record), epochs=words.epochs(record.epochs))
+    origin = _(", {continues}").format(continues=words.continues(record)) if record.revives is not None else ""
+    console.print(head + role + state + origin, highlight=False)
     for name, value in record.params.items():
-        console.print(f"  {name}: {json.dumps(value)}", highlight=False)
+        console.print(f"  {escape(name)}: {escape(json.dumps(value))}", highlight=False)
     if record.values:
-        console.print(f"{space.objective.metric} [bold]{record.values[0]:.4f}[/]")
+        console.print(f"{space.objective.metric} [bold]{words.score(record.values[0])}[/]")
     for verdict in record.verdicts:
         action = "warning" if verdict in warnings(record) else verdict.action
-        console.print(f"[yellow]{action}[/] {verdict.signature} at epoch {verdict.step}: {escape(verdict.reason)}")
+        where = _("{signature} at epoch {epoch}").format(signature=escape(verdict.signature), epoch=verdict.step)
+        console.print(f"[yellow]{_(action)}[/] {where}: {escape(localized(verdict.reason))}")
         if verdict.remedy:
-            console.print(f"  remedy: {escape(verdict.remedy)}")
+            console.print("  " + escape(_("remedy: {remedy}").format(remedy=localized(verdict.remedy))))
     if record.error:
         console.print(f"[red]{escape(record.error)}[/]")
     for log in sorted(Path(record.folder).glob("*.log")):  # what the trainer noted, such as how it went on
@@ -44,7 +47,7 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
     table = Table(box=None, pad_edge=False)
     curve = telemetry.read(telemetry.file(record.folder))
     names = [name for name in dict.fromkeys((space.objective.metric, *COLUMNS)) if telemetry.reports(curve, name)]
-    for name in ("epoch", *names):
+    for name in (_("epoch"), *names):
         table.add_column(name.replace("val/predicted/", "predicted "), justify="right")
     for epoch in curve:
         table.add_row(str(epoch.step), *(f"{epoch.metrics.get(name, float('nan')):.4g}" for name in names))
@@ -54,10 +57,11 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
 def print_trials(console: Console, records: Sequence[Record], space: Space) -> None:
     """A line for each trial."""
     table = Table(box=None, pad_edge=False)
-    for name in ("trial", "state", "epochs", space.objective.metric):
-        table.add_column(name, justify="right" if name != "state" else "left")
-    table.add_column("what", overflow="fold")
+    for name in (_("trial"), _("state"), _("epochs"), space.objective.metric):
+        table.add_column(name, justify="right" if name != _("state") else "left")
+    table.add_column(_("what"), overflow="fold")
     for record in records:
-        score = f"{record.values[0]:.4f}" if record.values else ""
-        table.add_row(str(record.number), state(record), str(record.epochs), score, escape(what(record, space)))
+        score = words.score(record.values[0]) if record.values else ""
+        cells = words.standing(record), str(record.epochs), score, escape(words.story(record, space))
+        table.add_row(str(record.number), *cells)
     console.print(table)

@@ -1,4 +1,8 @@
-"""The parameters of a space as axes, and where on them trials die."""
+"""Find where in a space trials die, and which of its parameters matter.
+
+Importance is PED-ANOVA's (Watanabe et al., IJCAI 2023): it compares where the best trials lie with where all of them do, takes
+conditional parameters, and needs a score only, so a trial that was stopped counts with the score that it had reached.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pitprop.space import Space
-from pitprop.space.leaf import Leaf, same
+from pitprop.space.leaf import STOPPING, Leaf, same
 from pitprop.study.record import Record
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 BINS = 6
 """Into how many parts a range is cut; a parameter of few values has one for each."""
@@ -23,6 +30,12 @@ TIMES = 1.5
 
 FEW = 3
 """Fewer trials than this say nothing of a part of the space."""
+
+LEAST = 10
+"""Trials with a score below which no importance is given."""
+
+TOP = 5
+"""The fewest trials that are called the best, as PED-ANOVA's authors want it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +145,15 @@ def died(record: Record) -> bool:
     return record.state in ("PRUNED", "FAIL")
 
 
+def deadly_parts(space: Space, ended: Sequence[Record]) -> list[Part]:
+    """The parts of the space in which trials die more often than elsewhere, the worst first.
+
+    Early stopping is no such part: a trial that it ended sooner had less time to be found dead.
+    """
+    found = (deadly(axis, ended) for axis in axes(space) if not axis.name.startswith(STOPPING + "."))
+    return sorted((part for part in found if part is not None), key=lambda part: -part.excess)
+
+
 def deadly(axis: Axis, ended: Sequence[Record]) -> Part | None:
     """The part of a parameter's range in which most more trials die than elsewhere; None if no part stands out."""
     cells = [(cell, died(r)) for r in ended if (cell := axis.cell(r.params.get(axis.name))) is not None]
@@ -160,3 +182,36 @@ def label(value: Any) -> str:
     text = f"{value:.3g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
     text = text.strip("[]") if isinstance(value, list) else text
     return text if len(text) <= 14 else text[:13] + "…"
+
+
+def top_share(count: int) -> float:
+    """The share of ``count`` trials that are called the best: a tenth, or `TOP` of them."""
+    return min(0.5, max(0.1, TOP / count))
+
+
+def importances(space: Space, scored: Sequence[Record]) -> dict[str, float]:
+    """The share of each parameter, the largest first; empty with fewer than `LEAST` trials, or if all scores are the same."""
+    import optuna
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    if len(scored) < LEAST:
+        return {}
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = optuna.create_study(direction="maximize" if space.objective.goal == "maximize" else "minimize")
+        study.add_trials([_frozen(space, record) for record in scored])
+        return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=top_share(len(scored))))
+    except ValueError:  # where every score is the same there are no best ones
+        return {}
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _frozen(space: Space, record: Record) -> FrozenTrial:
+    from optuna.trial import create_trial
+
+    values = {leaf.name: leaf.encode(record.params[leaf.name]) for leaf in space.leaves if leaf.name in record.params}
+    inside = {leaf.name: leaf.distribution for leaf in space.leaves if leaf.name in values and leaf.holds(values[leaf.name])}
+    assert record.values is not None
+    return create_trial(params={name: values[name] for name in inside}, distributions=inside, value=record.values[0])

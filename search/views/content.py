@@ -1,0 +1,433 @@
+"""Collect what a study says, section by section, for the report and the terminal alike."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pitprop import telemetry
+from pitprop.detection.detect import Verdict
+from pitprop.detection.gates import Gate as Bound
+from pitprop.results.results import Results
+from pitprop.results.summary import Reason, Remedied, Summary
+from pitprop.space import Baseline, Space, nested
+from pitprop.space.leaf import STOPPING
+from pitprop.space.stops import Gate, Relative
+from pitprop.study.addresses import Addresses
+from pitprop.study.commands import next_command
+from pitprop.study.record import Record, State
+from pitprop.study.story import best_epoch, ending, warnings
+from pitprop.telemetry import Telemetry
+from pitprop.views import landscape
+
+if TYPE_CHECKING:
+    from pitprop.results.confirmation import Confirmation, Contender
+    from pitprop.results.statistics import Difference
+
+EDGE = 0.05
+"""The best lies at the end of a range if it is within this share of it."""
+
+REMEDIES = 3
+"""The advice repeats the remedies of so many signatures; above the trials of a signature stand up to so many."""
+
+OFTEN = 0.05
+"""A signature that stopped a smaller share of the trials is no pattern, unless it is the only one."""
+
+PACKAGES = ("pitprop", "optuna", "torch", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A baseline and the best trial: ``delta`` is by how much this is better in the search, ``sure`` on fresh seeds.
+
+    ``value`` is the score of the baseline in the search, ``mean`` on fresh seeds; None if it is not known.
+    """
+
+    baseline: Baseline
+    value: float | None
+    mean: float | None
+    delta: float | None
+    sure: Difference | None
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A target: the first ``trial`` that reached it, and whether fresh seeds ``confirmed`` that (None: not tested)."""
+
+    name: str
+    value: float
+    trial: int | None
+    confirmed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class GateCount:
+    """A gate; ``counts`` says how many trials met it, missed it, and ended before it, None while its baseline is not known.
+
+    ``bounds`` are what it asks for: the word for it, the number if known, and the baseline with its offset if it hangs on one.
+    ``value`` is what the best trial has, ``fails`` whether that misses the gate.
+    """
+
+    metric: str
+    epoch: int
+    action: str
+    remedy: str
+    bounds: tuple[tuple[str, float | None, str, float], ...]
+    counts: tuple[int, int, int] | None = None
+    value: float | None = None
+    fails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Trials that one signature stopped: each row holds the trials that ended alike, and the first of them.
+
+    ``remedies`` are what was advised with the trials that it was advised for, the most frequent first.
+    """
+
+    reason: Reason
+    rows: tuple[tuple[tuple[int, ...], Record], ...]
+    remedies: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Epochs trained and not trained, and the seconds that go with them (None: the trainer reports no seconds).
+
+    ``stopped`` trials were stopped for good and saved ``stopped_epochs``; ``patience`` are epochs that early stopping saved.
+    """
+
+    seconds: float | None
+    stopped: int
+    stopped_epochs: int
+    stopped_seconds: float | None
+    patience: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A parameter whose best ``value`` lies at the ``low`` (or high) ``end`` of its range."""
+
+    name: str
+    value: Any
+    end: float
+    low: bool
+
+
+@dataclass(frozen=True)
+class Content:
+    """What there is to say of a study; each section is worked out when it is first asked for.
+
+    ``records`` are all trials by number, ``confirmation`` is None if there is none, ``where`` is for the commands to run next.
+    """
+
+    space: Space
+    records: Sequence[Record]
+    summary: Summary
+    confirmation: Confirmation | None
+    where: Addresses
+
+    @classmethod
+    def of(cls, results: Results) -> Content:
+        """What there is to say of a study that was read."""
+        return cls(results.space, results.records, results.summary, results.confirmation, results.where)
+
+    def command(self, verb: str, *words: str) -> str:
+        """A command line for this study."""
+        return next_command(verb, self.space, self.where, *words)
+
+    @cached_property
+    def curves(self) -> Mapping[int, Telemetry]:
+        """The curves of each trial's first seed, by number."""
+        return {record.number: telemetry.read(telemetry.file(record.folder)) for record in self.records}
+
+    @cached_property
+    def ended(self) -> list[Record]:
+        """The trials of the search that ended; baselines are not among them, nor parked ones that others continue."""
+        over = self.summary.revived
+        return [r for r in self.records if r.baseline is None and r.state != State.RUNNING and r.number not in over]
+
+    @property
+    def scored(self) -> list[Record]:
+        """Those of them that have a score."""
+        return [r for r in self.ended if r.values is not None and math.isfinite(r.values[0])]
+
+    @property
+    def period(self) -> tuple[float, float] | None:
+        """From when to when trials were trained, in unix seconds."""
+        starts, ends = [r.started for r in self.records if r.started], [r.ended for r in self.records if r.ended]
+        return (min(starts), max(ends)) if starts and ends else None
+
+    # The answer
+
+    @cached_property
+    def winner(self) -> Contender | None:
+        """The candidate that is best on fresh seeds."""
+        return self.confirmation.winner if self.confirmation is not None else None
+
+    @cached_property
+    def best(self) -> Record | None:
+        """The trial to take: the best on fresh seeds, or else the best of the search."""
+        from pitprop.results.confirmation import best
+
+        return next(iter(best(self.space, self.records, self.confirmation)), None)
+
+    @property
+    def best_epoch(self) -> int | None:
+        return best_epoch(self.best, self.space) if self.best is not None else None
+
+    @property
+    def collapse(self) -> Verdict | None:
+        """What stopped the best trial, after its best epoch."""
+        return ending(self.best) if self.best is not None else None
+
+    @staticmethod
+    def verdict(record: Record) -> Verdict | None:
+        """What stopped a trial."""
+        return ending(record)
+
+    @property
+    def flattered(self) -> float:
+        """By how much the value of the search was better than the mean on fresh seeds; NaN if that is not known."""
+        if self.winner is None:
+            return math.nan
+        return self.space.objective.sign * ((self.winner.searched or math.nan) - self.winner.mean)
+
+    @property
+    def overtaken(self) -> Contender | None:
+        """The best of the search, where fresh seeds show another to be better."""
+        first = self.confirmation.candidates[0] if self.confirmation is not None and self.winner is not None else None
+        return first if first is not None and self.best is not None and first.trial != self.best.number else None
+
+    @cached_property
+    def leads(self) -> list[Lead]:
+        """The best trial against each baseline."""
+        told = self.confirmation
+        sure = told.differences.get(self.winner.name, {}) if told is not None and self.winner is not None else {}
+        means = {one.name: one.mean for one in told.baselines if one.scores} if told is not None else {}
+        delta = {b.name: self.summary.delta(self.best, b.name) if self.best else None for b in self.space.baselines}
+        known = self.summary.baselines
+        return [Lead(b, known[b.name], means.get(b.name), delta[b.name], sure.get(b.name)) for b in self.space.baselines]
+
+    @property
+    def targets(self) -> list[Goal]:
+        """Each target: whether it is reached, and whether that is confirmed."""
+        told = self.confirmation
+        every = list(told.differences.values()) if told is not None and told.complete else []
+        found = []
+        for target in self.summary.targets:
+            leads = [row[f"target {target.name}"] for row in every if f"target {target.name}" in row]
+            found.append(
+                Goal(target.name, target.value, target.trial, any(x.verdict == "better" for x in leads) if leads else None)
+            )
+        return found
+
+    @property
+    def yaml(self) -> str:
+        """The best trial's parameters as the part of a space that holds them; lists in one line."""
+        import yaml
+
+        class Dumper(yaml.SafeDumper):
+            pass
+
+        Dumper.add_representer(list, lambda it, found: it.represent_sequence("tag:yaml.org,2002:seq", found, flow_style=True))
+        tree = nested(self.best.params) if self.best is not None else {}
+        stopping = tree.pop(STOPPING, None)
+        rows: dict[str, Any] = {"params": tree} | ({STOPPING: stopping} if stopping else {})
+        text: str = yaml.dump(rows, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000)
+        return text.strip()
+
+    # Gates
+
+    @cached_property
+    def gates(self) -> list[GateCount]:
+        """Each gate with how many trials of the search met it."""
+        known = {one.name: dict(one.values) for one in self.space.baselines if one.values is not None}
+        for record in self.records:  # a trained baseline counts with the metrics of its best epoch
+            epoch = best_epoch(record, self.space) if record.baseline and record.state == State.COMPLETE else None
+            if record.baseline and epoch is not None:
+                known[record.baseline] = dict(next(e.metrics for e in self.curves[record.number] if e.step == epoch))
+        return [self._gate(gate, gate.against(known)) for gate in self.space.gates]
+
+    def _gate(self, gate: Gate, known: Bound | None) -> GateCount:
+        """One gate; ``known`` is the gate in numbers."""
+        judged = [self.curves[r.number] for r in self.records if r.baseline is None and r.state != State.RUNNING]
+        numbers = (known.at_least, known.at_most) if known is not None else (None, None)
+        asked = [("least", gate.at_least, numbers[0]), ("most", gate.at_most, numbers[1])]
+        bounds = tuple(
+            (word, number, bound.baseline, bound.plus) if isinstance(bound, Relative) else (word, bound, "", 0.0)
+            for word, bound, number in asked
+            if bound is not None
+        )
+        if known is None:
+            return GateCount(gate.metric, gate.epoch, gate.action, gate.remedy, bounds)
+        reached = sum(known.value(curve) is not None for curve in judged)
+        missed = sum(known.missed(curve) is not None for curve in judged)
+        best = self.curves[self.best.number] if self.best is not None else None
+        value, fails = (known.value(best), known.missed(best) is not None) if best is not None else (None, False)
+        counts = reached - missed, missed, len(judged) - reached
+        return GateCount(gate.metric, gate.epoch, gate.action, gate.remedy, bounds, counts, value, fails)
+
+    # What was stopped
+
+    @cached_property
+    def stopped(self) -> list[Group]:
+        """Trials that were stopped, by signature, those of most trials first."""
+        return [self._group(reason) for reason in self.summary.pruned]
+
+    def _group(self, reason: Reason) -> Group:
+        told: dict[str, list[int]] = {}
+        alike: dict[tuple[Any, ...], list[int]] = {}  # trials that are answered from one curve ended alike
+        for number in reason.trials:
+            verdict = ending(self.records[number])
+            if verdict is not None:
+                told.setdefault(verdict.remedy, []).append(number)
+                state = (number in reason.parked, self.summary.revived.get(number))
+                alike.setdefault((verdict.step, verdict.reason, verdict.remedy, *state), []).append(number)
+        remedies = sorted(((remedy, tuple(found)) for remedy, found in told.items() if remedy), key=lambda item: -len(item[1]))
+        return Group(reason, tuple((tuple(found), self.records[found[0]]) for found in alike.values()), tuple(remedies))
+
+    # Costs
+
+    @cached_property
+    def costs(self) -> Costs:
+        """What was trained, and what stopping early saved: hours at each trial's own mean pace."""
+        budget = self.space.epochs * self.space.seeds
+        known = {r.number: trained_seconds(r, self.space.seeds) for r in self.records if r.state != State.RUNNING}
+        stopped = [r for r in self.records if r.state == State.PRUNED and r.number not in self.summary.revived]
+        lost = {record.number: max(budget - record.epochs, 0) for record in stopped}
+        seconds = [time for time, epochs in known.values() if epochs]
+        saved = [lost[number] * known[number][0] / known[number][1] for number in lost if known[number][1]]
+        return Costs(
+            math.fsum(seconds) if seconds else None,
+            len(stopped),
+            sum(lost.values()),
+            math.fsum(saved) if saved else None,
+            sum(max(budget - r.epochs, 0) for r in self.records if r.state == State.COMPLETE),
+        )
+
+    # Where it is good, and where it dies
+
+    @cached_property
+    def deadly(self) -> list[landscape.Part]:
+        return landscape.deadly_parts(self.space, self.ended)
+
+    @cached_property
+    def importances(self) -> dict[str, float]:
+        return landscape.importances(self.space, self.scored)
+
+    @cached_property
+    def axes(self) -> list[landscape.Axis]:
+        """The searched parameters, the most important first."""
+        return sorted(landscape.axes(self.space), key=lambda axis: -self.importances.get(axis.name, 0.0))
+
+    # What to try next
+
+    @property
+    def unsure(self) -> list[tuple[str, Difference]]:
+        """Baselines from which fresh seeds show no detectable difference."""
+        return [(x.baseline.name, x.sure) for x in self.leads if x.sure is not None and x.sure.verdict == "not distinguishable"]
+
+    @property
+    def far(self) -> list[tuple[str, float]]:
+        """Targets that are not reached, with how far away they are."""
+        score = self.best.values[0] if self.best is not None and self.best.values else math.nan
+        goals = self.targets if math.isfinite(score) else []
+        return [(one.name, abs(one.value - score)) for one in goals if one.trial is None and not one.confirmed]
+
+    @property
+    def edges(self) -> Iterator[Edge]:
+        """Ranges at whose end the best lies; one that ends at 0 mostly cannot be any wider."""
+        for axis in landscape.axes(self.space) if self.best is not None else ():
+            value = self.best.params.get(axis.name) if self.best is not None else None
+            at = axis.at(value)
+            if not (axis.choices or at is None or EDGE < at < 1 - EDGE or (at <= EDGE and axis.low == 0)):
+                yield Edge(axis.name, value, axis.low if at <= EDGE else axis.high, at <= EDGE)
+
+    @property
+    def frequent(self) -> list[Group]:
+        """The signatures that stopped most, with a remedy."""
+        least = OFTEN * len(self.records)
+        found = [one for place, one in enumerate(self.stopped[:REMEDIES]) if not place or len(one.reason.trials) >= least]
+        return [one for one in found if one.remedies]
+
+    @property
+    def suggested(self) -> list[tuple[int, dict[str, Any], str]]:
+        """Changes that verdicts name and nobody has tried: of which trial, what, and which signature names it."""
+        decode = {leaf.name: leaf.decode for leaf in self.space.leaves}
+        return [
+            (one.remedy_of, {name: decode[name](value) for name, value in one.change.items()}, one.cause)
+            for one in self.summary.suggested[:REMEDIES]
+        ]
+
+    @property
+    def avoid(self) -> landscape.Part | None:
+        """The worst part of the space, where at least three in four died and the best does not lie."""
+        part = self.deadly[0] if self.deadly else None
+        if part is None or part.dead < 0.75 * part.trials:
+            return None
+        inside = part.axis.cell((self.best.params if self.best is not None else {}).get(part.axis.name))
+        return None if inside is not None and part.first <= inside <= part.last else part
+
+    @property
+    def promising(self) -> int | None:
+        """The parked trial that had shown most when it was stopped; None if none showed anything."""
+        from pitprop.detection import life
+        from pitprop.detection.facts import Facts
+
+        facts = Facts(self.space.epochs, self.space.objective.metric, self.space.objective.sign > 0)
+        promises = {number: life.promise(self.curves[number], facts) for number in self.summary.revivable if self.curves[number]}
+        able = {number: promise for number, promise in promises.items() if promise > 0}
+        return max(able, key=lambda one: able[one]) if able else None
+
+    @property
+    def warned(self) -> list[Verdict]:
+        """What was said of the best trial itself, with a remedy; gates have a table of their own."""
+        found = warnings(self.best) if self.best is not None else []
+        return [verdict for verdict in found if verdict.remedy and not verdict.signature.startswith("gate:")]
+
+    @property
+    def late(self) -> bool:
+        """Whether the best came in the last fifth of a search that is over, so that more trials may find better."""
+        total = len(self.records)
+        best = self.best.number if self.best is not None and self.winner is None else -1
+        return self.summary.finished and total >= 10 and best >= 0.8 * total
+
+    # How it was made
+
+    @property
+    def source(self) -> str:
+        """The text of the space's file; nothing if it is gone, for the study outlives it."""
+        with suppress(OSError, UnicodeDecodeError):
+            return Path(self.space.path).read_text(encoding="utf-8").strip()
+        return ""
+
+    @property
+    def versions(self) -> Iterator[str]:
+        yield f"Python {platform.python_version()}"
+        for name in PACKAGES:
+            with suppress(metadata.PackageNotFoundError):
+                yield f"{name} {metadata.version(name)}"
+
+
+def trained_seconds(record: Record, seeds: int) -> tuple[float, int]:
+    """The seconds that a trial's epochs report, over all its seeds, and how many epochs report any."""
+    curves = [telemetry.read(telemetry.file(record.folder, replica)) for replica in range(seeds)]
+    read = [x for curve in curves for epoch in curve if math.isfinite(x := epoch.metrics.get("seconds", math.nan))]
+    return math.fsum(read), len(read)
+
+
+def outcome(one: Remedied, record: Record) -> str:
+    """What became of a trial that tried a remedy: ``better``, ``worse``, ``stopped``, ``scored``, ``failed`` or ``open``."""
+    if ending(record) is not None:
+        return "stopped"
+    if one.gain is not None:
+        return "better" if one.gain > 0 else "worse"
+    return "scored" if record.values is not None else "failed" if record.state == State.FAIL else "open"

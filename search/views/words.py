@@ -1,0 +1,195 @@
+"""Write numbers, counts, parameters, states and verdicts as every view shows them, in the language in force."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+from pitprop import telemetry
+from pitprop.messages import N_, _, localized, ngettext
+from pitprop.study.record import Record
+from pitprop.study.story import ending, state
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from pitprop.results.confirmation import Confirmation, Contender
+    from pitprop.results.summary import Summary
+    from pitprop.space import Space
+
+LONGEST = 120
+"""Characters of a reason in a list of trials; the whole of it stands in the trial's story."""
+
+STATES = {
+    "complete": N_("complete"),
+    "pruned": N_("pruned"),
+    "parked": N_("parked"),
+    "fail": N_("failed"),
+    "running": N_("running"),
+}
+
+
+def score(value: float | None) -> str:
+    """A score in four decimals, very large and very small ones in four digits; a dash for what is not known or not finite."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 1000 else f"{value:.4g}"
+
+
+def difference(value: float | None) -> str:
+    """A score with its sign, for which there is a character of its own."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return ("−" if value < 0 else "+") + (f"{abs(value):.4f}" if 0.00005 <= abs(value) < 1000 else score(abs(value)))
+
+
+def bound(value: float) -> str:
+    """An end of an interval: with a sign only below 0."""
+    return score(value).replace("-", "−")
+
+
+def percent(part: float, whole: float = 1.0) -> str:
+    """A share."""
+    return f"{part / whole if whole else 0:.0%}"
+
+
+def value(found: Any) -> str:
+    """A parameter's value, short."""
+    if isinstance(found, float):
+        return f"{found:.4g}"
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+
+def listed(parts: Iterable[str]) -> str:
+    """A list within a sentence."""
+    return _(", ").join(parts)
+
+
+def parameters(params: Mapping[str, Any]) -> str:
+    """``focal.alpha [1.2, 3.0], lr 0.049``."""
+    return listed(f"{name} {value(found)}" for name, found in params.items())
+
+
+def searched(record: Record, space: Space) -> dict[str, Any]:
+    """The searched parameters of a trial, which name its configuration."""
+    return {leaf.name: record.params[leaf.name] for leaf in space.leaves if leaf.name in record.params}
+
+
+def configuration(record: Record, space: Space) -> str:
+    """``lr 0.049, focal.gamma 0``: what tells a trial from others; a baseline's name for one that has nothing searched."""
+    return parameters(searched(record, space)) or record.baseline or _("the one configuration")
+
+
+def styled(style: str, text: str) -> str:
+    """A text, escaped, in a style of rich."""
+    return f"[{style}]{escape(text)}[/]"
+
+
+def trial(number: int) -> str:
+    return _("trial {n}").format(n=number)
+
+
+def trials(n: int) -> str:
+    return ngettext("{n} trial", "{n} trials", n).format(n=n)
+
+
+def epochs(n: int) -> str:
+    return ngettext("{n} epoch", "{n} epochs", n).format(n=n)
+
+
+def numbers(found: Sequence[int], most: int | None = None) -> str:
+    """The numbers of trials in a row, all or at ``most`` so many."""
+    shown = [str(number) for number in found[:most]]
+    return listed([*shown, _("{n} more").format(n=len(found) - len(shown))] if len(shown) < len(found) else shown)
+
+
+def duration(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 90:
+        return _("{x} s").format(x=f"{seconds:.0f}")
+    return _("{x} min").format(x=f"{seconds / 60:.0f}") if seconds < 5400 else _("{x} h").format(x=f"{seconds / 3600:.1f}")
+
+
+def standing(record: Record) -> str:
+    """The state of a trial in a word: ``parked`` for one that was stopped and can be revived."""
+    return _(STATES[state(record)])
+
+
+def counts(summary: Summary) -> str:
+    """How many trials are in each state: ``12 complete, 9 pruned, 4 parked (1 revived)``."""
+    states, parked = summary.states, len(summary.parked)
+    found = {"complete": states["COMPLETE"], "pruned": states["PRUNED"] - parked, "parked": parked, "fail": states["FAIL"],
+             "running": states["RUNNING"]}  # fmt: skip
+    parts = {word: _("{n} {state}").format(n=n, state=_(STATES[word])) for word, n in found.items() if n}
+    if summary.revived:
+        parts["parked"] = _("{parked} ({n} revived)").format(parked=parts.get("parked", ""), n=len(summary.revived))
+    return listed(parts.values()) or _("none yet")
+
+
+def lead(delta: float, baseline: str, against: float) -> str:
+    """How a trial compares with a baseline, as searched; positive is better."""
+    values = {"name": baseline, "score": score(against), "delta": score(abs(delta))}
+    if delta == 0:
+        return _("level with {name} ({score})").format(**values)
+    template = _("ahead of {name} ({score}) by {delta}") if delta > 0 else _("behind {name} ({score}) by {delta}")
+    return template.format(**values)
+
+
+def confirmed(found: Confirmation, one: Contender) -> str:
+    """What fresh seeds show of a candidate: what it is better and worse than, and where no difference can be detected."""
+    seeds = len(found.seeds)
+    groups: dict[str, list[str]] = {"better": [], "not distinguishable": [], "worse": []}
+    for name, lead in found.differences.get(one.name, {}).items():
+        shown = f"{name} ({limit(lead.detectable, seeds)})" if lead.verdict == "not distinguishable" else name
+        groups[lead.verdict].append(shown)
+    texts = _("better than {names}"), _("no detectable difference from {names}"), _("worse than {names}")
+    parts = [text.format(names=listed(names)) for text, names in zip(texts, groups.values(), strict=True) if names]
+    mean = _("mean {mean} on {n} fresh seeds").format(mean=score(one.mean), n=seeds)
+    return _("; ").join([mean, *parts])
+
+
+def limit(detectable: float, seeds: int) -> str:
+    """What the seeds of a confirmation could have shown."""
+    if not math.isfinite(detectable):
+        return ngettext("{n} seed cannot show one", "{n} seeds cannot show one", seeds).format(n=seeds)
+    return _("one of {detectable} would show").format(detectable=score(detectable))
+
+
+def signature(name: str) -> str:
+    """A signature, gate or pruner by name."""
+    if name.startswith("gate:"):
+        metric, _at, epoch = name.removeprefix("gate:").rpartition("@")
+        return _("gate on {metric} at epoch {epoch}").format(metric=metric, epoch=epoch)
+    return _("{name} pruner").format(name=name.removeprefix("pruner:")) if name.startswith("pruner:") else name
+
+
+def meaning(name: str) -> str:
+    """What a signature stands for, in a sentence; nothing for a gate or a pruner."""
+    from pitprop.detection import signatures
+
+    return _((signatures.load(name).__doc__ or "").partition("\n")[0]) if name in signatures.names() else ""
+
+
+def continues(record: Record) -> str:
+    """``continues trial 17 from epoch 9`` for a revived trial, else nothing."""
+    if record.revives is None:
+        return ""
+    curve = telemetry.read(telemetry.file(Path(record.folder).with_name(f"{record.revives:04d}")))
+    if not curve:
+        return _("continues trial {n}").format(n=record.revives)
+    return _("continues trial {n} from epoch {epoch}").format(n=record.revives, epoch=curve[-1].step)
+
+
+def story(record: Record, space: Space) -> str:
+    """The line that tells one trial from others: what it continues; why it ended, cut if long; or its configuration."""
+    verdict = ending(record)
+    if verdict is not None:
+        found = shorten(f"{verdict.signature}: {localized(verdict.reason)}", LONGEST, placeholder=" …")
+    else:
+        found = record.error or (
+            _("baseline {name}").format(name=record.baseline) if record.baseline else configuration(record, space)
+        )
+    return _("; ").join(part for part in (continues(record), found) if part)
