@@ -27,25 +27,25 @@ $(DEV): $(READY) requirements-dev.lock
 
 setup: $(READY)  ## make the environment in .venv from requirements.lock
 
-search: $(READY)  ## search SPACE, or go on with a search
+search: $(READY)  ## search SPACE, or resume its search
 	@$(BIN)/pitprop search $(SPACE) $(if $(TRIALS),--trials $(TRIALS)) $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(WORKERS),--workers $(WORKERS)) $(FLAGS)
 
-preflight: $(READY)  ## what no hyperparameter of SPACE can mend, before anything trains
+preflight: $(READY)  ## check data, model and checkpoint of SPACE before training
 	@$(BIN)/pitprop preflight $(SPACE) $(FLAGS)
 
 revive: $(READY)  ## continue the parked TRIAL of SPACE to its full budget (TRIAL="3 5" for several)
 	@$(BIN)/pitprop revive $(SPACE) $(TRIAL) $(if $(WORKERS),--workers $(WORKERS)) $(FLAGS)
 
-status: $(READY)  ## how the study of SPACE stands
+status: $(READY)  ## how the study of SPACE stands: the best trial, what was stopped and why
 	@$(BIN)/pitprop status $(SPACE) $(FLAGS)
 
-show: $(READY)  ## the trials of SPACE, or the story of TRIAL
+show: $(READY)  ## list the trials of SPACE, or tell all about TRIAL
 	@$(BIN)/pitprop show $(SPACE) $(TRIAL) $(FLAGS)
 
 list: $(READY)  ## spaces, trainers and signatures
 	@$(BIN)/pitprop list $(ARGS)
 
-diagnose: $(READY)  ## what the logs in LOGS show, of a training or several: no search needed
+diagnose: $(READY)  ## judge trainings from their logs in LOGS, without a search
 	@test -n "$(LOGS)" || { echo "say LOGS=path, a log or a folder of them (LOGS='a b' for several)"; exit 2; }
 	@$(BIN)/pitprop diagnose $(LOGS) $(ARGS)
 
@@ -55,10 +55,10 @@ confirm: $(READY)  ## train the best trials of SPACE and its baselines again, on
 best: $(READY)  ## the best configuration of SPACE as YAML (ARGS=--command for how to train it again)
 	@$(BIN)/pitprop best $(SPACE) $(FLAGS)
 
-compare: $(READY)  ## studies side by side: SPACE="a b c"
+compare: $(READY)  ## compare studies side by side: SPACE="a b c"
 	@$(BIN)/pitprop compare $(SPACE) $(FLAGS)
 
-report: $(READY)  ## the page of a study, as HTML and Markdown (ARGS='--lang zh' in Chinese)
+report: $(READY)  ## write the report of a study, as HTML and Markdown (ARGS='--lang zh' in Chinese)
 	@$(BIN)/pitprop report $(SPACE) $(FLAGS)
 
 export: $(READY)  ## bring MLflow up to date with the study of SPACE

@@ -139,7 +139,7 @@ class Diagnosis(Found):
         return self._recorded().export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
     def _recorded(self) -> Console:
-        from pitprop.views.terminal.findings import print_diagnosis
+        from pitprop.views.terminal.diagnosis import print_diagnosis
         from rich.console import Console
 
         console = Console(record=True, file=io.StringIO(), width=110, force_jupyter=False)

@@ -46,12 +46,12 @@ def searched(
         if ended and not confirmation_study.due(space, study.records(), where):
             if console is not None:
                 _print_finished(console, study, where, run.repeat())
-            return code, Results(space, where, study.records(), study.target)
+            return code, _results(study, where)
         with publish.exporter(space, where) as mlflow:
             code = 0 if ended else session.run(space, study, where, run, console=console, exporter=mlflow)
             if not code and _ended(study) and (plan := confirmation_study.due(space, study.records(), where)):
                 code = _confirm(space, plan, study.records(), where, run, console)
-            results = Results(space, where, study.records(), study.target)
+            results = _results(study, where)
             publish.finish(mlflow, console, results, report=run.report and not code)
         return code, results
 
@@ -107,7 +107,7 @@ def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int
             study.revive(number)
         with publish.exporter(space, where) as mlflow:
             code = session.run(space, study, where, run, console=console, exporter=mlflow, asks=False)
-            results = Results(space, where, study.records(), study.target)
+            results = _results(study, where)
             publish.finish(mlflow, console, results, report=run.report and not code)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
@@ -137,6 +137,11 @@ def _confirm(
         code = 0 if _ended(study) else session.run(fresh, study, where, unlimited, console=console, exporter=mlflow)
         mlflow.finish()
     return code
+
+
+def _results(study: Study, where: Addresses) -> Results:
+    """What an open study says now."""
+    return Results(study.space, where, tuple(study.records()), study.target)
 
 
 def _ended(study: Study) -> bool:
