@@ -110,8 +110,9 @@ bench-export: $(DEV)  ## what exporting 1,000 trials of 100 epochs to MLflow cos
 bench-logs: $(DEV)  ## what reading and following logs of 200 MB costs, against a plain parser
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/bench/logs.py $(ARGS)
 
-docs: $(DEV)  ## write the catalogue in docs/signatures.md anew from the signature files
+docs: $(DEV)  ## write the catalogue in docs/signatures.md and the schema of spaces anew
 	@$(BIN)/python docs/build_signatures.py
+	@$(BIN)/pitprop schema > spaces/space.schema.json
 
 clean:  ## remove the environment and caches; studies in runs/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache

@@ -42,7 +42,7 @@ def command(space: Space, record: Record, options: Namespace) -> str:
         space.options,
         seed=space.seed,
         folder=str(Path(f"{space.name}-{record.number}").resolve()),
-        home=str(Path(space.path).resolve().parent),
+        home=str(space.home),
         metric=space.objective.metric,
         cpus=space.resources.cpus,
         gpus=space.resources.gpus,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from dataclasses import asdict
 
@@ -109,6 +110,12 @@ def list(options: Namespace) -> int:
             needs = f" [dim]needs {escape(', '.join(signatures.load(name).READS))}[/]" if kind == "signatures" else ""
             table.add_row(f"  {name}", escape(line) + needs)
     Console().print(table)
+    return 0
+
+
+def schema(options: Namespace) -> int:
+    """The JSON Schema of a space, for editors: ``pitprop schema > spaces/space.schema.json`` writes the one that ships."""
+    print(json.dumps(spaces.json_schema(), indent=1, ensure_ascii=False))
     return 0
 
 

@@ -107,6 +107,7 @@ def _consulting(commands: Commands, space: Parser, common: Parser, runs: Parser)
     compare.add_argument("space", metavar="SPACE", nargs="+", help="names or paths of spaces")
     _diagnose_flags(commands.add_parser("diagnose", help="what the logs of a training show that is over, or runs elsewhere"))
     commands.add_parser("list", parents=[common, look], help="the spaces, trainers and signatures there are")
+    commands.add_parser("schema", parents=[look], help="print the JSON Schema of a space, for editors")
     commands.add_parser("export", parents=[space, runs, look], help="bring MLflow up to date with a study")
 
 

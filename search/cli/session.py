@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import signal
 import time
 from argparse import Namespace
@@ -42,7 +41,7 @@ def run(
     With ``asks=False`` only the trials that the study holds are brought to an end.
     """
     study.checkpoints.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(space.path, study.folder / "space.yaml")
+    (study.folder / "space.yaml").write_text(space.text, encoding="utf-8")
     print_unwatched(console, space)
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None
@@ -132,7 +131,7 @@ def _job(space: Space, folder: Path, *, here: bool) -> Job:
         epochs=space.epochs,
         options=space.options,
         device="cuda" if gpus else "cpu",
-        home=str(Path(space.path).resolve().parent),
+        home=str(space.home),
         metric=space.objective.metric,
         goal=space.objective.best_by,
         stall=space.stall,

@@ -17,8 +17,8 @@ from pitprop.driver.failures import Failures, SearchError
 from pitprop.driver.judging import Watch
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
+from pitprop.errors import hint
 from pitprop.space import Space
-from pitprop.space.problems import hint
 from pitprop.study.study import Outcome, Study, Trial
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane

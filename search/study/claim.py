@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import optuna
 from optuna.trial import TrialState
 from pitprop.errors import UserError
-from pitprop.space import Space, difference
+from pitprop.space import Space, difference, meaning
 from pitprop.study import database
 
 
@@ -24,8 +23,8 @@ def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tu
     """
     found = database.study_id(storage, space.name, space.directions)
     known = storage.get_study_user_attrs(found)
-    meaning = json.loads(json.dumps(space.meaning()))
-    if known.get("meaning", meaning) != meaning and _is_blank(storage, found, folder):
+    means = meaning(space)
+    if known.get("meaning", means) != means and _is_blank(storage, found, folder):
         storage.delete_study(found)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         found, known = database.study_id(storage, space.name, space.directions), {}
@@ -33,9 +32,9 @@ def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tu
         ways = [way.name.lower() for way in storage.get_study_directions(found)]
         if ways != space.directions or storage.get_all_trials(found, deepcopy=False):
             raise NotOurs(f"study {space.name!r} in this database was not made by pitprop: rename the space")
-        storage.set_study_user_attr(found, "meaning", meaning)
-    elif known["meaning"] != meaning:
-        lines = "".join(f"\n  {line}" for line in difference(known["meaning"], meaning))
+        storage.set_study_user_attr(found, "meaning", means)
+    elif known["meaning"] != means:
+        lines = "".join(f"\n  {line}" for line in difference(known["meaning"], means))
         raise NotOurs(
             f"the space {space.name!r} no longer means what its study was made with; undo the change, name the space "
             f"anew, or search into another folder (RUNS=...):{lines}"

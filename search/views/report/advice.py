@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pitprop.detection import life
 from pitprop.detection.facts import Facts
-from pitprop.space.leaf import STOPPING
+from pitprop.space.distributions import STOPPING
 from pitprop.study.story import warnings
 from pitprop.views.report.answer import confirmed
 from pitprop.views.report.axes import axes

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pitprop.results.summary import Target
-from pitprop.space.leaf import STOPPING
+from pitprop.space.distributions import STOPPING
 from pitprop.space.params import nested
 from pitprop.study.record import Record
 from pitprop.study.story import best_epoch, ending

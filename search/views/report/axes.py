@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pitprop.space import Space
-from pitprop.space.leaf import Leaf, same
+from pitprop.space.distributions import Leaf, same
 from pitprop.study.record import Record
 
 BINS = 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from pitprop.space.leaf import STOPPING
+from pitprop.space.distributions import STOPPING
 from pitprop.views.report import importance, plots
 from pitprop.views.report.axes import Axis, Part, axes, deadly, label
 from pitprop.views.report.document import Block, Figure, Section, Spans, Table, Text, Values, code, plain

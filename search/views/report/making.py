@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from contextlib import suppress
 from importlib import metadata
-from pathlib import Path
 
 from pitprop.space.sampling import Method
 from pitprop.views.report.document import Block, Code, Fold, Section, Spans, Table, Text, code, plain
@@ -19,8 +17,7 @@ def section(m: Material) -> Section:
     text = m.words.text
     table = Table((text("head what"), text("head value")), tuple((plain(name), value) for name, value in _settings(m)))
     blocks: list[Block] = [Text(m.words.say("made"), "note"), table]
-    with suppress(OSError, UnicodeDecodeError):  # the study outlives its file
-        blocks.append(Fold(m.words.say("yaml"), (Code(Path(m.space.path).read_text(encoding="utf-8").strip()),)))
+    blocks.append(Fold(m.words.say("yaml"), (Code(m.space.text.strip()),)))
     return Section("making", text("making"), tuple(blocks))
 
 

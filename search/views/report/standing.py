@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pitprop.detection import gates
-from pitprop.space import Baseline
-from pitprop.space.stops import Gate, Relative
+from pitprop.space import Baseline, Gate, Relative
 from pitprop.views.report import fresh
 from pitprop.views.report.answer import confirmed
 from pitprop.views.report.document import Block, Section, Spans, Table, Text, code, joined, plain
