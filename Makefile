@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list diagnose export ui dashboard test test-slow test-browser lint types check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list schema diagnose export ui dashboard test test-slow test-browser lint types check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -44,6 +44,9 @@ show: $(READY)  ## list the trials of SPACE, or tell all about TRIAL
 
 list: $(READY)  ## spaces, trainers and signatures
 	@$(BIN)/pitprop list $(ARGS)
+
+schema: $(READY)  ## print the JSON Schema of a space, for editors
+	@$(BIN)/pitprop schema
 
 diagnose: $(READY)  ## judge trainings from their logs in LOGS, without a search
 	@test -n "$(LOGS)" || { echo "say LOGS=path, a log or a folder of them (LOGS='a b' for several)"; exit 2; }
@@ -113,8 +116,9 @@ bench-study: $(DEV)  ## what a study of many trials costs: asking, and finding w
 bench-logs: $(DEV)  ## what reading and following logs of 200 MB costs, against a plain parser
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/bench/logs.py $(ARGS)
 
-docs: $(DEV)  ## write the catalogue in docs/signatures.md anew from the signature files
+docs: $(DEV)  ## write the catalogue in docs/signatures.md and the schema of spaces anew
 	@$(BIN)/python docs/build_signatures.py
+	@$(BIN)/pitprop schema > spaces/space.schema.json
 
 messages: $(DEV)  ## bring the catalogues in search/locale up to date with the texts in the code
 	@$(BIN)/pybabel --quiet extract --output-file $(VENV)/pitprop.pot && $(BIN)/pybabel --quiet update --input-file $(VENV)/pitprop.pot

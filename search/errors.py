@@ -1,5 +1,34 @@
-"""What a user can mend."""
+"""The error that a user is told in one sentence, and the words such sentences share."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any
 
 
 class UserError(Exception):
-    """Wrong input, or a world that does not play along: the text is one sentence that says what, and what to do."""
+    """Wrong input, or an environment that does not work: the text is one sentence that says what, and what to do."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that ``word`` was probably meant as; None if it is like none of them."""
+    return next(iter(difflib.get_close_matches(word, list(known), 1)), None)
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence on an unknown ``word``: the nearest known one, or all that are known."""
+    names = list(known)
+    near = nearest(word, names)
+    if near is not None:
+        return f"; did you mean {near!r}?"
+    return f"; known: {', '.join(names)}" if names else "; none is known here"
+
+
+def shown(value: Any) -> str:
+    """``value`` as a person would write it in YAML, cut if it is long."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    text = json.dumps(value, default=str) if isinstance(value, list | tuple | dict) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -24,7 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def own(path: Path) -> spaces.Space:
     """A space of the user's at ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text((spaces.FOLDER / "lr.yaml").read_text())
+    path.write_text(spaces.find("lr").read_text())
     return spaces.load(str(path))
 
 

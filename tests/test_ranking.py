@@ -17,8 +17,7 @@ from pitprop.driver.events import Started
 from pitprop.results import confirmation
 from pitprop.results.confirmation import Confirmation, Contender
 from pitprop.results.summary import summarise
-from pitprop.space import Space
-from pitprop.space.stops import Objective
+from pitprop.space import Objective, Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State, StudyCard, dumps, loads
 from pitprop.views.report.material import gather

@@ -18,8 +18,8 @@ from pitprop.detection import signatures
 from pitprop.detection.detect import Signature
 from pitprop.detection.gates import Gate as NumberedGate
 from pitprop.detection.stopping import EarlyStopping
-from pitprop.space import Gate, Relative, SpaceError, expressions, section
-from pitprop.space.judging import SignatureChoice, missing
+from pitprop.space import Gate, Relative, SignatureChoice, SpaceError, constraints, kinds
+from pitprop.space.checks import missing
 
 TRAINER = '''"""A trainer that says what it takes."""
 PARAMS = {
@@ -93,7 +93,7 @@ def test_params_join_constants_and_decoded_values_in_a_tree(folder: Path) -> Non
 
 def test_a_dotted_key_is_a_nested_one(folder: Path) -> None:
     dotted = "params: {lr: {float: [1e-5, 1e-1], log: true}, focal.alpha: {choice: [[0.5, 2.0], [1, 1]]}, focal.gamma: 2.0}"
-    assert load(folder, BASE + dotted).meaning() == load(folder, BASE + PARAMS).meaning()
+    assert space.meaning(load(folder, BASE + dotted)) == space.meaning(load(folder, BASE + PARAMS))
 
 
 def test_defaults_stand_where_the_file_says_nothing(folder: Path) -> None:
@@ -309,13 +309,13 @@ params:
 )
 def test_a_constraint_is_no_program(text: str) -> None:
     with pytest.raises(ValueError, match="a constraint takes"):
-        expressions.parse(text, ["lr"])
+        constraints.parse(text)
 
 
 @given(st.text(max_size=400))
 def test_any_text_is_a_constraint_or_a_value_error(text: str) -> None:
     with contextlib.suppress(ValueError):
-        expressions.parse(text, ["lr", "epochs"]).violated({"lr": 0.5, "epochs": 3})
+        constraints.parse(text).violated({"lr": 0.5, "epochs": 3})
 
 
 # What is refused, and how
@@ -505,7 +505,7 @@ def test_a_broken_file_says_so(folder: Path, text: str, wanted: str) -> None:
 def test_all_problems_of_a_file_are_told_at_once_each_with_the_file(folder: Path) -> None:
     text = BASE.replace("maximize", "up") + "params: {lr: {float: [2, 1]}, focl: {gamma: 1}}\ntrials: 0\nsampler: tp\nwhat: 1\n"
     lines = refusal(folder, text).splitlines()
-    wanted = ["objective.goal", "params.focl.gamma", "params.lr.float", "sampler", "trials", "what"]
+    wanted = ["objective.goal", "params.focl", "params.lr.float", "sampler", "trials", "what"]
     assert sorted(line.split(": ")[1] for line in lines) == wanted
     assert all(line.startswith("s.yaml: ") for line in lines)
 
@@ -598,13 +598,13 @@ def test_any_bytes_are_a_space_or_a_space_error(folder: Path, data: bytes) -> No
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_survives_as_text(value: float) -> None:
-    assert section.number(repr(value)) == value
+    assert kinds.number(repr(value)) == value
 
 
 @given(st.booleans() | st.none() | st.just(float("nan")) | st.just("nan") | st.just("1_0") | st.lists(st.integers()))
 def test_what_is_no_number_is_none(value: Any) -> None:
-    assert section.number(value) is None
-    assert section.integer(value) is None
+    assert kinds.number(value) is None
+    assert kinds.integer(value) is None
 
 
 # What it means
@@ -627,17 +627,17 @@ def test_what_is_no_number_is_none(value: Any) -> None:
     ],
 )
 def test_what_does_not_touch_a_trial_leaves_the_meaning_alone(folder: Path, extra: str) -> None:
-    plain = load(folder, BASE + PARAMS).meaning()
-    assert load(folder, (BASE + PARAMS).replace("found", "sought") + extra).meaning() == plain
+    plain = space.meaning(load(folder, BASE + PARAMS))
+    assert space.meaning(load(folder, (BASE + PARAMS).replace("found", "sought") + extra)) == plain
 
 
 def test_a_gate_that_parks_means_what_one_that_prunes_means(folder: Path) -> None:
     prunes, parks, warns = (
-        load(folder, BASE + PARAMS + f"gates: [{{metric: val/loss, epoch: 1, at_most: 1, action: {action}}}]").meaning()
+        space.meaning(load(folder, BASE + PARAMS + f"gates: [{{metric: val/loss, epoch: 1, at_most: 1, action: {action}}}]"))
         for action in ("prune", "park", "warn")
     )
     assert prunes == parks
-    assert warns == load(folder, BASE + PARAMS).meaning()
+    assert warns == space.meaning(load(folder, BASE + PARAMS))
 
 
 @pytest.mark.parametrize(
@@ -659,7 +659,7 @@ def test_a_gate_that_parks_means_what_one_that_prunes_means(folder: Path) -> Non
     ],
 )
 def test_what_touches_a_trial_is_shown_as_a_difference(folder: Path, old: str, new: str, line: str) -> None:
-    before = load(folder, BASE + PARAMS).meaning()
-    after = load(folder, (BASE + PARAMS).replace(old, new)).meaning()
+    before = space.meaning(load(folder, BASE + PARAMS))
+    after = space.meaning(load(folder, (BASE + PARAMS).replace(old, new)))
     assert line in space.difference(json.loads(json.dumps(before)), after)
     assert space.difference(after, json.loads(json.dumps(after))) == []

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict
-from pitprop.space.stops import Objective
+from pitprop.space import Objective
 from pitprop.study import record as row
 from pitprop.study.record import Record, StudyCard
 from pitprop.telemetry import Epoch
@@ -352,7 +352,7 @@ DRIVER = """
 import os, signal, sys, time
 from pathlib import Path
 from pitprop.study import record as row
-from pitprop.space.stops import Objective
+from pitprop.space import Objective
 from pitprop.study.record import StudyCard
 from pitprop.track import Exporter
 uri, folder, line = sys.argv[1:]

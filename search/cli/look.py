@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 
 import yaml
@@ -119,6 +120,12 @@ def list_names(*, json: bool = False) -> int:
     return 0
 
 
+def schema() -> int:
+    """The JSON Schema of a space, for editors: ``pitprop schema > spaces/space.schema.json`` writes the one that ships."""
+    print(dumps(spaces.json_schema(), indent=1, ensure_ascii=False))
+    return 0
+
+
 def export(options: StudyOptions) -> int:
     """Brings MLflow up to date with a study, as a search does at its end."""
     from pitprop.cli import publish
@@ -174,7 +181,7 @@ def _training(results: Results, record: Record) -> str:
         space.options,
         seed=space.seed,
         folder=str(Path(f"{space.name}-{record.number}").resolve()),
-        home=str(Path(space.path).resolve().parent),
+        home=str(space.home),
         metric=space.objective.metric,
         cpus=space.resources.cpus,
         gpus=space.resources.gpus,

@@ -287,6 +287,13 @@ def _list(given: Namespace) -> int:
     return look.list_names(json=given.json)
 
 
+@command("schema", "print the JSON Schema of a space, for editors")
+def _schema(given: Namespace) -> int:
+    from pitprop.cli import look
+
+    return look.schema()
+
+
 @command("export", "bring MLflow up to date with a study", _study)
 def _export(given: Namespace) -> int:
     from pitprop.cli import look

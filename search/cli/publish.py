@@ -24,8 +24,7 @@ def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter
     """What sends the trials of the study of ``space`` to MLflow, with the code that trains them if any are trained now."""
     metric = space.objective.metric
     recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
-    yaml = Path(space.path).read_text(encoding="utf-8")
-    card = StudyCard(space.name, space.question, space.objective, yaml, recorded, space.searches_stopping)
+    card = StudyCard(space.name, space.question, space.objective, space.text, recorded, space.searches_stopping)
     return Exporter(
         where.mlflow,
         where.artifacts,
@@ -33,7 +32,7 @@ def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter
         where.folder(space.name) / "track.log",
         trainer=space.trainer if trains else None,
         options=space.options,
-        home=Path(space.path).parent,
+        home=space.home,
         export=next_command("export", space, where),
     )
 

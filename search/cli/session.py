@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import signal
 import time
 from contextlib import closing
@@ -54,7 +53,7 @@ def run(
     """
     console = console or Console(quiet=True)
     study.checkpoints.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(space.path, study.folder / "space.yaml")
+    (study.folder / "space.yaml").write_text(space.text, encoding="utf-8")
     print_inactive(console, space)
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None
@@ -151,7 +150,7 @@ def _job(space: Space, folder: Path, *, here: bool) -> Job:
         epochs=space.epochs,
         options=space.options,
         device="cuda" if gpus else "cpu",
-        home=str(Path(space.path).resolve().parent),
+        home=str(space.home),
         metric=space.objective.metric,
         goal=space.objective.best_by,
         stall=space.stall,

@@ -16,8 +16,8 @@ from pitprop.driver.events import Ended, Event, Failures, Reported, Retried, Sea
 from pitprop.driver.judging import REACH, Judge
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
+from pitprop.errors import hint
 from pitprop.space import Space
-from pitprop.space.problems import hint
 from pitprop.study.record import Failed, Outcome, State
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch

@@ -10,7 +10,7 @@ from pathlib import Path
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict
 from pitprop.detection.stopping import EarlyStopping, objective
-from pitprop.space.stops import Objective
+from pitprop.space import Objective
 from pitprop.study.record import Completed, Failed, Outcome, Pruned
 from pitprop.study.study import Trial
 from pitprop.telemetry import Epoch, Telemetry

@@ -1,19 +1,22 @@
-"""Spaces: what to search, written in YAML, checked as a whole before anything runs."""
+"""Spaces: what to search, written in YAML, checked as a whole before anything runs.
 
-from __future__ import annotations
+`load` reads a space by name, by path, or from a mapping, and gives a `Space`: everything that a search needs to know. A `Leaf`
+is a searched parameter, with an Optuna distribution. `meaning` says what a trial's value depends on, and `difference` what two
+meanings disagree on. `yaml_text` finds and parses the file, `schema` holds its sections and gives the JSON Schema for editors,
+`kinds` the values in them, `checks` what depends on more than one value; `params`, `distributions`, `sampling` and
+`constraints` each read one part; `model` is the result.
+"""
 
-from pathlib import Path
-
-from pitprop.space import document, reading
-from pitprop.space.expressions import Constraint
-from pitprop.space.judging import SignatureChoice
-from pitprop.space.leaf import Leaf
-from pitprop.space.meaning import difference
-from pitprop.space.model import Baseline, Confirm, Resources, Space
+from pitprop.space.checks import load
+from pitprop.space.constraints import Constraint
+from pitprop.space.distributions import Leaf
+from pitprop.space.kinds import SpaceError
+from pitprop.space.meaning import difference, meaning
+from pitprop.space.model import Baseline, SignatureChoice, Space
 from pitprop.space.params import nested
-from pitprop.space.problems import Problems, SpaceError, hint
 from pitprop.space.sampling import Method
-from pitprop.space.stops import Gate, Objective, Relative
+from pitprop.space.schema import Confirm, Gate, Objective, Relative, Resources, json_schema
+from pitprop.space.yaml_text import find, names, summary
 
 __all__ = [
     "Baseline",
@@ -30,40 +33,10 @@ __all__ = [
     "SpaceError",
     "difference",
     "find",
+    "json_schema",
     "load",
+    "meaning",
     "names",
     "nested",
     "summary",
 ]
-
-FOLDER = (Path(__file__).parents[1] / "spaces").resolve()
-
-
-def names() -> list[str]:
-    """The spaces that ship, by name."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
-
-
-def find(name: str) -> Path:
-    """The file of the space ``name``, or at the path ``name``; `SpaceError` with the nearest name if there is none."""
-    shipped = FOLDER / f"{name}.yaml"
-    if name in names():
-        return shipped
-    path = Path(name).expanduser()
-    if path.suffix in (".yaml", ".yml") and path.is_file():
-        return path
-    what = "file" if path.suffix in (".yaml", ".yml") else "space"
-    raise SpaceError(f"there is no {what} {name!r}{hint(path.stem, names())}")
-
-
-def load(name_or_path: str) -> Space:
-    """The space of that name or path; `SpaceError`, a ``ValueError``, with every problem of the file, one line each."""
-    return reading.read(find(name_or_path))
-
-
-def summary(name: str) -> str:
-    """The question that a space asks, read lightly; or what is wrong with its file."""
-    problems = Problems(f"{name}.yaml")
-    rows = document.read(find(name), problems) or {}
-    question = rows.get("question")
-    return " ".join(question.split()) if isinstance(question, str) else " ".join([*problems.lines, "asks no question"][:1])

@@ -1,63 +1,207 @@
-"""Reading distributions: a mapping with ``float``, ``int`` or ``choice`` to a leaf."""
+"""Searched parameters, each with an Optuna distribution, and the reading of ``{float: [1e-5, 1], log: true}`` and its like."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pitprop.space.leaf import Leaf, code, ordered, place
-from pitprop.space.problems import Problems, hint, shown
-from pitprop.space.section import BOOLEAN, COUNT, POSITIVE, Kind, Section, integer, number
+from pitprop.errors import hint, shown
+from pitprop.space.kinds import MAPPING, NUMERIC, Boolean, Count, Kind, Positive, Problems, integer, number, read
+from pydantic import Field
+from pydantic.dataclasses import dataclass as read_dataclass
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-KINDS = ("float", "int", "choice")
+STOPPING = "early_stopping"
+"""The section whose leaves stand beside ``params``."""
+
+
+def code(value: Any) -> Any:
+    """A choice as Optuna takes it: as it is, or JSON text for a list or mapping; ``ValueError`` if it is not finite."""
+    text = json.dumps(value, allow_nan=False)
+    return text if isinstance(value, list | dict) else value
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two choices are equal; unlike ``==``, true is not 1."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def exists(leaf: Leaf, values: Mapping[str, Any]) -> bool:
+    """Whether the leaf exists beside the trainer's ``values`` of those it depends on."""
+    return all(parent in values and any(same(values[parent], one) for one in wanted) for parent, wanted in leaf.when.items())
+
+
+def ordered(leaves: Iterable[Leaf]) -> tuple[list[Leaf], list[Leaf]]:
+    """The leaves with those they depend on first, otherwise as they came; and those that depend on themselves."""
+    done: list[Leaf] = []
+    waiting = list(leaves)
+    names: set[str] = set()
+    while ready := [leaf for leaf in waiting if names.issuperset(leaf.when)]:
+        done.append(ready[0])
+        waiting.remove(ready[0])
+        names.add(ready[0].name)
+    return done, waiting
+
+
+def place(name: str) -> str:
+    """Where the searched parameter ``name`` stands in the file."""
+    return name if name.startswith(STOPPING + ".") else f"params.{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A searched parameter.
+
+    ``name`` is its dotted path and its name in Optuna. It exists only when each parameter in ``when`` has one of the
+    values given there. ``codes`` maps JSON text to the choice it stands for: Optuna takes no lists or mappings.
+    """
+
+    name: str
+    distribution: BaseDistribution
+    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    codes: Mapping[str, Any] = field(default_factory=dict)
+
+    def decode(self, value: Any) -> Any:
+        """What the trainer gets for Optuna's ``value``."""
+        return self.codes.get(value, value) if isinstance(value, str) else value
+
+    def encode(self, value: Any) -> Any:
+        """What Optuna gets for the trainer's ``value``, within the distribution or not; ``ValueError`` if of another kind."""
+        kind = type(self.distribution).__name__
+        if kind == "CategoricalDistribution":
+            return code(value)
+        found = number(value) if kind == "FloatDistribution" else integer(value)
+        if found is None:
+            raise ValueError(f"{shown(value)} is not a {'' if kind == 'FloatDistribution' else 'whole '}number")
+        return found
+
+    def holds(self, value: Any) -> bool:
+        """Whether the distribution holds Optuna's ``value``."""
+        if hasattr(self.distribution, "choices"):
+            return any(same(value, choice) for choice in self.distribution.choices)
+        low, high, step = (getattr(self.distribution, name) for name in ("low", "high", "step"))
+        steps = (value - low) / step if step else 0.0
+        return bool(low <= value <= high) and abs(steps - round(steps)) < 1e-8
+
+    def size(self) -> float:
+        """How many values the distribution holds; infinity for a range without steps, and for whole numbers on a log scale."""
+        if hasattr(self.distribution, "choices"):
+            return len(self.distribution.choices)
+        low, high, step = (getattr(self.distribution, name) for name in ("low", "high", "step"))
+        return math.inf if not step or getattr(self.distribution, "log", False) else (high - low) // step + 1
+
+    def inside(self, value: Any) -> Any:
+        """`encode`, with a ``ValueError`` that says what is allowed if the distribution does not hold it."""
+        found = self.encode(value)
+        if self.holds(found):
+            return next((choice for choice in getattr(self.distribution, "choices", ()) if same(found, choice)), found)
+        if hasattr(self.distribution, "choices"):
+            known = [self.decode(choice) for choice in self.distribution.choices]
+            words = all(isinstance(one, str) for one in (value, *known))
+            raise ValueError(f"{shown(value)} is not a choice{hint(value, known) if words else '; known: ' + shown(known)}")
+        low, high, step = (getattr(self.distribution, name) for name in ("low", "high", "step"))
+        raise ValueError(f"{shown(value)} is not within [{low}, {high}]" + (f" in steps of {step}" if step else ""))
+
+
+def _ends(parse: Any) -> Any:
+    def both(value: Any) -> tuple[Any, Any] | None:
+        ends = [parse(end) for end in value] if isinstance(value, list) else []
+        return None if len(ends) != 2 or None in ends else (ends[0], ends[1])
+
+    return both
+
+
+def _two(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": dict(item), "minItems": 2, "maxItems": 2}
+
+
+FLOATS = Kind("two numbers, [low, high]", _ends(number), _two(NUMERIC.json), (0.0, 1.0))
+INTEGERS = Kind("two whole numbers, [low, high]", _ends(integer), _two({"type": "integer"}), (0, 1))
+VALUES = Kind(
+    "a list of values", lambda value: value if isinstance(value, list) and value else None, {"type": "array", "minItems": 1}, []
+)
+
+
+@read_dataclass(frozen=True, config=MAPPING)
+class Float:
+    """A number out of a range."""
+
+    ends: Annotated[tuple[float, float], FLOATS] = Field(alias="float")
+    """[low, high], both included."""
+    log: Boolean = False
+    """Whether to draw on a logarithmic scale."""
+    step: Positive | None = None
+    """Only low, low + step, and so on."""
+    when: dict[str, Any] = Field(default_factory=dict)
+    """The parameter exists only where these others have these values: a value or a list of values for each name."""
+
+
+@read_dataclass(frozen=True, config=MAPPING)
+class Int:
+    """A whole number out of a range."""
+
+    ends: Annotated[tuple[int, int], INTEGERS] = Field(alias="int")
+    """[low, high], both included."""
+    log: Boolean = False
+    """Whether to draw on a logarithmic scale."""
+    step: Count | None = None
+    """Only low, low + step, and so on."""
+    when: dict[str, Any] = Field(default_factory=dict)
+    """The parameter exists only where these others have these values: a value or a list of values for each name."""
+
+
+@read_dataclass(frozen=True, config=MAPPING)
+class Choice:
+    """One value out of a list."""
+
+    values: Annotated[list[Any], VALUES] = Field(alias="choice")
+    """The values: numbers, text, true, false, null, lists or mappings."""
+    when: dict[str, Any] = Field(default_factory=dict)
+    """The parameter exists only where these others have these values: a value or a list of values for each name."""
+
+
+KINDS: Mapping[str, type[Float | Int | Choice]] = {"float": Float, "int": Int, "choice": Choice}
 STEPS, WIDEST = 10**9, 2**53
 
 
-def read(name: str, rows: Any, where: str, problems: Problems) -> Leaf | None:
-    """The leaf written as ``rows``, such as ``{float: [1e-5, 1], log: true}``; None, and problems, if it is none."""
-    section = Section(rows, where, problems)
-    kinds = [kind for kind in KINDS if section.get(kind) is not None]
+def read_leaf(name: str, rows: Mapping[str, Any], where: str, problems: Problems) -> Leaf | None:
+    """The leaf written as ``rows``; None, and problems, if it is none."""
+    kinds = [kind for kind in KINDS if rows.get(kind) is not None]
     if len(kinds) != 1:
-        near = [hint(word, KINDS) for word in section.rows if "did you mean" in hint(word, KINDS)] if not kinds else []
+        near = [hint(word, KINDS) for word in rows if "did you mean" in hint(word, KINDS)] if not kinds else []
         what = "more than one of them here" if kinds else "none of them here"
         problems.add(where, f"a distribution is one of {', '.join(KINDS)}, {what}: {shown(rows)}{''.join(near[:1])}")
         return None
-    section = Section(rows, where, problems)
+    row = read(KINDS[kinds[0]], rows, where, problems)
+    if not problems.fine(where):
+        return None
     codes: dict[str, Any] = {}
-    distribution = _choice(section, codes) if kinds[0] == "choice" else _range(section, kinds[0])
-    when = {
-        parent: tuple(value) if isinstance(value, list) else (value,) for parent, value in section.section("when").rows.items()
-    }
-    section.close()
-    return Leaf(name, distribution, when, codes) if distribution else None
+    try:
+        distribution = _choice(row, codes) if isinstance(row, Choice) else _range(row, rows[kinds[0]])
+    except ValueError as error:
+        problems.add(f"{where}.{kinds[0]}", str(error))
+        return None
+    when = {parent: tuple(value) if isinstance(value, list) else (value,) for parent, value in row.when.items()}
+    return Leaf(name, distribution, when, codes)
 
 
-def _range(section: Section, kind: str) -> BaseDistribution | None:
+def _range(row: Float | Int, written: Any) -> BaseDistribution:
     from optuna.distributions import FloatDistribution, IntDistribution
 
-    bounds = section.get(kind)
-    ends = [(number if kind == "float" else integer)(end) for end in bounds] if isinstance(bounds, list) else []
-    stride: Kind[Any] = POSITIVE if kind == "float" else COUNT
-    log, step = section.read("log", BOOLEAN, False), section.read("step", stride, None)
-    if len(ends) != 2 or ends[0] is None or ends[1] is None:
-        wanted = "numbers" if kind == "float" else "whole numbers"
-        section.wrong(kind, f"{shown(bounds)} is not allowed; it takes two {wanted}, [low, high]")
-        return None
-    if kind == "int" and max(abs(end) for end in ends if end is not None) > WIDEST:
-        section.wrong(kind, f"{shown(bounds)} is too wide; whole numbers go to 2**53")
-        return None
-    fault = _fault(ends[0], ends[1], log, step)
-    if fault:
-        section.wrong(kind, fault)
-        return None
-    if kind == "float":
-        return FloatDistribution(ends[0], ends[1], log=log, step=step)
-    return IntDistribution(int(ends[0]), int(ends[1]), log=log, step=int(step or 1))
+    low, high = row.ends
+    if isinstance(row, Int) and max(abs(low), abs(high)) > WIDEST:
+        raise ValueError(f"{shown(written)} is too wide; whole numbers go to 2**53")
+    if fault := _fault(low, high, row.log, row.step):
+        raise ValueError(fault)
+    if isinstance(row, Int):
+        return IntDistribution(*row.ends, log=row.log, step=row.step or 1)
+    return FloatDistribution(low, high, log=row.log, step=row.step)
 
 
 def _fault(low: float, high: float, log: bool, step: float | None) -> str | None:
@@ -77,25 +221,19 @@ def _fault(low: float, high: float, log: bool, step: float | None) -> str | None
     return None
 
 
-def _choice(section: Section, codes: dict[str, Any]) -> BaseDistribution | None:
+def _choice(row: Choice, codes: dict[str, Any]) -> BaseDistribution:
     from optuna.distributions import CategoricalDistribution
 
-    values = section.get("choice")
-    fault = None if isinstance(values, list) and values else f"{shown(values)} is not allowed; it takes a list of values"
     coded: list[Any] = []
-    for value in values if fault is None else ():
+    for value in row.values:
         try:
             coded.append(code(value))
-        except ValueError:
-            fault = f"{shown(value)} cannot be a choice; it is not finite"
-            break
+        except ValueError as error:
+            raise ValueError(f"{shown(value)} cannot be a choice; it is not finite") from error
         if coded[-1] in coded[:-1]:
-            fault = f"{shown(value)} is given twice"
+            raise ValueError(f"{shown(value)} is given twice")
         if isinstance(value, list | dict):
             codes[coded[-1]] = value
-    if fault:
-        section.wrong("choice", fault)
-        return None
     return CategoricalDistribution(coded)
 
 
@@ -105,9 +243,11 @@ def check_when(leaves: Sequence[Leaf], problems: Problems) -> None:
     unknown = False
     for leaf in leaves:
         for parent, values in leaf.when.items():
-            where = f"{place(leaf)}.when.{parent}"
+            where = f"{place(leaf.name)}.when.{parent}"
             if parent not in known:
                 unknown = True
+                if not problems.fine(place(parent)):
+                    continue
                 problems.add(where, f"is no searched parameter{hint(parent, [name for name in known if name != leaf.name])}")
                 continue
             if not values:
@@ -120,5 +260,6 @@ def check_when(leaves: Sequence[Leaf], problems: Problems) -> None:
     circle = [] if unknown else ordered(leaves)[1]
     if circle:
         problems.add(
-            f"{place(circle[0])}.when", f"waits for itself, by way of {', '.join(leaf.name for leaf in circle[1:]) or 'itself'}"
+            f"{place(circle[0].name)}.when",
+            f"waits for itself, by way of {', '.join(leaf.name for leaf in circle[1:]) or 'itself'}",
         )

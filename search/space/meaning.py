@@ -12,12 +12,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pitprop.space.leaf import Leaf
-
-if TYPE_CHECKING:
-    from pitprop.space.model import Space
+from pitprop.space.distributions import Leaf
+from pitprop.space.model import Space
 
 
 def meaning(space: Space) -> dict[str, Any]:

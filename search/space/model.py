@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pitprop.detection.stopping import EarlyStopping
-from pitprop.space.expressions import Constraint
-from pitprop.space.judging import SignatureChoice
-from pitprop.space.leaf import STOPPING, Leaf, exists
+from pitprop.space.constraints import Constraint
+from pitprop.space.distributions import STOPPING, Leaf, exists, ordered
 from pitprop.space.params import flat, nested
 from pitprop.space.sampling import Method
-from pitprop.space.stops import Gate, Objective
+from pitprop.space.schema import Confirm, Gate, Objective, Resources
 from pitprop.trainer import Card
 
 
@@ -34,24 +35,15 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirm:
-    """How a search is confirmed: its ``top`` trials and the baselines are trained again, each on so many ``seeds``."""
+class SignatureChoice:
+    """A signature that watches: what it does, every threshold of its ``detect``, and what it reads, as ``READS`` says it."""
 
-    top: int = 3
-    seeds: int = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What one worker holds (fractions of a GPU too); how many workers and lanes there may be, None for as many as fit."""
-
-    cpus: float = 1.0
-    gpus: float = 0.0
-    workers: int | None = None
-    lanes: int | None = None
+    action: str
+    thresholds: Mapping[str, Any]
+    reads: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Space:
     """A search, read from one file. ``values`` in the methods are Optuna's, by leaf name.
 
@@ -67,10 +59,12 @@ class Space:
     ``targets`` are scores to reach, by name; the one that ``stop_when`` names ends the search. ``remedies`` says whether trials
     are asked for that do what a verdict or a missed gate advises: try, suggest (only in words), or off. ``confirm`` is None
     where the space does not say that it is to be confirmed.
+
+    ``path`` is where the file lies, empty where the space was given as a mapping; ``text`` is its YAML. Two spaces may be equal
+    though these differ.
     """
 
     name: str
-    path: str
     question: str
     trainer: str
     card: Card
@@ -100,10 +94,30 @@ class Space:
     stop_when: str | None
     remedies: str
     confirm: Confirm | None
-    walk: tuple[Leaf, ...]
-    """The leaves, those that others depend on first."""
-    known: Mapping[str, Any]
-    """What constraints may name beside the leaves, by dotted name: constants, defaults, options, the epochs."""
+    path: str = field(default="", compare=False)
+    text: str = field(default="", compare=False, repr=False)
+
+    @property
+    def home(self) -> Path:
+        """The folder of the file, or the current one: what paths in the space are relative to."""
+        return Path(self.path).resolve().parent if self.path else Path.cwd()
+
+    @cached_property
+    def walk(self) -> tuple[Leaf, ...]:
+        """The leaves, those that others depend on first."""
+        return tuple(ordered(self.leaves)[0])
+
+    @cached_property
+    def known(self) -> Mapping[str, Any]:
+        """What constraints may name beside the leaves, by dotted name: the trainer's defaults, options, epochs, constants."""
+        options = {f"options.{name}": value for name, value in {**(self.card.options or {}), **self.options}.items()}
+        defaults = dict(flat(self.card.params or {}, lambda *_: False))
+        stops = {
+            f"{STOPPING}.{name}": one for name, one in (self.early_stopping or {}).items() if name in ("patience", "min_delta")
+        }
+        every = {**defaults, **options, "epochs": self.epochs, **self.constants, **stops}
+        searched = {leaf.name for leaf in self.leaves}
+        return {name: value for name, value in every.items() if name not in searched}
 
     def active(self, values: Mapping[str, Any]) -> Iterator[Leaf]:
         """The leaves that exist beside ``values``, which may be filled in while this goes on: parents come first."""
@@ -168,9 +182,3 @@ class Space:
     def directions(self) -> list[str]:
         """Optuna's directions: of the score, and of the epochs spent where early stopping is searched."""
         return [self.objective.goal, "minimize"] if self.searches_stopping else [self.objective.goal]
-
-    def meaning(self) -> dict[str, Any]:
-        """Everything that changes what a trial's value means; see `pitprop.space.meaning`."""
-        from pitprop.space.meaning import meaning
-
-        return meaning(self)

@@ -6,13 +6,11 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pitprop.space import distributions
-from pitprop.space.distributions import KINDS
-from pitprop.space.leaf import STOPPING, Leaf
-from pitprop.space.problems import Problems, hint, shown
+from pitprop.errors import hint, shown
+from pitprop.space.distributions import KINDS, STOPPING, Leaf, read_leaf
+from pitprop.space.kinds import Problems
 
 SIGNS = {"log", "step", "when"}
-KINDS_SET = frozenset(KINDS)
 
 
 def flat(tree: Mapping[str, Any], stop: Callable[[str, Any], bool], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -60,7 +58,7 @@ def read(rows: Any, accepted: Mapping[str, Any] | None, problems: Problems) -> t
     leaves, constants = [], {}
 
     def stop(name: str, value: Mapping[str, Any]) -> bool:
-        return not KINDS_SET.isdisjoint(value) or _misspelt(value, _default(accepted, name))
+        return not KINDS.keys().isdisjoint(value) or _misspelt(value, _default(accepted, name))
 
     for name, value in values_of({} if rows is None else rows, "params", problems, stop).items():
         place = f"params.{name}"
@@ -68,7 +66,7 @@ def read(rows: Any, accepted: Mapping[str, Any] | None, problems: Problems) -> t
             problems.add(place, f"{name.split('.')[0]} stands beside params, not in it")
         elif accepted is None or check(name, value, accepted, place, problems):
             if isinstance(value, dict) and value:
-                leaf = distributions.read(name, value, place, problems)
+                leaf = read_leaf(name, value, place, problems)
                 leaves += [leaf] if leaf else []
             else:
                 constants[name] = value
@@ -78,13 +76,18 @@ def read(rows: Any, accepted: Mapping[str, Any] | None, problems: Problems) -> t
 def check(name: str, value: Any, accepted: Mapping[str, Any], place: str, problems: Problems) -> bool:
     """Whether the trainer takes a parameter ``name``; a problem if not."""
     node: Any = accepted
+    group, where = "", place.removesuffix(f".{name}")
     for word in name.split("."):
         if isinstance(node, dict) and node and word not in node:
-            problems.add(place, f"unknown key{hint(word, node)}")
+            key = f"{where}.{word}"
+            if problems.fine(key):
+                problems.add(key, f"unknown key{hint(word, node)}")
+                problems.misspelt(where, word, node)
             return False
         if node is not None and not isinstance(node, dict):
-            problems.add(place, f"unknown key; {name.rpartition('.')[0]} is one value ({shown(node)} if not given), not a group")
+            problems.add(place, f"unknown key; {group} is one value ({shown(node)} if not given), not a group")
             return False
+        group, where = f"{group}.{word}".lstrip("."), f"{where}.{word}"
         node = node[word] if node else None
     if isinstance(node, dict) and node:
         problems.add(place, f"is a group of {', '.join(node)}, not {shown(value)}")

@@ -1,4 +1,4 @@
-"""Samplers and population pruners: which of Optuna's own, their options checked against the constructors."""
+"""Samplers and population pruners: which of Optuna's own, their options read off the constructors."""
 
 from __future__ import annotations
 
@@ -6,11 +6,36 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Annotated, Any, NamedTuple
 
-from pitprop.space.leaf import Leaf
-from pitprop.space.problems import Problems, hint, shown
-from pitprop.space.section import Section, integer, number, one_of
+from pitprop.errors import hint, shown
+from pitprop.space.distributions import Leaf
+from pitprop.space.kinds import Kind, Problems, integer, number, one_of, read
+from pydantic import BaseModel, ConfigDict, create_model
+
+SAMPLERS = {
+    "tpe": "TPESampler",
+    "gp": "GPSampler",
+    "cmaes": "CmaEsSampler",
+    "random": "RandomSampler",
+    "grid": "GridSampler",
+    "qmc": "QMCSampler",
+    "nsga2": "NSGAIISampler",
+}
+PRUNERS = {
+    "median": "MedianPruner",
+    "percentile": "PercentilePruner",
+    "asha": "SuccessiveHalvingPruner",
+    "hyperband": "HyperbandPruner",
+    "wilcoxon": "WilcoxonPruner",
+}
+STANDINGS = ("pruned", "complete", "infeasible")
+"""What a collapsed trial may be to a sampler: left out or ranked last as Optuna does with pruned ones; complete with the value
+that it reached; that, and in violation of a constraint."""
+COLLAPSED = {"tpe": "pruned", "gp": "complete", "nsga2": "pruned"}
+"""The samplers that take constraints, each with its default, by ``make bench-constraint``: complete trials helped the GP alone.
+A constraint helped it no more at twice the time, and TPE not at all: it ranks pruned trials last, the longest first, as it is."""
 
 OURS = {"self", "seed", "search_space"}
 GRID = 1000
@@ -20,92 +45,89 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "int": integer,
     "float": number,
     "bool": lambda value: value if isinstance(value, bool) else None,
+    "str": lambda value: value if isinstance(value, str) else None,
+    "dict": lambda value: value if isinstance(value, dict) else None,
 }
+JSON = {"int": "integer", "float": "number", "bool": "boolean", "str": "string", "dict": "object", "None": "null"}
 
 
 class Method(NamedTuple):
-    """A sampler or pruner: a word of `pitprop.study.samplers`, and options for its constructor."""
+    """A sampler or pruner: a word of `SAMPLERS` or `PRUNERS`, and options for its constructor."""
 
     name: str
     options: Mapping[str, Any]
 
 
-def read(top: Section, kind: str) -> Method | None:
-    """The method at ``kind``: a word, or a mapping of the word to its options, such as ``tpe: {multivariate: true}``."""
-    words = known(kind)
-    value = top.get(kind)
-    if value is None or (value is False and kind == "pruner"):
-        return None
-    name, options = next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else (value, None)
-    if not isinstance(name, str) or name not in words:
-        near = hint(name, words) if isinstance(name, str) else f"; it takes one of {', '.join(words)}, or one with its options"
-        top.wrong(kind, f"{shown(name)} is not a {kind}{near}")
-        return None
-    section = Section(options, f"{top.place(kind)}.{name}", top.problems)
-    needed = options or (kind == "pruner" and name == "percentile")
-    return Method(name, _options(section, kind, name) if needed else {})
-
-
-def known(kind: str) -> Mapping[str, str]:
+def words(kind: str) -> Mapping[str, str]:
     """The words for a ``sampler`` or a ``pruner``, and Optuna's class for each."""
-    from pitprop.study import samplers
-
-    return samplers.SAMPLERS if kind == "sampler" else samplers.PRUNERS
+    return SAMPLERS if kind == "sampler" else PRUNERS
 
 
-def _options(section: Section, kind: str, name: str) -> dict[str, Any]:
-    """The options in ``section``, as the constructor takes them."""
+@cache
+def options(kind: str, name: str) -> type[BaseModel]:
+    """What the options of a method are read as: those of its constructor, and ``collapsed`` where that is one."""
+    fields: dict[str, Any] = {}
+    for option in inspect.signature(_class(kind, name)).parameters.values():
+        annotation = getattr(option.annotation, "__name__", str(option.annotation))
+        if option.name not in OURS and not OBJECTS.search(annotation):
+            default = ... if option.default is inspect.Parameter.empty else option.default
+            fields[option.name] = (Annotated[Any, _kind(annotation)], default)
+    if kind == "sampler" and name in COLLAPSED:
+        fields["collapsed"] = (Annotated[Any, one_of(*STANDINGS)], COLLAPSED[name])
+    doc = (inspect.getdoc(_class(kind, name)) or "").split("\n")[0]
+    return create_model(_class(kind, name).__name__, __config__=ConfigDict(extra="forbid"), __doc__=doc, **fields)
+
+
+def _class(kind: str, name: str) -> Callable[..., Any]:
     import optuna
 
-    found: dict[str, Any] = {}
-    before = len(section.problems.lines)
-    cls: Callable[..., Any] = getattr(optuna.samplers if kind == "sampler" else optuna.pruners, known(kind)[name])
-    for option in inspect.signature(cls).parameters.values():
-        annotation = getattr(option.annotation, "__name__", str(option.annotation))
-        if option.name in OURS or OBJECTS.search(annotation):
-            continue
-        value = section.get(option.name)
-        if value is None and option.default is inspect.Parameter.empty:
-            section.wrong(option.name, f"is missing; it takes {annotation}")
-        elif value is not None:
-            found[option.name] = _fit(value, [word.strip() for word in annotation.split("|")])
-            if found[option.name] is None:
-                section.wrong(option.name, f"{shown(value)} is not allowed; it takes {annotation}")
-    standing = _collapsed(section, kind, name)
-    section.close()
-    if len(section.problems.lines) == before:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                cls(**found)
-        except (TypeError, ValueError, OverflowError) as error:
-            section.problems.add(section.key, " ".join(str(error).split()))
-    return {**found, **standing}
+    found: Callable[..., Any] = getattr(optuna.samplers if kind == "sampler" else optuna.pruners, words(kind)[name])
+    return found
 
 
-def _collapsed(section: Section, kind: str, name: str) -> dict[str, str]:
-    """What trials that collapsed are to the sampler: an option of ours, for those that take constraints."""
-    from pitprop.study import samplers
+def _kind(annotation: str) -> Kind:
+    """The kind of value that a constructor says it takes, such as ``int | None``."""
+    kinds = [word.strip().partition("[")[0] for word in annotation.split("|")]
+    ordered = sorted((kind for kind in kinds if kind in PARSERS), key=("str", "dict", *PARSERS).index)
 
-    if kind == "pruner" or "collapsed" not in section.rows:
-        return {}
-    if name not in samplers.COLLAPSED:
-        *others, last = samplers.COLLAPSED
-        section.get("collapsed")
-        section.wrong("collapsed", f"{name} takes no constraints; {', '.join(others)} and {last} do")
-        return {}
-    standing = section.read("collapsed", one_of(*samplers.STANDINGS), None)
-    return {} if standing is None else {"collapsed": standing}
+    def parse(value: Any) -> Any:
+        return next((found for kind in ordered if (found := PARSERS[kind](value)) is not None), None)
+
+    return Kind(annotation, parse, {"type": [JSON[kind] for kind in kinds if kind in JSON]})
 
 
-def _fit(value: Any, kinds: Sequence[str]) -> Any:
-    """``value`` as one of the annotated ``kinds``; None if it is none of them."""
-    fits = [PARSERS[kind](value) for kind in kinds if kind in PARSERS]
-    if isinstance(value, str) and "str" in kinds:
-        return value
-    if isinstance(value, dict) and any(kind.startswith("dict") for kind in kinds):
-        return value
-    return next((fit for fit in fits if fit is not None), None)
+def read_method(kind: str, value: Any, problems: Problems) -> Method | None:
+    """The method at ``kind``: a word, or a mapping of the word to its options, such as ``tpe: {multivariate: true}``."""
+    if value is None or (value is False and kind == "pruner"):
+        return None
+    name, given = next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else (value, None)
+    known = words(kind)
+    if not isinstance(name, str) or name not in known:
+        near = hint(name, known) if isinstance(name, str) else f"; it takes one of {', '.join(known)}, or one with its options"
+        problems.add(kind, f"{shown(name)} is not a {kind}{near}")
+        return None
+    where = f"{kind}.{name}"
+    if kind == "sampler" and name not in COLLAPSED and isinstance(given, dict) and "collapsed" in given:
+        *others, last = COLLAPSED
+        problems.add(f"{where}.collapsed", f"{name} takes no constraints; {', '.join(others)} and {last} do")
+        given = {option: one for option, one in given.items() if option != "collapsed"}
+    if not given and not (kind == "pruner" and name == "percentile"):
+        return Method(name, {})
+    row = read(options(kind, name), given, where, problems)
+    found = {option: one for option in row.model_fields_set if (one := getattr(row, option)) is not None}
+    if problems.fine(where):
+        _try(_class(kind, name), {option: one for option, one in found.items() if option != "collapsed"}, where, problems)
+    return Method(name, found)
+
+
+def _try(cls: Callable[..., Any], given: Mapping[str, Any], where: str, problems: Problems) -> None:
+    """Notes what the constructor itself refuses."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            cls(**given)
+    except (TypeError, ValueError, OverflowError) as error:
+        problems.add(where, " ".join(str(error).split()))
 
 
 def check(sampler: Method, pruner: Method | None, leaves: Sequence[Leaf], objectives: int, problems: Problems) -> None:

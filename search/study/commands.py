@@ -40,9 +40,10 @@ def next_command(verb: str, space: Space, where: Addresses, *words: str) -> str:
     """The command line ``pitprop VERB SPACE WORDS...`` for the study of ``space`` in ``where``, to be copied to a shell.
 
     ``words`` are unquoted: first positional arguments, then flags with their values. The space goes by its name if it ships,
-    else by its path. Under make, a space that ships gives ``make VERB SPACE=...``; elsewhere there is no Makefile to use.
+    else by its path, and one without a file by the name of its study. Under make, a space that ships gives ``make VERB
+    SPACE=...``; elsewhere there is no Makefile to use.
     """
-    return command_line(verb, space_word(space.path), where, *words)
+    return command_line(verb, space_word(space.path) if space.path else space.name, where, *words)
 
 
 def command_line(verb: str, space: str, where: Addresses, *words: str) -> str:
@@ -58,7 +59,8 @@ def command_line(verb: str, space: str, where: Addresses, *words: str) -> str:
 def space_word(path: str) -> str:
     """What to call the space in the file at ``path`` on a command line: the name of one that ships, else its path."""
     file = Path(path).resolve()
-    return file.stem if file.parent == spaces.FOLDER else shown_path(file)
+    ships = file.stem in spaces.names() and spaces.find(file.stem).resolve() == file
+    return file.stem if ships else shown_path(file)
 
 
 def shown_path(path: Path) -> str:

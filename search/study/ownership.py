@@ -20,7 +20,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 from pitprop.errors import UserError
-from pitprop.space import Space, difference
+from pitprop.space import Space, difference, meaning
 from pitprop.study import database
 from pitprop.study.source import OtherSpace, refusal, source
 
@@ -84,8 +84,8 @@ def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tu
     """
     found = database.study_id(storage, space.name, space.directions)
     known = storage.get_study_user_attrs(found)
-    meaning = json.loads(json.dumps(space.meaning()))
-    if known.get("meaning", meaning) != meaning and _is_blank(storage, found, folder):
+    means = meaning(space)
+    if known.get("meaning", means) != means and _is_blank(storage, found, folder):
         storage.delete_study(found)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         found, known = database.study_id(storage, space.name, space.directions), {}
@@ -93,9 +93,9 @@ def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tu
         ways = [way.name.lower() for way in storage.get_study_directions(found)]
         if ways != space.directions or storage.get_all_trials(found, deepcopy=False):
             raise OtherSpace(f"study {space.name!r} in this database was not made by pitprop: rename the space")
-        storage.set_study_user_attr(found, "meaning", meaning)
-    elif known["meaning"] != meaning:
-        raise OtherSpace(refusal(space, known.get("space file"), difference(known["meaning"], meaning)))
+        storage.set_study_user_attr(found, "meaning", means)
+    elif known["meaning"] != means:
+        raise OtherSpace(refusal(space, known.get("space file"), difference(known["meaning"], means)))
     if known.get("space file") != source(space):
         storage.set_study_user_attr(found, "space file", source(space))
     # The space's number of trials counts when it is new or was edited; between edits, what was planned on top of it does.

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
-from pitprop.space.stops import Objective
+from pitprop.space import Objective
 from pitprop.study.record import Record, State
 
 

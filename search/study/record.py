@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pitprop.detection.detect import Verdict
-from pitprop.space.stops import Objective
+from pitprop.space import Objective
 from pitprop.study.addresses import Addresses
 
 if TYPE_CHECKING:

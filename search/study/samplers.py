@@ -16,30 +16,8 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
+from pitprop.space.sampling import COLLAPSED, PRUNERS, SAMPLERS
 from pitprop.study.storage import Filtered
-
-SAMPLERS = {
-    "tpe": "TPESampler",
-    "gp": "GPSampler",
-    "cmaes": "CmaEsSampler",
-    "random": "RandomSampler",
-    "grid": "GridSampler",
-    "qmc": "QMCSampler",
-    "nsga2": "NSGAIISampler",
-}
-PRUNERS = {
-    "median": "MedianPruner",
-    "percentile": "PercentilePruner",
-    "asha": "SuccessiveHalvingPruner",
-    "hyperband": "HyperbandPruner",
-    "wilcoxon": "WilcoxonPruner",
-}
-STANDINGS = ("pruned", "complete", "infeasible")
-"""What a collapsed trial may be to a sampler: left out or ranked last as Optuna does with pruned ones; complete with the value
-that it reached; that, and in violation of a constraint."""
-COLLAPSED = {"tpe": "pruned", "gp": "complete", "nsga2": "pruned"}
-"""The samplers that take constraints, each with its default, by ``make bench-constraint``: complete trials helped the GP alone.
-A constraint helped it no more at twice the time, and TPE not at all: it ranks pruned trials last, the longest first, as it is."""
 
 
 def sampler(name: str, options: Mapping[str, Any], seed: int, grid: Mapping[str, Sequence[Any]]) -> optuna.samplers.BaseSampler:

@@ -10,10 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pitprop import space as spaces
-from pitprop.errors import UserError
+from pitprop.errors import UserError, hint
 from pitprop.messages import _
-from pitprop.space import Space, difference
-from pitprop.space.problems import hint
+from pitprop.space import Space, difference, meaning
 from pitprop.study import database
 from pitprop.study.addresses import Addresses
 from pitprop.study.commands import shown_path, space_word
@@ -111,7 +110,8 @@ def _differences(space: Space, stored: StoredStudy, *, seed: bool = False) -> li
 
     The ``seed`` may have come from a flag. Scores of a checkpoint that have not been looked up are no difference.
     """
-    means, meant = dict(space.meaning()), dict(stored.meaning or space.meaning())
+    means = meaning(space)
+    meant = {**(stored.meaning or means)}
     if not seed:
         meant["seed"] = means["seed"]
     if "checkpoint" not in means and any(baseline.checkpoint for baseline in space.baselines):

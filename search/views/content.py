@@ -17,9 +17,8 @@ from pitprop.detection.detect import Verdict
 from pitprop.detection.gates import Gate as Bound
 from pitprop.results.results import Results
 from pitprop.results.summary import Reason, Remedied, Summary
-from pitprop.space import Baseline, Space, nested
-from pitprop.space.leaf import STOPPING
-from pitprop.space.stops import Gate, Relative
+from pitprop.space import Baseline, Gate, Relative, Space, nested
+from pitprop.space.distributions import STOPPING
 from pitprop.study.addresses import Addresses
 from pitprop.study.commands import next_command
 from pitprop.study.record import Record, State

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pitprop.space import Space
-from pitprop.space.leaf import STOPPING, Leaf, same
+from pitprop.space.distributions import STOPPING, Leaf, same
 from pitprop.study.record import Record
 
 if TYPE_CHECKING:

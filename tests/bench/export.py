@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict
-from pitprop.space.stops import Objective
+from pitprop.space import Objective
 from pitprop.study.record import Record, State, StudyCard
 from pitprop.telemetry import Epoch
 from pitprop.track import Exporter

@@ -1,29 +1,63 @@
-"""YAML text to plain values, strictly: duplicate keys are errors, keys are text, and ``1e-5`` is a number."""
+"""Finds a space's file and reads its YAML, strictly: duplicate keys are errors, keys are text, and ``1e-5`` is a number."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pitprop.space.problems import Problems
+from pitprop.errors import hint, shown
+from pitprop.space.kinds import NUMBER, Problems, SpaceError
 
-NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
+FOLDER = Path(__file__).resolve().parents[2] / "spaces"
 DEPTH = 50
 LARGEST = 2**63
 
 
-def read(path: Path, problems: Problems) -> dict[str, Any] | None:
-    """The mapping in the file at ``path``; None, and a problem, if there is none."""
+def names() -> list[str]:
+    """The spaces that ship, by name."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def find(name: str) -> Path:
+    """The file of the space ``name``, or at the path ``name``; `SpaceError` with the nearest name if there is none."""
+    shipped = FOLDER / f"{name}.yaml"
+    if name in names():
+        return shipped
+    path = Path(name).expanduser()
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return path
+    what = "file" if path.suffix in (".yaml", ".yml") else "space"
+    raise SpaceError(f"there is no {what} {name!r}{hint(path.stem, names())}")
+
+
+def summary(name: str) -> str:
+    """The question that a space asks, read lightly; or what is wrong with its file."""
+    problems = Problems(f"{name}.yaml")
+    text = read(find(name), problems)
+    rows = parse(text, problems) or {} if text is not None else {}
+    question = rows.get("question")
+    return " ".join(question.split()) if isinstance(question, str) else " ".join([*problems.lines, "asks no question"][:1])
+
+
+def read(path: Path, problems: Problems) -> str | None:
+    """The text of the file at ``path``; None, and a problem, if it cannot be read."""
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
-        rows = None if node is None else _Plain(loader, problems).value(node, "", ())
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         problems.add("", f"cannot be read: {error.strerror or error}")
     except UnicodeDecodeError:
         problems.add("", "cannot be read: it is not UTF-8 text")
+    return None
+
+
+def parse(text: str, problems: Problems) -> dict[str, Any] | None:
+    """The mapping that ``text`` is; None, and a problem, if it is none."""
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        rows = None if node is None else _Plain(loader, problems).value(node, "", ())
     except RecursionError:
         problems.add("", f"is nested more than {DEPTH} deep")
     except yaml.YAMLError as error:
@@ -33,6 +67,25 @@ def read(path: Path, problems: Problems) -> dict[str, Any] | None:
             return rows
         problems.add("", "is empty" if rows is None else "must be a mapping of keys such as question, trainer and params")
     return None
+
+
+def write(rows: Mapping[str, Any], problems: Problems) -> str | None:
+    """The mapping as YAML text that `parse` reads alike; None, and a problem, if it holds what YAML cannot."""
+    try:
+        return yaml.dump(dict(rows), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=130)
+    except (yaml.YAMLError, RecursionError) as error:
+        what = error.args[1] if len(error.args) > 1 else error
+        problems.add(
+            "", f"cannot be written as YAML, which holds text, numbers, true, false, null, lists and mappings, not {shown(what)}"
+        )
+    return None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text such as "1e-5", which `parse` would take for a number."""
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))
 
 
 def _where(error: yaml.YAMLError) -> str:

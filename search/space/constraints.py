@@ -5,12 +5,10 @@ from __future__ import annotations
 import ast
 import operator
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
-
-from pitprop.space.problems import hint
 
 LONGEST = 300
 WHAT = "a constraint takes names, numbers, text, comparisons, + - * / // %, and, or, not, and indexing"
@@ -50,8 +48,8 @@ class Constraint:
             return f"{self.text} (cannot be evaluated: {error})"
 
 
-def parse(text: str, known: Iterable[str]) -> Constraint:
-    """The constraint ``text`` over the names ``known``; ``ValueError`` says what is wrong with it."""
+def parse(text: str) -> Constraint:
+    """The constraint ``text``; ``ValueError`` says what is wrong with it. Whether its names exist is not looked at."""
     if len(text) > LONGEST:
         raise ValueError(f"is longer than {LONGEST} characters; write several")
     try:
@@ -65,10 +63,6 @@ def parse(text: str, known: Iterable[str]) -> Constraint:
         _names(tree, names)
     except RecursionError as error:
         raise ValueError(f"{text!r} is nested too deeply") from error
-    every = list(known)
-    for name in names:
-        if name not in every:
-            raise ValueError(f"unknown name {name!r}{hint(name, every)}")
     return Constraint(text, tuple(names), tree)
 
 

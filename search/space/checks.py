@@ -1,0 +1,366 @@
+"""Reads a space and checks what depends on more than one value: the trainer, the parameters, names and ranges; gives a `Space`.
+
+Every check asks first whether what it depends on was read without a problem, so that a mistake is told once and by its cause.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pitprop import trainer
+from pitprop.detection import signatures
+from pitprop.errors import hint, shown
+from pitprop.space import constraints, params, sampling, yaml_text
+from pitprop.space.constraints import Constraint
+from pitprop.space.distributions import STOPPING, Leaf, check_when, exists, place, read_leaf
+from pitprop.space.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, read, take
+from pitprop.space.model import Baseline, SignatureChoice, Space
+from pitprop.space.sampling import Method
+from pitprop.space.schema import (
+    GOAL,
+    BaselineRow,
+    Confirm,
+    Document,
+    Gate,
+    Objective,
+    Relative,
+    SignatureRow,
+    StoppingRow,
+    signature_rows,
+)
+from pitprop.trainer import Card
+
+UNSAID = Card("", None, None, None, 1)
+SOURCES = {
+    "params": "to train",
+    "values": "that were recorded",
+    "mlflow": "the id of a run",
+    "study": "a space, for the best of its study",
+}
+"""Where a baseline comes from."""
+
+
+def load(source: str | Mapping[str, Any], name: str = "") -> Space:
+    """The space of a name, of a path, or written as a mapping, which needs a ``name``: the argument or its key of that name.
+
+    `SpaceError`, a ``ValueError``, with every problem, one line each.
+    """
+    if isinstance(source, Mapping):
+        path, name = None, name or str(source.get("name") or "")
+        problems = Problems(name or "space")
+        if not name or name.startswith(".") or "/" in name:
+            said = f"{name!r} is not allowed" if name else "is missing"
+            problems.add("name", f"{said}; a space without a file takes a name for its study, such as rates")
+        text = yaml_text.write({key: value for key, value in source.items() if key != "name"}, problems)
+    else:
+        path = yaml_text.find(source)
+        name, problems = name or path.stem, Problems(path.name)
+        text = yaml_text.read(path, problems)
+    rows = yaml_text.parse(text, problems) if text is not None else None
+    if rows is None:
+        problems.check()
+    space = _space(read(Document, rows, "", problems), path, problems)
+    problems.check()
+    return dataclasses.replace(space, name=name, path=str(path or ""), text=text or "")
+
+
+def _space(document: Document, path: Path | None, problems: Problems) -> Space:
+    """The space that the document says; one with blanks in it if there are problems."""
+    location, card = _trainer(document.trainer, path.parent if path else Path(), problems)
+    for name in document.options:
+        if card.options is not None and name not in card.options:
+            problems.add(f"options.{name}", f"unknown key{hint(name, card.options)}")
+    _check_metric(document.objective.metric, "objective.metric", card, problems)
+    leaves, constants = params.read(document.params, card.params, problems)
+    early_stopping, searched = _early_stopping(document.early_stopping, document.objective, card, problems)
+    leaves += searched
+    if not leaves and problems.fine("params", STOPPING):
+        example = "lr: {float: [1e-5, 1e-1], log: true}"
+        problems.add("params", f"nothing is searched; give a parameter a distribution, such as {example}")
+    check_when(leaves, problems)
+    watching, lacking = _signatures(document.signatures, card, problems)
+    sampler = sampling.read_method("sampler", document.sampler, problems) or Method("tpe", {})
+    pruner = sampling.read_method("pruner", document.pruner, problems)
+    sampling.check(sampler, pruner, leaves, 2 if searched else 1, problems)
+    _check_plan(document, sampler, bool(searched), problems)
+    space = Space(
+        name="",
+        question=" ".join(document.question.split()),
+        trainer=location,
+        card=card,
+        options=document.options,
+        objective=document.objective,
+        epochs=document.epochs,
+        trials=document.trials,
+        seeds=document.seeds,
+        seed=document.seed,
+        timeout=document.timeout,
+        leaves=tuple(leaves),
+        constants=constants,
+        constraints=(),
+        points=(),
+        baselines=(),
+        signatures=watching,
+        lacking=lacking,
+        early_stopping=early_stopping,
+        gates=(),
+        sampler=sampler,
+        pruner=pruner,
+        resources=document.resources,
+        stall=document.stall,
+        retries=document.retries,
+        revive=document.revive,
+        targets=document.targets,
+        stop_when=document.stop_when,
+        remedies=document.remedies,
+        confirm=Confirm() if document.confirm is True else document.confirm or None,
+    )
+    space = dataclasses.replace(space, constraints=tuple(_constraints(document.constraints, space, problems)))
+    return dataclasses.replace(
+        space,
+        baselines=tuple(_baselines(document.baselines, space, problems)),
+        points=tuple(_point(rows, f"points[{index}]", space, problems) for index, rows in enumerate(document.points)),
+        gates=tuple(_gate(gate, f"gates[{index}]", document, space, problems) for index, gate in enumerate(document.gates)),
+    )
+
+
+def _trainer(name: str, folder: Path, problems: Problems) -> tuple[str, Card]:
+    """Where the trainer is, and its card; an empty card, and a problem, if it is nowhere or no trainer."""
+    location = trainer.find(name, folder) if name else None
+    if name and location is None:
+        problems.add(
+            "trainer", f"there is no trainer {name!r}, neither shipped, nor a module or file{hint(name, trainer.names())}"
+        )
+    try:
+        return location or "", trainer.card(location) if location else UNSAID
+    except ValueError as error:
+        problems.add("trainer", " ".join(str(error).split()))
+        return "", UNSAID
+
+
+def _check_metric(metric: str, where: str, card: Card, problems: Problems) -> None:
+    """Notes a metric that the trainer does not report."""
+    if problems.fine(where) and card.reports is not None and not signatures.gives(metric, card.reports):
+        problems.add(where, f"{metric!r} is not reported by the trainer{hint(metric, card.reports)}")
+
+
+def _check_plan(document: Document, sampler: Method, answered: bool, problems: Problems) -> None:
+    """Notes what the search cannot do beside the sampler, or where trials are ``answered`` from recorded curves."""
+    stop, targets = document.stop_when, document.targets
+    if stop is not None and stop not in targets and "targets" not in problems.keys:
+        problems.add("stop_when", f"{stop!r} is no target of this space{hint(stop, targets)}")
+    if document.remedies == "try" and sampler.name == "grid":
+        problems.add("remedies", "'try' is not allowed beside the grid sampler, which tries every point there is; write suggest")
+    if document.revive and answered:
+        why = "searching early stopping answers trials from recorded curves, and a parked one has half a curve"
+        way = "leave revive out, or give patience and min_delta one value each"
+        problems.add("revive", f"{document.revive} is not allowed: {why}; {way}")
+
+
+def _early_stopping(
+    row: StoppingRow | bool | None, objective: Objective, card: Card, problems: Problems
+) -> tuple[dict[str, Any] | None, list[Leaf]]:
+    """The constants of early stopping, None if there is none of it, and the leaves that a space searches of it."""
+    if not isinstance(row, StoppingRow):
+        return None, []
+    leaves, constants = [], dict[str, Any]()
+    for name, kind in (("patience", COUNT), ("min_delta", AMOUNT)):
+        value, where = getattr(row, name), f"{STOPPING}.{name}"
+        if not isinstance(value, dict):
+            constants[name] = value
+        elif (leaf := read_leaf(where, value, where, problems)) and _sensible(leaf, kind, where, problems):
+            leaves.append(leaf)
+    if row.metric is not None:
+        _check_metric(row.metric, f"{STOPPING}.metric", card, problems)
+        known = problems.fine(f"{STOPPING}.metric", f"{STOPPING}.goal", "objective.metric")
+        if row.goal is None and row.metric != objective.metric and known:
+            problems.add(f"{STOPPING}.goal", f"is missing; it takes {GOAL.wanted}")
+    constants["metric"] = row.metric or objective.metric
+    constants["maximize"] = (row.goal or objective.goal) == "maximize"
+    return constants, leaves
+
+
+def _sensible(leaf: Leaf, kind: Kind, where: str, problems: Problems) -> bool:
+    """Whether every value of the leaf is one that early stopping takes."""
+    values = getattr(leaf.distribution, "choices", None) or (getattr(leaf.distribution, "low", None),)
+    whole = kind is AMOUNT or type(leaf.distribution).__name__ != "FloatDistribution"
+    if whole and all(kind.parse(value) is not None for value in values):
+        return True
+    given = ", ".join(str(value) for value in values)
+    problems.add(where, f"every value must be {kind.wanted}, not {given}; use int or choice")
+    return False
+
+
+def _signatures(given: Any, card: Card, problems: Problems) -> tuple[dict[str, SignatureChoice], dict[str, str]]:
+    """The signatures that watch, and those that cannot see, each with what it lacks."""
+    if given is False or given == "off":
+        return {}, {}
+    rows = read(signature_rows(), given, "signatures", problems, unknown="unknown signature") if given is not None else None
+    named = rows.model_fields_set if rows is not None else set()
+    watching, lacking = {}, {}
+    for name in signatures.names():
+        row = getattr(rows, name, True)
+        own = row.model_dump() if isinstance(row, SignatureRow) else {"action": row, **signatures.thresholds(name)}
+        action = signatures.action(name) if (said := own.pop("action")) is True else said
+        choice = SignatureChoice(action, own, tuple(signatures.load(name).READS))
+        lacks = " and ".join(missing(choice, card.reports))
+        if action == "off":
+            continue
+        if lacks and name in named:
+            problems.add(f"signatures.{name}", f"needs {lacks}, which the trainer does not report; write {name}: off")
+        elif lacks:
+            lacking[name] = lacks
+        else:
+            watching[name] = choice
+    return watching, lacking
+
+
+def missing(choice: SignatureChoice, reports: Sequence[str] | None) -> list[str]:
+    """The readings of a signature that the trainer does not give, as far as it says."""
+    return [reading for reading in choice.reads if reports is not None and not signatures.gives(reading, reports)]
+
+
+def _constraints(texts: Sequence[Any], space: Space, problems: Problems) -> Iterator[Constraint]:
+    """The constraints over names that were all read without a problem; one over constants alone must hold."""
+    searched = [leaf.name for leaf in space.leaves]
+    every = [*space.known, *searched]
+    for index, text in enumerate(texts):
+        where = f"constraints[{index}]"
+        if not isinstance(text, str):
+            problems.add(where, f"{shown(text)} is not a text such as 'warmup.epochs < epochs'")
+            continue
+        try:
+            constraint = constraints.parse(text)
+        except ValueError as error:
+            problems.add(where, str(error))
+            continue
+        if not all(problems.fine(_origin(name)) for name in constraint.names):
+            continue
+        unknown = [name for name in constraint.names if name not in every]
+        if unknown and problems.fine("trainer"):  # it may be one of the trainer's defaults
+            problems.add(where, f"unknown name {unknown[0]!r}{hint(unknown[0], every)}")
+        elif not unknown and not set(searched) & set(constraint.names) and (broken := constraint.violated(space.known)):
+            problems.add(where, f"{broken!r} never holds, and no searched parameter is in it")
+        else:
+            yield constraint
+
+
+def _origin(name: str) -> str:
+    """Where a name that stands in a constraint is set in the file."""
+    return name if name == "epochs" or name.startswith("options.") else place(name)
+
+
+def _point(rows: Any, where: str, space: Space, problems: Problems) -> Mapping[str, Any]:
+    """A trial that the space sets itself: Optuna's values by leaf."""
+    leaves = {leaf.name: leaf for leaf in space.leaves}
+    given = params.values_of(rows, where, problems, lambda name, _: name in leaves)
+    point: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in leaves:
+            point[name] = _encoded(leaves[name], value, f"{where}.{name}", problems, inside=True)
+        elif problems.fine(place(name)):
+            problems.add(f"{where}.{name}", f"is no searched parameter{hint(name, leaves)}")
+    for name in point:
+        others = {parent: values[0] for parent, values in leaves[name].when.items() if values}
+        for parent, wanted in leaves[name].when.items():
+            if parent in given and problems.fine(place(name)) and not exists(leaves[name], {**others, parent: given[parent]}):
+                allowed = " or ".join(shown(one) for one in wanted)
+                problems.add(f"{where}.{name}", f"exists only when {parent} is {allowed}")
+    if problems.fine(where):
+        for broken in space.violated(point):
+            problems.add(where, f"breaks the constraint {broken!r}")
+    return point
+
+
+def _encoded(leaf: Leaf, value: Any, where: str, problems: Problems, *, inside: bool) -> Any:
+    """Optuna's value for ``value``; None, and a problem, if there is none."""
+    try:
+        return leaf.inside(value) if inside else leaf.encode(value)
+    except ValueError as error:
+        problems.add(where, str(error))
+        return None
+
+
+def _baselines(rows: Mapping[str, BaselineRow], space: Space, problems: Problems) -> Iterator[Baseline]:
+    """The baselines, each from one of `SOURCES`; trainings start from the checkpoint of one at most."""
+    checkpoint = ""
+    for name, row in rows.items():
+        where = f"baselines.{name}"
+        given = [source for source in SOURCES if getattr(row, source) is not None]
+        if len(given) != 1 and (given or problems.fine(where)):
+            said = f"says {' and '.join(given)}" if given else "says nothing of it"
+            problems.add(where, f"{said}; it takes one of {', '.join(f'{key} ({what})' for key, what in SOURCES.items())}")
+        if row.samples is not None and given == ["params"]:
+            problems.add(
+                f"{where}.samples",
+                "says how many samples recorded values were measured on; those of a trained baseline are known",
+            )
+        if row.checkpoint and checkpoint:
+            problems.add(f"{where}.checkpoint", f"is said of {checkpoint!r} already; trainings start from one checkpoint at most")
+        elif row.checkpoint and not row.values and problems.fine(where):
+            problems.add(f"{where}.checkpoint", "needs values, what the checkpoint scored, such as {val/macro_f1: 0.62}")
+        checkpoint = name if row.checkpoint else checkpoint
+        tree = _tree(row.params, f"{where}.params", space, problems) if given == ["params"] else None
+        yield Baseline(name, tree, row.values, row.checkpoint, row.samples, row.mlflow, row.study)
+
+
+def _tree(rows: Any, where: str, space: Space, problems: Problems) -> dict[str, Any]:
+    """A baseline's whole tree: the space's constants, and what the baseline says."""
+    leaves = {leaf.name: leaf for leaf in space.leaves if not leaf.name.startswith(STOPPING + ".")}
+    given = params.values_of(rows, where, problems, lambda name, _: name in leaves)
+    for name, value in given.items():
+        if name in leaves:
+            coded = _encoded(leaves[name], value, f"{where}.{name}", problems, inside=False)
+            given[name] = value if hasattr(leaves[name].distribution, "choices") else coded
+        elif space.card.params is not None:
+            params.check(name, value, space.card.params, f"{where}.{name}", problems)
+        elif name not in space.constants and problems.fine("trainer", place(name)):
+            problems.add(f"{where}.{name}", f"unknown key{hint(name, [*leaves, *space.constants])}")
+    unsaid = [name for name in leaves if name not in given and problems.fine(f"{where}.{name}")]
+    absent = [name for name in unsaid if exists(leaves[name], given)]
+    if absent:
+        problems.add(where, f"gives no value for {', '.join(absent)}; a baseline needs one for every searched parameter")
+    return params.nested({**space.constants, **given})
+
+
+def _gate(gate: Gate, where: str, document: Document, space: Space, problems: Problems) -> Gate:
+    """The gate, with Optuna's values in what it says to try."""
+    if gate.at_least is None and gate.at_most is None and problems.fine(where):
+        problems.add(where, "has no bound; it takes at_least or at_most")
+    _check_metric(gate.metric, f"{where}.metric", space.card, problems)
+    if problems.fine("epochs", f"{where}.epoch") and gate.epoch > space.epochs:
+        problems.add(f"{where}.epoch", f"{gate.epoch} is not allowed; it takes an epoch of the space, 1 to {space.epochs}")
+    for key, bound in (("at_least", gate.at_least), ("at_most", gate.at_most)):
+        at = f"{where}.{key}.baseline"
+        if not isinstance(bound, Relative) or "baselines" in problems.keys or not problems.fine(at):
+            continue
+        row = document.baselines.get(bound.baseline)
+        if row is None:
+            problems.add(at, f"{bound.baseline!r} is no baseline of this space{hint(bound.baseline, document.baselines)}")
+        elif row.values is not None and gate.metric not in row.values and problems.fine(f"{where}.metric"):
+            problems.add(at, f"{bound.baseline} records no {gate.metric!r}{hint(gate.metric, row.values)}")
+    change = _change(gate.change, f"{where}.try", space, problems)
+    if not problems.fine(where):  # blanks in it are no gate
+        return gate
+    return Gate(gate.metric, gate.epoch, gate.at_least, gate.at_most, gate.action, gate.remedy, change)
+
+
+def _change(given: Any, where: str, space: Space, problems: Problems) -> dict[str, Any]:
+    """What a gate says to try: new values of searched parameters, or ``{times: 0.1}`` for one that is a number."""
+    leaves = {leaf.name: leaf for leaf in space.leaves}
+    change = params.values_of(given, where, problems, lambda name, value: name in leaves or list(value) == ["times"])
+    for name, value in change.items():
+        key = f"{where}.{name}"
+        if name not in leaves:
+            if problems.fine(place(name)):
+                problems.add(key, f"is no searched parameter{hint(name, leaves)}")
+        elif isinstance(value, dict) and list(value) == ["times"]:
+            change[name] = {"times": take(POSITIVE, value["times"], f"{key}.times", problems)}
+            if hasattr(leaves[name].distribution, "choices"):
+                problems.add(key, f"times is not allowed: {name} is a choice; give the value to try")
+        else:
+            _encoded(leaves[name], value, key, problems, inside=True)
+    return change

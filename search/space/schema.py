@@ -1,0 +1,350 @@
+"""What a space's file may hold: its sections as classes that pydantic reads, and the same as a JSON Schema for editors.
+
+What depends on more than the value itself, such as on what the trainer reports, is checked in `pitprop.space.checks`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any
+
+from pitprop.detection import gates, signatures, stopping
+from pitprop.detection.detect import ACTIONS
+from pitprop.space.distributions import KINDS
+from pitprop.space.kinds import (
+    AMOUNT,
+    COUNT,
+    MAPPING,
+    NATURAL,
+    SHARE,
+    Amount,
+    Boolean,
+    Count,
+    Kind,
+    Natural,
+    Number,
+    Positive,
+    Rows,
+    Text,
+    Time,
+    numeric,
+    one_of,
+    whole,
+)
+from pitprop.space.sampling import options, words
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic.dataclasses import dataclass
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+FILE = "space.schema.json"
+"""The JSON Schema's name beside the spaces that ship; `pitprop schema` writes it."""
+REF = "defined at"
+"""Becomes ``$ref`` at last: pydantic takes no reference to what it has not defined itself."""
+SHARES = ("grace", "blind")
+"""Thresholds that are shares of the budget."""
+
+GOAL = one_of("maximize", "minimize")
+ACTION = one_of(*ACTIONS)
+SEVERAL = whole(2, "a whole number of at least 2, for one seed shows no spread")
+BOUND = numeric("a number, or a baseline such as {baseline: b, plus: -0.02}")
+WORDS = Kind("text", lambda value: value if isinstance(value, str) else None, {"type": "string"}, "")
+NO_STOPPING = Kind(
+    "false, or a mapping such as {patience: 8}", lambda value: False if value is False else None, {"const": False}, False
+)
+CONFIRMED = Kind(
+    "true, false, or a mapping such as {top: 3, seeds: 5}",
+    lambda value: value if isinstance(value, bool) else None,
+    {"type": "boolean"},
+    False,
+)
+
+
+def _searched(kind: Kind) -> Kind:
+    """The kind of a value that a space may give, or search by a distribution."""
+    said = {"anyOf": [dict(kind.json), {REF: "#/$defs/Distribution"}]}
+    return Kind(kind.wanted, lambda value: value if isinstance(value, dict) else kind.parse(value), said, kind.blank)
+
+
+def _ref(name: str) -> WithJsonSchema:
+    return WithJsonSchema({REF: f"#/$defs/{name}"})
+
+
+Goal = Annotated[str, GOAL]
+Action = Annotated[str, ACTION]
+Tree = Annotated[Any, WithJsonSchema({"type": "object"})]
+"""A tree of values for parameters, which `pitprop.space.params` reads."""
+
+
+@dataclass(frozen=True, slots=True, config=MAPPING)
+class Objective:
+    """What a trial is worth: a metric at its best or at the last epoch."""
+
+    metric: Text
+    """A metric that the trainer reports, such as val/macro_f1."""
+    goal: Goal = "maximize"
+    """Whether higher or lower is better."""
+    at: Annotated[str, one_of("best", "last")] = "best"
+    """Whether the best epoch counts, or the last one."""
+
+    @property
+    def sign(self) -> int:
+        """What to multiply the metric by, so that higher is better: 1 or -1."""
+        return stopping.sign(self.goal == "maximize")
+
+    @property
+    def best_by(self) -> str:
+        """The ``goal`` by which an epoch is the best, and counts; empty where the last one does."""
+        return self.goal if self.at == "best" else ""
+
+    def best(self, values: Sequence[float]) -> int | None:
+        """The index of the best of ``values``, NaN skipped and the first of equals; None if there is none."""
+        return stopping.best(values, self.goal == "maximize")
+
+
+@dataclass(frozen=True, slots=True, config=MAPPING)
+class Relative:
+    """A bound against what a baseline reached: that, plus ``plus``."""
+
+    baseline: Text
+    """A baseline of this space."""
+    plus: Number = 0.0
+    """What to add to what it reached."""
+
+
+@dataclass(frozen=True, slots=True, config=MAPPING)
+class Gate:
+    """A bound that a metric has to meet at one epoch, and what to do and to try where it does not."""
+
+    metric: Text
+    """A metric that the trainer reports."""
+    epoch: Count
+    """The epoch at which the bound has to be met."""
+    at_least: Annotated[float | Relative, Rows(Relative, BOUND)] | None = None
+    """The least that is allowed: a number, or {baseline: NAME, plus: -0.02}."""
+    at_most: Annotated[float | Relative, Rows(Relative, BOUND)] | None = None
+    """The most that is allowed: a number, or {baseline: NAME, plus: 0.02}."""
+    action: Action = "prune"
+    """What to do with a training that misses it: end it, park it (it can be revived), or only warn."""
+    remedy: Annotated[str, WORDS] = ""
+    """What to do about it, in words."""
+    change: Tree = Field(default_factory=dict, alias="try")
+    """What to try, as new values of searched parameters; {times: 0.1} multiplies one."""
+
+    def against(self, reached: Mapping[str, Mapping[str, float]]) -> gates.Gate | None:
+        """The gate with its bounds in numbers, given each baseline's metrics; None while its baseline has not got there."""
+        bounds = []
+        for bound in (self.at_least, self.at_most):
+            if isinstance(bound, Relative):
+                value = reached.get(bound.baseline, {}).get(self.metric)
+                if value is None:
+                    return None
+                bound = value + bound.plus
+            bounds.append(bound)
+        return gates.Gate(self.metric, self.epoch, bounds[0], bounds[1], self.action, self.remedy, self.change)
+
+
+@dataclass(frozen=True, slots=True, config=MAPPING)
+class Confirm:
+    """How a search is confirmed: its best trials and the baselines are trained again, each on fresh seeds."""
+
+    top: Count = 3
+    """How many of the best trials."""
+    seeds: Annotated[int, SEVERAL] = 5
+    """On how many seeds."""
+
+
+@dataclass(frozen=True, slots=True, config=MAPPING)
+class Resources:
+    """What one worker holds, and how many workers and lanes there may be; as many as fit, if not said."""
+
+    cpus: Positive = 1.0
+    """CPUs of one worker."""
+    gpus: Amount = 0.0
+    """GPUs of one worker; 0.25 lets four share one."""
+    workers: Count | None = None
+    """How many workers train at once."""
+    lanes: Count | None = None
+    """How many trials a worker trains as one, if the trainer can."""
+
+
+@dataclass(frozen=True, slots=True, config=MAPPING)
+class BaselineRow:
+    """What trials are held against; it takes one of params, values, mlflow and study."""
+
+    params: Tree = None
+    """Trained, to the end: a value for every searched parameter."""
+    values: dict[str, Number] | None = None
+    """Recorded numbers, by metric."""
+    mlflow: Text | None = None
+    """The id of a run in MLflow, whose metrics are looked up once."""
+    study: Text | None = None
+    """A space, for the best trial of its study."""
+    checkpoint: Boolean = False
+    """Whether the values are those of the model that every training starts from."""
+    samples: Count | None = None
+    """How many samples the recorded values were measured on."""
+
+
+@dataclass(frozen=True, slots=True, config=MAPPING)
+class StoppingRow:
+    """When a training ends that does not improve; patience and min_delta may be searched."""
+
+    patience: Annotated[Any, _searched(COUNT)]
+    """So many epochs in a row without an improvement."""
+    min_delta: Annotated[Any, _searched(AMOUNT)] = 0.0
+    """An epoch improves on the best if it is better by more than this."""
+    metric: Text | None = None
+    """The objective's, if not said."""
+    goal: Goal | None = None
+    """The objective's, if not said."""
+
+
+@dataclass(frozen=True, slots=True, config=MAPPING)
+class Document:
+    """A search space for pitprop: what to search, of which trainer, and how trials are judged."""
+
+    question: Text
+    """What the search is to answer; shown in lists and in MLflow."""
+    trainer: Text
+    """A trainer that ships, a dotted module, or the path of a .py file."""
+    objective: Annotated[Objective, Rows(Objective)]
+    """What a trial is worth."""
+    epochs: Count
+    """The budget of one training."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Constants of the trainer."""
+    params: Annotated[Any, _ref("Parameters")] = Field(default_factory=dict)
+    """A tree; each leaf is a constant or a distribution such as {float: [1e-5, 1], log: true}."""
+    trials: Count = 32
+    """How many trials in all, with the trained baselines."""
+    seeds: Count = 1
+    """How often each trial is trained; its value is the mean."""
+    seed: Natural = 0
+    """Seed of the sampler and of the trainings."""
+    timeout: Time | None = None
+    """No trial is started after this time: 90s, 3m, 2h, or seconds."""
+    constraints: list[Annotated[Any, WithJsonSchema({"type": "string"})]] = Field(default_factory=list)
+    """What holds in every trial, over params, options.NAME and epochs: warmup.epochs < epochs / 2."""
+    points: list[Tree] = Field(default_factory=list)
+    """Trials to try first; the sampler chooses what a point leaves out."""
+    baselines: dict[str, Annotated[BaselineRow, Rows(BaselineRow)]] = Field(default_factory=dict)
+    """What trials are held against, by name."""
+    signatures: Annotated[Any, _ref("Signatures")] = None
+    """All signatures watch; name one to change it. `off` turns all off."""
+    early_stopping: Annotated[StoppingRow | bool, Rows(StoppingRow, NO_STOPPING)] | None = None
+    """When a training ends that does not improve; none, if not said."""
+    gates: list[Annotated[Gate, Rows(Gate)]] = Field(default_factory=list)
+    """Bounds that a metric has to meet at one epoch."""
+    sampler: Annotated[Any, _ref("Sampler")] = None
+    """How trials are proposed: a word, or {tpe: {multivariate: true}} with Optuna's options; tpe, if not said."""
+    pruner: Annotated[Any, _ref("Pruner")] = None
+    """A population pruner: a word, or {median: {n_warmup_steps: 8}}; none, if not said."""
+    resources: Annotated[Resources, Rows(Resources)] = Field(default_factory=Resources)
+    """What one worker holds, and how many there may be."""
+    stall: Time = 1800.0
+    """A training that is silent for so long fails."""
+    retries: Natural = 1
+    """How often a trial whose worker died is tried again, from its checkpoint."""
+    revive: Natural = 0
+    """When all trials are done, so many parked ones are trained to the full budget."""
+    targets: dict[str, Number] = Field(default_factory=dict)
+    """Scores to reach, by name."""
+    stop_when: Text | None = None
+    """A target at which the search ends."""
+    remedies: Annotated[str, one_of("try", "suggest", "off")] = "suggest"
+    """Whether what a verdict or a gate says to try becomes a trial of its own, is only said, or neither."""
+    confirm: Annotated[Confirm | bool, Rows(Confirm, CONFIRMED)] | None = None
+    """Whether the best trials and the baselines train again on fresh seeds at the end."""
+
+
+def _acts(value: Any) -> str | bool | None:
+    """What a signature does, where ``off`` may have been read as false; true leaves it at what it does by itself."""
+    return "off" if value is False else value if value is True or (isinstance(value, str) and value in ACTS) else None
+
+
+ACTS = (*ACTIONS, "off")
+ACTED = Kind(one_of(*ACTS).wanted, _acts, {"enum": [*ACTS, True, False]}, words=ACTS)
+
+
+class SignatureRow(BaseModel):
+    """What a signature does, and its thresholds."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    action: Annotated[str | bool, ACTED] = True
+    """What to do where it fires; off turns it off."""
+
+
+@cache
+def signature_rows() -> type[BaseModel]:
+    """What `signatures` in a space is read as: each signature by name, with the thresholds of its own."""
+    fields: dict[str, Any] = {}
+    for name in signatures.names():
+        own: dict[str, Any] = {
+            key: (Annotated[Any, _threshold(key, one)], one) for key, one in signatures.thresholds(name).items()
+        }
+        row = create_model(name, __base__=SignatureRow, **own)
+        description = (signatures.load(name).__doc__ or "").split("\n")[0]
+        fields[name] = (Annotated[Any, Rows(row, ACTED)], Field(default=True, description=description))
+    return create_model("Signatures", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _threshold(name: str, default: Any) -> Kind:
+    if name in SHARES:
+        return SHARE
+    if isinstance(default, int):
+        return COUNT if name == "patience" else NATURAL
+    return AMOUNT
+
+
+class _Editors(GenerateJsonSchema):
+    """Without a title for each field, which editors would show in place of its description."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a space's file. What only the trainer knows, such as its parameters, it lets pass."""
+    methods = [options(kind, name) for kind in ("sampler", "pruner") for name in words(kind)]
+    rows: Iterable[Any] = (Document, *KINDS.values(), signature_rows(), *methods)
+    _, found = models_json_schema([(row, "validation") for row in rows], schema_generator=_Editors)
+    defs = json.loads(json.dumps(found["$defs"]).replace(f'"{REF}"', '"$ref"'))
+    whole = defs.pop("Document")
+    for one in (whole, *defs.values()):
+        one.pop("title", None)
+        one["description"] = " ".join(one.get("description", "").split())
+        for field in one["properties"].values():
+            if field.get("default", 0) is None:
+                del field["default"]
+    ways = {name: defs[row.__name__]["description"] for name, row in KINDS.items()}
+    defs |= {
+        "Signatures": {"anyOf": [defs["Signatures"], {"enum": ["off", False]}]},
+        "Sampler": _method("sampler"),
+        "Pruner": _method("pruner"),
+        "Distribution": {"type": "object", "oneOf": [_at(row.__name__) for row in KINDS.values()]},
+        "Parameters": {"type": "object", "additionalProperties": _at("Parameter")},
+        "Parameter": {
+            "if": {"type": "object", "anyOf": [{"required": [name]} for name in ways]},
+            "then": _at("Distribution"),
+            "else": {  # a group or a constant; the properties are there for editors to offer
+                "properties": {name: {"description": text} for name, text in ways.items()},
+                "additionalProperties": _at("Parameter"),
+            },
+        },
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A pitprop space", **whole, "$defs": defs}
+
+
+def _at(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _method(kind: str) -> dict[str, Any]:
+    """The schema of a sampler or pruner: a word, or one word with its options."""
+    own = {name: options(kind, name) for name in words(kind)}
+    alone = [name for name, row in own.items() if not any(field.is_required() for field in row.model_fields.values())]
+    rest = {name: {"anyOf": [_at(row.__name__), {"type": "null"}]} for name, row in own.items()}
+    one = {"type": "object", "properties": rest, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+    return {"anyOf": [{"enum": [*alone, None, *([False] if kind == "pruner" else [])]}, one]}
