@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list diagnose export ui dashboard test test-slow test-browser lint types check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs docs clean
+.PHONY: help setup search preflight revive confirm status show best compare report list diagnose export ui dashboard test test-slow test-browser lint types check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -106,6 +106,9 @@ bench-search: $(DEV)  ## how many epochs a search needs to reach a score, ours a
 
 bench-export: $(DEV)  ## what exporting 1,000 trials of 100 epochs to MLflow costs, in about two minutes
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/bench/export.py $(ARGS)
+
+bench-study: $(DEV)  ## what a study of many trials costs: asking, and finding what can be revived
+	@$(BIN)/python tests/bench/study_costs.py $(ARGS)
 
 bench-logs: $(DEV)  ## what reading and following logs of 200 MB costs, against a plain parser
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/bench/logs.py $(ARGS)

@@ -81,7 +81,7 @@ class Telemetry(list[Epoch]):
         self._last: Epoch | None = None
         self._columns: dict[str, Column] = {}
         self._looks: dict[Callable[[Epoch], Any], list[Any]] = {}
-        self._answers: dict[Any, tuple[int, object, Any]] = {}
+        self._cache: dict[Any, tuple[int, object, Any]] = {}
 
     def __reduce__(self) -> tuple[type[Telemetry], tuple[list[Epoch]]]:
         return Telemetry, (list(self),)  # without what was read off them
@@ -108,14 +108,17 @@ class Telemetry(list[Epoch]):
         seen.extend(look(self[index]) for index in range(len(seen), len(self)))
         return seen
 
-    def answer(self, key: Any, about: object, ask: Callable[[], T]) -> T:
-        """What ``ask`` gives for ``about``, asked once until there is another epoch."""
+    def cached(self, key: Any, about: object, compute: Callable[[], T]) -> T:
+        """What ``compute`` gives, kept under ``key`` until an epoch is added or removed, or ``about`` is another object.
+
+        ``about`` is compared by identity, as facts are many and hold curves: pass the same object as long as it means the same.
+        """
         self._forget()
-        length, known, answer = self._answers.get(key, (-1, None, None))
+        length, known, value = self._cache.get(key, (-1, None, None))
         if length != len(self) or known is not about:
-            answer = ask()
-            self._answers[key] = len(self), about, answer
-        return cast(T, answer)
+            value = compute()
+            self._cache[key] = len(self), about, value
+        return cast(T, value)
 
     def _forget(self) -> None:
         """Drops what was read if the list has been cut short, or regrown with other epochs."""
@@ -123,7 +126,7 @@ class Telemetry(list[Epoch]):
         if known and (length < known or self[known - 1] is not self._last):
             self._columns.clear()
             self._looks.clear()
-            self._answers.clear()
+            self._cache.clear()
             known = -1
         if length != known:
             self._known, self._last = length, self[-1] if length else None

@@ -14,7 +14,7 @@ from conftest import events
 from pitprop import space as spaces
 from pitprop import telemetry
 from pitprop.space import Space
-from pitprop.study import rows
+from pitprop.study import storage as rows
 from pitprop.workers import checkpoint
 
 WRITES = [(telemetry, "append"), (telemetry, "rewrite"), (checkpoint, "write"), (rows, "begin"), (rows, "end")]

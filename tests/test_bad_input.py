@@ -177,7 +177,7 @@ def test_a_gpu_that_is_not_there_is_missed_before_anything_runs(write_space: Wri
 def owner(tmp_path: Path) -> Iterator[int]:
     """Another process that holds the lock of the study ``toy``."""
     code = (
-        "import sys; from pathlib import Path; from pitprop.study.lock import file_lock\n"
+        "import sys; from pathlib import Path; from pitprop.study.ownership import file_lock\n"
         "with file_lock(Path(sys.argv[1]), ''): print(flush=True); sys.stdin.read()"
     )
     path = tmp_path / "runs" / "study.db.toy.lock"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pitprop.detection import life
 from pitprop.detection.facts import Facts
-from pitprop.driver.peers import REACH, Peers, facts
+from pitprop.driver.judging import REACH, Peers, facts
 from pitprop.driver.training import Training
 from pitprop.space import Space
 from pitprop.study.study import Trial

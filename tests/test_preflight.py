@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, TOY, Said
+from conftest import ROOT, TOY, Said, events, records
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop import space as spaces
 from pitprop.detection.facts import Facts
-from pitprop.driver.preflight import Finding, judge
-from pitprop.driver.preflight.inspection import first
+from pitprop.driver.checks import Finding, judge
+from pitprop.driver.preflight import first
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Lane, Start
 from pitprop.workers.worker import Failure, Worker
@@ -236,7 +236,22 @@ def test_a_preflight_takes_the_parameters_of_the_first_trial(write_space: Write)
     assert 0.01 <= drawn["lr"] < 0.2
 
 
+def test_a_preflight_takes_the_parameters_that_the_search_begins_with(write_space: Write, tmp_path: Path) -> None:
+    params = {"speed": {"float": [0.05, 1.0]}, "dead": {"choice": [False, True]}}
+    space = spaces.load(str(write_space(params=params, constraints=["speed < 0.2"], trials=1)))
+    events(space, tmp_path)
+    assert dict(records(space, tmp_path)[0].params) == first(space)
+
+
 # The commands
+
+
+def test_a_preflight_refuses_what_the_search_cannot_begin(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(**{**LR, "params": {"lr": {"float": [1e-3, 1.0]}}}, constraints=["lr < 0.0005"])
+    said, searched = pitprop("preflight", space), pitprop("search", space, "--inline")
+    assert said.code == searched.code == 1
+    assert said.err == searched.err
+    assert said.err.startswith("pitprop: 100 proposals in a row broke the constraint 'lr < 0.0005': widen the space")
 
 
 def test_the_command_tells_every_finding(write_space: Write, pitprop: Pitprop) -> None:

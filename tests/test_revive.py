@@ -16,7 +16,7 @@ from pitprop.cli.answer import again
 from pitprop.driver.events import Ended, Reported, Started, Warned
 from pitprop.driver.revival import due
 from pitprop.space import Space
-from pitprop.study.parking import stranded
+from pitprop.study.parking import Parking
 from pitprop.study.record import Record
 from pitprop.study.study import StudyError, opened
 from test_resume import REAL
@@ -100,12 +100,12 @@ def test_evidence_does_not_end_a_revived_trial_again_and_is_noted_once(toy: Toy,
     found = events(space, tmp_path, revive=[0])
     revived = records(space, tmp_path)[3]
     assert (revived.state, revived.epochs, revived.parked) == ("COMPLETE", 20, False)
-    assert {verdict["action"] for verdict in revived.verdicts} == {"warn"}
-    names = [verdict["signature"] for verdict in revived.verdicts]
+    assert {verdict.action for verdict in revived.verdicts} == {"warn"}
+    names = [verdict.signature for verdict in revived.verdicts]
     assert "constant_prediction" in names
     assert len(names) == len(set(names))
     assert [event.verdict.signature for event in found if isinstance(event, Warned)] == names[1:]
-    assert (names[0], revived.verdicts[0]["step"]) == ("constant_prediction", 5)
+    assert (names[0], revived.verdicts[0].step) == ("constant_prediction", 5)
 
 
 def test_proof_ends_a_revived_trial_and_it_cannot_be_revived(toy: Toy, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_proof_ends_a_revived_trial_and_it_cannot_be_revived(toy: Toy, tmp_path:
     events(space, tmp_path)
     events(space, tmp_path, revive=[1])
     revived = records(space, tmp_path)[2]
-    assert (revived.state, revived.parked, revived.verdicts[0]["signature"]) == ("PRUNED", False, "non_finite")
+    assert (revived.state, revived.parked, revived.verdicts[0].signature) == ("PRUNED", False, "non_finite")
     with pytest.raises(StudyError, match="trial 2 of toy cannot be revived: it is pruned for good by non_finite, not parked"):
         events(space, tmp_path, revive=[2])
 
@@ -305,7 +305,7 @@ def test_a_parked_checkpoint_outlives_a_kill_before_it_was_kept(
     (record,) = records(space, runs)
     assert record.parked
     assert not list(Path(record.folder).glob("*.ckpt"))
-    assert stranded(space, [record], runs / "toy" / "checkpoints") == [(0, 0)]
+    assert Parking.of(space, [record], runs / "toy" / "checkpoints").only_with_workers() == [(0, 0)]
     assert pitprop("search", path, "--inline").code == 0
     assert pitprop("revive", path, 0, "--inline").code == 0
     assert [epoch.step for epoch in curve(records(space, runs)[-1])] == list(range(1, 21))

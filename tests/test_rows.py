@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
-from pitprop.study import database, rows
+from pitprop.study import database
+from pitprop.study import storage as rows
 
 NAMES = (f"study {number}" for number in count())
 TABLES = (rows.TRIALS, rows.PARAMS, rows.VALUES, rows.USER, rows.SYSTEM, rows.REPORTS)

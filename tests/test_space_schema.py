@@ -286,11 +286,9 @@ def test_what_follows_from_a_space_follows_from_a_changed_one_too(folder: Path) 
 
 @given(
     curve=st.lists(st.floats(-5, 5) | st.just(math.nan), max_size=8),
-    at=st.sampled_from(["best", "last"]),
     goal=st.sampled_from(["maximize", "minimize"]),
 )
-def test_the_epoch_that_counts_is_the_one_whose_value_a_trial_gets(curve: list[float], at: str, goal: str) -> None:
-    index = Objective("score", goal, at).best(curve)
-    value = objective(curve, at, goal == "maximize")
-    assert math.isnan(value) if index is None else curve[index] == value
-    assert index is None or at == "last" or value not in curve[:index]
+def test_the_best_epoch_is_the_first_that_has_the_best_value(curve: list[float], goal: str) -> None:
+    index = Objective("score", goal).best(curve)
+    value = objective(curve, "best", goal == "maximize")
+    assert math.isnan(value) if index is None else curve[index] == value and value not in curve[:index]

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 import pytest
-from conftest import events, records
+from conftest import ROOT, events, records
+from pitprop import telemetry
+from pitprop.detection import life
+from pitprop.detection.detect import Verdict
+from pitprop.driver import revival
 from pitprop.space import Space
+from pitprop.study import study as studies
+from pitprop.study.record import Pruned
 from pitprop.study.study import StudyError, opened
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Lane
+from pitprop.workers import checkpoint
 
 OneSpace = Callable[..., Space]
 PLAIN = {"speed": {"float": [0.05, 1.0]}}
@@ -140,7 +151,7 @@ def test_population_pruners_stop_trials_with_a_reason(pruner: object, toy: OneSp
     space = toy(pruner=pruner, trials=20, params=PLAIN, signatures="off", sampler="random")
     events(space, tmp_path)
     pruned = [record for record in records(space, tmp_path) if record.state == "PRUNED"]
-    assert all("falls behind the other trials" in record.verdicts[0]["reason"] for record in pruned)
+    assert all("falls behind the other trials" in record.verdicts[0].reason for record in pruned)
     assert pruned or pruner == "wilcoxon"
 
 
@@ -149,3 +160,88 @@ def test_a_baseline_that_is_added_later_is_trained(toy: OneSpace, tmp_path: Path
     space = toy(params=PLAIN, trials=5, baselines={"slow": {"params": {"speed": 0.01}}})
     events(space, tmp_path)
     assert [record.baseline for record in records(space, tmp_path)] == [None, None, None, "slow", None]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_refused_proposal_leaves_no_trace(sampler: str, toy: OneSpace, tmp_path: Path) -> None:
+    space = toy(sampler=sampler, trials=8, params=PLAIN, constraints=["speed < 0.3"])
+    events(space, tmp_path / "whole")
+    for trials in (1, 3, 8):
+        events(space, tmp_path / "cut", trials=trials)
+    whole, cut = records(space, tmp_path / "whole"), records(space, tmp_path / "cut")
+    assert [(record.number, record.params) for record in cut] == [(record.number, record.params) for record in whole]
+    assert len({record.params["speed"] for record in whole}) == 8
+
+
+def test_a_trial_of_another_program_is_refused_in_a_sentence(toy: OneSpace, tmp_path: Path) -> None:
+    events(toy(), tmp_path, trials=1)
+    optuna.load_study(study_name="toy", storage=url(tmp_path)).enqueue_trial({"speed": 0.5})
+    with pytest.raises(StudyError, match="trial 1 of the study 'toy' was not made by pitprop: delete it from the database"):
+        events(toy(), tmp_path)
+
+
+def parked_study(toy: OneSpace, folder: Path, trials: int) -> Space:
+    """A study of which every trial is parked, after one epoch and with a checkpoint."""
+    space: Space = toy(params=PLAIN, trials=trials, revive=3, sampler="random")
+    with opened(space, url(folder), folder / "toy") as study:
+        while (trial := study.ask()) is not None:
+            home, epoch = study.trial_folder(trial.number), Epoch(1, {"val/macro_f1": trial.params["speed"]})
+            home.mkdir(parents=True)
+            telemetry.rewrite(telemetry.file(home), [epoch])
+            checkpoint.write(home / "replica-0.ckpt", {Lane(trial.number, 0): epoch}, 0.0, stacked=False)
+            study.tell(trial, Pruned(1, (Verdict("chance_plateau", 1, "park", "no better than chance"),), 0.5), recovery=0)
+    return space
+
+
+@pytest.mark.parametrize("trials", [10, 40])
+def test_finding_what_to_revive_reads_few_checkpoints_and_makes_no_record_anew(
+    trials: int, toy: OneSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, read, made = parked_study(toy, tmp_path, trials), [], []
+    header, as_record = checkpoint.epochs, studies.as_record
+    monkeypatch.setattr(checkpoint, "epochs", lambda path: read.append(path) or header(path))
+    monkeypatch.setattr(studies, "as_record", lambda *given: made.append(given) or as_record(*given))
+    with opened(space, url(tmp_path), tmp_path / "toy") as study:
+        assert len(revival.due(study)) == 3
+        assert len(read) == 3  # of as many as are revived, however many are parked
+        study.parking().only_with_workers()
+        assert len(read) == 3
+        study.plan(trials + 2)
+        assert study.ask() is not None
+        assert study.satisfied is False
+        assert len(made) == trials + 1  # once each when the study was opened, and the new one
+
+
+def test_a_search_that_resumes_replays_no_curve_whose_recovery_is_stored(
+    toy: OneSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, replayed = toy(trials=4), []
+    events(space, tmp_path / "whole")
+    events(space, tmp_path / "cut", trials=2)
+    recovery = life.recovery
+    monkeypatch.setattr(life, "recovery", lambda curve, facts: replayed.append(curve) or recovery(curve, facts))
+    events(space, tmp_path / "cut", trials=4)
+    assert len(replayed) == 2  # of the new trials, when they end
+    whole, cut = records(space, tmp_path / "whole"), records(space, tmp_path / "cut")
+    assert [(one.params, one.values, one.verdicts) for one in cut] == [(one.params, one.values, one.verdicts) for one in whole]
+
+
+def test_a_study_of_before_recoveries_were_stored_resumes_as_if_they_were(toy: OneSpace, tmp_path: Path) -> None:
+    space = toy(trials=6)
+    events(space, tmp_path / "new", trials=3)
+    events(space, tmp_path / "old", trials=3)
+    with sqlite3.connect(tmp_path / "old" / "study.db") as connection:
+        gone = connection.execute("delete from trial_user_attributes where key = 'recovery'").rowcount
+    connection.close()
+    assert gone == 3
+    for name in ("new", "old"):
+        events(space, tmp_path / name, trials=6)
+    new, old = records(space, tmp_path / "new"), records(space, tmp_path / "old")
+    assert [(one.params, one.values, one.verdicts) for one in old] == [(one.params, one.values, one.verdicts) for one in new]
+
+
+def test_what_optuna_keeps_to_itself_is_used_in_one_file() -> None:
+    private = re.compile(r"optuna\.[\w.]*\._|\._(storage|study_id|trial_id|suggest|studies|get_trials)\b")
+    users = [path.name for path in sorted((ROOT / "search").rglob("*.py")) if private.search(path.read_text(encoding="utf-8"))]
+    assert users == ["storage.py"]

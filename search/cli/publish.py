@@ -22,7 +22,7 @@ def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter
     """What sends the trials of the study of ``space`` to MLflow, with the code that trains them if any are trained now."""
     metric = space.objective.metric
     recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
-    card = StudyCard(space.name, space.question, metric, space.objective.goal == "maximize", space.text, recorded)
+    card = StudyCard(space.name, space.question, space.objective, space.text, recorded, space.searches_stopping)
     return Exporter(
         where.mlflow,
         where.artifacts,
@@ -47,11 +47,12 @@ def attach(mlflow: Exporter, space: Space, records: Sequence[Record], target: in
     """Writes the report, and has MLflow take it with the answer; the page."""
     from pitprop.results import confirmation
 
-    paths, summary = write(space, records, target, where), summarise(space, records, target)
+    paths = write(space, records, target, where)
     found = confirmation.read(space, records, where)
+    best = [record.number for record in confirmation.best(space, records, found)]
     words = [_said(found, one) for one in found.candidates if one.scores] if found is not None else []
     mlflow.attach(paths)
-    mlflow.conclude([record.number for record in summary.best], "\n\n".join(words))
+    mlflow.conclude(best, "\n\n".join(words))
     return paths[0]
 
 

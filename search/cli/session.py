@@ -11,11 +11,12 @@ from contextlib import closing
 from pathlib import Path
 
 from pitprop.driver import preflight
+from pitprop.driver.checks import Finding
 from pitprop.driver.events import Ended, Event, Reported
 from pitprop.driver.loop import Search
 from pitprop.space import Space
 from pitprop.study.addresses import Addresses
-from pitprop.study.parking import lanes, stranded
+from pitprop.study.parking import lanes
 from pitprop.study.study import Study
 from pitprop.track import Exporter
 from pitprop.trainer import Context
@@ -65,7 +66,7 @@ def run(
     return code
 
 
-def inspect(space: Space) -> list[preflight.Finding]:
+def inspect(space: Space) -> list[Finding]:
     """What a preflight finds, in this process and without a study."""
     with closing(Inline(_job(space, Path(), here=True), cpus=space.resources.cpus)) as launcher:
         return preflight.inspect(space, launcher)
@@ -101,7 +102,7 @@ def _sweep(space: Space, study: Study) -> None:
     if all(record.state != "RUNNING" for record in records):
         folders = {lane: Path(record.folder) for record in records for lane in lanes(space, record.number)}
         Bests(space.objective.metric, space.objective.best_by).salvage(folders, study.checkpoints)
-        sweep(study.checkpoints, stranded(space, records, study.checkpoints))
+        sweep(study.checkpoints, study.parking().only_with_workers())
 
 
 def _launcher(space: Space, study: Study, where: Addresses, options: Namespace, console: Console, count: int) -> Launcher:

@@ -91,8 +91,8 @@ def revive(options: Namespace) -> int:
         numbers = [*dict.fromkeys(options.trial)]
         if any(known.get(number) == "RUNNING" for number in numbers):  # the same command goes on with what was interrupted
             numbers = [number for number in numbers if known.get(number, "FAIL") == "FAIL"]
-        for hurdle in filter(None, map(study.hurdle, numbers)):  # of all, before the first is begun
-            raise studies.StudyError(hurdle)
+        for reason in filter(None, map(study.parking().why_not, numbers)):  # of all, before the first is begun
+            raise studies.StudyError(reason)
         for number in numbers:
             study.revive(number)
         with publish.exporter(space, where) as mlflow:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pitprop.detection import stopping as stops
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.telemetry import Telemetry
 
@@ -47,3 +48,8 @@ class Facts:
     peers: Sequence[Peer] = ()
     recovery: float | None = None
     silence: float = 0.0
+
+    @property
+    def sign(self) -> int:
+        """What to multiply the objective by, so that higher is better: 1 or -1."""
+        return stops.sign(self.maximize)

@@ -22,7 +22,7 @@ def once(look: Callable[Concatenate[Telemetry, Facts, Asks], Answer]) -> Callabl
 
     @wraps(look)
     def kept(telemetry: Telemetry, facts: Facts, /, *args: Asks.args, **named: Asks.kwargs) -> Answer:
-        return telemetry.answer((look, *args, *named.items()), facts, lambda: look(telemetry, facts, *args, **named))
+        return telemetry.cached((look, *args, *named.items()), facts, lambda: look(telemetry, facts, *args, **named))
 
     return cast("Callable[Concatenate[Telemetry, Facts, Asks], Answer]", kept)
 
@@ -79,7 +79,7 @@ def awakening(telemetry: Telemetry, facts: Facts, count: int) -> int | None:
     column = telemetry.column(facts.metric)
     if limit is None or learned is None:
         return None
-    sign = 1 if facts.maximize else -1
+    sign = facts.sign
     if not any(sign * value > sign * learned for value in column.values):
         return None
     above = 0

@@ -1,11 +1,12 @@
-"""What happens in a search, as it is shown and exported."""
+"""What happens in a search, as it is shown and exported; and when it stops because every trial fails in the same way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from pitprop.detection.detect import Verdict
-from pitprop.study.record import Record
+from pitprop.errors import UserError
+from pitprop.study.record import Record, State
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Lane
 
@@ -44,10 +45,33 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A trial has been told; ``traceback`` is its trainer's, if that raised."""
+    """A trial has ended and is stored; ``traceback`` is its trainer's, if that raised."""
 
     record: Record
     traceback: str = ""
 
 
 Event = Started | Reported | Warned | Retried | Ended
+
+HOPELESS = 3
+"""After this many trials that failed alike, and none that did not, the search is stopped."""
+
+
+class SearchError(UserError):
+    """The search cannot continue: one sentence."""
+
+
+class Failures:
+    """The trials of a run that failed, as long as none did not."""
+
+    def __init__(self) -> None:
+        self._records: list[Record] | None = []
+
+    def add(self, record: Record, target: int) -> None:
+        """Takes in how a trial ended, of ``target`` in all; `SearchError` if there is no hope."""
+        if record.state != State.FAIL or self._records is None:
+            self._records = None
+            return
+        self._records.append(record)
+        if len(self._records) >= min(HOPELESS, target) and len({one.error for one in self._records}) == 1:
+            raise SearchError(f"the first {len(self._records)} trials failed alike, and the search stops: {record.error}")

@@ -1,29 +1,95 @@
-"""Judging the trainings of a search: what ends a seed, and what is only noted."""
+"""Judging the trainings of a search: the facts that each is judged by, what ends a seed, and what is only noted.
+
+Whether an epoch is the end, and why, is decided on this way: `pitprop.driver.loop` takes the epoch in, `Judge.judge` here asks
+`pitprop.detection.detect.judge` for verdicts, and `pitprop.driver.training` makes the outcome of what ended each seed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pitprop import telemetry
-from pitprop.detection import detect
+from pitprop.detection import detect, life
 from pitprop.detection.detect import Verdict
+from pitprop.detection.facts import Facts, Peer
 from pitprop.detection.gates import judge_gates
 from pitprop.detection.stopping import EarlyStopping
-from pitprop.driver.peers import Peers
 from pitprop.driver.training import Training
 from pitprop.space import Space
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch, Telemetry
 
+REACH = 100
+"""How many trials before it are a trial's peers: enough to compare with, and no study is held in memory as a whole."""
 
-class Watch:
+
+def facts(space: Space, trial: Trial) -> Facts:
+    """What is known of a trial before anything has been trained."""
+    batch = space.options.get("batch_size", (space.card.options or {}).get("batch_size"))
+    return Facts(
+        budget=space.epochs,
+        metric=space.objective.metric,
+        maximize=space.objective.sign > 0,
+        batch=batch if isinstance(batch, int) and not isinstance(batch, bool) else None,
+        checkpoint=space.checkpoint,
+        params=trial.flat,
+        stopping=space.stopping(trial.values),
+    )
+
+
+class Peers:
+    """The trials of a search that train or have trained. Facts are made once a trial, and anew when another begins or ends."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._peers: dict[int, Peer] = {}
+        self._recovery: int | None = None
+        self._facts: dict[int, Facts] = {}
+
+    def facts(self, training: Training) -> Facts:
+        """The facts of a training, with those that began before it as peers, but for the one that it continues."""
+        trial, number = training.trial, training.trial.number
+        self._join(training)
+        if number not in self._facts:
+            near = sorted(peer for peer in self._peers if number - REACH <= peer < number and peer != trial.revives)
+            peers = tuple(self._peers[peer] for peer in near)
+            self._facts[number] = replace(facts(self._space, trial), peers=peers, recovery=self._recovery)
+        return self._facts[number]
+
+    def recovery(self, training: Training) -> int:
+        """The latest epoch at which a seed of a trial recovered (`pitprop.detection.life.recovery`), 0 if none did."""
+        own = facts(self._space, training.trial)
+        return max(life.recovery(curve, own) or 0 for curve in training.curves.values())
+
+    def recall(self, recovery: int) -> None:
+        """Takes in the `recovery` of a trial that ended so long ago that it is nobody's peer any more."""
+        if recovery:
+            self._recovery = max(recovery, self._recovery or 0)
+
+    def learn(self, training: Training, recovery: int | None = None) -> None:
+        """Takes in a trial that has ended, after training of its own; with its `recovery` if that is known."""
+        self._join(training)
+        self.recall(self.recovery(training) if recovery is None else recovery)
+        self._peers = {number: peer for number, peer in self._peers.items() if number >= training.trial.number - 2 * REACH}
+        self._facts.clear()
+
+    def _join(self, training: Training) -> None:
+        number, curve = training.trial.number, training.curves[0]
+        known = self._peers.get(number)
+        if curve and (known is None or known.telemetry is not curve):  # a retry reads its curve anew
+            self._peers[number] = Peer(number, training.trial.flat, curve)
+            self._facts.clear()
+
+
+class Judge:
     """Judges every epoch by signatures, gates, the population and early stopping, in the light of the trials that ended."""
 
     def __init__(self, space: Space, study: Study) -> None:
         self._space, self._study = space, study
         self._signatures = [detect.Signature(n, c.action, c.thresholds) for n, c in space.signatures.items() if c.action != "off"]
         self._reached = {b.name: dict(b.values) for b in space.baselines if b.values is not None}
-        self._peers = Peers(space)
+        self.peers = Peers(space)
 
     def judge(self, training: Training, replica: int) -> list[Verdict]:
         """Ends a seed that is lost, has stopped early, or has spent its budget; what else is found for the first time."""
@@ -55,17 +121,16 @@ class Watch:
         """The early stopping of a trial; None if it has none."""
         return self._space.stopping(training.trial.values)
 
-    def learn(self, training: Training, *, trained: bool) -> None:
+    def learn(self, training: Training, recovery: int | None, *, trained: bool) -> None:
         """Keeps what a finished trial is good for: bounds of gates and, if it was ``trained`` itself, facts for others."""
         if training.trial.baseline is not None:
-            goal = self._space.objective
-            self._reached[training.trial.baseline] = training.bests(goal.metric, goal.goal == "maximize")
+            self._reached[training.trial.baseline] = training.bests(self._space.objective)
         if trained:
-            self._peers.learn(training)
+            self.peers.learn(training, recovery)
 
     def _verdicts(self, training: Training, curve: Telemetry) -> list[Verdict]:
         gates = [gate for one in self._space.gates if (gate := one.against(self._reached)) is not None]
-        return [*detect.judge(curve, self._peers.facts(training), self._signatures), *judge_gates(curve, gates)]
+        return [*detect.judge(curve, self.peers.facts(training), self._signatures), *judge_gates(curve, gates)]
 
     def _population(self, training: Training, replica: int) -> list[Verdict]:
         """What the population pruner says of the newest score, which counts for the first seed: it parks, for a rank is no proof.

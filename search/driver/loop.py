@@ -12,19 +12,19 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from pitprop.detection.detect import Verdict
 from pitprop.driver import revival
-from pitprop.driver.events import Ended, Event, Reported, Retried, Started, Warned
-from pitprop.driver.failures import Failures, SearchError
-from pitprop.driver.judging import Watch
+from pitprop.driver.events import Ended, Event, Failures, Reported, Retried, SearchError, Started, Warned
+from pitprop.driver.judging import REACH, Judge
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
 from pitprop.errors import hint
 from pitprop.space import Space
-from pitprop.study.study import Outcome, Study, Trial
+from pitprop.study.record import Failed, Outcome, State
+from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane
 from pitprop.workers.groups import Groups
 from pitprop.workers.launch import Launcher
-from pitprop.workers.worker import Failure
+from pitprop.workers.worker import Cause, Failure
 
 
 class Search:
@@ -40,7 +40,7 @@ class Search:
         self._width, self._deadline, self._asks = width, deadline, asks
         self._trainings: dict[int, Training] = {}
         self._groups = Groups(launcher, width, self._ask)
-        self._watch = Watch(space, study)
+        self._judge = Judge(space, study)
         self._recordings = Recordings(space.searches_stopping)
         self._events: deque[Event] = deque()
         self._failures = Failures()
@@ -77,22 +77,27 @@ class Search:
     def _reattach(self) -> None:
         """Takes up what finished trials have taught, and then the trials of a killed search, each from its last checkpoint."""
         records = self._study.records()
+        finished = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
+        for record in finished:
+            recovery = self._study.recovery(record.number)
+            recent = record.number >= finished[-1].number - 2 * REACH
+            if recent or recovery is None or record.baseline is not None or self._space.searches_stopping:
+                self._learn(self._training(self._study.trial(record.number)), recovery)
+            else:  # its curve is nobody's peer, nor the bound of a gate, nor an answer
+                self._judge.peers.recall(recovery)
         for record in records:
-            if record.state in ("COMPLETE", "PRUNED"):
-                self._learn(self._training(self._study.trial(record.number)))
-        for record in records:
-            if record.state == "RUNNING":
+            if record.state == State.RUNNING:
                 self._take_up(self._study.trial(record.number))
 
     def _take_up(self, trial: Trial) -> None:
         """Goes on with a trial from its checkpoints, and judges it again where they stand."""
         training = self._trainings[trial.number] = self._training(trial)
         if trial.revives is not None:
-            training.note([Verdict.from_json(row) for row in self._study.record(trial.revives).verdicts])
+            training.note(self._study.record(trial.revives).verdicts)
         starts = training.resume(training.lanes, self._space.seed, self._study.checkpoints)
         self._events.append(Started(self._study.record(trial.number), min(len(curve) for curve in training.curves.values())))
         for lane in training.lanes:
-            self._warn(training, self._watch.review(training, lane.replica))
+            self._warn(training, self._judge.review(training, lane.replica))
         leader = self._recordings.leader(training)
         if leader is None:
             self._groups.queue(start for start in starts if start.lane in training.lanes)
@@ -159,7 +164,7 @@ class Search:
             raise SearchError(f"the objective {metric!r} is not among what the trainer reports{near}; mend objective.metric")
         if training.record(lane.replica, epoch):
             self._events.append(Reported(lane, epoch))
-            self._warn(training, self._watch.judge(training, lane.replica))
+            self._warn(training, self._judge.judge(training, lane.replica))
 
     def _warn(self, training: Training, verdicts: Sequence[Verdict]) -> None:
         self._events += [Warned(training.trial.number, verdict) for verdict in verdicts]
@@ -168,44 +173,44 @@ class Search:
         """Tells a trial whose seeds have all ended, and those that its curve answers."""
         if training.trial.number not in self._trainings or (training.lanes and not error):
             return
-        goal = self._space.objective
-        maximize, objectives = goal.goal == "maximize", len(self._space.directions)
         if error:
-            outcome = Outcome("FAIL", training.epochs, error=error)
             self._groups.forget(training.trial.number)
+            outcome: Outcome = Failed(training.epochs, error)
         else:
-            outcome = training.outcome(goal.metric, goal.at, maximize, self._watch.stopping(training), objectives)
+            outcome = training.outcome(self._space.objective, self._judge.stopping(training), len(self._space.directions))
         del self._trainings[training.trial.number]
-        record = self._study.tell(training.trial, outcome)
+        trained = not isinstance(outcome, Failed) and self._recordings.leader(training) is None
+        recovery = self._judge.peers.recovery(training) if trained else None
+        record = self._study.tell(training.trial, outcome, recovery)
         self._events.append(Ended(record, traceback))
         self._failures.add(record, self._study.target)
-        if outcome.state != "FAIL":
-            self._learn(training)
+        if not isinstance(outcome, Failed):
+            self._learn(training, recovery)
         for follower in self._recordings.followers(training):
-            if outcome.state != "FAIL":
+            if not isinstance(outcome, Failed):
                 self._answer(follower, training)
             elif self._recordings.leader(follower) is None:
                 self._start(follower)
 
-    def _learn(self, training: Training) -> None:
+    def _learn(self, training: Training, recovery: int | None) -> None:
         """Keeps what a finished trial is good for: what others are judged by, and curves that answer them."""
         trained = self._recordings.leader(training) is None
-        self._watch.learn(training, trained=trained)
+        self._judge.learn(training, recovery, trained=trained)
         if self._space.searches_stopping and trained:
             for replica in training.curves:
                 training.ended.setdefault(replica, None)
 
     def _answer(self, training: Training, leader: Training) -> None:
         """Answers a trial from the recorded curve of another, which differs in its early stopping alone."""
-        training.copy(leader, self._watch.stopping(training))
+        training.copy(leader, self._judge.stopping(training))
         self._conclude(training)
 
     def _break_up(self, worker: int, failure: Failure) -> None:
         """Tries the trials of a broken group again from their checkpoints, or fails the one that broke it."""
-        if failure.blameless:
+        if failure.cause is Cause.DISK:
             raise SearchError(f"{failure.error}; what was finished is kept, and the same command goes on from there")
         group = self._groups.break_up(worker)
-        if failure.crowded:
+        if failure.cause is Cause.TOO_MANY_LANES:
             self._narrow(group, failure)
             return
         for number, lanes in group.items():
@@ -213,7 +218,7 @@ class Search:
             if training is None:
                 continue
             training.attempts += 1
-            spent = not failure.died or training.attempts > self._space.retries
+            spent = failure.cause is not Cause.WORKER_DIED or training.attempts > self._space.retries
             if spent and len(group) == 1:
                 self._conclude(training, failure.error, failure.traceback)
                 continue

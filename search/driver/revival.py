@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from pitprop import telemetry
 from pitprop.detection import life
-from pitprop.driver.peers import facts
-from pitprop.driver.training import Training
-from pitprop.study.parking import hurdle, revivals
+from pitprop.driver.judging import facts
+from pitprop.study.record import State
 from pitprop.study.study import Study
 
 
@@ -21,22 +21,24 @@ def due(study: Study) -> list[int]:
         return []
     records = study.records()
     asked = [record for record in records if record.revives is None]
-    if len(asked) < study.planned or any(record.state == "RUNNING" for record in asked):
+    if len(asked) < study.planned or any(record.state == State.RUNNING for record in asked):
         return []
-    revived = revivals(records)
-    able = [
-        record.number
-        for record in asked
-        if record.number in revived or hurdle(study.space, records, record.number, study.checkpoints) is None
-    ]
-    ranked = sorted(able, key=lambda number: (-promise(study, number), number))
-    return [number for number in ranked[: study.space.revive] if number not in revived]
+    parking = study.parking()
+    parked = [record.number for record in asked if record.parked]
+    found: list[int] = []
+    for number in sorted(parked, key=lambda number: (-promise(study, number), number)):
+        if len(found) == study.space.revive:
+            break
+        if number in parking.revived or parking.why_not(number) is None:  # reads checkpoints, so only of the most promising
+            found.append(number)
+    return [number for number in found if number not in parking.revived]
 
 
 def promise(study: Study, number: int) -> float:
     """How promising a parked trial is, the mean over its seeds; higher is more so."""
-    training = Training.of(study.trial(number), study.trial_folder(number), study.space.seeds)
-    known = facts(study.space, training.trial)
-    promises = [life.promise(curve, known) for curve in training.curves.values()]
+    known = facts(study.space, study.trial(number))
+    folder = study.trial_folder(number)
+    curves = (telemetry.read(telemetry.file(folder, replica)) for replica in range(study.space.seeds))
+    promises = [life.promise(curve, known) for curve in curves]
     mean = math.fsum(promises) / len(promises)
     return -math.inf if math.isnan(mean) else mean

@@ -6,12 +6,11 @@ What depends on more than the value itself, such as on what the trainer reports,
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
-from pitprop.detection import gates, signatures
+from pitprop.detection import gates, signatures, stopping
 from pitprop.detection.detect import ACTIONS
 from pitprop.space.distributions import KINDS
 from pitprop.space.kinds import (
@@ -92,19 +91,16 @@ class Objective:
     @property
     def sign(self) -> int:
         """What to multiply the metric by, so that higher is better: 1 or -1."""
-        return 1 if self.goal == "maximize" else -1
+        return stopping.sign(self.goal == "maximize")
 
     @property
     def best_by(self) -> str:
         """The ``goal`` by which an epoch is the best, and counts; empty where the last one does."""
         return self.goal if self.at == "best" else ""
 
-    def best(self, curve: Sequence[float]) -> int | None:
-        """The index in ``curve`` of the value that counts: the first best or the last, NaN left out; None if there is none."""
-        known = [index for index, value in enumerate(curve) if not math.isnan(value)]
-        if self.at == "last":
-            return known[-1] if known else None
-        return max(known, key=lambda index: self.sign * curve[index], default=None)
+    def best(self, values: Sequence[float]) -> int | None:
+        """The index of the best of ``values``, NaN skipped and the first of equals; None if there is none."""
+        return stopping.best(values, self.goal == "maximize")
 
 
 @dataclass(frozen=True, slots=True, config=MAPPING)

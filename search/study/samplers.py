@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.space.sampling import COLLAPSED, PRUNERS, SAMPLERS
+from pitprop.study.storage import Filtered
 
 
-def sampler(name: str, options: Mapping[str, Any], seed: int, grid: Mapping[str, Sequence[Any]]) -> optuna.samplers.BaseSampler:
+def sampler(
+    name: str, options: Mapping[str, Any], seed: int, grid: Mapping[str, Sequence[Any]], fresh: int = 0
+) -> optuna.samplers.BaseSampler:
     """A fresh sampler. ``grid`` holds the values of each parameter, and only the grid sampler reads it.
 
+    ``fresh`` seeds what QMC draws outside its sequence, as it does until a trial has completed: with the ``seed`` of the sequence,
+    which is always the same, it would propose for ever what a constraint refused.
     ``options`` are the constructor's, and ``collapsed``, one of `STANDINGS`, for a sampler in `COLLAPSED`.
     """
     options = dict(options)
@@ -29,6 +34,8 @@ def sampler(name: str, options: Mapping[str, Any], seed: int, grid: Mapping[str,
     if name == "tpe":
         # Trials are asked for in groups: without the liar, a group would be proposed around the same point.
         options.setdefault("constant_liar", True)
+    if name == "qmc":
+        options.setdefault("independent_sampler", optuna.samplers.RandomSampler(fresh))
     if name == "grid":
         options["search_space"] = grid
     with warnings.catch_warnings():
@@ -92,40 +99,29 @@ def shown(trials: Sequence[FrozenTrial], maximize: Sequence[bool], constrained: 
     return seen
 
 
-class Shown(optuna.Study):
-    """A study as a sampler is shown it: it reads the trials as `shown` has them, and writes to the study itself."""
-
-    def __init__(self, study: optuna.Study, constrained: bool) -> None:
-        super().__init__(study.study_name, study._storage, study.sampler, study.pruner)
-        self._study, self._constrained = study, constrained
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        maximize = [way == optuna.study.StudyDirection.MAXIMIZE for way in self.directions]
-        trials = shown(self._study._get_trials(deepcopy, None, use_cache), maximize, self._constrained)
-        return [trial for trial in trials if states is None or trial.state in states]
-
-
 class Learning(optuna.samplers.BaseSampler):
-    """A sampler that learns from trials that collapsed: it is asked about the study as `Shown`."""
+    """A sampler that learns from trials that collapsed: it is asked about the study with its trials as in `shown`."""
 
     def __init__(self, made: optuna.samplers.BaseSampler, constrained: bool) -> None:
         self._made, self._constrained = made, constrained
+
+    def _shown(self, study: optuna.Study) -> Filtered:
+        maximize = [way == optuna.study.StudyDirection.MAXIMIZE for way in study.directions]
+        return Filtered(study, lambda trials: shown(trials, maximize, self._constrained))
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         self._made.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self._made.infer_relative_search_space(Shown(study, self._constrained), trial)
+        return self._made.infer_relative_search_space(self._shown(study), trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._made.sample_relative(Shown(study, self._constrained), trial, search_space)
+        return self._made.sample_relative(self._shown(study), trial, search_space)
 
     def sample_independent(self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
-        return self._made.sample_independent(Shown(study, self._constrained), trial, param_name, param_distribution)
+        return self._made.sample_independent(self._shown(study), trial, param_name, param_distribution)
 
     def after_trial(self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         self._made.after_trial(study, trial, state, values)

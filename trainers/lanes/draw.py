@@ -5,17 +5,16 @@ Drawn on the CPU and lane by lane, so a lane sees the same numbers alone or amon
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import torch
+from pitprop.seeds import keyed
 from torch import Generator, Tensor
 
 
 def generator(seed: int, *key: str | int) -> Generator:
     """A generator for one purpose, for instance ``generator(seed, "order", epoch)``. Different keys give independent numbers."""
-    digest = hashlib.blake2b(repr((seed, *key)).encode(), digest_size=8).digest()
-    return Generator().manual_seed(int.from_bytes(digest, "little"))
+    return Generator().manual_seed(keyed(seed, *key))
 
 
 def order(random: Generator, rows: int) -> Tensor:

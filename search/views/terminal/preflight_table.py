@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.driver.preflight.finding import Finding
+from pitprop.driver.checks import Finding
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.detection import detect
-from pitprop.driver import peers
+from pitprop.driver import judging
 from pitprop.driver.events import Reported
 from pitprop.driver.loop import Search
 from pitprop.space import Method, Space
@@ -78,7 +78,7 @@ def ended(pool: Pool) -> list[bool]:
 
 
 def _ended(space: Space, values: Mapping[str, Any], curve: Telemetry, watching: Sequence[detect.Signature]) -> bool:
-    facts = peers.facts(space, Trial(0, values, space.params(values), space.flat(values), None))
+    facts = judging.facts(space, Trial(0, values, space.params(values), space.flat(values), None))
     seen = Telemetry()
     for epoch in curve[: space.epochs - 1]:  # in the last there is nothing left to end
         seen.append(epoch)

@@ -1,18 +1,22 @@
-"""How a trial begins and ends in the study database, each in one transaction, in the tables of Optuna.
+"""Optuna's storage below its public interface: all that pitprop uses of Optuna's private parts is in this file.
 
-Optuna's own calls leave the same rows, but look each of them up before they write it, and commit one attribute at a time: 15 ms
-a trial, most of what a driver of many lanes spends. A study has one owner here, so nothing needs to be locked or looked up.
+`begin` and `end` write a trial in one transaction each, in Optuna's tables. Optuna's own calls leave the same rows, but look each
+of them up before they write it, and commit one attribute at a time: 15 ms a trial, most of what a driver of many lanes spends.
+A study has one owner here, so nothing needs to be locked or looked up.
+
+The functions on a study in memory read and change single trials, where Optuna's public calls copy or list all of them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from optuna.distributions import distribution_to_json
-from optuna.storages import RDBStorage
+import optuna
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.study.database import DatabaseError
@@ -115,3 +119,75 @@ def _values(values: Iterable[float]) -> Rows:
 def _utc(local: datetime | None) -> datetime | None:
     """What Optuna stores of a time: UTC, without saying so."""
     return local and local.astimezone(UTC).replace(tzinfo=None)
+
+
+# A study in memory
+
+
+def draw(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    """The value that the study's sampler proposes for one parameter of a running trial."""
+    return trial._suggest(name, distribution)
+
+
+def trial_id(frozen: FrozenTrial) -> int:
+    """What a storage knows a trial by; numbers count within a study, ids within a storage."""
+    return int(frozen._trial_id)
+
+
+def trial(study: optuna.Study, number: int) -> FrozenTrial:
+    """One trial of a study in memory, not copied, without listing the others."""
+    storage = _memory(study)
+    return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study._study_id, number))
+
+
+def count(study: optuna.Study) -> int:
+    """The number of trials of a study in memory."""
+    return len(_memory(study)._studies[study._study_id].trials)
+
+
+def forget_last(study: optuna.Study) -> None:
+    """Removes the newest trial of a study in memory, as if it had never been proposed."""
+    storage = _memory(study)
+    gone = storage._studies[study._study_id].trials.pop()
+    del storage._trial_id_to_study_id_and_number[gone._trial_id]
+    storage._prev_waiting_trial_number[study._study_id] = len(storage._studies[study._study_id].trials)
+
+
+def report(study: optuna.Study, number: int, step: int, score: float) -> None:
+    """Adds an intermediate value to a running trial of a study in memory."""
+    study._storage.set_trial_intermediate_value(trial_id(trial(study, number)), step, score)
+
+
+def set_attribute(study: optuna.Study, number: int, name: str, value: Any, *, system: bool = False) -> None:
+    """Sets a user attribute, or with ``system`` one of Optuna's own, of a running trial of a study in memory."""
+    write = study._storage.set_trial_system_attr if system else study._storage.set_trial_user_attr
+    write(trial_id(trial(study, number)), name, value)
+
+
+def places(study: optuna.Study) -> dict[str, Any]:
+    """The study's own system attributes, in which samplers such as QMC keep their place."""
+    return dict(study._storage.get_study_system_attrs(study._study_id))
+
+
+def set_place(study: optuna.Study, name: str, value: Any) -> None:
+    """Sets one of the study's own system attributes."""
+    study._storage.set_study_system_attr(study._study_id, name, value)
+
+
+class Filtered(optuna.Study):
+    """A study whose trials are read through a function of all of them; what is written goes to the study itself."""
+
+    def __init__(self, study: optuna.Study, view: Callable[[list[FrozenTrial]], list[FrozenTrial]]) -> None:
+        super().__init__(study.study_name, study._storage, study.sampler, study.pruner)
+        self._study, self._view = study, view
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        trials = self._view(self._study._get_trials(deepcopy, None, use_cache))
+        return [trial for trial in trials if states is None or trial.state in states]
+
+
+def _memory(study: optuna.Study) -> InMemoryStorage:
+    assert isinstance(study._storage, InMemoryStorage)
+    return study._storage

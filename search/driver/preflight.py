@@ -1,0 +1,58 @@
+"""A preflight: what no hyperparameter can fix, found before the first trial of a search.
+
+A trainer that has a function ``preflight(params, context)`` measures what a training starts from, as an `Epoch` of step 0 in the
+names of `pitprop.telemetry`, with the parameters of a first trial. `pitprop.driver.checks` judges it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pitprop.detection.facts import Facts
+from pitprop.driver.checks import Finding, judge
+from pitprop.errors import UserError
+from pitprop.space import Space
+from pitprop.trainer import Lane, Start
+from pitprop.workers.worker import Failure
+
+if TYPE_CHECKING:
+    from pitprop.workers.launch import Launcher
+
+
+class Unfit(UserError):
+    """A search that no hyperparameter can save: one sentence."""
+
+
+def inspect(space: Space, launcher: Launcher) -> list[Finding]:
+    """What a preflight finds before a search of ``space``; nothing if its trainer has none.
+
+    `pitprop.study.memory.TooNarrow` if no parameters hold the constraints of the space.
+    """
+    answer = launcher.preflight(Start(Lane(0, 0), first(space), space.seed, "."))
+    if isinstance(answer, Failure):
+        return [Finding("trainer", "stop", answer.error, "fix what the trainer's preflight() fails on")]
+    return judge(answer, facts(space)) if answer is not None else []
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+    """Raises `Unfit` if a finding stops the search."""
+    stops = [finding for finding in findings if finding.severity == "stop"]
+    if stops:
+        more = f" (and {len(stops) - 1} more: see pitprop preflight)" if len(stops) > 1 else ""
+        raise Unfit(f"the search is not begun: {stops[0].reason}; {stops[0].remedy}{more}")
+
+
+def facts(space: Space) -> Facts:
+    """What is known before there is a trial."""
+    goal = space.objective
+    return Facts(space.epochs, goal.metric, goal.sign > 0, checkpoint=space.checkpoint)
+
+
+def first(space: Space) -> dict[str, Any]:
+    """The parameters of the first trial of a search: of the first trained baseline, the first point, or a proposal."""
+    from pitprop.study.memory import Memory
+
+    known = Memory(space).add_next()
+    baseline = next((one for one in space.baselines if one.name == known.user_attrs.get("baseline")), None)
+    return space.params(known.user_attrs.get("values", known.params), baseline)
