@@ -47,3 +47,8 @@ class Facts:
     peers: Sequence[Peer] = ()
     recovery: float | None = None
     silence: float = 0.0
+
+    @property
+    def sign(self) -> int:
+        """1 where a larger objective is better, -1 where a smaller one is."""
+        return 1 if self.maximize else -1

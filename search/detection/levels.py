@@ -79,7 +79,7 @@ def awakening(telemetry: Telemetry, facts: Facts, count: int) -> int | None:
     column = telemetry.column(facts.metric)
     if limit is None or learned is None:
         return None
-    sign = 1 if facts.maximize else -1
+    sign = facts.sign
     if not any(sign * value > sign * learned for value in column.values):
         return None
     above = 0

@@ -114,7 +114,7 @@ def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     values = _last(telemetry, facts.metric, count)
     if not values or facts.metric in ("val/loss", "train/loss"):
         return None
-    gain = values[-1] - values[0] if facts.maximize else values[0] - values[-1]
+    gain = facts.sign * (values[-1] - values[0])
     rises = gain > max(0.004, levels.error(telemetry, facts, facts.metric))
     return Sign("score_rising", rises, f"{facts.metric} {values[0]:.4g} to {values[-1]:.4g}")
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from pitprop import telemetry
 from pitprop.detection import detect
-from pitprop.detection.detect import Verdict
-from pitprop.detection.gates import judge_gates
+from pitprop.detection.detect import Verdict, judge_gates
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.driver.peers import Peers
 from pitprop.driver.training import Training

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pitprop.detection import detect, levels
-from pitprop.detection.detect import Signature, Verdict
+from pitprop.detection.detect import Bound, Signature, Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
-from pitprop.detection.gates import Gate, judge_gates
 from pitprop.errors import UserError
 from pitprop.logs import assumptions, finished
 from pitprop.logs.assumptions import FEW, Given
@@ -37,7 +36,7 @@ class Diagnosis:
     verdicts: Sequence[Verdict]
     ended: Verdict | None
     unwatched: Mapping[str, Sequence[str]]
-    gates: Sequence[tuple[Gate, float | None, str | None]]
+    gates: Sequence[tuple[Bound, float | None, str | None]]
     unit: str
     notes: Sequence[str]
 
@@ -54,7 +53,7 @@ class Diagnosis:
     @property
     def best(self) -> tuple[int, float] | None:
         """The step and the value of the best reading of the objective."""
-        sign = 1 if self.facts.maximize else -1
+        sign = self.facts.sign
         return max(self.curve, key=lambda one: (sign * one[1], -one[0]), default=None)
 
     @property

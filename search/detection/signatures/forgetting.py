@@ -23,7 +23,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, points: flo
     if known is None or len(readings) < patience:
         return None
     least = max(points, errors * levels.error(telemetry, facts, facts.metric))
-    lost = min((known - value) * (1 if facts.maximize else -1) for _, value in readings)
+    lost = min(facts.sign * (known - value) for _, value in readings)
     drop = branches.Drop(facts.metric, known, readings[-1][1])
     return branches.sentence(drop, facts, telemetry[-1].step) if lost > least else None
 

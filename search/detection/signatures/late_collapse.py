@@ -20,7 +20,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, windows: in
     column, limit = telemetry.column(facts.metric), levels.bound(telemetry, facts, learned)
     if limit is None or len(column.values) <= count or levels.above_chance(telemetry, facts, count) is not False:
         return None
-    sign = 1 if facts.maximize else -1
+    sign = facts.sign
     best = max(column.values[:-count], key=lambda value: sign * value)
     if sign * best <= sign * limit:
         return None

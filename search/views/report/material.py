@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
-from pitprop.detection import gates
+from pitprop.detection.detect import Bound
 from pitprop.results.summary import Summary
 from pitprop.space import Space
 from pitprop.study import ranking
@@ -67,7 +67,7 @@ class Material:
                 known[record.baseline] = dict(next(e.metrics for e in self.curves[record.number] if e.step == epoch))
         return known
 
-    def gates(self) -> list[gates.Gate | None]:
+    def gates(self) -> list[Bound | None]:
         """The space's gates in numbers; None for one whose baseline is not done."""
         reached = self.reached()
         return [gate.against(reached) for gate in self.space.gates]

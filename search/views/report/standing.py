@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pitprop.detection import gates
+from pitprop.detection.detect import Bound
 from pitprop.space import Baseline
 from pitprop.space.stops import Gate, Relative
 from pitprop.views.report import fresh
@@ -69,7 +69,7 @@ def _gates(m: Material) -> Iterator[Block]:
     yield Table(tuple(head), rows, frozenset({3, 4, 5, 6}))
 
 
-def _gate(m: Material, gate: Gate, known: gates.Gate | None) -> tuple[Spans, ...]:
+def _gate(m: Material, gate: Gate, known: Bound | None) -> tuple[Spans, ...]:
     """One gate: how many trials of the search met it; nothing is known while its baseline is not done."""
     say, judged = m.words.say, [m.curves[r.number] for r in m.records if r.baseline is None and r.state != "RUNNING"]
     bounds = [

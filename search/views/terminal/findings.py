@@ -96,7 +96,7 @@ def _print_curve(console: Console, found: Diagnosis, baseline: Mapping[str, floa
     metric, (step, value) = found.facts.metric, found.best or (0, math.nan)
     line = f"\n{metric} best [bold]{value:.4g}[/] at {unit(found)} {step}, last {found.curve[-1][1]:.4g}"
     if (known := baseline.get(metric)) is not None:
-        ahead = (value - known) * (1 if found.facts.maximize else -1)
+        ahead = (value - known) * found.facts.sign
         line += f", {'ahead of' if ahead > 0 else 'behind'} the baseline ({known:.4g}) by {abs(ahead):.4f}"
     console.print(line, highlight=False)
     for name, known in baseline.items():
