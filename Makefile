@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list diagnose export ui dashboard test test-slow test-browser lint types check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs docs clean
+.PHONY: help setup search preflight revive confirm status show best compare report list diagnose export ui dashboard test test-slow test-browser lint types check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -112,6 +112,10 @@ bench-logs: $(DEV)  ## what reading and following logs of 200 MB costs, against 
 
 docs: $(DEV)  ## write the catalogue in docs/signatures.md anew from the signature files
 	@$(BIN)/python docs/build_signatures.py
+
+messages: $(DEV)  ## bring the catalogues in search/locale up to date with the texts in the code
+	@$(BIN)/pybabel --quiet extract --output-file $(VENV)/pitprop.pot && $(BIN)/pybabel --quiet update --input-file $(VENV)/pitprop.pot
+	@grep -c '^msgstr ""$$' search/locale/*/LC_MESSAGES/pitprop.po || true
 
 clean:  ## remove the environment and caches; studies in runs/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache
