@@ -9,6 +9,7 @@ from typing import Any
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 CHANGE: Mapping[str, Any] = {"lr": {"times": 1 / 3}}
@@ -57,17 +58,29 @@ def nearer(values: Sequence[float], maximize: bool) -> bool:
     return (gain if maximize else -gain) > 0
 
 
-def sentence(drop: Drop, facts: Facts, step: int) -> str:
+def sentence(drop: Drop, facts: Facts, step: int) -> Message:
     """By how many points a metric has fallen."""
-    side = "below" if facts.maximize else "above"
-    return f"{drop.metric} {drop.now:.4g} at epoch {step}, {100 * drop.size:.2f} points {side} the checkpoint's {drop.before:.4g}"
+    values = {"metric": drop.metric, "now": drop.now, "step": step, "points": 100 * drop.size, "before": drop.before}
+    if facts.maximize:
+        return message("{metric} {now:.4g} at epoch {step}, {points:.2f} points below the checkpoint's {before:.4g}", **values)
+    return message("{metric} {now:.4g} at epoch {step}, {points:.2f} points above the checkpoint's {before:.4g}", **values)
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     """The learning rate first, then the weight."""
     rates = telemetry.column("lr").values
-    lower = f"lower the learning rate from {rates[-1]:.2g} to {rates[-1] / 3:.2g}" if rates else "divide the learning rate by 3"
+    lower = message("divide the learning rate by 3")
+    if rates:
+        lower = message("lower the learning rate from {rate:.2g} to {lower:.2g}", rate=rates[-1], lower=rates[-1] / 3)
     weights = {name: value for name, value in facts.params.items() if "weight" in name and "decay" not in name}
     said = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in weights.items()]
-    now = f" (now {', '.join(said)})" if said else ""
-    return f"first {lower}; then bring the branch's loss weight to 1.0-1.5{now}: a weak branch is not mended by a large one"
+    if said:
+        return message(
+            "first {lower}; then bring the branch's loss weight to 1.0-1.5 (now {weights}): a weak branch is not mended by a "
+            "large one",
+            lower=lower,
+            weights=Message.join(said),
+        )
+    return message(
+        "first {lower}; then bring the branch's loss weight to 1.0-1.5: a weak branch is not mended by a large one", lower=lower
+    )

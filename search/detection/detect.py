@@ -9,13 +9,14 @@ What proves a collapse counts at once. What is only evidence counts after a grac
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from pitprop.detection import levels, life
 from pitprop.detection import signatures as catalogue
 from pitprop.detection.facts import Facts
+from pitprop.messages import N_, Message, from_json, message
 from pitprop.telemetry import Epoch, Telemetry
 
 ACTIONS = ("prune", "park", "warn")
@@ -54,11 +55,19 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for ``json.dumps``; NaN stays NaN."""
-        return asdict(self) | {"evidence": dict(self.evidence), "change": dict(self.change)}
+        told = {"reason": self.reason, "remedy": self.remedy}
+        messages = {name: text.to_json() for name, text in told.items() if isinstance(text, Message)}
+        return {
+            **{"signature": self.signature, "step": self.step, "action": self.action, "reason": str(self.reason)},
+            **{"evidence": dict(self.evidence), "remedy": str(self.remedy), "change": dict(self.change)},
+            **({"messages": messages} if messages else {}),
+        }
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Verdict:
-        return cls(**row)
+        """What `to_json` gave. A study from before there were translations has plain texts, which stay as they are."""
+        messages = {name: from_json(found) for name, found in row.get("messages", {}).items()}
+        return cls(**{name: value for name, value in row.items() if name != "messages"} | messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class Bound:
         here = next((epoch for epoch in reversed(telemetry) if epoch.step <= self.epoch), None)
         return here.metrics.get(self.metric) if here is not None and here.step == self.epoch else None
 
-    def missed(self, telemetry: Sequence[Epoch]) -> str | None:
+    def missed(self, telemetry: Sequence[Epoch]) -> Message | None:
         """Why the gate is missed; None before its epoch, where the metric was not reported there, and where it is met.
 
         A metric that was reported as NaN misses every gate.
@@ -123,10 +132,13 @@ class Bound:
         value = self.value(telemetry)
         if value is None:
             return None
+        said = {"metric": self.metric, "value": value, "epoch": self.epoch}
         if self.at_least is not None and not value >= self.at_least:
-            return f"{self.metric} was {value:.4g} at epoch {self.epoch}, the gate asks for at least {self.at_least:.4g}"
+            at_least = N_("{metric} was {value:.4g} at epoch {epoch}, the gate asks for at least {bound:.4g}")
+            return message(at_least, **said, bound=self.at_least)
         if self.at_most is not None and not value <= self.at_most:
-            return f"{self.metric} was {value:.4g} at epoch {self.epoch}, the gate asks for at most {self.at_most:.4g}"
+            at_most = N_("{metric} was {value:.4g} at epoch {epoch}, the gate asks for at most {bound:.4g}")
+            return message(at_most, **said, bound=self.at_most)
         return None
 
 
@@ -188,7 +200,7 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdic
         waits = levels.grace(telemetry, facts, share)
         if telemetry[-1].step < waits or life.alive(signs, telemetry, facts):
             return None
-        reason = f"{reason}; {life.absent(signs)}"
+        reason = Message.join([reason, life.absent(signs)], "; ")
     last = telemetry[-1]
     evidence = {name: value for name, value in last.metrics.items() if name == facts.metric or _wanted(signature.name, name)}
     change = module.change(telemetry, facts) if hasattr(module, "change") else {}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pitprop.detection import stopping as stops
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.telemetry import Telemetry
 
@@ -50,5 +51,5 @@ class Facts:
 
     @property
     def sign(self) -> int:
-        """1 where a larger objective is better, -1 where a smaller one is."""
-        return 1 if self.maximize else -1
+        """What to multiply the objective by, so that higher is better: 1 or -1."""
+        return stops.sign(self.maximize)

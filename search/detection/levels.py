@@ -9,10 +9,12 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from pitprop.detection import chance
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry, columns
 
 GUARD = 0.67
 """The share of the budget up to which other trials' recoveries make a trial wait; a parked one can still be revived."""
+TRAINING, VALIDATION = message("training loss"), message("validation loss")
 Asks = ParamSpec("Asks")
 Answer = TypeVar("Answer")
 
@@ -33,11 +35,11 @@ def recent(telemetry: Telemetry, name: str, count: int) -> list[tuple[int, float
     return list(zip(column.steps[-count:], column.values[-count:], strict=True))
 
 
-def losses(telemetry: Telemetry, count: int) -> tuple[str, list[tuple[int, float]]]:
+def losses(telemetry: Telemetry, count: int) -> tuple[Message, list[tuple[int, float]]]:
     """The name of the loss to judge by, and its last ``count`` readings: of training where there are too few of validation."""
     found = recent(telemetry, "val/loss", count)
     trained = recent(telemetry, "train/loss", count) if len(found) < count else []
-    return ("training loss", trained) if len(trained) == count else ("validation loss", found)
+    return (TRAINING, trained) if len(trained) == count else (VALIDATION, found)
 
 
 def window(facts: Facts, patience: int) -> int:

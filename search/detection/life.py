@@ -8,16 +8,22 @@ On labelled curves, the area under the ROC curve of "will this run, now at chanc
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
 
 DECIDES = 0.1
 """The spread from which on predictions begin to differ between samples."""
+SPREADS = {
+    "val/logit_spread": N_("logit spread {first:.2g} to {last:.2g}"),
+    "val/probability_spread": N_("probability spread {first:.2g} to {last:.2g}"),
+}
 WEAK = ("loss_falling",)
 """Signs that hardly tell who recovers where better ones are reported, see above."""
 OVERRULED = 0.3
@@ -26,11 +32,17 @@ OVERRULED = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A life sign that could be looked for: whether it is there, and what was seen, with its numbers."""
+    """A life sign that could be looked for: whether it is there, and what was seen, as a template and its numbers."""
 
     name: str
     alive: bool
-    seen: str
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> Message:
+        """What was seen. Made only where a reason quotes it: signs are looked for in every epoch."""
+        return message(self.template, **self.values)
 
 
 @levels.once
@@ -53,12 +65,12 @@ def watched(signs: Sequence[Sign]) -> bool:
     return any(sign.name not in ("score_rising", "cooling") for sign in signs)
 
 
-def absent(signs: Sequence[Sign]) -> str:
+def absent(signs: Sequence[Sign]) -> Message:
     """What was looked for and not found, for a reason."""
     if not signs:
-        return "nothing is reported that could show life"
-    seen = ", ".join(f"{sign.seen} (too little by itself)" if sign.alive else sign.seen for sign in signs)
-    return f"no life sign: {seen}"
+        return message("nothing is reported that could show life")
+    seen = (message("{sign} (too little by itself)", sign=sign.seen) if sign.alive else sign.seen for sign in signs)
+    return message("no life sign: {signs}", signs=Message.join(seen))
 
 
 def ranking(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
@@ -70,7 +82,9 @@ def ranking(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     rises = values[-1] - values[0] > max(error, 0.02) and values[-1] > 0.5 + error
     stands = (mean > 0.5 + 2 * error or max(values) > 0.5 + 4 * error) and _moves(telemetry, count)
     in_time = _decides(levels.recent(telemetry, "val/logit_spread", count), facts)
-    return Sign("ranking", (rises or stands) and in_time, f"AUC {values[0]:.2f} to {values[-1]:.2f}")
+    return Sign(
+        "ranking", (rises or stands) and in_time, N_("AUC {first:.2f} to {last:.2f}"), {"first": values[0], "last": values[-1]}
+    )
 
 
 def logits_spreading(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
@@ -95,7 +109,7 @@ def loss_falling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     lowest = not earlier or min(values[-count:]) < min(earlier) - 0.0015 * abs(first)
     often = sum(after < before for before, after in pairwise(values)) >= 0.8 * (len(values) - 1)
     falls = (first - last > 0.003 * (abs(first) or 1.0) and lowest) or often
-    return Sign("loss_falling", falls, f"{name} {first:.4g} to {last:.4g}")
+    return Sign("loss_falling", falls, N_("{name} {first:.4g} to {last:.4g}"), {"name": name, "first": first, "last": last})
 
 
 def loss_accelerating(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
@@ -106,7 +120,7 @@ def loss_accelerating(telemetry: Telemetry, facts: Facts, count: int) -> Sign | 
     half = len(values) // 2
     before, after = values[0] - values[half], values[half] - values[-1]
     falls = all(b < a for a, b in pairwise(values)) and after > 2 * before
-    return Sign("loss_accelerating", falls, f"{'' if falls else 'not '}accelerating")
+    return Sign("loss_accelerating", falls, N_("accelerating") if falls else N_("not accelerating"))
 
 
 def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
@@ -116,7 +130,8 @@ def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
         return None
     gain = facts.sign * (values[-1] - values[0])
     rises = gain > max(0.004, levels.error(telemetry, facts, facts.metric))
-    return Sign("score_rising", rises, f"{facts.metric} {values[0]:.4g} to {values[-1]:.4g}")
+    seen = {"name": facts.metric, "first": values[0], "last": values[-1]}
+    return Sign("score_rising", rises, N_("{name} {first:.4g} to {last:.4g}"), seen)
 
 
 def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
@@ -128,7 +143,8 @@ def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     if level is not None and losses and sum(losses) < 1.05 * level * count:
         return None
     falls = 0.1 * max(telemetry.column("lr").values) < rates[-1] < rates[0]
-    return Sign("cooling", falls, f"steps too long and the learning rate {'falling' if falls else 'not falling'}")
+    falling = N_("steps too long and the learning rate falling")
+    return Sign("cooling", falls, falling if falls else N_("steps too long and the learning rate not falling"))
 
 
 def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
@@ -170,7 +186,7 @@ def _spreading(sign: str, name: str, telemetry: Telemetry, facts: Facts, count: 
     (start, first), (end, last) = readings[0], readings[-1]
     growth, needed = math.log10(last / first), max(0.0, math.log10(DECIDES / last))
     grows = growth >= 0.1 and needed <= 1.5 * growth * (facts.budget - end) / max(end - start, 1)
-    return Sign(sign, grows, f"{name.removeprefix('val/').replace('_', ' ')} {first:.2g} to {last:.2g}")
+    return Sign(sign, grows, SPREADS[name], {"first": first, "last": last})
 
 
 def _decides(spreads: Sequence[tuple[int, float]], facts: Facts) -> bool:

@@ -1,6 +1,6 @@
-"""Early stopping, as a pure function of a curve.
+"""The objective of a curve, and early stopping: pure functions of the curve.
 
-Since they need nothing but the curve, a trial that differs from a recorded one only in its patience is answered from the
+So a trial that differs from a recorded one only in its patience is answered from the
 record, without training.
 """
 
@@ -11,16 +11,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+def sign(maximize: bool) -> int:
+    """What to multiply a score by, so that higher is better: 1 or -1."""
+    return 1 if maximize else -1
+
+
+def best(values: Sequence[float], maximize: bool) -> int | None:
+    """The index of the best of ``values``, NaN skipped and the first of equals; None if there is none."""
+    known = (index for index, value in enumerate(values) if not math.isnan(value))
+    return max(known, key=lambda index: (sign(maximize) * values[index], -index), default=None)
+
+
 def objective(curve: Sequence[float], at: str = "best", maximize: bool = True) -> float:
     """A trial's value: the ``best`` or the ``last`` of its curve. NaN never counts; NaN if there is nothing else."""
     if at not in ("best", "last"):
         raise ValueError(f"an objective is taken at 'best' or 'last', not at {at!r}")
-    values = [value for value in curve if not math.isnan(value)]
-    if not values:
-        return math.nan
     if at == "last":
-        return values[-1]
-    return max(values) if maximize else min(values)
+        return next((value for value in reversed(curve) if not math.isnan(value)), math.nan)
+    found = best(curve, maximize)
+    return math.nan if found is None else curve[found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +55,11 @@ class EarlyStopping:
 
     def stops_at(self, curve: Sequence[float]) -> int | None:
         """The number of epochs spent when training stops, from 1; None if ``curve`` ends before that."""
-        sign = 1 if self.maximize else -1
+        upward = sign(self.maximize)
         best, waited = -math.inf, 0
         for spent, value in enumerate(curve, 1):
-            if sign * value > best + self.min_delta:
-                best, waited = sign * value, 0
+            if upward * value > best + self.min_delta:
+                best, waited = upward * value, 0
             else:
                 waited += 1
                 if waited >= self.patience:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("start/loss or val/loss",)
@@ -11,7 +12,7 @@ KIND = "advice"
 ELSEWHERE = "TheDeepChecker, Karpathy's recipe, in words"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: float = 0.5) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: float = 0.5) -> Message | None:
     """The loss before the first step off chance by more than ``share`` of it; else the first validation loss above by that.
 
     Needs a loss at chance that is stated (``chance/loss``), not guessed; it is looked at in the first ``patience`` epochs.
@@ -25,9 +26,16 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: floa
     trained = bool(facts.checkpoint) or not starts  # a loss below chance has been earned
     if not (off if trained else abs(off)) > share:
         return None
-    when = "before the first step" if starts else f"at epoch {telemetry.column('val/loss').steps[0]}"
-    return f"loss {first:.4g} {when}, {'above' if off > 0 else 'below'} chance ({level:.4g}) by {abs(off):.0%}"
+    when = message("before the first step")
+    if not starts:
+        when = message("at epoch {step}", step=telemetry.column("val/loss").steps[0])
+    said = {"loss": first, "when": when, "level": level, "share": abs(off)}
+    if off > 0:
+        return message("loss {loss:.4g} {when}, above chance ({level:.4g}) by {share:.0%}", **said)
+    return message("loss {loss:.4g} {when}, below chance ({level:.4g}) by {share:.0%}", **said)
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "start the output bias at the class prior, scale down the last layer's weights, look for regularisation in the loss"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message(
+        "start the output bias at the class prior, scale down the last layer's weights, look for regularisation in the loss"
+    )

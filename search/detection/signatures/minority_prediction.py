@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pitprop.detection import levels, predictions
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/predicted/ or val/macro_f1",)
@@ -12,14 +13,17 @@ ELSEWHERE = ""
 GRACE = 0.375  # half as long again as others: it usually mends itself, as it did after 7 of 24 epochs in a real search
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.995) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.995) -> Message | None:
     """``patience`` reports in which a class that is not the most frequent holds at least ``share`` of the predictions."""
     found = predictions.constant(telemetry, facts, levels.window(facts, patience), share)
     kind = found.kind(levels.labels(telemetry, facts)) if found else ""
     return found.sentence(kind, telemetry[-1].step) if found and kind == "minority" else None
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     labels = levels.labels(telemetry, facts)
-    ratio = f" below {max(labels.values()) / max(min(labels.values()), 1):.1f} : 1" if labels else ""
-    return f"lower the weight (alpha) of that class{ratio}, clip gradients to norm 1, warm up for longer, lower the learning rate"
+    lower = message("lower the weight (alpha) of that class")
+    if labels:
+        ratio = max(labels.values()) / max(min(labels.values()), 1)
+        lower = message("lower the weight (alpha) of that class below {ratio:.1f} : 1", ratio=ratio)
+    return Message.join([lower, message("clip gradients to norm 1, warm up for longer, lower the learning rate")])

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/",)
@@ -13,7 +14,7 @@ KIND = "advice"
 ELSEWHERE = "AUTOTRAINER, as a reason to stop"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: float = 3.0, least: float = 0.03) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: float = 3.0, least: float = 0.03) -> Message | None:
     """At least half of the steps of the last two windows are swings: up then down, each by ``errors`` standard errors.
 
     And by ``least`` at least. As a reason to stop, the same rule (AUTOTRAINER's) kills healthy runs on small validation sets.
@@ -26,9 +27,12 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: flo
     if len(steps) < count or len(swings) < 0.5 * (count - 1):
         return None
     values = [value for _, value in readings]
-    span = f"between {min(values):.4g} and {max(values):.4g} in epochs {readings[0][0]}-{readings[-1][0]}"
-    return f"{facts.metric} swings {span}, {len(swings)} times by more than {size:.2g}"
+    return message(
+        "{metric} swings between {low:.4g} and {high:.4g} in epochs {first}-{last}, {count} times by more than {size:.2g}",
+        **{"metric": facts.metric, "low": min(values), "high": max(values), "first": readings[0][0], "last": readings[-1][0]},
+        **{"count": len(swings), "size": size},
+    )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "lower the learning rate, enlarge the batch, average the weights, or validate on more samples"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message("lower the learning rate, enlarge the batch, average the weights, or validate on more samples")
