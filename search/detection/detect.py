@@ -193,14 +193,15 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdic
         return None
     if module.KIND == "soft":
         count, grace, blind = levels.window(facts, thresholds["patience"]), thresholds["grace"], thresholds["blind"]
-        signs = life.signs(telemetry, facts, count, getattr(module, "DESPITE", ()))
+        despite = getattr(module, "DESPITE", ())
+        signs = life.signs(telemetry, facts, count, despite)
         share = grace if life.watched(signs) else max(grace, blind)
         if levels.below_chance(telemetry, facts, count):
             share = max(share, BELOW * catalogue.GRACE)
         waits = levels.grace(telemetry, facts, share)
         if telemetry[-1].step < waits or life.alive(signs, telemetry, facts):
             return None
-        reason = Message.join([reason, life.absent(signs)], "; ")
+        reason = Message.join([reason, life.absent(telemetry, facts, count, despite)], "; ")
     last = telemetry[-1]
     evidence = {name: value for name, value in last.metrics.items() if name == facts.metric or _wanted(signature.name, name)}
     change = module.change(telemetry, facts) if hasattr(module, "change") else {}

@@ -65,11 +65,13 @@ def watched(signs: Sequence[Sign]) -> bool:
     return any(sign.name not in ("score_rising", "cooling") for sign in signs)
 
 
-def absent(signs: Sequence[Sign]) -> Message:
-    """What was looked for and not found, for a reason."""
-    if not signs:
+@levels.once
+def absent(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ...] = ()) -> Message:
+    """What was looked for, as by `signs`, and not found, for a reason."""
+    found = signs(telemetry, facts, count, despite)
+    if not found:
         return message("nothing is reported that could show life")
-    seen = (message("{sign} (too little by itself)", sign=sign.seen) if sign.alive else sign.seen for sign in signs)
+    seen = (message("{sign} (too little by itself)", sign=sign.seen) if sign.alive else sign.seen for sign in found)
     return message("no life sign: {signs}", signs=Message.join(seen))
 
 
