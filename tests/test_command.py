@@ -26,7 +26,7 @@ from pitprop.trainers import command
 from pitprop.trainers.commands.arguments import CommandError
 from pitprop.workers import checkpoint, reaper
 from pitprop.workers.launch import MARK, Job, OnRay
-from pitprop.workers.worker import Failure, Worker
+from pitprop.workers.worker import Cause, Failure, Worker
 
 SCRIPTS = ROOT / "tests" / "scripts"
 STEPS, SMALLEST, FORKS = ([sys.executable, str(SCRIPTS / f"{name}.py")] for name in ("steps", "smallest", "forks"))
@@ -284,7 +284,7 @@ def test_an_actor_that_is_killed_takes_its_command_along_and_the_next_goes_on(tm
         os.kill(actor(pids), signal.SIGKILL)
         died = next(steps).outcome
         assert isinstance(died, Failure)
-        assert died.died
+        assert died.cause is Cause.WORKER_DIED
         assert until(lambda: alive(pids) == [])
 
 

@@ -201,7 +201,7 @@ def test_the_five_minutes_of_the_docs_are_true(tmp_path: Path) -> None:
     assert len(found) == 6
     for record in found:
         assert record.state == ("COMPLETE" if record.params["lr"] < 1 else "PRUNED")
-        assert record.state == "COMPLETE" or (record.epochs, record.verdicts[0]["signature"]) == (1, "non_finite")
+        assert record.state == "COMPLETE" or (record.epochs, record.verdicts[0].signature) == (1, "non_finite")
 
 
 def test_every_option_and_style_is_in_the_docs() -> None:

@@ -50,7 +50,7 @@ def test_nanogpt(small: Callable[..., Space], tmp_path: Path) -> None:
     assert (healthy.state, healthy.epochs) == ("COMPLETE", 20)
     assert healthy.values[0] == pytest.approx(1.73, abs=0.1)
     assert curve(tmp_path, space, 0)[0].metrics.keys() >= {"start/loss", "train/loss", "val/loss"}
-    assert (lost.state, lost.verdicts[0]["signature"]) == ("PRUNED", "non_finite")
+    assert (lost.state, lost.verdicts[0].signature) == ("PRUNED", "non_finite")
     assert lost.epochs == 1
 
 
@@ -65,7 +65,7 @@ def test_mmengine(small: Callable[..., Space], tmp_path: Path) -> None:
     assert (healthy.state, healthy.values, healthy.epochs) == ("COMPLETE", (0.4522,), 8)
     assert heavy.values[0] == pytest.approx(0.4122)
     assert curve(tmp_path, space, 1)[7].metrics.items() >= {("val/rgb/top1", 0.4522), ("val/pose/top1", 0.3722)}
-    assert (lost.state, lost.verdicts[0]["signature"]) == ("PRUNED", "non_finite")
+    assert (lost.state, lost.verdicts[0].signature) == ("PRUNED", "non_finite")
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_mmengines_own_runner(mmengine: Callable[..., Space], tmp_path: Path) ->
     streams = curve(tmp_path, space, 0)[5].metrics, curve(tmp_path, space, 1)[5].metrics
     assert streams[0]["val/rgb/top1"] == streams[1]["val/rgb/top1"], "the seed is the space's"
     assert streams[0]["val/pose/top1"] != streams[1]["val/pose/top1"], "the weight arrived"
-    assert (idle.state, lost.state, lost.verdicts[0]["signature"]) == ("COMPLETE", "PRUNED", "non_finite")
+    assert (idle.state, lost.state, lost.verdicts[0].signature) == ("COMPLETE", "PRUNED", "non_finite")
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from pitprop import telemetry
 from pitprop.driver.events import Ended, Reported, Retried
 from pitprop.space import Space
 from pitprop.trainer import Change, Context, Lane, Start
-from pitprop.workers.worker import Failure, Worker
+from pitprop.workers.worker import Cause, Failure, Worker
 
 ROOMY = TOY.with_name("roomy.py")
 SPEEDS = {"speed": {"float": [0.1, 1.0]}}
@@ -110,7 +110,7 @@ def test_every_way_to_run_out_of_memory_is_recognised(kind: str, lanes: int, tmp
     worker = Worker(str(tmp_path / "full.py"), Context(4, device="cuda:0"), str(tmp_path / "group.ckpt"))
     answer = worker.advance(Change(started=[Start(Lane(number, 0), {}, 0, str(tmp_path)) for number in range(lanes)]))
     assert isinstance(answer, Failure)
-    assert answer.crowded == (lanes > 1)
+    assert (answer.cause is Cause.TOO_MANY_LANES) == (lanes > 1)
     assert answer.error.startswith("one trial alone does not fit into the GPU's memory: ") == (lanes == 1)
     assert torch.OutOfMemoryError.__name__ == "OutOfMemoryError"
 
@@ -120,4 +120,4 @@ def test_what_is_no_lack_of_memory_is_the_fault_of_a_trial(tmp_path: Path) -> No
     worker = Worker(str(tmp_path / "bad.py"), Context(4), str(tmp_path / "group.ckpt"))
     answer = worker.advance(Change(started=[Start(Lane(number, 0), {}, 0, str(tmp_path)) for number in range(2)]))
     assert isinstance(answer, Failure)
-    assert not answer.crowded
+    assert answer.cause is Cause.TRAINER

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import events, records
+from pitprop.detection.detect import Verdict
 from pitprop.results.summary import summarise
 from pitprop.space import Space, SpaceError
 from pitprop.study import remedies
@@ -26,20 +27,18 @@ def trial(number: int, **changes: Any) -> Record:
     return replace(row, **changes)
 
 
-def advised(**change: Any) -> tuple[dict[str, Any], ...]:
-    return (
-        {"signature": "explosion", "step": 2, "action": "park", "reason": "up", "evidence": {}, "remedy": "", "change": change},
-    )
+def advised(**change: Any) -> tuple[Verdict, ...]:
+    return (Verdict("explosion", 2, "park", "up", change=change),)
 
 
 def test_a_missed_gate_is_followed_by_the_trial_that_it_names_once(toy: Toy, tmp_path: Path) -> None:
     space = toy(gates=[GATE], remedies="try", trials=8, **SLOW)
     events(space, tmp_path)
     found = records(space, tmp_path)
-    children = [record for record in found if record.mends is not None]
+    children = [record for record in found if record.remedy_of is not None]
     assert children[0].number == 1
-    assert (children[0].mends, children[0].cause, children[0].params["speed"]) == (0, "gate:val/macro_f1@2", 0.9)
-    assert len({record.mends for record in children}) == len(children) == 1  # the others that miss it would be the same trial
+    assert (children[0].remedy_of, children[0].cause, children[0].params["speed"]) == (0, "gate:val/macro_f1@2", 0.9)
+    assert len({record.remedy_of for record in children}) == len(children) == 1  # the others that miss it would be the same trial
     told = summarise(space, found, 8).remedied
     assert told[0].changed == {"speed": 0.9}
     assert told[0].gain is not None
@@ -60,7 +59,7 @@ def test_nothing_is_tried_where_the_space_does_not_say_so(toy: Toy, tmp_path: Pa
     space = toy(gates=[GATE], remedies=word, trials=4, **SLOW)
     events(space, tmp_path)
     found = records(space, tmp_path)
-    assert all(record.mends is None for record in found)
+    assert all(record.remedy_of is None for record in found)
     assert bool(summarise(space, found, 4).suggested) is (word == "suggest")
 
 
@@ -88,7 +87,7 @@ def test_lr_is_whatever_the_space_calls_its_one_rate(toy: Toy) -> None:
         trial(0, verdicts=advised(colour="red")),  # no parameter of the space
         trial(0, verdicts=advised(dead={"times": 2})),  # no number
         trial(0, verdicts=advised(speed=0.9), baseline="plain"),
-        trial(0, verdicts=advised(speed=0.9), mends=7),
+        trial(0, verdicts=advised(speed=0.9), remedy_of=7),
         trial(0, verdicts=()),
     ],
 )
@@ -106,7 +105,7 @@ def test_three_of_four_trials_are_left_to_the_sampler(toy: Toy) -> None:
     space = toy(remedies="try")
     rows = [trial(number, params={"speed": 0.1 + number / 100}, verdicts=advised(speed={"times": 2})) for number in range(20)]
     assert remedies.due(space, rows, 8) is not None
-    rows += [trial(20 + number, mends=number) for number in range(2)]
+    rows += [trial(20 + number, remedy_of=number) for number in range(2)]
     assert remedies.due(space, rows, 8) is None
     assert remedies.due(space, rows, 12) is not None
 

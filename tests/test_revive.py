@@ -101,11 +101,11 @@ def test_evidence_does_not_end_a_revived_trial_again_and_is_noted_once(toy: Toy,
     revived = records(space, tmp_path)[3]
     assert (revived.state, revived.epochs, revived.parked) == ("COMPLETE", 20, False)
     assert {verdict["action"] for verdict in revived.verdicts} == {"warn"}
-    names = [verdict["signature"] for verdict in revived.verdicts]
+    names = [verdict.signature for verdict in revived.verdicts]
     assert "constant_prediction" in names
     assert len(names) == len(set(names))
     assert [event.verdict.signature for event in found if isinstance(event, Warned)] == names[1:]
-    assert (names[0], revived.verdicts[0]["step"]) == ("constant_prediction", 5)
+    assert (names[0], revived.verdicts[0].step) == ("constant_prediction", 5)
 
 
 def test_proof_ends_a_revived_trial_and_it_cannot_be_revived(toy: Toy, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_proof_ends_a_revived_trial_and_it_cannot_be_revived(toy: Toy, tmp_path:
     events(space, tmp_path)
     events(space, tmp_path, revive=[1])
     revived = records(space, tmp_path)[2]
-    assert (revived.state, revived.parked, revived.verdicts[0]["signature"]) == ("PRUNED", False, "non_finite")
+    assert (revived.state, revived.parked, revived.verdicts[0].signature) == ("PRUNED", False, "non_finite")
     with pytest.raises(StudyError, match="trial 2 of toy cannot be revived: it is pruned for good by non_finite, not parked"):
         events(space, tmp_path, revive=[2])
 

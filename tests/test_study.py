@@ -140,7 +140,7 @@ def test_population_pruners_stop_trials_with_a_reason(pruner: object, toy: OneSp
     space = toy(pruner=pruner, trials=20, params=PLAIN, signatures="off", sampler="random")
     events(space, tmp_path)
     pruned = [record for record in records(space, tmp_path) if record.state == "PRUNED"]
-    assert all("falls behind the other trials" in record.verdicts[0]["reason"] for record in pruned)
+    assert all("falls behind the other trials" in record.verdicts[0].reason for record in pruned)
     assert pruned or pruner == "wilcoxon"
 
 

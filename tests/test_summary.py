@@ -44,7 +44,7 @@ def trial(folder: Path, number: int, *verdicts: Verdict, epochs: int = EPOCHS, v
         "params": {"speed": 0.5},
         "values": (value,),
         "baseline": None,
-        "verdicts": tuple(verdict.to_json() for verdict in verdicts),
+        "verdicts": verdicts,
         "error": None,
         "epochs": spent,
         "folder": str(home),

@@ -22,6 +22,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop import telemetry
+from pitprop.detection.detect import Verdict
+from pitprop.space.stops import Objective
 from pitprop.study import record as row
 from pitprop.study.record import Record, StudyCard
 from pitprop.telemetry import Epoch
@@ -32,18 +34,18 @@ os.environ.update(ENVIRONMENT)
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
 
 CARD = StudyCard(
-    "focal_alpha", "Which alpha beats plain cross entropy?", "val/macro_f1", True, "name: focal_alpha\n", {"paper": 0.6}
+    "focal_alpha", "Which alpha beats plain cross entropy?", Objective("val/macro_f1"), "name: focal_alpha\n", {"paper": 0.6}
 )
-VERDICT = {
-    "signature": "constant_prediction",
-    "step": 3,
-    "action": "prune",
-    "reason": "every sample is predicted as class 0",
-    "evidence": {"val/predicted/0": 295.0},
-    "remedy": "raise alpha for the minority class",
-}
-PARKED = {**VERDICT, "signature": "chance_plateau", "action": "park", "reason": "no better than chance in epochs 1-3"}
-WARNING = {**VERDICT, "signature": "overfit", "action": "warn", "reason": "the loss rises", "remedy": "more data"}
+VERDICT = Verdict(
+    "constant_prediction",
+    3,
+    "prune",
+    "every sample is predicted as class 0",
+    {"val/predicted/0": 295.0},
+    "raise alpha for the minority class",
+)
+PARKED = replace(VERDICT, signature="chance_plateau", action="park", reason="no better than chance in epochs 1-3")
+WARNING = replace(VERDICT, signature="overfit", action="warn", reason="the loss rises", remedy="more data")
 
 
 def trial(folder: Path, number: int, state: str = "COMPLETE", value: float | None = 0.5, epochs: int = 3, **more: Any) -> Record:
@@ -129,7 +131,11 @@ def test_a_record_survives_its_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("maximize", "lead"), [(True, 0.2), (False, -0.2)])
 def test_a_lead_over_a_baseline_is_positive_when_better(tmp_path: Path, maximize: bool, lead: float) -> None:
-    said = run.measures(trial(tmp_path, 0, value=0.8), replace(CARD, maximize=maximize), {"paper": 0.6})
+    said = run.measures(
+        trial(tmp_path, 0, value=0.8),
+        replace(CARD, objective=Objective("val/macro_f1", "maximize" if maximize else "minimize")),
+        {"paper": 0.6},
+    )
     assert said["delta/paper"] == pytest.approx(lead)
 
 
@@ -149,8 +155,8 @@ def test_each_state_has_its_status_name_and_tags(uri: str, tmp_path: Path) -> No
     names = ["baseline model_1", "0001", "0002 pruned: constant_prediction", "0003 failed"]
     assert [found[str(n)].info.run_name for n in range(4)] == names
     pruned, failed = found["2"].data.tags, found["3"].data.tags
-    assert (pruned["pitprop.signature"], pruned["pitprop.reason"]) == (VERDICT["signature"], VERDICT["reason"])
-    assert (pruned["pitprop.remedy"], failed["pitprop.reason"]) == (VERDICT["remedy"], "the worker died")
+    assert (pruned["pitprop.signature"], pruned["pitprop.reason"]) == (VERDICT.signature, VERDICT.reason)
+    assert (pruned["pitprop.remedy"], failed["pitprop.reason"]) == (VERDICT.remedy, "the worker died")
     assert {found[str(n)].data.tags["mlflow.parentRunId"] for n in range(4)} == {found[""].info.run_id}
     assert found["1"].data.params == {"loss.alpha": "[0.5, 2.0]", "lr": "0.001", "note": "None"}
     assert found["1"].data.metrics["delta/model_1"] == pytest.approx(0.2)
@@ -345,11 +351,12 @@ def test_a_process_that_dies_or_cannot_start_harms_nobody(uri: str, tmp_path: Pa
 DRIVER = """
 import os, signal, sys, time
 from pathlib import Path
-from search import record as row
+from pitprop.study import record as row
+from pitprop.space.stops import Objective
 from pitprop.study.record import StudyCard
 from pitprop.track import Exporter
 uri, folder, line = sys.argv[1:]
-card = StudyCard("focal_alpha", "", "val/macro_f1", True, "", {})
+card = StudyCard("focal_alpha", "", Objective("val/macro_f1"), "", {})
 with Exporter(uri, Path(folder) / "artifacts", card, Path(folder) / "track.log") as exporter:
     exporter.send(row.loads(line))
     print(exporter._process.pid, flush=True)
@@ -395,7 +402,7 @@ def test_the_ui_stays_on_the_loopback_and_a_taken_port_is_told(uri: str, tmp_pat
 
 def test_the_page_shows_the_best_trial_first_and_the_parameters_that_vary(tmp_path: Path) -> None:
     both = [replace(trial(tmp_path, n), params={"lr": n, "gamma": 2.0}) for n in (0, 1)]
-    shown = seen(views(replace(CARD, maximize=False), both, ["model_1"])[TAG])
+    shown = seen(views(replace(CARD, objective=Objective("val/macro_f1", "minimize")), both, ["model_1"])[TAG])
     assert (shown["orderByKey"], shown["orderByAsc"]) == ("metrics.`objective`", True)
     assert {"metrics.`delta/model_1`", "params.`lr`", "tags.`pitprop.reason`"} < set(shown["selectedColumns"])
     assert "params.`gamma`" not in shown["selectedColumns"]
@@ -403,13 +410,13 @@ def test_the_page_shows_the_best_trial_first_and_the_parameters_that_vary(tmp_pa
 
 def test_a_pruned_run_is_described_by_its_reason_and_remedy_and_a_finished_one_is_not(tmp_path: Path) -> None:
     pruned = run.tags(trial(tmp_path, 0, "PRUNED", verdicts=(VERDICT,)))["mlflow.note.content"]
-    assert VERDICT["reason"] in pruned
-    assert VERDICT["remedy"] in pruned
+    assert VERDICT.reason in pruned
+    assert VERDICT.remedy in pruned
     assert "mlflow.note.content" not in run.tags(trial(tmp_path, 1))
 
 
 def test_a_run_lists_its_warnings_with_their_reasons_and_one_tag_names_them(tmp_path: Path) -> None:
-    other = {**WARNING, "signature": "bad_start", "reason": "the loss starts high", "remedy": ""}
+    other = replace(WARNING, signature="bad_start", reason="the loss starts high", remedy="")
     said = run.tags(trial(tmp_path, 0, "PRUNED", verdicts=(VERDICT, WARNING, other)))
     assert said["pitprop.warnings"] == "bad_start, overfit"
     assert said["pitprop.signature"] == "constant_prediction"

@@ -109,7 +109,7 @@ def test_a_person_finds_the_trials_the_charts_the_answer_and_the_report(server: 
 
     answer = look(f"{here}/{found[''].info.run_id}?workflowType=machine_learning")
     assert f'href="#/experiments/{experiment}/runs/{found["1"].info.run_id}?workflowType=machine_learning"' in answer
-    assert VERDICT["reason"] in look(f"{here}/{found['2'].info.run_id}?workflowType=machine_learning")
+    assert VERDICT.reason in look(f"{here}/{found['2'].info.run_id}?workflowType=machine_learning")
 
 
 def test_the_report_opens_among_the_artifacts_of_the_study(server: str, uri: str, look: Look) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pitprop.study import ranking
 from pitprop.track import ENVIRONMENT, note
 from pitprop.track.code import code
 from test_track import CARD, PARKED, VERDICT, runs, trial
@@ -22,19 +23,20 @@ def test_the_note_names_the_best_trial_its_leads_and_what_was_stopped(tmp_path: 
         trial(tmp_path, 1, "PRUNED", None, verdicts=(VERDICT,)),
         trial(tmp_path, 2, value=0.2),
     ]
-    best = note.best_of(CARD, records)
+    best = [one.number for one in ranking.best(CARD, records)]
     said = note.note(CARD, records, best, {"paper": 0.6, "old": 0.8}, lambda number: f"#/{number}", "Confirm trial 0.")
-    assert best == (0,)
+    assert best == [0]
     assert "**Best: [trial 0](#/0)**, val/macro_f1 0.7000 in 3 epochs" in said
     assert "ahead of baseline `paper` (0.6000) by +0.1000, behind baseline `old` (0.8000) by -0.1000" in said
     assert "3 trials: 2 complete, 1 pruned." in said
-    assert f"| 1 | constant_prediction | [trial 1](#/1): {VERDICT['reason']} |" in said
+    assert f"| 1 | constant_prediction | [trial 1](#/1): {VERDICT.reason} |" in said
     assert said.endswith("Confirm [trial 0](#/0).")
 
 
 def test_a_study_without_a_best_trial_says_so(tmp_path: Path) -> None:
     records = [trial(tmp_path, 0, "PRUNED", None, verdicts=(PARKED,)), trial(tmp_path, 1, value=0.9, baseline="model_1")]
-    assert note.note(CARD, records, note.best_of(CARD, records), {}, lambda number: "").startswith("No trial has completed yet.")
+    best = [one.number for one in ranking.best(CARD, records)]
+    assert note.note(CARD, records, best, {}, lambda number: "").startswith("No trial has completed yet.")
 
 
 def test_the_study_concludes_with_its_report_and_pins_its_best_trial_alone(uri: str, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pitprop import telemetry
 from pitprop.detection import signatures
+from pitprop.detection.detect import Verdict
 from pitprop.results.confirmation import Confirmation, Contender
 from pitprop.results.statistics import paired
 from pitprop.results.summary import summarise
@@ -85,18 +86,15 @@ class Reader(HTMLParser):
             self.headings[-1] += data
 
 
-def verdict(name: str, action: str, reason: str = "", step: int = 3, **more: Any) -> dict[str, Any]:
-    return {"signature": name, "step": step, "action": action, "reason": reason or f"the reason of {name}", "evidence": {},
-            "remedy": f"the remedy of {name}", **more}  # fmt: skip
+def verdict(name: str, action: str, reason: str = "", step: int = 3, **more: Any) -> Verdict:
+    return Verdict(name, step, action, reason or f"the reason of {name}", **{"remedy": f"the remedy of {name}", **more})
 
 
-def trial(
-    folder: Path, number: int, *verdicts: Mapping[str, Any], value: float = 0.5, epochs: int = EPOCHS, **more: Any
-) -> Record:
+def trial(folder: Path, number: int, *verdicts: Verdict, value: float = 0.5, epochs: int = EPOCHS, **more: Any) -> Record:
     """A trial with its curve on the disk: one that the first verdict ended, else a complete one."""
     home = folder / f"{number:04d}"
     home.mkdir(exist_ok=True, parents=True)
-    ends = any(one["action"] != "warn" for one in verdicts)
+    ends = any(one.action != "warn" for one in verdicts)
     spent = 3 if ends else epochs
     counts = {"val/predicted/0": 60.0, "val/predicted/1": 40.0, "val/labels/0": 70.0, "val/labels/1": 30.0}
     rows = [{"val/macro_f1": value - 0.01 * (spent - step), "seconds": 30.0, **counts} for step in range(1, spent + 1)]
@@ -136,7 +134,7 @@ def study(toy: Toy, tmp_path: Path) -> tuple[Space, list[Record]]:
         trial(tmp_path, 4, GATE, value=0.1),
         trial(tmp_path, 5, state="FAIL", values=None, error="RuntimeError: a lemon"),
         trial(tmp_path, 6, value=0.6, revives=2),
-        trial(tmp_path, 7, value=0.59, mends=4, cause="gate:val/macro_f1@3"),
+        trial(tmp_path, 7, value=0.59, remedy_of=4, cause="gate:val/macro_f1@3"),
         trial(tmp_path, 8, COLLAPSE, value=0.4),
         trial(tmp_path, 9, state="RUNNING", values=None, ended=None),
         trial(tmp_path, 10, COLLAPSE, value=0.4),
@@ -198,7 +196,7 @@ def test_the_answer_stands_first_and_the_sections_follow_in_order(
     study: tuple[Space, list[Record]], tmp_path: Path, lang: str
 ) -> None:
     space, records = study
-    page, marked = written(tmp_path, space, [replace(record, mends=None) for record in records], lang=lang)
+    page, marked = written(tmp_path, space, [replace(record, remedy_of=None) for record in records], lang=lang)
     assert page.headings[1:] == HEADINGS[lang]
     assert re.findall(r"^## (.*)$", marked, re.MULTILINE) == HEADINGS[lang]
     assert not page.open
@@ -398,7 +396,7 @@ def test_a_change_that_a_verdict_names_is_told_until_it_has_been_tried(toy: Toy,
     lost = verdict("non_finite", "prune", change={"speed": 0.1})
     records = [trial(tmp_path, 0), trial(tmp_path, 1, lost, params={"speed": 0.5, "dead": False})]
     assert "Train trial 1 again with speed 0.1, as non_finite advises." in text(advice(material(toy(), records)))
-    records.append(trial(tmp_path, 2, mends=1, cause="non_finite"))
+    records.append(trial(tmp_path, 2, remedy_of=1, cause="non_finite"))
     assert "Train trial 1 again" not in text(advice(material(toy(), records)))
 
 

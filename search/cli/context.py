@@ -12,7 +12,6 @@ from pitprop.errors import UserError
 from pitprop.results.baselines import looked_up
 from pitprop.results.summary import summarise
 from pitprop.space import Space
-from pitprop.study import ranking
 from pitprop.study.addresses import Addresses, addresses
 from pitprop.study.archive import read_records
 from pitprop.study.database import safe
@@ -40,10 +39,7 @@ def best(space: Space, trials: Sequence[Record], where: Addresses) -> Record | N
     """The trial to take: the one with the best mean on fresh seeds, or as the search ranks them while none is confirmed."""
     from pitprop.results import confirmation
 
-    sure = confirmation.read(space, trials, where)
-    if sure is not None and sure.winner is not None and sure.winner.trial is not None:
-        return trials[sure.winner.trial]
-    return next(iter(ranking.ranked(space, trials)), None)
+    return confirmation.best(space, trials, confirmation.read(space, trials, where))
 
 
 def conclude(console: Console, space: Space, trials: Sequence[Record], target: int, options: Namespace) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import asdict
 
 from pitprop import space as spaces
 from pitprop import trainer
@@ -38,7 +37,7 @@ def show(options: Namespace) -> int:
             raise UserError(f"{space.name} has no trial {options.trial}: it has {len(records)}, from 0")
         records = records[options.trial : options.trial + 1]
     if options.json:
-        print_json([asdict(record) for record in records] if options.trial is None else asdict(records[0]))
+        print_json([record.to_json() for record in records] if options.trial is None else records[0].to_json())
     elif options.trial is not None:
         print_trial(console, records[0], space)
     else:

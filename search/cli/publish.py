@@ -23,7 +23,7 @@ def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter
     metric = space.objective.metric
     recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
     yaml = Path(space.path).read_text(encoding="utf-8")
-    card = StudyCard(space.name, space.question, metric, space.objective.goal == "maximize", yaml, recorded)
+    card = StudyCard(space.name, space.question, space.objective, yaml, recorded, space.searches_stopping)
     return Exporter(
         where.mlflow,
         where.artifacts,
@@ -50,9 +50,11 @@ def attach(mlflow: Exporter, space: Space, records: Sequence[Record], target: in
 
     paths, summary = write(space, records, target, where), summarise(space, records, target)
     found = confirmation.read(space, records, where)
+    winner = found.winner.trial if found is not None and found.winner is not None else None
+    best = [record.number for record in summary.best] if winner is None else [winner]
     words = [_said(found, one) for one in found.candidates if one.scores] if found is not None else []
     mlflow.attach(paths)
-    mlflow.conclude([record.number for record in summary.best], "\n\n".join(words))
+    mlflow.conclude(best, "\n\n".join(words))
     return paths[0]
 
 

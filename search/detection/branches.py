@@ -38,8 +38,7 @@ def drops(telemetry: Telemetry, facts: Facts, count: int, points: float, errors:
     for name, before in facts.checkpoint.items():
         values = telemetry.column(name).values[-count:]
         least = max(points, errors * levels.error(telemetry, facts, name))
-        sign = facts.sign
-        below = len(values) == count and all(sign * (before - value) > least for value in values)
+        below = len(values) == count and all(facts.sign * (before - value) > least for value in values)
         if below and name.count("/") == 2 and name != facts.metric and _known(name, facts):
             found.append(Drop(name, before, values[-1]))
     return sorted(found, key=lambda drop: -drop.size)

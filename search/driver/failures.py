@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pitprop.errors import UserError
-from pitprop.study.record import Record
+from pitprop.study.record import Record, State
 
 HOPELESS = 3
 """After this many trials that failed alike, and none that did not, the search is stopped."""
@@ -21,7 +21,7 @@ class Failures:
 
     def add(self, record: Record, target: int) -> None:
         """Takes in how a trial ended, of ``target`` in all; `SearchError` if there is no hope."""
-        if record.state != "FAIL" or self._records is None:
+        if record.state != State.FAIL or self._records is None:
             self._records = None
             return
         self._records.append(record)

@@ -58,8 +58,7 @@ class Watch:
     def learn(self, training: Training, *, trained: bool) -> None:
         """Keeps what a finished trial is good for: bounds of gates and, if it was ``trained`` itself, facts for others."""
         if training.trial.baseline is not None:
-            goal = self._space.objective
-            self._reached[training.trial.baseline] = training.bests(goal.metric, goal.goal == "maximize")
+            self._reached[training.trial.baseline] = training.bests(self._space.objective)
         if trained:
             self._peers.learn(training)
 

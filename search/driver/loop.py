@@ -19,12 +19,13 @@ from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
 from pitprop.space import Space
 from pitprop.space.problems import hint
-from pitprop.study.study import Outcome, Study, Trial
+from pitprop.study.record import Failed, Outcome, State
+from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane
 from pitprop.workers.groups import Groups
 from pitprop.workers.launch import Launcher
-from pitprop.workers.worker import Failure
+from pitprop.workers.worker import Cause, Failure
 
 
 class Search:
@@ -78,17 +79,17 @@ class Search:
         """Takes up what finished trials have taught, and then the trials of a killed search, each from its last checkpoint."""
         records = self._study.records()
         for record in records:
-            if record.state in ("COMPLETE", "PRUNED"):
+            if record.state in (State.COMPLETE, State.PRUNED):
                 self._learn(self._training(self._study.trial(record.number)))
         for record in records:
-            if record.state == "RUNNING":
+            if record.state == State.RUNNING:
                 self._take_up(self._study.trial(record.number))
 
     def _take_up(self, trial: Trial) -> None:
         """Goes on with a trial from its checkpoints, and judges it again where they stand."""
         training = self._trainings[trial.number] = self._training(trial)
         if trial.revives is not None:
-            training.note([Verdict.from_json(row) for row in self._study.record(trial.revives).verdicts])
+            training.note(self._study.record(trial.revives).verdicts)
         starts = training.resume(training.lanes, self._space.seed, self._study.checkpoints)
         self._events.append(Started(self._study.record(trial.number), min(len(curve) for curve in training.curves.values())))
         for lane in training.lanes:
@@ -168,21 +169,19 @@ class Search:
         """Tells a trial whose seeds have all ended, and those that its curve answers."""
         if training.trial.number not in self._trainings or (training.lanes and not error):
             return
-        goal = self._space.objective
-        maximize, objectives = goal.goal == "maximize", len(self._space.directions)
         if error:
-            outcome = Outcome("FAIL", training.epochs, error=error)
             self._groups.forget(training.trial.number)
+            outcome: Outcome = Failed(training.epochs, error)
         else:
-            outcome = training.outcome(goal.metric, goal.at, maximize, self._watch.stopping(training), objectives)
+            outcome = training.outcome(self._space.objective, self._watch.stopping(training), len(self._space.directions))
         del self._trainings[training.trial.number]
         record = self._study.tell(training.trial, outcome)
         self._events.append(Ended(record, traceback))
         self._failures.add(record, self._study.target)
-        if outcome.state != "FAIL":
+        if not isinstance(outcome, Failed):
             self._learn(training)
         for follower in self._recordings.followers(training):
-            if outcome.state != "FAIL":
+            if not isinstance(outcome, Failed):
                 self._answer(follower, training)
             elif self._recordings.leader(follower) is None:
                 self._start(follower)
@@ -202,10 +201,10 @@ class Search:
 
     def _break_up(self, worker: int, failure: Failure) -> None:
         """Tries the trials of a broken group again from their checkpoints, or fails the one that broke it."""
-        if failure.blameless:
+        if failure.cause is Cause.DISK:
             raise SearchError(f"{failure.error}; what was finished is kept, and the same command goes on from there")
         group = self._groups.break_up(worker)
-        if failure.crowded:
+        if failure.cause is Cause.TOO_MANY_LANES:
             self._narrow(group, failure)
             return
         for number, lanes in group.items():
@@ -213,7 +212,7 @@ class Search:
             if training is None:
                 continue
             training.attempts += 1
-            spent = not failure.died or training.attempts > self._space.retries
+            spent = failure.cause is not Cause.WORKER_DIED or training.attempts > self._space.retries
             if spent and len(group) == 1:
                 self._conclude(training, failure.error, failure.traceback)
                 continue

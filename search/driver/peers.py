@@ -20,7 +20,7 @@ def facts(space: Space, trial: Trial) -> Facts:
     return Facts(
         budget=space.epochs,
         metric=space.objective.metric,
-        maximize=space.objective.goal == "maximize",
+        maximize=space.objective.sign > 0,
         batch=batch if isinstance(batch, int) and not isinstance(batch, bool) else None,
         checkpoint=space.checkpoint,
         params=trial.flat,

@@ -8,6 +8,7 @@ from pitprop.detection import life
 from pitprop.driver.peers import facts
 from pitprop.driver.training import Training
 from pitprop.study.parking import hurdle, revivals
+from pitprop.study.record import State
 from pitprop.study.study import Study
 
 
@@ -21,7 +22,7 @@ def due(study: Study) -> list[int]:
         return []
     records = study.records()
     asked = [record for record in records if record.revives is None]
-    if len(asked) < study.planned or any(record.state == "RUNNING" for record in asked):
+    if len(asked) < study.planned or any(record.state == State.RUNNING for record in asked):
         return []
     revived = revivals(records)
     able = [

@@ -10,7 +10,9 @@ from pathlib import Path
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict
 from pitprop.detection.stopping import EarlyStopping, objective
-from pitprop.study.study import Outcome, Trial
+from pitprop.space.stops import Objective
+from pitprop.study.record import Completed, Failed, Outcome, Pruned
+from pitprop.study.study import Trial
 from pitprop.telemetry import Epoch, Telemetry
 from pitprop.trainer import Lane, Start
 from pitprop.workers import checkpoint
@@ -110,23 +112,20 @@ class Training:
             telemetry.rewrite(self.file(replica), kept)
             self.curves[replica] = kept
 
-    def score(self, metric: str, at: str, maximize: bool, stopping: EarlyStopping | None = None) -> tuple[float, float]:
+    def score(self, goal: Objective, stopping: EarlyStopping | None = None) -> tuple[float, float]:
         """The objective and the epochs it took, each the mean over the seeds; ``stopping`` cuts the curves first."""
         scores, spent = [], []
         for curve in self.curves.values():
-            values = telemetry.series(curve, metric)
+            values = telemetry.series(curve, goal.metric)
             stop = stopping.stops_at(telemetry.series(curve, stopping.metric)) if stopping else None
             spent.append(stop or len(values))
-            scores.append(objective(values[:stop], at, maximize))
+            scores.append(objective(values[:stop], goal.at, goal.sign > 0))
         return math.fsum(scores) / len(scores), math.fsum(spent) / len(spent)
 
-    def bests(self, metric: str, maximize: bool) -> dict[str, float]:
+    def bests(self, goal: Objective) -> dict[str, float]:
         """What each metric reached in the epoch of the best objective, for gates that hang on a baseline."""
-        curve = self.curves[0]
-        scores = telemetry.series(curve, metric)
-        best = objective(scores, "best", maximize)
-        at = next((epoch for epoch, score in zip(curve, scores, strict=True) if score == best), None)
-        return dict(at.metrics) if at is not None else {}
+        best = goal.best(telemetry.series(self.curves[0], goal.metric))
+        return {} if best is None else dict(self.curves[0][best].metrics)
 
     def copy(self, leader: Training, stopping: EarlyStopping | None) -> None:
         """Takes over the curves of ``leader`` up to where ``stopping`` ends them."""
@@ -136,21 +135,21 @@ class Training:
             self.ended[replica] = leader.ended.get(replica) if stop is None else None
             telemetry.rewrite(self.file(replica), self.curves[replica])
 
-    def outcome(self, metric: str, at: str, maximize: bool, stopping: EarlyStopping | None, objectives: int) -> Outcome:
+    def outcome(self, goal: Objective, stopping: EarlyStopping | None, objectives: int) -> Outcome:
         """How the trial ended, now that all its seeds have.
 
         It is pruned if every seed was; a seed that collapsed beside others that did not counts with what it reached.
         """
         verdicts = [v for replica, v in self.ended.items() if v is not None and not self._cut(replica, stopping)]
-        told = [verdict.to_json() for verdict in (*verdicts, *self.warnings.values())]
+        told = (*verdicts, *self.warnings.values())
         if not self.epochs:
-            return Outcome("FAIL", 0, error="the trainer ended without a single epoch")
-        score, spent = self.score(metric, at, maximize, stopping)
+            return Failed(0, "the trainer ended without a single epoch")
+        score, spent = self.score(goal, stopping)
         if len(verdicts) == self.seeds:
-            return Outcome("PRUNED", self.epochs, verdicts=told, score=score)
+            return Pruned(self.epochs, told, score)
         if math.isnan(score):
-            return Outcome("FAIL", self.epochs, verdicts=told, error=self._lacking(metric))
-        return Outcome("COMPLETE", self.epochs, (score, spent)[:objectives], told)
+            return Failed(self.epochs, self._lacking(goal.metric), told)
+        return Completed(self.epochs, (score, spent)[:objectives], told)
 
     def _lacking(self, metric: str) -> str:
         """Why there is no score, in a sentence."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pitprop.detection import detect, levels
+from pitprop.detection import detect, levels, stopping
 from pitprop.detection.detect import Bound, Signature, Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
 from pitprop.errors import UserError
@@ -54,8 +54,9 @@ class Diagnosis:
     @property
     def best(self) -> tuple[int, float] | None:
         """The step and the value of the best reading of the objective."""
-        sign = self.facts.sign
-        return max(self.curve, key=lambda one: (sign * one[1], -one[0]), default=None)
+        curve = self.curve
+        found = stopping.best([value for _, value in curve], self.facts.maximize)
+        return None if found is None else curve[found]
 
     @property
     def there(self) -> Mapping[str, float]:

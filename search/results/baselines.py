@@ -51,11 +51,11 @@ def _of_study(baseline: Baseline, name: str, where: Addresses) -> dict[str, floa
     except spaces.SpaceError as error:
         raise UserError(f"baselines.{baseline.name}: {error}") from error
     found = read_records(where.study_db, other.name, where.folder(other.name))
-    best = ranking.ranked(other, found[0])[:1] if found is not None else []
+    best = ranking.best(other, found[0])[:1] if found is not None else []
     if not best:
         return {}
     curve, metric = telemetry.read(telemetry.file(best[0].folder)), other.objective.metric
-    score = objective(telemetry.series(curve, metric), other.objective.at, other.objective.goal == "maximize")
+    score = objective(telemetry.series(curve, metric), other.objective.at, other.objective.sign > 0)
     there = next((epoch.metrics for epoch in curve if epoch.metrics.get(metric) == score), {})
     return {**{name: value for name, value in there.items() if math.isfinite(value)}, metric: ranking.score(best[0])}
 

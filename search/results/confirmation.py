@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pitprop import telemetry
+from pitprop.detection import stopping
 from pitprop.detection.stopping import objective
 from pitprop.results import statistics
 from pitprop.results.confirmation_study import FRESH, study_name, title
@@ -20,7 +21,7 @@ from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.addresses import Addresses
 from pitprop.study.archive import read_records, study_names
-from pitprop.study.record import Record
+from pitprop.study.record import Record, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ class Confirmation:
     def winner(self) -> Contender | None:
         """The candidate with the highest mean, or the lowest where less is better; None before all are known."""
         known = [one for one in self.candidates if not math.isnan(one.mean)]
-        best = max if self.maximize else min
-        return best(known, key=lambda one: one.mean) if self.complete and known else None
+        best = stopping.best([one.mean for one in known], self.maximize)
+        return known[best] if self.complete and best is not None else None
 
     def answer(self, one: Contender) -> str:
         """In words: what a candidate is better than, what it cannot be told from and what would have been seen, and the rest."""
@@ -85,6 +86,14 @@ class Confirmation:
         return {**asdict(self), "complete": self.complete}
 
 
+def best(space: Space, records: Sequence[Record], found: Confirmation | None) -> Record | None:
+    """The trial to take: the one with the best mean on fresh seeds, or as the search ranks them while that is not known."""
+    winner = found.winner if found is not None else None
+    if winner is not None and winner.trial is not None:
+        return records[winner.trial]
+    return next(iter(ranking.best(space, records)), None)
+
+
 def read(space: Space, records: Sequence[Record], where: Addresses) -> Confirmation | None:
     """What the confirmation of a study shows as far as it has come; that on most seeds; None if there is none."""
     begun = [name.removeprefix(study_name(space.name, 0)[:-1]) for name in study_names(where.study_db)]
@@ -98,7 +107,7 @@ def read(space: Space, records: Sequence[Record], where: Addresses) -> Confirmat
 
 def confirmation(space: Space, seeds: int, records: Sequence[Record], confirmed: Sequence[Record]) -> Confirmation:
     """What the trials of the confirming study show, as far as they have ended: ``confirmed`` of ``records``, on so many seeds."""
-    scores = {record.baseline: _scores(space, seeds, record) for record in confirmed if record.state != "RUNNING"}
+    scores = {record.baseline: _scores(space, seeds, record) for record in confirmed if record.state != State.RUNNING}
     held = {record.baseline for record in confirmed}
     found = {record.baseline: ranking.score(record) for record in records if record.baseline is not None and record.values}
     top = [
@@ -112,14 +121,14 @@ def confirmation(space: Space, seeds: int, records: Sequence[Record], confirmed:
         if one.name in held
     ]
     fresh = tuple(range(space.seed + FRESH, space.seed + FRESH + seeds))
-    known = Confirmation(fresh, tuple(top), tuple(trained), {}, space.objective.goal == "maximize")
+    known = Confirmation(fresh, tuple(top), tuple(trained), {}, space.objective.sign > 0)
     return replace(known, differences=_differences(space, known, _samples(confirmed)))
 
 
 def _differences(space: Space, known: Confirmation, samples: int | None) -> dict[str, dict[str, Difference]]:
     """The lead of each candidate over trained baselines, recorded numbers and targets."""
     scores = {one.name: one.scores for one in known.candidates if one.scores}
-    maximize = space.objective.goal == "maximize"
+    maximize = space.objective.sign > 0
     against = {one.name: statistics.paired(scores, one.scores, maximize=maximize) for one in known.baselines if one.scores}
     for baseline in space.baselines:
         number = (baseline.values or {}).get(space.objective.metric)
@@ -142,7 +151,7 @@ def _scores(space: Space, seeds: int, record: Record) -> tuple[float, ...]:
         curve = telemetry.read(telemetry.file(record.folder, replica))
         stop = stopping.stops_at(telemetry.series(curve, stopping.metric)) if stopping else None
         values = telemetry.series(curve, space.objective.metric)[:stop]
-        scores.append(objective(values, space.objective.at, space.objective.goal == "maximize"))
+        scores.append(objective(values, space.objective.at, space.objective.sign > 0))
     return tuple(scores)
 
 

@@ -13,7 +13,7 @@ from pitprop.space import Baseline, Confirm, Method, Space, nested
 from pitprop.study import ranking
 from pitprop.study.addresses import Addresses
 from pitprop.study.archive import read_records
-from pitprop.study.record import Record
+from pitprop.study.record import Record, State
 
 FRESH = 1000
 """How far the seeds of a confirmation are from those of the search."""
@@ -30,7 +30,7 @@ def due(space: Space, records: Sequence[Record], where: Addresses) -> Confirm | 
         return None
     name = study_name(space.name, space.confirm.seeds)
     found = read_records(where.study_db, name, where.folder(name))
-    done = {record.baseline for record in found[0] if record.state != "RUNNING"} if found is not None else set()
+    done = {record.baseline for record in found[0] if record.state != State.RUNNING} if found is not None else set()
     lacking = any(title(record) not in done for record in candidates(space, space.confirm, records))
     return space.confirm if lacking else None
 

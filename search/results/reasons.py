@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pitprop.detection.detect import Verdict
 from pitprop.study.record import Record
 
 
@@ -24,15 +25,15 @@ class Reason:
         return {"signature": self.signature, "trials": self.trials, "reason": self.example, "remedy": self.remedy}
 
 
-def reasons(said: Iterable[tuple[Record, Mapping[str, Any]]]) -> tuple[Reason, ...]:
+def reasons(said: Iterable[tuple[Record, Verdict]]) -> tuple[Reason, ...]:
     """The verdicts by signature, those of most trials first."""
-    groups: dict[str, dict[int, tuple[Record, Mapping[str, Any]]]] = {}
+    groups: dict[str, dict[int, tuple[Record, Verdict]]] = {}
     for record, verdict in said:
-        groups.setdefault(verdict["signature"], {}).setdefault(record.number, (record, verdict))
+        groups.setdefault(verdict.signature, {}).setdefault(record.number, (record, verdict))
     return tuple(sorted((_reason(*group) for group in groups.items()), key=lambda reason: -len(reason.trials)))
 
 
-def _reason(signature: str, said: Mapping[int, tuple[Record, Mapping[str, Any]]]) -> Reason:
-    parked = tuple(number for number, (record, verdict) in said.items() if record.parked and verdict["action"] == "park")
+def _reason(signature: str, said: Mapping[int, tuple[Record, Verdict]]) -> Reason:
+    parked = tuple(number for number, (record, verdict) in said.items() if record.parked and verdict.action == "park")
     _, first = next(iter(said.values()))
-    return Reason(signature, tuple(said), parked, first["reason"], first["remedy"])
+    return Reason(signature, tuple(said), parked, first.reason, first.remedy)

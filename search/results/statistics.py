@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pitprop.detection.stopping import sign
 from scipy import special
 
 Scores = NDArray[np.float64]
@@ -84,8 +85,7 @@ def paired(candidates: Mapping[str, Sequence[float]], baseline: Sequence[float],
     table = _finite([baseline, *candidates.values()])
     table[:, np.isnan(table[0])] = math.nan
     shared = _residual(table[np.isfinite(table).sum(axis=1) > 1])
-    sign = 1 if maximize else -1
-    return _in_order({name: _pair(sign * table[[0, row]], *shared) for row, name in enumerate(candidates, start=1)})
+    return _in_order({name: _pair(sign(maximize) * table[[0, row]], *shared) for row, name in enumerate(candidates, start=1)})
 
 
 def recorded(
@@ -108,8 +108,8 @@ def recorded(
         if samples < 1 or not 0 <= number <= 1:
             raise ValueError(f"{number} on {samples} samples is no score in [0, 1] on 1 or more: pass bounded=False")
         doubt = number * (1 - number) / samples
-    sign = 1 if maximize else -1
-    return _in_order({name: _alone(sign * _finite(scores), sign * number, doubt) for name, scores in candidates.items()})
+    upward = sign(maximize)
+    return _in_order({name: _alone(upward * _finite(scores), upward * number, doubt) for name, scores in candidates.items()})
 
 
 def _finite(scores: Sequence[float] | Sequence[Sequence[float]]) -> Scores:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +11,11 @@ from typing import Any
 from pitprop.results.reasons import Reason, reasons
 from pitprop.space import Space
 from pitprop.study import ranking, remedies
-from pitprop.study.record import Record
+from pitprop.study.record import Record, State
 from pitprop.study.remedies import FollowUp
 from pitprop.study.story import ending, warnings
 
-STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
+STATES = (State.COMPLETE, State.PRUNED, State.FAIL, State.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class Summary:
         against = self.baselines[baseline]
         if against is None or record.values is None:
             return None
-        return (record.values[0] - against) * ranking.sign(self.space)
+        return ranking.lead(self.space.objective, ranking.score(record), against)
 
     def to_json(self) -> dict[str, Any]:
         """The same for scripts."""
@@ -114,7 +113,7 @@ class Summary:
             "warned": [reason.to_json() for reason in self.warned],
             "failed": [{"trial": record.number, "error": record.error} for record in self.failed],
             "remedied": [asdict(remedied) for remedied in self.remedied],
-            "suggested": [{"mends": one.mends, "cause": one.cause, "change": dict(one.change)} for one in self.suggested],
+            "suggested": [{"mends": one.remedy_of, "cause": one.cause, "change": dict(one.change)} for one in self.suggested],
             "targets": [asdict(target) for target in self.targets],
         }
 
@@ -122,21 +121,21 @@ class Summary:
 def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
     """The summary of a study from its records."""
     counts = Counter(record.state for record in records)
-    ended = [record for record in records if record.state != "RUNNING"]
-    revived = {record.revives: record.number for record in records if record.revives is not None and record.state != "FAIL"}
+    ended = [record for record in records if record.state != State.RUNNING]
+    revived = {record.revives: record.number for record in records if record.revives is not None and record.state != State.FAIL}
     return Summary(
         space=space,
         target=target,
         states={state: counts[state] for state in STATES},
         parked=tuple(record.number for record in records if record.parked),
         revived=revived,
-        best=_best(space, records),
+        best=ranking.best(space, records),
         baselines={baseline.name: _score(space, baseline.name, baseline.values, records) for baseline in space.baselines},
         pruned=reasons((record, verdict) for record in ended if (verdict := ending(record)) is not None),
         # a revived trial begins with the curve of the parked one, and so with its warnings
         warned=reasons((r, verdict) for r in records if r.revives is None for verdict in warnings(r)),
-        failed=tuple(record for record in records if record.state == "FAIL"),
-        remedied=tuple(_remedied(space, record, records[record.mends]) for record in records if record.mends is not None),
+        failed=tuple(record for record in records if record.state == State.FAIL),
+        remedied=tuple(_remedied(space, record, records[record.remedy_of]) for record in records if record.remedy_of is not None),
         suggested=tuple(remedies.follow_ups(space, records)) if space.remedies == "suggest" else (),
         targets=tuple(Target(name, value, ranking.reached(space, records, value)) for name, value in space.targets.items()),
         spent=_spent(ended),
@@ -149,7 +148,7 @@ def _remedied(space: Space, record: Record, parent: Record) -> Remedied:
     changed = {name: value for name, value in record.params.items() if parent.params.get(name) != value}
     gain = None
     if record.values is not None and parent.values is not None:
-        gain = (record.values[0] - parent.values[0]) * ranking.sign(space)
+        gain = ranking.lead(space.objective, ranking.score(record), ranking.score(parent))
     return Remedied(record.number, parent.number, record.cause, changed, gain)
 
 
@@ -164,23 +163,7 @@ def _spent(ended: Sequence[Record]) -> int:
     return sum(max(epochs) for epochs in curves.values())
 
 
-def _best(space: Space, records: Sequence[Record]) -> tuple[Record, ...]:
-    """The best trial; of two objectives the Pareto front."""
-    found = ranking.ranked(space, records)
-    if not space.searches_stopping:
-        return tuple(found[:1])
-    front: list[Record] = []
-    for record in sorted(found, key=lambda record: (-ranking.sign(space) * ranking.score(record), _values(record)[1])):
-        if all(_values(record)[1] < _values(other)[1] for other in front):
-            front.append(record)
-    return tuple(front)
-
-
-def _values(record: Record) -> tuple[float, ...]:
-    return record.values or (math.nan, math.nan)
-
-
 def _score(space: Space, name: str, recorded: Mapping[str, float] | None, records: Sequence[Record]) -> float | None:
     if recorded is not None:
         return recorded.get(space.objective.metric)
-    return next((r.values[0] for r in records if r.baseline == name and r.values and r.state == "COMPLETE"), None)
+    return next((r.values[0] for r in records if r.baseline == name and r.values and r.state == State.COMPLETE), None)

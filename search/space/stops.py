@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pitprop.detection import signatures
+from pitprop.detection import signatures, stopping
 from pitprop.detection.detect import Bound
 from pitprop.space import distributions
 from pitprop.space.distributions import KINDS
@@ -29,6 +29,15 @@ class Objective:
     def best_by(self) -> str:
         """The ``goal`` by which an epoch is the best, and counts; empty where the last one does."""
         return self.goal if self.at == "best" else ""
+
+    @property
+    def sign(self) -> int:
+        """What to multiply a score by, so that higher is better: 1 or -1."""
+        return stopping.sign(self.goal == "maximize")
+
+    def best(self, values: Sequence[float]) -> int | None:
+        """The index of the best of ``values``, NaN skipped and the first of equals; None if there is none."""
+        return stopping.best(values, self.goal == "maximize")
 
 
 @dataclass(frozen=True, slots=True)

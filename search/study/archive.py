@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
+from pitprop.detection.detect import Verdict
 from pitprop.study import database
-from pitprop.study.record import Record
+from pitprop.study.record import Record, State
+
+_STATES = {
+    TrialState.RUNNING: State.RUNNING,
+    TrialState.WAITING: State.RUNNING,  # enqueued by another program
+    TrialState.COMPLETE: State.COMPLETE,
+    TrialState.PRUNED: State.PRUNED,
+    TrialState.FAIL: State.FAIL,
+}
 
 
 def read_records(url: str, name: str, folder: Path) -> tuple[list[Record], int] | None:
@@ -45,17 +54,17 @@ def as_record(frozen: FrozenTrial, folder: Path) -> Record:
     finished = frozen.state.is_finished()
     return Record(
         number=frozen.number,
-        state=frozen.state.name,
+        state=_STATES[frozen.state],
         params=known.get("params", frozen.params),
         values=tuple(frozen.values) if finished and frozen.values else None,
         baseline=known.get("baseline"),
-        verdicts=tuple(known.get("verdicts", ())) if finished else (),
+        verdicts=tuple(map(Verdict.from_json, known.get("verdicts", ()))) if finished else (),
         error=known.get("error") if finished else None,
         epochs=int(known.get("epochs", 0)) if finished else 0,
         folder=str(folder),
         started=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
         ended=frozen.datetime_complete.timestamp() if frozen.datetime_complete else None,
         revives=known.get("revives"),
-        mends=known.get("mends"),
+        remedy_of=known.get("mends"),
         cause=known.get("cause", ""),
     )

@@ -64,7 +64,7 @@ class Twin:
 
     def add_follow_up(self, follow_up: FollowUp) -> FrozenTrial:
         """A new trial that tries a remedy; the sampler chooses what exists only since the change."""
-        return self.propose(follow_up.values, {"mends": follow_up.mends, "cause": follow_up.cause})
+        return self.propose(follow_up.values, {"mends": follow_up.remedy_of, "cause": follow_up.cause})
 
     def propose(self, given: Mapping[str, Any] | None = None, attributes: Mapping[str, Any] | None = None) -> FrozenTrial:
         """A new trial from a sampler that is seeded by the trial's number, but for the values that are ``given``; `TooNarrow`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pitprop.space import Space
-from pitprop.study.record import Record
+from pitprop.study.record import Record, State
 from pitprop.trainer import Lane
 from pitprop.workers import checkpoint
 
@@ -21,7 +21,7 @@ def hurdle(space: Space, records: Sequence[Record], number: int, shared: Path) -
     if not record.parked:
         parked = ", ".join(str(one.number) for one in records if one.parked)
         return f"{what}: it is {_state(record)}, not parked; parked are: {parked or 'none'}"
-    if (revival := revivals(records).get(number)) is not None and revival.state != "FAIL":
+    if (revival := revivals(records).get(number)) is not None and revival.state != State.FAIL:
         return f"{what}: trial {revival.number} continues it already"
     if any(lane not in checkpoint.newest(Path(record.folder), shared) for lane in lanes(space, number)):
         return f"{what}: its checkpoint is gone from {record.folder}; have its parameters tried again, as points: in the space"
@@ -45,7 +45,7 @@ def lanes(space: Space, number: int) -> list[Lane]:
 
 
 def _state(record: Record) -> str:
-    cause = next((verdict["signature"] for verdict in record.verdicts if verdict["action"] == "prune"), None)
-    if record.state == "PRUNED" and cause is not None:
+    cause = next((verdict.signature for verdict in record.verdicts if verdict.action == "prune"), None)
+    if record.state == State.PRUNED and cause is not None:
         return f"pruned for good by {cause}"
-    return {"FAIL": "failed"}.get(record.state, record.state.lower())
+    return {State.FAIL: "failed"}.get(record.state, record.state.lower())

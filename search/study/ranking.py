@@ -1,23 +1,36 @@
-"""Which trials may be the best of a study, and how they rank."""
+"""Which trial is the best of a study, in which order the others follow, and what it leads by.
+
+Every view asks here: the live screen, the summary, the report, MLflow's pins and ``pitprop best``.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Literal, Protocol
 
-from pitprop.space import Space
-from pitprop.study.record import Record
-
-
-def counts(space: Space, record: Record) -> bool:
-    """Whether a trial may be the best: a training that collapsed after its best epoch was still that good."""
-    states = ("COMPLETE", "PRUNED") if space.objective.at == "best" and not space.searches_stopping else ("COMPLETE",)
-    return record.state in states and record.values is not None and record.baseline is None
+from pitprop.space.stops import Objective
+from pitprop.study.record import Record, State
 
 
-def sign(space: Space) -> int:
-    """What to multiply a score by, so that higher is better."""
-    return 1 if space.objective.goal == "maximize" else -1
+class Rules(Protocol):
+    """What decides the order of trials: a `Space`, or the `StudyCard` that MLflow's process has of one."""
+
+    @property
+    def objective(self) -> Objective: ...
+
+    @property
+    def searches_stopping(self) -> bool: ...
+
+
+def counts(rules: Rules, record: Record) -> bool:
+    """Whether a trial may be the best: a training that collapsed after its best epoch was still that good.
+
+    With the objective at the last epoch, and where early stopping is searched, only complete trials count. Baselines never do.
+    """
+    at_best = rules.objective.at == "best" and not rules.searches_stopping
+    states = (State.COMPLETE, State.PRUNED) if at_best else (State.COMPLETE,)
+    return record.state in states and record.baseline is None and not math.isnan(score(record))
 
 
 def score(record: Record) -> float:
@@ -25,15 +38,49 @@ def score(record: Record) -> float:
     return record.values[0] if record.values else math.nan
 
 
-def ranked(space: Space, records: Iterable[Record]) -> list[Record]:
-    """The trials that count, the best first. A revived trial stands for the parked one whose curve it continues."""
-    found = [record for record in records if counts(space, record)]
+def ranked(rules: Rules, records: Iterable[Record]) -> list[Record]:
+    """The trials that count, the best first and of equals the earliest.
+
+    A revived trial stands for the parked one whose curve it continues.
+    """
+    found = [record for record in records if counts(rules, record)]
     revived = {record.revives for record in found}
     left = [record for record in found if record.number not in revived]
-    return sorted(left, key=lambda record: (-sign(space) * score(record), record.number))
+    return sorted(left, key=lambda record: (-rules.objective.sign * score(record), record.number))
 
 
-def reached(space: Space, records: Sequence[Record], target: float) -> int | None:
-    """The first trial whose score is as good as ``target``; None if there is none."""
-    found = (record for record in records if counts(space, record) and sign(space) * (score(record) - target) >= 0)
-    return next((record.number for record in found), None)
+def best(rules: Rules, records: Iterable[Record]) -> tuple[Record, ...]:
+    """The best trial, empty if none counts; of two objectives the Pareto front, the best score first."""
+    found = ranked(rules, records)
+    if not rules.searches_stopping:
+        return tuple(found[:1])
+    front: list[Record] = []
+    for record in sorted(found, key=lambda one: (-rules.objective.sign * score(one), _spent(one))):
+        if not front or _spent(record) < _spent(front[-1]):
+            front.append(record)
+    return tuple(front)
+
+
+def reached(rules: Rules, records: Sequence[Record], target: float) -> int | None:
+    """The number of the first trial whose score is as good as ``target``; None if there is none."""
+    return next((record.number for record in records if reaches(rules, record, target)), None)
+
+
+def reaches(rules: Rules, record: Record, target: float) -> bool:
+    """Whether a trial counts and scores as well as ``target``, or better."""
+    return counts(rules, record) and lead(rules.objective, score(record), target) >= 0
+
+
+def lead(objective: Objective, value: float, against: float) -> float:
+    """By how much ``value`` is better than ``against``, whatever the direction of the objective; negative if it is worse."""
+    return objective.sign * (value - against)
+
+
+def standing(lead: float) -> Literal["ahead", "behind", "level"]:
+    """``lead`` in a word."""
+    return "ahead" if lead > 0 else "behind" if lead < 0 else "level"
+
+
+def _spent(record: Record) -> float:
+    """The second objective: the epochs spent; infinite if it is not known."""
+    return record.values[1] if record.values and len(record.values) > 1 else math.inf

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pitprop.detection.detect import Verdict
 from pitprop.space import Leaf, Space
 from pitprop.study.record import Record
 
@@ -17,27 +18,27 @@ RATES = ("lr", "learning_rate", "base_lr", "max_lr")
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """A trial like ``mends`` but for the ``change`` that ``cause`` advises, a signature or a gate; all in Optuna's values."""
+    """A trial like ``remedy_of`` but for the ``change`` that ``cause`` advises, a signature or a gate; all in Optuna's values."""
 
-    mends: int
+    remedy_of: int
     cause: str
     change: Mapping[str, Any]
     values: Mapping[str, Any]
 
 
 def due(space: Space, records: Sequence[Record], planned: int) -> FollowUp | None:
-    """The next follow-up to try, in the order of the trials that they mend; None if there is none, or there were enough."""
-    if SHARE * sum(record.mends is not None for record in records) >= planned:
+    """The next follow-up to try, in the order of the trials that advised them; None if there is none, or there were enough."""
+    if SHARE * sum(record.remedy_of is not None for record in records) >= planned:
         return None
     return next(follow_ups(space, records), None)
 
 
 def follow_ups(space: Space, records: Sequence[Record]) -> Iterator[FollowUp]:
     """What could be tried, once a trial. Nothing follows a baseline, nor a trial that was itself such a try."""
-    done = {record.mends for record in records}
+    done = {record.remedy_of for record in records}
     tried: list[Mapping[str, Any]] = [_drawn(space, record) for record in records]
     for record in records:
-        if record.number in done or record.mends is not None or record.baseline is not None or record.revives is not None:
+        if record.number in done or record.remedy_of is not None or record.baseline is not None or record.revives is not None:
             continue
         found = next((one for verdict in record.verdicts if (one := _follow_up(space, record, verdict))), None)
         if found is not None and found.values not in tried:
@@ -45,11 +46,11 @@ def follow_ups(space: Space, records: Sequence[Record]) -> Iterator[FollowUp]:
             yield found
 
 
-def _follow_up(space: Space, record: Record, verdict: Mapping[str, Any]) -> FollowUp | None:
+def _follow_up(space: Space, record: Record, verdict: Verdict) -> FollowUp | None:
     """What a verdict advises; None where that is outside the space, or what the trial did already."""
     drawn = _drawn(space, record)
     change: dict[str, Any] = {}
-    for name, wanted in verdict.get("change", {}).items():
+    for name, wanted in verdict.change.items():
         leaf = _leaf(space, name)
         if leaf is None or leaf.name not in drawn:
             return None
@@ -61,7 +62,7 @@ def _follow_up(space: Space, record: Record, verdict: Mapping[str, Any]) -> Foll
     values = {**drawn, **change}
     if not change or space.violated(values):
         return None
-    return FollowUp(record.number, verdict["signature"], change, values)
+    return FollowUp(record.number, verdict.signature, change, values)
 
 
 def _value(leaf: Leaf, now: Any, wanted: Any) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pitprop import telemetry
-from pitprop.study.record import Record
+from pitprop.detection.detect import Verdict
+from pitprop.study.record import Record, State
 
 if TYPE_CHECKING:
     from pitprop.space import Space
@@ -24,14 +24,14 @@ def state(record: Record) -> str:
     return "parked" if record.parked else record.state.lower()
 
 
-def ending(record: Record) -> Mapping[str, Any] | None:
+def ending(record: Record) -> Verdict | None:
     """The verdict that stopped a trial; None if none did."""
-    return next((v for v in record.verdicts if v["action"] != "warn"), None) if record.state == "PRUNED" else None
+    return next((v for v in record.verdicts if v.action != "warn"), None) if record.state == State.PRUNED else None
 
 
-def warnings(record: Record) -> list[Mapping[str, Any]]:
+def warnings(record: Record) -> list[Verdict]:
     """The verdicts that stopped no trial: warnings, and whatever ended one of several seeds."""
-    return [verdict for verdict in record.verdicts if verdict["action"] == "warn" or record.state != "PRUNED"]
+    return [verdict for verdict in record.verdicts if verdict.action == "warn" or record.state != State.PRUNED]
 
 
 def continues(record: Record) -> str:
@@ -46,7 +46,7 @@ def what(record: Record, space: Space) -> str:
     """The line that tells one trial from the others: what it continues; why it ended, cut if long; or what was drawn."""
     verdict = ending(record)
     if verdict is not None:
-        found = shorten(f"{verdict['signature']}: {verdict['reason']}", LONGEST, placeholder=" …")
+        found = shorten(f"{verdict.signature}: {verdict.reason}", LONGEST, placeholder=" …")
     elif record.error:
         found = record.error
     else:
@@ -65,10 +65,8 @@ def drawn(record: Record, space: Space) -> Iterator[str]:
 def best_epoch(record: Record, space: Space) -> int | None:
     """The epoch at which a trial's first seed was best; None if it has no curve."""
     curve = telemetry.read(telemetry.file(record.folder))
-    sign = 1 if space.objective.goal == "maximize" else -1
-    scores = [(sign * e.metrics.get(space.objective.metric, math.nan), -e.step) for e in curve]
-    finite = [score for score in scores if not math.isnan(score[0])]
-    return -max(finite)[1] if finite else None
+    best = space.objective.best(telemetry.series(curve, space.objective.metric))
+    return None if best is None else curve[best].step
 
 
 def epochs(count: int) -> str:

@@ -12,7 +12,7 @@ ones with the same parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,9 @@ from pitprop.study import database, lock, parking, ranking, remedies, rows
 from pitprop.study.archive import as_record
 from pitprop.study.claim import NotOurs, claim
 from pitprop.study.memory import TooNarrow, Twin
-from pitprop.study.record import Record
+from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record
+
+_STATES = {Completed: TrialState.COMPLETE, Pruned: TrialState.PRUNED, Failed: TrialState.FAIL}
 
 
 class StudyError(UserError):
@@ -46,18 +48,6 @@ class Trial:
     flat: Mapping[str, Any]
     baseline: str | None
     revives: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a trial ended. COMPLETE has values; PRUNED has verdicts, and the last score at its step; FAIL has an error."""
-
-    state: str
-    epochs: int
-    values: tuple[float, ...] | None = None
-    verdicts: Sequence[Mapping[str, Any]] = ()
-    score: float | None = None
-    error: str | None = None
 
 
 class Study:
@@ -152,13 +142,14 @@ class Study:
     def tell(self, trial: Trial, outcome: Outcome) -> Record:
         """Ends a trial, in memory and in the database."""
         number, reports = trial.number, {}
-        if outcome.score is not None and len(self.space.directions) == 1 and math.isfinite(outcome.score):
+        if isinstance(outcome, Pruned) and len(self.space.directions) == 1 and math.isfinite(outcome.score):
             reports = {outcome.epochs: outcome.score}  # Optuna takes a pruned trial's value from its last report
             self._twin.report(number, outcome.epochs, outcome.score)
         attributes = _attributes(outcome)
         for name, value in attributes.items():
             self._twin.set_attribute(number, name, value)
-        frozen = self._twin.tell(number, outcome.values, TrialState[outcome.state])
+        values = outcome.values if isinstance(outcome, Completed) else None
+        frozen = self._twin.tell(number, values, _STATES[type(outcome)])
         changed = {name: value for name, value in frozen.system_attrs.items() if self._written[number].get(name) != value}
         rows.end(self._storage, self._ids[number], frozen, attributes=attributes, system=changed, reports=reports)
         return self.record(number)
@@ -200,5 +191,6 @@ def opened(space: Space, url: str, folder: Path) -> Iterator[Study]:
 
 
 def _attributes(outcome: Outcome) -> dict[str, Any]:
-    given = {"epochs": outcome.epochs, "verdicts": list(outcome.verdicts), "error": outcome.error}
+    error = outcome.error if isinstance(outcome, Failed) else None
+    given = {"epochs": outcome.epochs, "verdicts": [verdict.to_json() for verdict in outcome.verdicts], "error": error}
     return {name: value for name, value in given.items() if value}

@@ -105,7 +105,7 @@ def _open(setup: dict[str, Any], wait: bool) -> Store:
     fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))  # the log is the lock
     from pitprop.track.store import Store
 
-    return Store(setup["uri"], Path(setup["artifacts"]), StudyCard(**setup["card"]), setup["code"])
+    return Store(setup["uri"], Path(setup["artifacts"]), StudyCard.from_json(setup["card"]), setup["code"])
 
 
 def _give_way() -> None:

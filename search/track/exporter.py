@@ -105,7 +105,7 @@ class Exporter:
 
     def conclude(self, best: Sequence[int] | None = None, words: str = "") -> None:
         """For `finish` to say on the study's run: the numbers of the ``best`` trials, a Pareto front of two objectives included
-        (None: the completed trial of the best value), and Markdown that ends the note, in which *trial 12* becomes a link."""
+        (None: as `pitprop.study.ranking` says), and Markdown that ends the note, in which *trial 12* becomes a link."""
         self._conclusion |= {"best": None if best is None else list(best), "words": words}
 
     def finish(self, timeout: float = 60.0) -> str:

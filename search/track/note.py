@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from textwrap import shorten
 
+from pitprop.detection.detect import Verdict
+from pitprop.study import ranking
 from pitprop.study.record import Record, StudyCard
 from pitprop.study.story import ending, state
 from pitprop.track.view import varied
 
 ROWS, REASON, LONGEST = 10, 200, 7000  # MLflow takes notes of 8,000 characters
+WORDS = {"ahead": "ahead of", "behind": "behind", "level": "level with"}
 Address = Callable[[int | None], str]
 """Where MLflow's page shows the trial of a number; empty if it has no run."""
 
@@ -35,14 +38,6 @@ def note(
     return linked("\n\n".join(part for part in parts if part)[:LONGEST], address)
 
 
-def best_of(card: StudyCard, records: Iterable[Record]) -> tuple[int, ...]:
-    """The completed trial with the best first value, as far as nobody says better; empty if there is none."""
-    sign = 1 if card.maximize else -1
-    found = [(sign * r.values[0], -r.number) for r in records if r.state == "COMPLETE" and r.values and not r.baseline]
-    finite = [score for score in found if score[0] == score[0]]
-    return (-max(finite)[1],) if finite else ()
-
-
 def linked(text: str, address: Address) -> str:
     """``text`` with a link wherever it speaks of a trial that has a run."""
 
@@ -55,13 +50,13 @@ def linked(text: str, address: Address) -> str:
 
 def _winner(card: StudyCard, record: Record, searched: Iterable[str], baselines: Mapping[str, float]) -> str:
     values = record.values or ()
-    score = f"{card.metric} {values[0]:.4f}" if values else state(record)
+    score = f"{card.objective.metric} {values[0]:.4f}" if values else state(record)
     shown = {name: record.params[name] for name in searched if name in record.params}
     params = ", ".join(f"{_code(name)} {f'{v:.4g}' if isinstance(v, float) else v}" for name, v in shown.items())
     leads = []
     for name, value in baselines.items() if values else ():
-        lead = (values[0] - value) * (1 if card.maximize else -1)
-        word = "ahead of" if lead > 0 else "behind" if lead < 0 else "level with"
+        lead = ranking.lead(card.objective, values[0], value)
+        word = WORDS[ranking.standing(lead)]
         leads.append(f"{word} baseline {_code(name)} ({value:.4f})" + (f" by {lead:+.4f}" if lead else ""))
     beside = ": " + ", ".join(leads) if leads else ""
     return f"**Best: trial {record.number}**, {score} in {record.epochs} epochs{beside}" + (f"\n\n{params}" if params else "")
@@ -75,12 +70,12 @@ def _counts(records: Sequence[Record]) -> str:
 
 def _stopped(records: Iterable[Record]) -> str:
     """A table: how many trials each signature stopped, and what it said of the first."""
-    groups: dict[str, list[Record]] = {}
+    groups: dict[str, list[tuple[int, Verdict]]] = {}
     for record in records:
         if verdict := ending(record):
-            groups.setdefault(verdict["signature"], []).append(record)
+            groups.setdefault(verdict.signature, []).append((record.number, verdict))
     rows = [
-        f"| {len(found)} | {name} | trial {found[0].number}: {_cell(str((ending(found[0]) or {})['reason']))} |"
+        f"| {len(found)} | {name} | trial {found[0][0]}: {_cell(found[0][1].reason)} |"
         for name, found in sorted(groups.items(), key=lambda group: -len(group[1]))[:ROWS]
     ]
     return "\n".join(["| trials stopped | signature | the first of them |", "|---|---|---|", *rows]) if rows else ""

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pitprop import telemetry
-from pitprop.study.record import Record, StudyCard
+from pitprop.study import ranking
+from pitprop.study.record import Record, State, StudyCard
 from pitprop.study.story import continues, ending, state, warnings
 
-STATUS = {"RUNNING": "RUNNING", "COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+STATUS = {State.RUNNING: "RUNNING", State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
 """MLflow's word for each state of a trial."""
 
 _LONGEST_NAME, _LONGEST_VALUE = 250, 5000  # MLflow takes names of 250, parameters of 6,000 and tags of 8,000 characters
@@ -35,41 +36,41 @@ def title(record: Record) -> str:
     name = f"baseline {record.baseline}" if record.baseline else f"{record.number:04d}"
     if record.revives is not None:
         name += f" revives {record.revives:04d}"
-    if record.state == "FAIL":
+    if record.state == State.FAIL:
         return f"{name} failed"
-    if record.state == "PRUNED":
+    if record.state == State.PRUNED:
         verdict = ending(record)
-        return f"{name} {state(record)}: {verdict['signature']}" if verdict else f"{name} {state(record)}"
+        return f"{name} {state(record)}: {verdict.signature}" if verdict else f"{name} {state(record)}"
     return name
 
 
 def tags(record: Record, parked: str = "") -> dict[str, str]:
     """The tags that tell how the trial stands; one that does not apply is left out. ``parked`` is where the run that it
     revives is shown."""
-    verdict = ending(record) or {}
+    verdict = ending(record)
     said = {
         "mlflow.note.content": _note(record, parked),  # tags are cut on the page, this is not
         "pitprop.state": state(record),
         "pitprop.baseline": record.baseline,
         "pitprop.pinned": "baseline" if record.baseline else None,
         "pitprop.revives": None if record.revives is None else str(record.revives),
-        "pitprop.signature": verdict.get("signature"),
-        "pitprop.reason": verdict.get("reason") or record.error,
-        "pitprop.remedy": verdict.get("remedy"),
-        "pitprop.warnings": ", ".join(sorted({str(warning["signature"]) for warning in warnings(record)})),
+        "pitprop.signature": verdict and verdict.signature,
+        "pitprop.reason": verdict.reason if verdict else record.error,
+        "pitprop.remedy": verdict and verdict.remedy,
+        "pitprop.warnings": ", ".join(sorted({warning.signature for warning in warnings(record)})),
     }
     return {key: str(value)[:_LONGEST_VALUE] for key, value in said.items() if value}
 
 
 def _note(record: Record, parked: str) -> str:
     """The run's description, in Markdown: why it ended, what it continues, what it was warned of."""
-    verdict = ending(record) or {}
-    reason, remedy, origin = verdict.get("reason") or record.error, verdict.get("remedy"), continues(record)
+    verdict, origin = ending(record), continues(record)
+    reason, remedy = (verdict.reason, verdict.remedy) if verdict else (record.error, "")
     if parked:
         origin = origin.replace(f"trial {record.revives}", f"[trial {record.revives}]({parked})")
     warned = [
-        f"- **{warning['signature']}**, epoch {warning['step']}: {warning['reason']}"
-        + (f" *Remedy:* {warning['remedy']}" if warning["remedy"] else "")
+        f"- **{warning.signature}**, epoch {warning.step}: {warning.reason}"
+        + (f" *Remedy:* {warning.remedy}" if warning.remedy else "")
         for warning in warnings(record)
     ]
     parts = (
@@ -88,20 +89,20 @@ def params(record: Record) -> dict[str, str]:
 
 def measures(record: Record, card: StudyCard, baselines: Mapping[str, float]) -> dict[str, float]:
     """The numbers of an ended trial: objective, epochs spent, and the lead over each baseline, positive when better."""
-    if record.state == "RUNNING":
+    if record.state == State.RUNNING:
         return {}
     said = {"epochs_spent": float(record.epochs)}
     if record.values:
         said |= {"objective" if i == 0 else f"objective_{i + 1}": value for i, value in enumerate(record.values)}
-        sign = 1 if card.maximize else -1
-        leads = {name: sign * (record.values[0] - value) for name, value in baselines.items() if name != record.baseline}
+        others = {name: value for name, value in baselines.items() if name != record.baseline}
+        leads = {name: ranking.lead(card.objective, record.values[0], value) for name, value in others.items()}
         said |= {key(f"delta/{name}"): lead for name, lead in leads.items()}
     return {name: stored(value) for name, value in said.items()}
 
 
 def known_baselines(records: Iterable[Record], card: StudyCard) -> dict[str, float]:
     """The objective of each baseline known so far: the recorded ones, and the trained ones that are COMPLETE."""
-    trained = {r.baseline: r.values[0] for r in records if r.baseline and r.state == "COMPLETE" and r.values}
+    trained = {r.baseline: r.values[0] for r in records if r.baseline and r.state == State.COMPLETE and r.values}
     return {**card.baselines, **trained}
 
 

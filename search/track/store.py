@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pitprop.study.record import Record, StudyCard
+from pitprop.study import ranking
+from pitprop.study.record import Record, State, StudyCard
 from pitprop.study.story import state
 from pitprop.track import run as say
 from pitprop.track.code import Code
 from pitprop.track.experiment import Experiment, Held, is_refusal
-from pitprop.track.note import best_of, note
+from pitprop.track.note import note
 from pitprop.track.view import views
 
 STUDY, TRIAL, STATE, EPOCHS, SPACE, REASON = (
@@ -50,7 +51,7 @@ class Store:
 
     def __init__(self, uri: str, artifacts: Path, card: StudyCard, code: Code | None = None) -> None:
         self._card, self._code = card, code
-        self._facts = {"metric": card.metric, "goal": "maximize" if card.maximize else "minimize"}
+        self._facts = {"metric": card.objective.metric, "goal": card.objective.goal}
         question = {NOTE: card.question, "pitprop.question": card.question}
         self._experiment = Experiment(uri, artifacts, card.name, question)
         self._parent: Held | None = None
@@ -129,11 +130,12 @@ class Store:
             tags[EPOCHS] = " ".join(map(str, steps))
         self._experiment.write(run, tags, say.params(record), measures, points)
         self._experiment.drop(run, set(_FLEETING) - tags.keys())
-        if record.state != "RUNNING":
+        if record.state != State.RUNNING:
             for path in sorted(Path(record.folder).glob("telemetry*.jsonl")):
                 self._experiment.attach(run, path)
             if record.verdicts:
-                self._experiment.attach_text(run, "verdict.json", json.dumps(record.verdicts, indent=2, default=str))
+                verdicts = [verdict.to_json() for verdict in record.verdicts]
+                self._experiment.attach_text(run, "verdict.json", json.dumps(verdicts, indent=2, default=str))
             self._experiment.end(run, status, record.ended or time.time())
 
     def _open(self, run: Held | None, record: Record, tags: Mapping[str, str]) -> Held:
@@ -176,12 +178,13 @@ class Store:
         if not self._parent:
             return
         records = [self._records[number] for number in sorted(self._records)]
-        best = best_of(self._card, records) if self._best is None else self._best
+        best = tuple(r.number for r in ranking.best(self._card, records)) if self._best is None else self._best
         values = [r.values[0] for r in records if r.number in best[:1] and r.values]
         held = self._parent.metrics.get("best")  # by a search before this one, whose records may be on their way
         if held is not None and self._best is None:
             values.append(held)
-        stands = {"best": (max if self._card.maximize else min)(values)} if values else {}
+        first = self._card.objective.best(values)
+        stands = {} if first is None else {"best": values[first]}
         stands |= {say.key(f"baseline/{name}"): value for name, value in baselines.items()}
         answer = {NOTE: note(self._card, records, best, baselines, self._address, self._words)}
         self._experiment.write(self._parent, answer, measures={name: say.stored(value) for name, value in stands.items()})

@@ -59,7 +59,7 @@ def _state(card: StudyCard, records: Sequence[Record], baselines: Sequence[str],
     return {
         "searchFilter": filter,
         "orderByKey": "metrics.`objective`",
-        "orderByAsc": not card.maximize,
+        "orderByAsc": card.objective.sign < 0,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
@@ -75,7 +75,7 @@ def _state(card: StudyCard, records: Sequence[Record], baselines: Sequence[str],
 def _charts(card: StudyCard, params: Sequence[str], leads: Sequence[str]) -> list[dict[str, Any]]:
     """Parallel coordinates of what was searched, of all trials; the scores; the leads; the curves of the first twenty."""
     place = {"runsCountToCompare": 10, "metricSectionId": "pitprop", "deleted": False, "isGenerated": True}
-    metric = key(card.metric)
+    metric = key(card.objective.metric)
     coordinates = {"selectedParams": list(params), "selectedMetrics": ["objective"], "showAllRuns": True}
     bars = [{"type": "BAR", "metricKey": name, "displayName": name} for name in ("objective", *leads)]
     curves = [

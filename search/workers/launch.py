@@ -18,7 +18,7 @@ from pitprop.errors import UserError
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Epochs, Start
 from pitprop.workers import reaper
-from pitprop.workers.worker import Failure, Worker
+from pitprop.workers.worker import Cause, Failure, Worker
 
 MARK = "PITPROP_SCRATCH"
 DEATH = "killed, out of memory, or crashed in native code"
@@ -156,7 +156,8 @@ class OnRay:
             return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             self._replace(worker)
-            return Failure(f"its worker died ({DEATH if 'Died' in type(error).__name__ else type(error).__name__})", died=True)
+            kind = DEATH if "Died" in type(error).__name__ else type(error).__name__
+            return Failure(f"its worker died ({kind})", Cause.WORKER_DIED)
 
     def _stalled(self, worker: int) -> Failure:
         self._replace(worker)

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from types import ModuleType
 
@@ -17,20 +18,22 @@ from pitprop.workers import checkpoint
 from pitprop.workers.best_states import Bests
 
 
+class Cause(Enum):
+    """What broke a group, and so what can be done about it."""
+
+    TRAINER = "an exception, or silence: another attempt does the same, so the trial fails that is the cause of it"
+    WORKER_DIED = "the worker is gone: another attempt may help"
+    TOO_MANY_LANES = "the memory is full: fewer lanes at once may fit"
+    DISK = "no checkpoint can be written: the search stops, and the trials resume later"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A group that could not be advanced: one sentence, and the trainer's traceback if it raised.
-
-    ``died`` is whether the worker itself is gone; trying again may then help, as it does not for an exception.
-    ``blameless`` is whether the trials have no part in it, as with a full disk: the search cannot go on, but they can.
-    ``crowded`` is whether the lanes were too many for the memory, so that fewer of them can go on.
-    """
+    """A group that could not be advanced: one sentence, and the trainer's traceback if it raised."""
 
     error: str
+    cause: Cause = Cause.TRAINER
     traceback: str = ""
-    died: bool = False
-    blameless: bool = False
-    crowded: bool = False
 
 
 class Worker:
@@ -66,7 +69,7 @@ class Worker:
                 return None
             answer = measure(params, replace(self._context, seed=seed, folder=str(self._file.parent)))
         except Exception as error:
-            return Failure(_sentence(error), traceback.format_exc())
+            return Failure(_sentence(error), traceback=traceback.format_exc())
         if not isinstance(answer, Epoch):
             return Failure(f"preflight() of trainer {self._location} gave {type(answer).__name__}, not an Epoch of step 0")
         return answer
@@ -92,7 +95,7 @@ class Worker:
                     self._bests.note(epochs, self._file, self._folders)
         except checkpoint.NotWritten as error:
             self.close()
-            return Failure(str(error), blameless=True)
+            return Failure(str(error), Cause.DISK)
         except Exception as error:
             self.close()
             # The lanes of the group go on from this file one after the other, so nothing may be written over it.
@@ -114,7 +117,8 @@ class Worker:
         if full and size == 1:
             owner = "the GPU's memory" if self._context.device.startswith("cuda") else "memory"
             sentence = f"one trial alone does not fit into {owner}: {sentence}"
-        return Failure(sentence, traceback.format_exc(), crowded=full and size > 1)
+        cause = Cause.TOO_MANY_LANES if full and size > 1 else Cause.TRAINER
+        return Failure(sentence, cause, traceback.format_exc())
 
     @property
     def _stacked(self) -> bool:

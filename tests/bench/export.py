@@ -14,21 +14,23 @@ import time
 from pathlib import Path
 
 from pitprop import telemetry
-from pitprop.study.record import Record, StudyCard
+from pitprop.detection.detect import Verdict
+from pitprop.space.stops import Objective
+from pitprop.study.record import Record, State, StudyCard
 from pitprop.telemetry import Epoch
 from pitprop.track import Exporter
 
 METRICS = ("train/loss", "val/loss", "val/macro_f1", "val/accuracy", "val/auc", "val/logit_spread")
 METRICS += ("lr", "grad_norm", "update_ratio", "val/predicted/0", "val/predicted/1", "seconds")
 START = 1_700_000_000.0
-VERDICT = {
-    "signature": "constant_prediction",
-    "step": 40,
-    "action": "prune",
-    "reason": "every sample is predicted as class 0",
-    "evidence": {"val/predicted/0": 295.0},
-    "remedy": "raise alpha for the minority class",
-}
+VERDICT = Verdict(
+    "constant_prediction",
+    40,
+    "prune",
+    "every sample is predicted as class 0",
+    {"val/predicted/0": 295.0},
+    "raise alpha for the minority class",
+)
 
 
 def study(folder: Path, trials: int, epochs: int) -> list[Record]:
@@ -44,7 +46,7 @@ def study(folder: Path, trials: int, epochs: int) -> list[Record]:
         value = 0.5 + 0.2 * math.sin(number)
         fields = (params, (value,), "model_1" if number == 0 else None, (VERDICT,) if pruned else (), None)
         started = START + number
-        record = Record(number, "PRUNED" if pruned else "COMPLETE", *fields, epochs, str(home), started, started + 60.0)
+        record = Record(number, State.PRUNED if pruned else State.COMPLETE, *fields, epochs, str(home), started, started + 60.0)
         found.append(record)
     return found
 
@@ -59,7 +61,7 @@ def main() -> None:
         folder = given.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         records = study(Path(scratch) / "trials", given.trials, given.epochs)
-        card = StudyCard("bench", "How long does it take?", "val/macro_f1", True, "name: bench\n", {"paper": 0.6})
+        card = StudyCard("bench", "How long does it take?", Objective("val/macro_f1"), "name: bench\n", {"paper": 0.6})
         for round_ in ("from nothing", "again, when nothing is new"):
             began, spent = time.perf_counter(), os.times()
             with Exporter(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts", card, folder / "track.log") as exporter:

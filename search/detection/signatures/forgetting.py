@@ -26,7 +26,7 @@ def detect(
     if known is None or len(readings) < patience:
         return None
     least = max(points, errors * levels.error(telemetry, facts, facts.metric))
-    lost = min(facts.sign * (known - value) for _, value in readings)
+    lost = min((known - value) * facts.sign for _, value in readings)
     drop = branches.Drop(facts.metric, known, readings[-1][1])
     return branches.sentence(drop, facts, telemetry[-1].step) if lost > least else None
 

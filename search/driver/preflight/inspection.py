@@ -37,7 +37,7 @@ def refuse(findings: Sequence[Finding]) -> None:
 def facts(space: Space) -> Facts:
     """What is known before there is a trial."""
     goal = space.objective
-    return Facts(space.epochs, goal.metric, goal.goal == "maximize", checkpoint=space.checkpoint)
+    return Facts(space.epochs, goal.metric, goal.sign > 0, checkpoint=space.checkpoint)
 
 
 def first(space: Space) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _suggested(m: Material) -> Iterator[Spans]:
     decode = {leaf.name: leaf.decode for leaf in m.space.leaves}
     for one in m.summary.suggested[:REMEDIES]:
         change = {name: decode[name](value) for name, value in one.change.items()}
-        yield m.words.say("do change", trial=one.mends, change=m.settings(change), cause=m.name(one.cause))
+        yield m.words.say("do change", trial=one.remedy_of, change=m.settings(change), cause=m.name(one.cause))
     if m.summary.suggested:
         yield m.words.say("do try", n=len(m.summary.suggested), setting=code("remedies: try"))
 
@@ -112,8 +112,8 @@ def _revive(m: Material) -> Iterator[Spans]:
 def _warned(m: Material) -> Iterator[Spans]:
     """What was said of the best trial itself; gates are told of above."""
     for verdict in warnings(m.best) if m.best is not None else ():
-        if verdict["remedy"] and not verdict["signature"].startswith("gate:"):
-            yield m.words.say("do warned", name=m.name(verdict["signature"]), remedy=verdict["remedy"])
+        if verdict.remedy and not verdict.signature.startswith("gate:"):
+            yield m.words.say("do warned", name=m.name(verdict.signature), remedy=verdict.remedy)
 
 
 def _more(m: Material) -> Iterator[Spans]:

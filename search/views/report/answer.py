@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pitprop.results.summary import Target
 from pitprop.space.leaf import STOPPING
 from pitprop.space.params import nested
+from pitprop.study import ranking
 from pitprop.study.record import Record
 from pitprop.study.story import best_epoch, ending
 from pitprop.views.report.document import Block, Code, Section, Spans, Text, Values, code, strong
@@ -93,7 +94,7 @@ def _found(m: Material, best: Record) -> Iterator[Spans]:
     }  # fmt: skip
     yield say("best at", n=counted, epoch=at, **found) if at is not None else say("best", n=counted, **found)
     if (verdict := ending(best)) is not None:
-        yield say("collapsed after", reason=verdict["reason"])
+        yield say("collapsed after", reason=verdict.reason)
 
 
 def _front(m: Material) -> Spans:
@@ -117,7 +118,7 @@ def _against(m: Material, best: Record) -> Iterator[Spans]:
         elif against is None or delta is None:
             yield say("baseline unknown", baseline=code(name))
         else:
-            word = "ahead" if delta > 0 else "behind" if delta < 0 else "level"
+            word = ranking.standing(delta)
             yield say(word, baseline=code(name), score=score(against), delta=strong(score(abs(delta))))
     if not m.summary.baselines:
         yield say("no baselines")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from pitprop.results.reasons import Reason
 from pitprop.results.summary import Remedied
@@ -41,7 +40,7 @@ def remedies(m: Material, reason: Reason) -> list[tuple[str, list[int]]]:
     told: dict[str, list[int]] = {}
     for number in reason.trials:
         verdict = ending(m.records[number])
-        told.setdefault(verdict["remedy"] if verdict is not None else "", []).append(number)
+        told.setdefault(verdict.remedy if verdict is not None else "", []).append(number)
     return sorted(told.items(), key=lambda item: -len(item[1]))
 
 
@@ -66,12 +65,13 @@ def _group(m: Material, reason: Reason, *, opened: bool) -> Fold:
 
 def _row(m: Material, record: Record, *, advised: bool) -> tuple[Spans, ...]:
     """What stopped a trial, but for its number; ``advised``: with what to change."""
-    verdict: Mapping[str, Any] = ending(record) or {"step": "", "reason": "", "remedy": ""}
+    verdict = ending(record)
     stood = m.words.text(state(record))
     if record.number in m.summary.revived:
         stood = m.words.text("revived as", state=stood, n=m.summary.revived[record.number])
-    advice = m.words.say("and remedy", remedy=verdict["remedy"]) if advised and verdict["remedy"] else ()
-    return plain(str(verdict["step"])), plain(stood), (*plain(verdict["reason"]), *advice)
+    advice = m.words.say("and remedy", remedy=verdict.remedy) if advised and verdict and verdict.remedy else ()
+    step, reason = (str(verdict.step), verdict.reason) if verdict is not None else ("", "")
+    return plain(step), plain(stood), (*plain(reason), *advice)
 
 
 def _failed(m: Material) -> Iterator[Block]:
@@ -111,7 +111,7 @@ def followups(m: Material) -> Section:
 def _helped(m: Material, one: Remedied) -> Spans:
     record = m.records[one.trial]
     if (verdict := ending(record)) is not None:
-        return m.words.say("again stopped", signature=m.name(verdict["signature"]))
+        return m.words.say("again stopped", signature=m.name(verdict.signature))
     if one.gain is not None:
         return m.words.say("yes" if one.gain > 0 else "no")
     return m.words.say("now scores" if record.values is not None else "fail" if record.state == "FAIL" else "open")
@@ -143,9 +143,9 @@ def _notes(m: Material, record: Record) -> Iterator[Spans]:
         yield say("baseline note", name=record.baseline)
     if record.revives is not None:
         yield say("continues note", n=record.revives)
-    if record.mends is not None:
-        yield say("mends note", n=record.mends, cause=said(m.name(record.cause)))
+    if record.remedy_of is not None:
+        yield say("mends note", n=record.remedy_of, cause=said(m.name(record.cause)))
     if (verdict := ending(record)) is not None:
-        yield m.name(verdict["signature"])
+        yield m.name(verdict.signature)
     if record.error:
         yield (Span(record.error),)

@@ -11,7 +11,6 @@ from pitprop import telemetry
 from pitprop.detection.detect import Bound
 from pitprop.results.summary import Summary
 from pitprop.space import Space
-from pitprop.study import ranking
 from pitprop.study.record import Record
 from pitprop.study.story import best_epoch
 from pitprop.telemetry import Telemetry
@@ -41,7 +40,7 @@ class Material:
 
     @property
     def sign(self) -> int:
-        return ranking.sign(self.space)
+        return self.space.objective.sign
 
     @property
     def ended(self) -> list[Record]:
@@ -98,10 +97,10 @@ def gather(
 ) -> Material:
     """Reads the curves, and picks the trial to write about: the best on fresh seeds, or else the best of the search."""
     curves = {record.number: telemetry.read(telemetry.file(record.folder)) for record in records}
+    from pitprop.results.confirmation import best
+
     winner = confirmation.winner if confirmation is not None else None
-    best = summary.best[0] if summary.best else None
-    best = next((record for record in records if winner is not None and record.number == winner.trial), best)
-    return Material(space, records, summary, confirmation, words, curves, best, winner)
+    return Material(space, records, summary, confirmation, words, curves, best(space, records, confirmation), winner)
 
 
 def number(value: float | None) -> Spans:

@@ -49,8 +49,7 @@ def _table(found: Sequence[Diagnosis], baseline: Mapping[str, float]) -> Table:
         best, known = one.best, baseline.get(one.facts.metric)
         cells = [number(best[1]), str(best[0]), number(one.curve[-1][1])] if best else ["", "", ""]
         if baseline:
-            sign = one.facts.sign
-            gain = f"{sign * (best[1] - known):+.4f}" if best and known is not None else ""
+            gain = f"{one.facts.sign * (best[1] - known):+.4f}" if best and known is not None else ""
             cells += [gain, *(number(one.there.get(name)) for name in others)]
         if gates:
             missed = sum(reason is not None for _, _, reason in one.gates)

@@ -8,7 +8,8 @@ from types import TracebackType
 
 from pitprop.driver.events import Ended, Event, Reported, Retried, Started, Warned
 from pitprop.space import Space
-from pitprop.study.record import Record
+from pitprop.study import ranking
+from pitprop.study.record import Record, State
 from pitprop.study.story import drawn, ending, epochs, state, what
 from rich.console import Console, Group
 from rich.live import Live
@@ -34,7 +35,7 @@ class Screen:
         self._warned: Counter[str] = Counter()
         self._epochs: dict[int, int] = {}
         self._parked = self._saved = self._here = 0
-        self._best: tuple[float, int] | None = None
+        self._ended: list[Record] = []
         self._drawn = 0.0
         self._began = time.monotonic()
         self._bar = Progress(
@@ -43,7 +44,7 @@ class Screen:
         self._task = self._bar.add_task(space.name, total=target)
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         for record in records:
-            if record.state != "RUNNING":
+            if record.state != State.RUNNING:
                 self._count(record)
         self._here = 0
 
@@ -89,15 +90,12 @@ class Screen:
         self._epochs[record.number] = record.epochs
         self._parked += record.parked
         if (verdict := ending(record)) is not None:
-            self._stopped[verdict["signature"]] += 1
-        if record.state in ("COMPLETE", "PRUNED") and record.values and record.baseline is None:
-            sign = 1 if self._space.objective.goal == "maximize" else -1
-            if self._best is None or sign * record.values[0] > sign * self._best[0]:
-                self._best = record.values[0], record.number
+            self._stopped[verdict.signature] += 1
+        self._ended.append(record)
 
     def _ending(self, record: Record) -> str:
         colour = {"complete": "green", "pruned": "yellow", "parked": "cyan"}.get(state(record), "red")
-        score = f" {record.values[0]:.4f}" if record.values and record.state == "COMPLETE" else ""
+        score = f" {record.values[0]:.4f}" if record.values and record.state == State.COMPLETE else ""
         head = f"trial {record.number:>3} [{colour}]{state(record)}[/]{score} after {epochs(record.epochs)}"
         return f"{head}  [dim]{escape(what(record, self._space))}[/]"
 
@@ -127,7 +125,8 @@ class Screen:
         self._live.update(Group(self._bar, cut[0], table, *cut[1:]), refresh=True)
 
     def _standing(self) -> str:
-        best = f"best {self._best[0]:.4f} (trial {self._best[1]})" if self._best else "no trial complete yet"
+        first = ranking.best(self._space, self._ended)[:1]
+        best = f"best {ranking.score(first[0]):.4f} (trial {first[0].number})" if first else "no trial complete yet"
         spent = time.monotonic() - self._began
         task = self._bar.tasks[0]
         left = (task.total or 0) - task.completed

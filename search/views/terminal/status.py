@@ -9,7 +9,8 @@ from typing import Any
 from pitprop.results.reasons import Reason
 from pitprop.results.summary import Summary
 from pitprop.space import Space
-from pitprop.study.record import Record
+from pitprop.study import ranking
+from pitprop.study.record import Record, State
 from pitprop.study.story import best_epoch, continues, drawn, epochs, what
 from rich.console import Console
 from rich.markup import escape
@@ -44,7 +45,7 @@ def print_summary(console: Console, summary: Summary, folder: Path) -> None:
         console.print(f"[dim]… and of {names}[/]")
     if summary.suggested:
         tries = "; ".join(
-            f"trial {one.mends} with {_change(one.change, one.cause)}" for one in summary.suggested[:SUGGESTED_SHOWN]
+            f"trial {one.remedy_of} with {_change(one.change, one.cause)}" for one in summary.suggested[:SUGGESTED_SHOWN]
         )
         console.print(f"[dim]to try (remedies: try in the space does so): {escape(tries)}[/]", highlight=False)
     for record in summary.failed[:TRIALS_SHOWN]:
@@ -78,7 +79,7 @@ def _print_winner(console: Console, summary: Summary, best: Record) -> None:
     console.print("  " + escape(", ".join(drawn(best, space))), highlight=False)
     if best.revives is not None:
         console.print(f"  it {continues(best)}", highlight=False)
-    if best.state == "PRUNED":
+    if best.state == State.PRUNED:
         word = "was parked after that" if best.parked else "collapsed after that and was stopped"
         console.print(f"  [yellow]it {word}:[/] {escape(what(best, space))}")
     for name, against in summary.baselines.items():
@@ -86,7 +87,7 @@ def _print_winner(console: Console, summary: Summary, best: Record) -> None:
         if against is None or delta is None:
             console.print(f"  baseline {name}: not known yet")
         else:
-            word = "ahead of" if delta > 0 else "behind" if delta < 0 else "level with"
+            word = {"ahead": "ahead of", "behind": "behind", "level": "level with"}[ranking.standing(delta)]
             console.print(f"  {word} baseline {name} ({against:.4f}) by [bold]{delta:+.4f}[/]")
     for target in summary.targets:
         reached = "not reached" if target.trial is None else f"reached by trial {target.trial}"

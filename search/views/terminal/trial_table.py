@@ -32,10 +32,10 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
     if record.values:
         console.print(f"{space.objective.metric} [bold]{record.values[0]:.4f}[/]")
     for verdict in record.verdicts:
-        action = "warning" if verdict in warnings(record) else verdict["action"]
-        console.print(f"[yellow]{action}[/] {verdict['signature']} at epoch {verdict['step']}: {escape(verdict['reason'])}")
-        if verdict["remedy"]:
-            console.print(f"  remedy: {escape(verdict['remedy'])}")
+        action = "warning" if verdict in warnings(record) else verdict.action
+        console.print(f"[yellow]{action}[/] {verdict.signature} at epoch {verdict.step}: {escape(verdict.reason)}")
+        if verdict.remedy:
+            console.print(f"  remedy: {escape(verdict.remedy)}")
     if record.error:
         console.print(f"[red]{escape(record.error)}[/]")
     for log in sorted(Path(record.folder).glob("*.log")):  # what the trainer noted, such as how it went on
