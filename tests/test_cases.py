@@ -213,7 +213,7 @@ def test_a_gate_that_never_opens_is_named_though_the_loss_hovers() -> None:
     verdict = found["no_positives"]
     assert verdict.action == "park"
     assert 13 <= verdict.step < 30
-    assert "nothing is found: val/element/f1, val/event/f1, val/lcl/f1 exactly 0" in verdict.reason
+    assert "no positives: val/element/f1, val/event/f1, val/lcl/f1 exactly 0" in verdict.reason
     assert "threshold" in verdict.remedy
 
 

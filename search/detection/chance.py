@@ -1,4 +1,4 @@
-"""The loss and the score of a model that has learned nothing but how often each class occurs.
+"""Chance levels: the loss and the score of a model that knows only how often each class occurs.
 
 A prior is given as shares or as counts of the classes, in class order; it is scaled to sum to 1. Losses are means over the
 samples, in nats. ``ValueError`` for a prior that is empty, negative or all zero.
@@ -24,9 +24,11 @@ def cross_entropy(prior: Sequence[float]) -> float:
 
 
 def focal(prior: Sequence[float], alpha: Sequence[float], gamma: float) -> float:
-    """The least that a constant prediction c has: sum p_k alpha_k (1 - c_k)^gamma (-ln c_k), a plain mean over the samples.
+    """Focal loss (Lin et al. 2017) of the best constant prediction c: the least sum p_k alpha_k (1 - c_k)^gamma (-ln c_k).
 
-    The best c is not the prior, except for gamma 0. Each term is convex and falls with c_k, so at the
+    A plain mean over the samples, not divided by the weights. ``alpha`` is a weight by class, in the order of ``prior``.
+
+    The best c is the prior only for gamma 0. Each term is convex and falls with c_k, so at the
     minimum all a_k g'(c_k) are equal (to minus a multiplier), and Newton's method finds the one at which the c_k sum to 1.
     """
     terms = [p * a for p, a in zip(shares(prior), alpha, strict=True) if p * a > 0]
@@ -56,17 +58,17 @@ def binary_cross_entropy(priors: Sequence[float]) -> float:
 
 
 def supervised_contrastive(batch: int) -> float:
-    """ln(N - 1): a batch of N samples in one view whose embeddings are all alike; ln 31 = 3.4340 for 32."""
+    """ln(N - 1): N samples in one view with identical embeddings (Khosla et al. 2020); ln 31 = 3.4340 for 32."""
     return _log_of(batch - 1, "a batch of at least 2")
 
 
 def nt_xent(batch: int) -> float:
-    """ln(2 N - 1): N samples in two views (SimCLR, and two-view supervised contrastive) whose embeddings are all alike."""
+    """ln(2 N - 1): N samples in two views (SimCLR, and two-view supervised contrastive) with identical embeddings."""
     return _log_of(2 * batch - 1, "a batch of at least 1")
 
 
 def clip(batch: int) -> float:
-    """ln N: CLIP (Radford et al. 2021), N pairs whose embeddings are all alike."""
+    """ln N: N pairs with identical embeddings in CLIP's loss (Radford et al. 2021)."""
     return _log_of(batch, "a batch of at least 1")
 
 
@@ -94,11 +96,11 @@ def balanced_accuracy(classes: int) -> float:
 
 
 AUC = 0.5
-"""The area under the ROC curve of a model that does not rank."""
+"""The area under the ROC curve of a model that ranks at random."""
 
 
 FIXED = {"auc": AUC, "lcl_f1": 0.0, "event_f1": 0.0, "element_f1": 0.0, "edit": 0.0, "bleu": 0.0, "wer": 1.0, "cer": 1.0}
-"""What does not depend on the prior: who finds no event scores 0, who writes no word errs in all of them."""
+"""Scores at chance that do not depend on the prior: a model that finds no event scores 0, one that writes no word has error 1."""
 
 
 def average_precision(prior: Sequence[float], c: int | None = None) -> float:

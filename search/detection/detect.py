@@ -1,9 +1,10 @@
-"""Judging a training by its telemetry: which signatures of collapse does it show?
+"""Judge a training by its epochs: the verdicts of signatures of collapse, and of gates.
 
 A verdict is a pure function of the epochs up to the one judged, and of the facts: no clock, no study, no state between
-calls. So a resumed search judges as an undisturbed one, and a replay over a finished log gives what the live run gave.
+calls. So a resumed search judges as an uninterrupted one, and a replay of a finished log gives what the live run gave.
 
-What proves a collapse counts at once. What is only evidence counts after a grace, and only while nothing shows life.
+Proof of a collapse (a ``hard`` signature) counts at once. Evidence (a ``soft`` one) counts after a grace period, and only
+while no life sign is seen.
 """
 
 from __future__ import annotations
@@ -21,17 +22,20 @@ from pitprop.telemetry import Epoch, Telemetry
 
 ACTIONS = ("prune", "park", "warn")
 WANTED = ("train/loss", "val/loss", "val/auc", "val/logit_spread", "lr")
+"""Readings that are evidence in every verdict, since people look at them first."""
 BELOW = 1.5
-"""How many times the usual grace a score below chance is given, as when only a minority is predicted: that often mends itself."""
+"""A score below chance gets this many times the usual grace: predicting only a minority class often ends by itself."""
 ENDING = ("prune", "park")
 """The actions that end a training; a parked one can be revived."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a training is held to be lost: by which signature, at which epoch, on which numbers, and what to change.
+    """Why a training is judged to be lost: by which signature, at which epoch, on which numbers, and what to change.
 
-    ``change`` is the part of the remedy that can be tried as it stands: new values of parameters, by dotted name.
+    ``reason`` and ``remedy`` are English text, and messages where they are ours: `pitprop.messages.localized` translates them.
+    ``evidence`` are the readings of that epoch, by metric. ``change`` is the part of the remedy that can be tried as it stands:
+    new values of parameters, by dotted name.
     """
 
     signature: str
@@ -54,7 +58,7 @@ class Verdict:
         return self.action in ENDING
 
     def to_json(self) -> dict[str, Any]:
-        """As a dictionary for ``json.dumps``; NaN stays NaN."""
+        """As a dictionary for ``json.dumps``; NaN stays NaN. ``messages`` holds what translates reason and remedy later."""
         told = {"reason": self.reason, "remedy": self.remedy}
         messages = {name: text.to_json() for name, text in told.items() if isinstance(text, Message)}
         return {
@@ -65,14 +69,14 @@ class Verdict:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Verdict:
-        """What `to_json` gave. A study from before there were translations has plain texts, which stay as they are."""
+        """The verdict that `to_json` wrote. Without ``messages``, as in older studies, the texts can only be shown as stored."""
         messages = {name: from_json(found) for name, found in row.get("messages", {}).items()}
         return cls(**{name: value for name, value in row.items() if name != "messages"} | messages)
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature as a space chose it: with its action and all its thresholds (the module's own where not given)."""
+    """A signature as a space configures it: its action and all its thresholds (by default those of its module)."""
 
     name: str
     action: str = ""
@@ -101,7 +105,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A bound that ``metric`` has to meet at exactly ``epoch``; a later recovery does not undo a miss."""
+    """A gate in numbers: bounds on ``metric`` at exactly ``epoch``. A later recovery does not count."""
 
     metric: str
     epoch: int
@@ -148,7 +152,7 @@ def defaults() -> list[Signature]:
 
 
 def judge(epochs: Sequence[Epoch], facts: Facts, signatures: Iterable[Signature]) -> list[Verdict]:
-    """What the last epoch shows, given those before it. Those that end the training come first, and those that name a cause."""
+    """The verdicts on the last epoch. Those that end the training come first; among equals, those that name a cause."""
     if not epochs:
         return []
     telemetry = epochs if isinstance(epochs, Telemetry) else Telemetry(epochs)
@@ -210,7 +214,7 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdic
 
 @cache
 def _wanted(signature: str, metric: str) -> bool:
-    """Whether a reading belongs to the evidence of a signature: what it reads, and what a person looks at anyway."""
+    """Whether a reading belongs to the evidence of a signature: what it reads, and `WANTED`."""
     return metric in WANTED or any(catalogue.gives(need, [metric]) for need in catalogue.load(signature).READS)
 
 

@@ -1,8 +1,8 @@
-"""Life signs: what a training shows that stands at chance and will yet recover.
+"""Life signs: readings which tell that a training at chance will recover.
 
 On labelled curves, the area under the ROC curve of "will this run, now at chance, recover?" is .85 for the validation AUC,
 .80 for the growth of the logit spread and .76 for that of the probability spread, against .55 for the fall of the loss and
-.46 (nothing) for the gradient norm. So a trainer should report AUC or logit spread.
+.46 (no information) for the gradient norm. So a trainer should report AUC or logit spread.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
 
 DECIDES = 0.1
-"""The spread from which on predictions begin to differ between samples."""
+"""The spread (standard deviation across samples) above which predictions begin to differ between samples."""
 SPREADS = {
     "val/logit_spread": N_("logit spread {first:.2g} to {last:.2g}"),
     "val/probability_spread": N_("probability spread {first:.2g} to {last:.2g}"),
 }
 WEAK = ("loss_falling",)
-"""Signs that hardly tell who recovers where better ones are reported, see above."""
+"""Signs that hardly predict a recovery where better ones are reported, see above."""
 OVERRULED = 0.3
-"""The share of the budget from which they count no more beside those."""
+"""The share of the budget after which weak signs no longer count where better ones are reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,14 @@ class Sign:
 
 @levels.once
 def signs(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ...] = ()) -> list[Sign]:
-    """What the last ``count`` readings show of each sign that is reported, but for those named in ``despite``."""
+    """Each sign that can be judged from the last ``count`` readings, without those named in ``despite``."""
     looks = (ranking, logits_spreading, probabilities_spreading, loss_falling, loss_accelerating, score_rising, cooling)
     found = (look(telemetry, facts, count) for look in looks if look.__name__ not in despite)
     return [sign for sign in found if sign is not None]
 
 
 def alive(signs: Sequence[Sign], telemetry: Telemetry, facts: Facts) -> bool:
-    """Whether any sign counts. After ``OVERRULED`` of the budget the loss does not, where AUC and spread are seen and absent."""
+    """Whether any sign counts. After ``OVERRULED`` of the budget a falling loss does not, where AUC and spread show nothing."""
     strong = [sign for sign in signs if sign.name in ("ranking", "logits_spreading")]
     overruled = len(strong) == 2 and telemetry[-1].step >= OVERRULED * facts.budget
     return any(sign.alive for sign in signs if sign in strong or not (overruled and sign.name in WEAK))
@@ -71,12 +71,12 @@ def absent(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, .
     found = signs(telemetry, facts, count, despite)
     if not found:
         return message("nothing is reported that could show life")
-    seen = (message("{sign} (too little by itself)", sign=sign.seen) if sign.alive else sign.seen for sign in found)
+    seen = (message("{sign} (not enough by itself)", sign=sign.seen) if sign.alive else sign.seen for sign in found)
     return message("no life sign: {signs}", signs=Message.join(seen))
 
 
 def ranking(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """AUC rising by more than a standard error, or standing 2 of them above chance while the logits still move."""
+    """AUC rising by more than a standard error, or 2 standard errors above chance while the logits still change."""
     values = _last(telemetry, "val/auc", count)
     if not values:
         return None
@@ -126,7 +126,7 @@ def loss_accelerating(telemetry: Telemetry, facts: Facts, count: int) -> Sign | 
 
 
 def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """The objective better by more than 0.004 and by one standard error over the window; a loss is looked at as such."""
+    """The objective better by more than 0.004 and by one standard error over the window; not for an objective that is a loss."""
     values = _last(telemetry, facts.metric, count)
     if not values or facts.metric in ("val/loss", "train/loss"):
         return None
@@ -137,7 +137,7 @@ def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
 
 
 def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """A learning rate on its way down while its steps are too long to learn by: update ratio of .01, loss above chance."""
+    """A falling learning rate while steps are too large to learn: update ratio of at least .01, loss above chance."""
     rates, steps, losses = (_last(telemetry, name, count) for name in ("lr", "update_ratio", "val/loss"))
     level = levels.loss(telemetry, facts)
     if not rates or not steps or sum(steps) < 0.01 * count:
@@ -145,14 +145,14 @@ def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     if level is not None and losses and sum(losses) < 1.05 * level * count:
         return None
     falls = 0.1 * max(telemetry.column("lr").values) < rates[-1] < rates[0]
-    falling = N_("steps too long and the learning rate falling")
-    return Sign("cooling", falls, falling if falls else N_("steps too long and the learning rate not falling"))
+    falling = N_("update steps too large and the learning rate falling")
+    return Sign("cooling", falls, falling if falls else N_("update steps too large and the learning rate not falling"))
 
 
 def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
-    """The step at which a finished training left chance for good, though it had stood there for a window without a life sign.
+    """The step at which a finished training left chance, after a window at chance without any life sign.
 
-    None for one that never did, and for one that showed life all the while: that would have been spared, however slow.
+    None for one that never left it, and for one that showed life signs all the time: no grace was needed to spare it.
     """
     count = levels.window(facts, 5)
     step = levels.awakening(telemetry, facts, count)
@@ -168,7 +168,7 @@ def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
 
 
 def promise(telemetry: Telemetry, facts: Facts) -> float:
-    """How likely a parked training is to recover, to rank by: AUC counts before spread, and spread before loss.
+    """A score to rank parked trainings by how likely they recover: AUC counts before spread, and spread before loss.
 
     AUC above one half, then decades of growth of the logit spread a window, then the share by which the loss has fallen.
     """
@@ -192,7 +192,7 @@ def _spreading(sign: str, name: str, telemetry: Telemetry, facts: Facts, count: 
 
 
 def _decides(spreads: Sequence[tuple[int, float]], facts: Facts) -> bool:
-    """Whether the logits differ enough to decide, or will at three times their growth; true if nobody measures it."""
+    """Whether the logits differ enough to decide, or will at three times their growth; true if it is not measured."""
     if len(spreads) < 2 or max(spread for _, spread in spreads) >= 0.25 * DECIDES:
         return True
     (start, first), (end, last) = spreads[0], spreads[-1]
@@ -214,6 +214,6 @@ def _last(telemetry: Telemetry, name: str, count: int) -> Sequence[float]:
 
 
 def _moves(telemetry: Telemetry, count: int) -> bool:
-    """Whether the logit spread changes, and not only downwards. Random weights rank well on easy data, and stay there."""
+    """Whether the logit spread changes, and not only downwards. Random weights may rank well on easy data without learning."""
     spreads = _last(telemetry, "val/logit_spread", count)
     return not spreads or (max(spreads) > 1.1 * min(spreads) and any(after > before for before, after in pairwise(spreads)))

@@ -17,7 +17,7 @@ from pitprop.messages import message
 from pitprop.telemetry import Telemetry, reports
 
 ALIKE = "no_effect"
-UNREAD = message("look how the script reads what was changed: a misspelt name, a default that wins, a branch never taken")
+UNREAD = message("check how the script reads what was changed: a misspelt name, a default that wins, a branch never taken")
 MOST = 512
 """Epochs that are judged: of a log with more, means of several."""
 

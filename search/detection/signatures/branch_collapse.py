@@ -1,4 +1,4 @@
-"""Branch collapse: one branch lies far below the checkpoint that training started from, and does not come back."""
+"""Branch collapse: one branch scores far below the checkpoint that training started from, and does not recover."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DESPITE = ("loss_falling", "loss_accelerating", "ranking", "logits_spreading", "
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, points: float = 0.2) -> Message | None:
-    """More than ``points`` below in ``patience`` evaluations, and not nearer at their end: 15 % of such runs ever come back."""
+    """More than ``points`` below in ``patience`` evaluations, and no nearer at their end: 15 % of such runs ever recover."""
     for drop in branches.drops(telemetry, facts, patience, points, 3.0):
         values = telemetry.column(drop.metric).values[-patience:]
         if not branches.nearer(values, facts.maximize):

@@ -24,18 +24,19 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
     weak = min(norms[-1], key=lambda branch: norms[-1][branch])
     high, low = max(norms[-1].values()), min(norms[-1].values())
     return message(
-        "branch {strong} has a gradient norm of {high:.3g}, {weak} one of {low:.3g}, in epochs {first}-{last}",
+        "the gradient norm of branch {strong} is {high:.3g}, that of {weak} {low:.3g}, in epochs {first}-{last}",
         **{"strong": next(iter(strong)), "high": high, "weak": weak, "low": low},
         **{"first": window[0].step, "last": window[-1].step},
     )
 
 
 def _norms(epoch: Epoch) -> dict[str, float]:
-    return {branch: norm for branch, norm in columns(epoch, "grad_norm/").items() if norm != 0}  # one of 0 is frozen
+    """Gradient norms by branch; one of 0 is left out, for that branch is frozen."""
+    return {branch: norm for branch, norm in columns(epoch, "grad_norm/").items() if norm != 0}
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     return message(
-        "lower the loss weight or the learning rate of the strong branch (a weak one is not mended by a large weight; 1.0 to 1.5 "
-        "keep it stable), or balance gradients (OGM-GE, Gradient-Blending)"
+        "lower the loss weight or the learning rate of the strong branch (a large weight does not repair a weak branch; 1.0 to "
+        "1.5 keep it stable), or balance gradients (OGM-GE, Gradient-Blending)"
     )

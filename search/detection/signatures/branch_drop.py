@@ -18,7 +18,7 @@ ELSEWHERE = ""
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, points: float = 0.03, errors: float = 3.0) -> Message | None:
     """A branch's metric under its checkpoint by ``points`` and ``errors`` standard errors in ``patience`` evaluations.
 
-    A warning and no sentence: 80 % of runs that drop by 2 to 5 points regain the checkpoint, 50 % after 5 to 20, 15 % after more.
+    Only a warning: 80 % of runs that drop by 2 to 5 points regain the checkpoint, 50 % after 5 to 20, 15 % after more.
     """
     drops = branches.drops(telemetry, facts, patience, points, errors)
     return branches.sentence(drops[0], facts, telemetry[-1].step) if drops else None

@@ -1,4 +1,4 @@
-"""Chance plateau: the score stays where a model stands that has learned nothing."""
+"""Chance plateau: the score stays at the level of a model that has learned nothing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ KIND = "soft"
 ELSEWHERE = "in part AUTOTRAINER (slow convergence), SageMaker (LossNotDecreasing)"
 FALLBACK = True
 SHORT, LONG = 1e-4, 0.01
-"""Steps over weights, beyond which the length of the steps is the likeliest cause."""
+"""Ratios of step to weight norm, below and above which the size of the steps is the most likely cause."""
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float = 0.4, band: float = 0.08) -> Message | None:
-    """``patience`` readings of the objective at chance: by up to 2 % of what lies above it, or by 2 standard errors.
+    """``patience`` readings of the objective at chance: above it by up to 2 % of the range there, or by 2 standard errors.
 
-    After the share ``late`` of the budget by up to ``band``, where random weights may stand by luck. If the chance score is
-    not known, a stated chance loss decides.
+    After the share ``late`` of the budget by up to ``band``, which random weights may reach by luck. If the chance score is
+    not known, a chance loss that the trainer states decides.
     """
     count = levels.window(facts, patience)
     name, losses = levels.losses(telemetry, count)
@@ -51,12 +51,12 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     ratios = telemetry.column("update_ratio").values
     if ratios and ratios[-1] < SHORT:
         return message(
-            "raise the learning rate tenfold (steps are {ratio:.1g} of the weights' length), check what is frozen",
+            "raise the learning rate tenfold (steps are {ratio:.1g} of the weights' norm), check what is frozen",
             ratio=ratios[-1],
         )
     if ratios and ratios[-1] > LONG:
         return message(
-            "lower the learning rate tenfold (steps are {ratio:.1g} of the weights' length), lengthen the warm-up",
+            "lower the learning rate tenfold (steps are {ratio:.1g} of the weights' norm), lengthen the warm-up",
             ratio=ratios[-1],
         )
     return message(
@@ -66,7 +66,7 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Message:
 
 
 def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    """Only where the length of the steps says in which direction."""
+    """Only where the size of the steps says in which direction."""
     ratios = telemetry.column("update_ratio").values
     short, long = bool(ratios) and ratios[-1] < SHORT, bool(ratios) and ratios[-1] > LONG
     return {"lr": {"times": 10 if short else 0.1}} if short or long else {}

@@ -1,4 +1,4 @@
-"""Checkpoint mismatch: before the first step the model does not score what its checkpoint scored, so it was not loaded."""
+"""Checkpoint mismatch: before the first step the model does not reach its checkpoint's score, so it was not loaded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ELSEWHERE = ""
 def detect(
     telemetry: Telemetry, facts: Facts, *, patience: int = 1, points: float = 0.005, errors: float = 3.0
 ) -> Message | None:
-    """``start/<metric>`` of the first epochs off the recorded value by ``points`` and by ``errors`` standard errors."""
+    """``start/<metric>`` differs from the recorded value by ``points`` and by ``errors`` standard errors."""
     for name, known in facts.checkpoint.items():
         values = telemetry.column(f"start/{name.removeprefix('val/')}").values[:patience]
         limit = max(points, errors * levels.error(telemetry, facts, name))
@@ -29,5 +29,5 @@ def detect(
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     return message(
-        "look at how the checkpoint is loaded (missing or renamed keys, strict=False) and that validation is the same as then"
+        "check how the checkpoint is loaded (missing or renamed keys, strict=False), and that validation is the same as then"
     )

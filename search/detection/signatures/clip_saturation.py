@@ -1,4 +1,4 @@
-"""Clip saturation: most gradients are clipped, so that the clip sets the step and not the learning rate."""
+"""Clip saturation: most gradients are clipped, so the clipping threshold sets the step size, not the learning rate."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message("the learning rate is the problem: lower it, or lengthen the warm-up, before you raise the clip")
+    return message("the learning rate is the problem: lower it, or lengthen the warm-up, before you raise the clipping threshold")

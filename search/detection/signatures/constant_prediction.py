@@ -1,4 +1,4 @@
-"""Constant prediction: every sample is predicted as one class, the majority or one of equals."""
+"""Constant prediction: every sample is predicted as one class, the most frequent one or one of equally frequent ones."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ELSEWHERE = ""
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.995) -> Message | None:
-    """``patience`` reports in which one class that is no minority holds at least ``share`` of the predictions.
+    """``patience`` reports in which one class that is not a minority holds at least ``share`` of the predictions.
 
-    Macro F1 alone tells it too: it is then exactly (1/K) 2 p / (1 + p), p the share of that class.
+    Macro F1 alone shows it too: it is then exactly (1/K) 2 p / (1 + p), for a class of share p among K classes.
     """
     found = predictions.constant(telemetry, facts, levels.window(facts, patience), share)
     kind = found.kind(levels.labels(telemetry, facts)) if found else ""
@@ -55,5 +55,5 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Message:
 
 
 def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    """The head's bias alone: a class weight that mends it depends on the loss."""
+    """Only the bias of the head: which class weight helps depends on the loss."""
     return {"prior_bias": True}

@@ -1,4 +1,4 @@
-"""Contrastive collapse: the loss stands at ln(N - 1), which is what a batch of N embeddings gives that are all alike."""
+"""Contrastive collapse: the loss stays at ln(N - 1), the value for a batch of N identical embeddings."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ELSEWHERE = ""
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 4, near: float = 0.985, cosine: float = 0.9) -> Message | None:
     """``patience`` readings of the loss at ``near`` of ln(N - 1) or more, and mean cosine above ``cosine`` or rank below 2.
 
-    Where no embedding is measured, a batch size of N has to be known, the loss to stand within 0.5 % of it and not to be what
-    the class prior gives. An objective well above chance spares it: nearest neighbours scored 0.81 with all embeddings on one
-    line, and whoever asks for that has got it.
+    Where no embedding is measured, the batch size N has to be known, and the loss has to be within 0.5 % of the level and not
+    what the class prior gives. It does not count while the objective is well above chance: nearest neighbours scored 0.81
+    with all embeddings on one line.
     """
     if levels.above_chance(telemetry, facts, levels.window(facts, patience), 0.1):
         return None
@@ -36,14 +36,14 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 4, near: float
         return None
     since, step = readings[0][0], readings[-1][0]
     said = message(
-        "{name} {loss:.4f} in epochs {first}-{last}, {formula} = {level:.4f} is what equal embeddings give",
+        "{name} {loss:.4f} in epochs {first}-{last}, identical embeddings give {formula} = {level:.4f}",
         **{"name": name, "loss": readings[-1][1], "first": since, "last": step, "formula": formula, "level": level},
     )
     return Message.join([said, alike], "; ") if alike else said
 
 
 def _level(telemetry: Telemetry, facts: Facts, loss: float) -> tuple[float, str] | None:
-    """The loss of equal embeddings that ``loss`` is nearest to, with its formula; None if no batch size is known."""
+    """The loss of equal embeddings nearest to ``loss``, with its formula; None if no batch size is known."""
     sizes = telemetry.column("batch/size").values
     batch = round(sizes[-1]) if sizes else facts.batch
     stated = levels.loss(telemetry, facts, guess=False)
@@ -58,7 +58,7 @@ def _level(telemetry: Telemetry, facts: Facts, loss: float) -> tuple[float, str]
 
 
 def _alike(telemetry: Telemetry, limit: float) -> str | None:
-    """How alike embeddings are, "" if they are not; None if nobody measures it."""
+    """How similar the embeddings are, "" if they are not; None if it is not measured."""
     cosines, ranks = telemetry.column("embedding/cosine").values, telemetry.column("embedding/rank").values
     if cosines and cosines[-1] > limit:
         return message("mean cosine of pairs {cosine:.3f}", cosine=cosines[-1])
@@ -79,10 +79,11 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     classes = telemetry.column("batch/classes").values
     if classes and classes[-1] < 2:
         return message(
-            "batches hold one class, for which equal embeddings are the optimum: mend the batch sampler, no learning rate helps"
+            "batches hold one class, for which identical embeddings are the optimum: fix the batch sampler, no learning rate "
+            "helps"
         )
     return message(
-        "look whether every batch mixes classes (for batches of one class this is the optimum, and no learning rate helps); "
+        "check whether every batch mixes classes (for batches of one class this is the optimum, and no learning rate helps); "
         "L2-normalise embeddings, LayerNorm on features, temperature .07 to .2, ten epochs of warm-up from 1e-7 to 1e-4, "
-        "let at least one encoder learn"
+        "train at least one encoder"
     )

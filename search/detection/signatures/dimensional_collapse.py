@@ -1,4 +1,4 @@
-"""Dimensional collapse: embeddings use few of their dimensions, or fewer and fewer while the loss falls."""
+"""Dimensional collapse: embeddings use few of their dimensions, or ever fewer while the loss falls."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ELSEWHERE = "RankMe is its metric, not a rule"
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.05) -> Message | None:
     """Effective rank (RankMe, Garrido et al. 2023) below ``share`` of the dimensions, or less than half of its maximum.
 
-    In each of ``patience`` readings, and for the second only if the loss fell meanwhile. A validation set of fewer samples
-    than dimensions bounds the rank.
+    In each of ``patience`` readings, and for the second only if the loss fell meanwhile. The rank cannot exceed the
+    number of validation samples.
     """
     count = levels.window(facts, patience)
     ranks, sizes = levels.recent(telemetry, "embedding/rank", count), telemetry.column("embedding/dimensions").values

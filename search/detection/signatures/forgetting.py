@@ -20,7 +20,7 @@ def detect(
 ) -> Message | None:
     """The objective under the checkpoint's by ``points`` and ``errors`` standard errors in ``patience`` evaluations.
 
-    Higher learning rates dip first and win later: 7 of 19 of the best fine-tunes lay below at their first evaluation.
+    Higher learning rates lose first and win later: 7 of 19 of the best fine-tunes were below at their first evaluation.
     """
     known, readings = facts.checkpoint.get(facts.metric), levels.recent(telemetry, facts.metric, patience)
     if known is None or len(readings) < patience:
@@ -36,7 +36,7 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     lower = message("divide the learning rate by 3 to 10")
     if rates:
         lower = message("lower the learning rate from {rate:.2g} to {lower:.2g} or less", rate=rates[-1], lower=rates[-1] / 3)
-    rest = message("drop the warm-up restart, keep the optimizer's state, no more augmentation than before")
+    rest = message("do not restart the warm-up, keep the optimizer's state, use no stronger augmentation than before")
     return Message.join([lower, rest])
 
 

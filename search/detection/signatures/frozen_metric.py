@@ -1,4 +1,4 @@
-"""Frozen metric: the score is the same to the last bit while loss and predictions change, so it is computed wrongly."""
+"""Frozen metric: the score is identical to the last bit while loss and predictions change, so it is computed wrongly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ELSEWHERE = "SageMaker (UnchangedTensor)"
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 10) -> Message | None:
     """The objective within 1e-9 in ``patience`` reports, with other prediction counts in each and a loss that moves by 0.1 %.
 
-    Predicting one class for all samples, now this and now that one, gives the same balanced accuracy rightly.
+    A model that predicts one class for all samples, but not always the same one, correctly has a constant balanced accuracy.
     """
     count = levels.window(facts, patience)
     window = telemetry[-count:]
@@ -41,4 +41,4 @@ def _counts(epoch: Epoch) -> tuple[tuple[str, float], ...]:
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message("look at the evaluation: stale predictions, a metric that is never reset, labels compared with themselves")
+    return message("check the evaluation: stale predictions, a metric that is never reset, labels compared with themselves")

@@ -1,4 +1,4 @@
-"""Hopelessly slow: at chance, and the loss falls by inches; five times its rate would not get it anywhere in time."""
+"""Hopelessly slow: at chance, and the loss falls so slowly that five times its rate would not be enough in time."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ ELSEWHERE = "TheDeepChecker (a variance of exactly 0)"
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, spread: float = 1e-3) -> Message | None:
-    """Spread below ``spread`` in ``patience`` readings, after 40 % of the budget below 0.1, from which on predictions differ.
+    """Spread below ``spread`` in ``patience`` readings, after 40 % of the budget below 0.1, where predictions begin to differ.
 
-    How fast it grows is a life sign: by less than 0.1 decade a window, or too slowly to reach 0.1 in time, is none.
+    Growth is a life sign, unless it is below 0.1 decade a window or too slow to reach 0.1 in time.
     """
     count = levels.window(facts, patience)
     name = "val/logit_spread" if telemetry.column("val/logit_spread").values else "val/probability_spread"
@@ -34,5 +34,6 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, spread: flo
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     return message(
-        "raise the gain of the initial weights, normalise inputs and layers, look for dead units, raise the learning rate tenfold"
+        "raise the gain of the initial weights, normalise inputs and layers, check for dead units, raise the learning rate "
+        "tenfold"
     )

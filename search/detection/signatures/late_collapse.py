@@ -1,4 +1,4 @@
-"""Late collapse: the training had learned, and has fallen back to chance for good."""
+"""Late collapse: the training had learned, and has fallen back to chance and stayed there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ELSEWHERE = ""
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, windows: int = 3, learned: float = 0.1) -> Message | None:
     """Once above chance by ``learned`` of what lies above it, and at chance in the last ``windows`` windows of ``patience``.
 
-    What the trial reached before counts all the same. A cyclic learning rate may do it too, and come back.
+    What the trial reached before still counts. A cyclic learning rate may also cause it, and recover.
     """
     count = windows * levels.window(facts, patience)
     column, limit = telemetry.column(facts.metric), levels.bound(telemetry, facts, learned)

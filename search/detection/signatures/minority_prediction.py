@@ -1,4 +1,4 @@
-"""Minority prediction: every sample is predicted as a class that is not the most frequent one, the reverse collapse."""
+"""Minority prediction: every sample is predicted as a class that is not the most frequent one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pitprop.telemetry import Telemetry
 READS = ("val/predicted/ or val/macro_f1",)
 KIND = "soft"
 ELSEWHERE = ""
-GRACE = 0.375  # half as long again as others: it usually mends itself, as it did after 7 of 24 epochs in a real search
+GRACE = 0.375  # 1.5 times that of others: it usually recovers by itself, as it did after 7 of 24 epochs in a real search
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.995) -> Message | None:

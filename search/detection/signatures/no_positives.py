@@ -1,4 +1,4 @@
-"""No positives: every F1 (or recall, or number of true positives) is exactly 0, as behind a gate that never opens."""
+"""No positives: every F1 (or recall, or number of true positives) is exactly 0: the model never detects anything."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5) -> Message 
         return None
     said = {"names": Message.join(sorted(found[-1])[:3]), "first": window[0].step, "last": window[-1].step}
     if len(found[-1]) > 3:
-        return message("nothing is found: {names} and others exactly 0 in epochs {first}-{last}", **said)
-    return message("nothing is found: {names} exactly 0 in epochs {first}-{last}", **said)
+        return message("no positives: {names} and others are exactly 0 in epochs {first}-{last}", **said)
+    return message("no positives: {names} exactly 0 in epochs {first}-{last}", **said)
 
 
 def _positives(epoch: Epoch) -> dict[str, float]:
-    """What counts the samples that were found, by name; the most frequent class is the background that is found for nothing."""
+    """F1, recall and true positives by name, without those of the most frequent class, which is the background."""
     found = {name: v for name, v in epoch.metrics.items() if name.startswith("val/") and name.endswith(("f1", "recall"))}
     hits, labels = columns(epoch, "val/true_positives/"), columns(epoch, "val/labels/")
     background = max(hits, key=lambda label: labels.get(label, hits[label]), default="")
@@ -34,6 +34,6 @@ def _positives(epoch: Epoch) -> dict[str, float]:
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     return message(
-        "lower the decision threshold (or the gate's) and look whether anything appears; weight the positive class towards "
-        "negatives / positives, or oversample it; look at label counts and input files; change the learning rate"
+        "lower the decision threshold (or the gate's) and check whether anything is detected; weight the positive class towards "
+        "negatives / positives, or oversample it; check label counts and input files; change the learning rate"
     )

@@ -1,4 +1,4 @@
-"""Non-finite loss: the validation loss is NaN or infinite, or the training loss is so in several reports running."""
+"""Non-finite loss: the validation loss is NaN or infinite, or the training loss is in several consecutive reports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> Message 
     if len(reported) < patience or any(math.isfinite(epoch.metrics["train/loss"]) for epoch in reported):
         return None
     return message(
-        "training loss is {loss} in {patience} reports running, epochs {first} to {last}",
+        "training loss is {loss} in {patience} consecutive reports, epochs {first} to {last}",
         **{"loss": reported[-1].metrics["train/loss"], "patience": patience},
         **{"first": reported[0].step, "last": reported[-1].step},
     )

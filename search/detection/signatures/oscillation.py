@@ -1,4 +1,4 @@
-"""Oscillation: the score swings up and down by more than chance explains."""
+"""Oscillation: the score swings up and down by more than its standard error explains."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ELSEWHERE = "AUTOTRAINER, as a reason to stop"
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: float = 3.0, least: float = 0.03) -> Message | None:
     """At least half of the steps of the last two windows are swings: up then down, each by ``errors`` standard errors.
 
-    And by ``least`` at least. As a reason to stop, the same rule (AUTOTRAINER's) kills healthy runs on small validation sets.
+    And by at least ``least``. As a reason to stop, the same rule (AUTOTRAINER's) kills healthy runs on small validation sets.
     """
     count = 2 * levels.window(facts, patience)
     readings = levels.recent(telemetry, facts.metric, count + 1)

@@ -1,4 +1,4 @@
-"""Overfit: the validation loss has risen from its minimum while the training loss fell on."""
+"""Overfit: the validation loss has risen from its minimum while the training loss kept falling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ranks without deciding: the model tells classes apart, and its threshold predicts one of them only. It is not dead."""
+"""Ranks without deciding: the model separates the classes (AUC), but its threshold predicts only one of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, auc: float 
     if predictions.constant(telemetry, facts, count, share) is None:
         return None
     return message(
-        "AUC {auc:.2f} while every sample is predicted alike in epochs {first}-{last}",
+        "AUC {auc:.2f} while every sample is predicted as the same class in epochs {first}-{last}",
         **{"auc": readings[-1][1], "first": readings[0][0], "last": readings[-1][0]},
     )
 

@@ -1,4 +1,4 @@
-"""Saturation: most of a layer's pre-activations lie where a sigmoid or tanh is flat."""
+"""Saturation: most of a layer's pre-activations are where a sigmoid or tanh is flat."""
 
 from __future__ import annotations
 

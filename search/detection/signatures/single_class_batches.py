@@ -1,4 +1,4 @@
-"""Single-class batches: batches hold one class each, so that a model does best by forgetting all others."""
+"""Single-class batches: each batch holds one class only, so that the model does best by forgetting all others."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ ELSEWHERE = ""
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: float = 0.5) -> Message | None:
-    """Hardly ever a second class in a batch in each of ``patience`` reports, where several are expected; no score above chance.
+    """Hardly any second class in a batch in each of ``patience`` reports, where several are expected; no score above chance.
 
     That is, less than ``share`` of the classes beyond the first that drawing at random would give, by class prior and batch
-    size; where these are not known, less than 1.05 classes. Batches of one sample are meant to be so.
+    size; where these are not known, less than 1.05 classes. Batches of one sample are left alone.
     """
     readings = levels.recent(telemetry, "batch/classes", patience)
     if len(readings) < patience or levels.above_chance(telemetry, facts, 1):
         return None
     expected = _expected(telemetry, facts)
     most = max(value for _, value in readings)
-    if expected is not None and expected < 1.05:  # one sample a batch, or hardly ever a second class: meant to be so
+    if expected is not None and expected < 1.05:  # batches of one sample, or of a rare second class
         return None
     if most >= 2 or most - 1 >= (share * (expected - 1) if expected else 0.05):
         return None
@@ -46,4 +46,4 @@ def _expected(telemetry: Telemetry, facts: Facts) -> float | None:
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message("mend the batch sampler (shuffle; several classes a batch): no hyperparameter helps")
+    return message("fix the batch sampler (shuffle; several classes a batch): no hyperparameter helps")

@@ -18,17 +18,17 @@ def detect(
 ) -> Message | None:
     """Silence of ``least`` seconds and ``ratio`` times the median epoch, of which ``patience`` have been seen.
 
-    How long it has been silent is a fact that whoever watches the clock gives. A search does not ask this: a trial that says
-    nothing for the space's ``stall`` fails there, with that as its error.
+    How long it has been silent is given in the facts, by whoever watches the clock. A search does not use this: a trial that
+    reports nothing for the space's ``stall`` fails, with that as its error.
     """
     times = telemetry.column("seconds").values
     if len(times) < patience or not facts.silence > max(least, ratio * median(times)):
         return None
     return message(
-        "nothing for {silence:.0f} s after epoch {step}, epochs take {epoch:.3g} s",
+        "no report for {silence:.0f} s after epoch {step}; an epoch takes {epoch:.3g} s",
         **{"silence": facts.silence, "step": telemetry[-1].step, "epoch": median(times)},
     )
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message("look at the data loader's workers, a full disk, a lost GPU, a barrier that one process never reaches")
+    return message("check the data loader's workers, the free disk space, the GPU, and barriers that one process never reaches")

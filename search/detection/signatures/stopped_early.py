@@ -1,4 +1,4 @@
-"""Stopped early: early stopping ends the training where it may well have gone on to improve."""
+"""Stopped early: early stopping ends the training while it may still improve."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ELSEWHERE = ""
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.25) -> Message | None:
-    """Stopped before warm-up and a window of ``patience`` were over, or within a standard error of the best too soon.
+    """Stopped before the end of the warm-up and a window of ``patience``, or within a standard error of the best too soon.
 
     Too soon is with a patience of less than ``share`` of the budget.
     """
@@ -34,7 +34,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
     if not early:
         why = message("within a standard error ({error:.2g}) of its best, {best:.4g}", error=error, best=best)
     return message(
-        "early stopping (patience {patience}, min_delta {min_delta:g}) ends it at epoch {step}, {why}",
+        "early stopping (patience {patience}, min_delta {min_delta:g}) ends the training at epoch {step}, {why}",
         **{"patience": stop.patience, "min_delta": stop.min_delta, "step": step, "why": why},
     )
 
