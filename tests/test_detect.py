@@ -132,7 +132,7 @@ def test_a_stored_verdict_can_be_shown_in_another_language() -> None:
     assert again.reason == "validation loss is inf at epoch 1"
     with in_language("zh"):
         assert localized(again.reason) == localized(verdict.reason) == "第 1 个 epoch 的验证损失为 inf"
-        assert localized(again.remedy).startswith("将学习率从 0.1 降到 0.01、")
+        assert localized(again.remedy).startswith("将学习率从 0.1 降到 0.01，")
 
 
 def test_a_verdict_that_was_stored_without_translations_is_shown_as_it_stands() -> None:

@@ -51,11 +51,11 @@ def _known(name: str, facts: Facts) -> bool:
     return kind == facts.metric.rsplit("/", 1)[-1] or (facts.maximize and kind != "loss")
 
 
-def nearer(values: Sequence[float], maximize: bool) -> bool:
+def recovering(values: Sequence[float], facts: Facts) -> bool:
     """Whether the later half of the readings is better than the earlier half."""
     half = len(values) // 2
     gain = math.fsum(values[len(values) - half :]) - math.fsum(values[:half])
-    return (gain if maximize else -gain) > 0
+    return facts.sign * gain > 0
 
 
 def sentence(drop: Drop, facts: Facts, step: int) -> Message:

@@ -72,7 +72,7 @@ def grace(telemetry: Telemetry, facts: Facts, share: float) -> float:
     return max(share * facts.budget, warmup(telemetry, facts) + 0.1 * facts.budget, guard)
 
 
-def awakening(telemetry: Telemetry, facts: Facts, count: int) -> int | None:
+def left_chance(telemetry: Telemetry, facts: Facts, count: int) -> int | None:
     """The step from which ``count`` readings of the objective were above chance, in a training that ended well above it.
 
     None if it never got above chance by a tenth of the range there, or if the chance level is not known.

@@ -155,7 +155,7 @@ def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
     None for one that never left it, and for one that showed life signs all the time: no grace was needed to spare it.
     """
     count = levels.window(facts, 5)
-    step = levels.awakening(telemetry, facts, count)
+    step = levels.left_chance(telemetry, facts, count)
     past = Telemetry()
     for epoch in telemetry if step is not None else ():
         past.append(epoch)

@@ -20,7 +20,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, points: flo
     """More than ``points`` below in ``patience`` evaluations, and no nearer at their end: 15 % of such runs ever recover."""
     for drop in branches.drops(telemetry, facts, patience, points, 3.0):
         values = telemetry.column(drop.metric).values[-patience:]
-        if not branches.nearer(values, facts.maximize):
+        if not branches.recovering(values, facts):
             said = branches.sentence(drop, facts, telemetry[-1].step)
             return message("{drop}, for {patience} epochs", drop=said, patience=patience)
     return None

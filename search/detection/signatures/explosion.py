@@ -59,8 +59,8 @@ def _training_too(telemetry: Telemetry, facts: Facts, patience: int, ratio: floa
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    rest = message("lengthen the warm-up, clip gradients, check the scale of the initial weights")
-    return Message.join([non_finite.lower_rate(telemetry), rest])
+    lower = non_finite.lower_rate(telemetry)
+    return message("{lower}, lengthen the warm-up, clip gradients, check the scale of the initial weights", lower=lower)
 
 
 def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:

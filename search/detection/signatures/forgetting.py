@@ -36,8 +36,9 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     lower = message("divide the learning rate by 3 to 10")
     if rates:
         lower = message("lower the learning rate from {rate:.2g} to {lower:.2g} or less", rate=rates[-1], lower=rates[-1] / 3)
-    rest = message("do not restart the warm-up, keep the optimizer's state, use no stronger augmentation than before")
-    return Message.join([lower, rest])
+    return message(
+        "{lower}, do not restart the warm-up, keep the optimizer's state, use no stronger augmentation than before", lower=lower
+    )
 
 
 def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:

@@ -40,7 +40,7 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     raised = message("raise the learning rate tenfold")
     if rates and rates[-1] > 0:
         raised = message("raise the learning rate from {rate:.2g} to {higher:.2g}", rate=rates[-1], higher=10 * rates[-1])
-    return Message.join([raised, message("shorten the warm-up, check what is frozen")])
+    return message("{higher}, shorten the warm-up, check what is frozen", higher=raised)
 
 
 def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:

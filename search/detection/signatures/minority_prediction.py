@@ -26,4 +26,4 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     if labels:
         ratio = max(labels.values()) / max(min(labels.values()), 1)
         lower = message("lower the weight (alpha) of that class below {ratio:.1f} : 1", ratio=ratio)
-    return Message.join([lower, message("clip gradients to norm 1, warm up for longer, lower the learning rate")])
+    return message("{lower}, clip gradients to norm 1, warm up for longer, lower the learning rate", lower=lower)

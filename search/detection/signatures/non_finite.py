@@ -33,8 +33,10 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> Message 
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    rest = message("clip gradients, lengthen the warm-up, compute in float32 or bfloat16, raise the optimizer's epsilon")
-    return Message.join([lower_rate(telemetry), rest])
+    return message(
+        "{lower}, clip gradients, lengthen the warm-up, compute in float32 or bfloat16, raise the optimizer's epsilon",
+        lower=lower_rate(telemetry),
+    )
 
 
 def lower_rate(telemetry: Telemetry) -> Message:

@@ -45,4 +45,4 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     patience = message("patience of at least a quarter of the budget ({count} epochs)", count=max(1, round(facts.budget / 4)))
     if not error:
         return patience
-    return Message.join([patience, message("min_delta of about half a standard error ({half:.2g})", half=error / 2)])
+    return message("{patience}, min_delta of about half a standard error ({half:.2g})", patience=patience, half=error / 2)
