@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -30,7 +31,7 @@ OVERRULED = 0.3
 """The share of the budget after which weak signs no longer count where better ones are reported."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sign:
     """A life sign that could be looked for: whether it is there, and what was seen, as a template and its numbers."""
 
@@ -39,7 +40,7 @@ class Sign:
     template: str
     values: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def seen(self) -> Message:
         """What was seen. Made only where a reason quotes it: signs are looked for in every epoch."""
         return message(self.template, **self.values)
@@ -48,8 +49,10 @@ class Sign:
 @levels.once
 def signs(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ...] = ()) -> list[Sign]:
     """Each sign that can be judged from the last ``count`` readings, without those named in ``despite``."""
+    if despite:
+        return [sign for sign in signs(telemetry, facts, count) if sign.name not in despite]
     looks = (ranking, logits_spreading, probabilities_spreading, loss_falling, loss_accelerating, score_rising, cooling)
-    found = (look(telemetry, facts, count) for look in looks if look.__name__ not in despite)
+    found = (look(telemetry, facts, count) for look in looks)
     return [sign for sign in found if sign is not None]
 
 
