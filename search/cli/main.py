@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return called.run(given)
     except KeyboardInterrupt:
         if called.trains:
-            print(f"pitprop: {_('interrupted')}{resume}", file=sys.stderr)
+            print("pitprop: " + _("interrupted") + resume, file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pitprop.detection import gates, signatures, stopping
+from pitprop.detection import signatures, stopping
+from pitprop.detection.detect import Bound
 from pitprop.space import distributions
 from pitprop.space.distributions import KINDS
 from pitprop.space.leaf import STOPPING, Leaf
@@ -62,7 +63,7 @@ class Gate:
     remedy: str = ""
     change: Mapping[str, Any] = field(default_factory=dict)
 
-    def against(self, reached: Mapping[str, Mapping[str, float]]) -> gates.Gate | None:
+    def against(self, reached: Mapping[str, Mapping[str, float]]) -> Bound | None:
         """The gate with its bounds in numbers, given each baseline's metrics; None while its baseline has not got there."""
         bounds = []
         for bound in (self.at_least, self.at_most):
@@ -72,7 +73,7 @@ class Gate:
                     return None
                 bound = value + bound.plus
             bounds.append(bound)
-        return gates.Gate(self.metric, self.epoch, bounds[0], bounds[1], self.action, self.remedy, self.change)
+        return Bound(self.metric, self.epoch, bounds[0], bounds[1], self.action, self.remedy, self.change)
 
 
 def read_metric(section: Section, name: str, default: str | None, reports: Sequence[str] | None) -> str:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
-from pitprop.detection.detect import Verdict
-from pitprop.detection.gates import Gate as Bound
+from pitprop.detection.detect import Bound, Verdict
 from pitprop.results.results import Results
 from pitprop.results.summary import Reason, Remedied, Summary
 from pitprop.space import Baseline, Space, nested
