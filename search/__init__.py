@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pitprop import adapters
     from pitprop.api import Best, Result, diagnose, judge, open_study, replay, search
+    from pitprop.detection.detect import Bound as Gate
     from pitprop.detection.detect import Signature, Verdict
     from pitprop.detection.facts import Facts
-    from pitprop.detection.gates import Gate
     from pitprop.reporting import report
     from pitprop.space import Space
     from pitprop.space import load as load_space
@@ -65,7 +65,7 @@ _HOMES = {
     **{name: f"api:{name}" for name in ("Best", "Result", "diagnose", "judge", "open_study", "replay", "search")},
     **{name: f"detection.detect:{name}" for name in ("Signature", "Verdict")},
     "Facts": "detection.facts:Facts",
-    "Gate": "detection.gates:Gate",
+    "Gate": "detection.detect:Bound",
     "Space": "space:Space",
     **{name: f"telemetry:{name}" for name in ("Epoch", "Telemetry")},
 }

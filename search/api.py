@@ -191,7 +191,7 @@ def search(
         code, results = train.searched(loaded, where, options, None if trials is None else Trials(trials), console)
     if code:
         raise KeyboardInterrupt(f"{loaded.name} was interrupted: what is finished is kept, and the same call resumes the search")
-    return Result(loaded, where, results.records, results.target)
+    return Result(loaded, where, tuple(results.records), results.target)
 
 
 def open_study(space: str | Path | Mapping[str, Any] | Space, *, runs: str | Path | None = None) -> Result:
@@ -206,7 +206,7 @@ def open_study(space: str | Path | Mapping[str, Any] | Space, *, runs: str | Pat
     from pitprop.study.record import read_study
 
     found = results_of(loaded, where, stored or read_study(where, loaded.name))
-    return Result(found.space, where, found.records, found.target)
+    return Result(found.space, where, tuple(found.records), found.target)
 
 
 def diagnose(path: str | Path, **facts: Any) -> Diagnosis:

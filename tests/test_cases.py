@@ -12,9 +12,8 @@ import pytest
 from curves import CASE, curve, joined
 from pitprop import telemetry
 from pitprop.detection import detect
-from pitprop.detection.detect import Verdict, judge, replay
+from pitprop.detection.detect import Bound, Verdict, judge, judge_gates, replay
 from pitprop.detection.facts import Facts
-from pitprop.detection.gates import Gate, judge_gates
 from pitprop.telemetry import Epoch, Telemetry
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -166,7 +165,7 @@ def test_a_checkpoint_that_was_not_loaded_is_proof_at_the_first_epoch() -> None:
 
 def test_the_gates_that_were_read_off_by_hand_are_missed_where_they_were_missed() -> None:
     bounds = {"val/top1": 0.885, "val/rgb/top1": 0.885, "val/pose/top1": 0.80}
-    gates = [Gate(metric, 1, at_least=bound, action="warn") for metric, bound in bounds.items()]
+    gates = [Bound(metric, 1, at_least=bound, action="warn") for metric, bound in bounds.items()]
     assert [v.signature for v in judge_gates([EPOCH_1], gates)] == [f"gate:{metric}@1" for metric in bounds]
 
 
@@ -214,7 +213,7 @@ def test_a_gate_that_never_opens_is_named_though_the_loss_hovers() -> None:
     verdict = found["no_positives"]
     assert verdict.action == "park"
     assert 13 <= verdict.step < 30
-    assert "nothing is found: val/element/f1, val/event/f1, val/lcl/f1 exactly 0" in verdict.reason
+    assert "no positives: val/element/f1, val/event/f1, val/lcl/f1 exactly 0" in verdict.reason
     assert "threshold" in verdict.remedy
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pitprop.detection import chance, focal
+from pitprop.detection import chance
 
 priors = st.lists(st.floats(0.01, 1.0), min_size=2, max_size=6)
 
@@ -24,29 +24,17 @@ def test_counts_and_shares_give_the_same(prior: list[float]) -> None:
     assert chance.cross_entropy(prior) == nearly(chance.cross_entropy([1000 * p for p in prior]))
 
 
-@given(priors)
-def test_equal_weights_change_nothing_and_inverse_weights_make_the_classes_equal(prior: list[float]) -> None:
-    assert chance.weighted(prior, [2.0] * len(prior)) == nearly(chance.cross_entropy(prior))
-    assert chance.weighted(prior, [1 / p for p in prior]) == nearly(math.log(len(prior)))
-
-
-@given(priors)
-def test_smoothing_goes_from_the_entropy_to_that_of_equal_classes(prior: list[float]) -> None:
-    assert chance.smoothed(prior, 0.0) == nearly(chance.cross_entropy(prior))
-    assert chance.smoothed(prior, 1.0) == nearly(math.log(len(prior)))
-
-
 @given(priors, st.data())
 def test_focal_with_gamma_zero_is_weighted_cross_entropy(prior: list[float], data: st.DataObject) -> None:
     alpha = data.draw(st.lists(st.floats(0.1, 5.0), min_size=len(prior), max_size=len(prior)))
-    scale = sum(p * a for p, a in zip(chance.shares(prior), alpha, strict=True))
-    assert focal.level(prior, alpha, 0.0) == nearly(scale * chance.weighted(prior, alpha), 1e-8)
+    terms = [p * a for p, a in zip(chance.shares(prior), alpha, strict=True)]
+    assert chance.focal(prior, alpha, 0.0) == nearly(sum(terms) * chance.cross_entropy(terms), 1e-8)
 
 
 @given(st.integers(2, 8), st.floats(0.0, 6.0))
 def test_focal_of_equal_classes_predicts_them_equally(classes: int, gamma: float) -> None:
     expected = (1 - 1 / classes) ** gamma * math.log(classes)
-    assert focal.level([1] * classes, [1.0] * classes, gamma) == nearly(expected, 1e-8)
+    assert chance.focal([1] * classes, [1.0] * classes, gamma) == nearly(expected, 1e-8)
 
 
 @given(st.floats(0.01, 0.99), st.floats(0.1, 4.0), st.floats(0.1, 5.0))
@@ -55,15 +43,15 @@ def test_focal_is_the_least_over_a_fine_grid_of_constant_predictions(p: float, a
         return p * math.pow(1 - c, gamma) * -math.log(c) + (1 - p) * alpha * math.pow(c, gamma) * -math.log(1 - c)
 
     least = min(value(i / 1000) for i in range(1, 1000))
-    assert focal.level([p, 1 - p], [1.0, alpha], gamma) == pytest.approx(least, abs=2e-3)
-    assert focal.level([p, 1 - p], [1.0, alpha], gamma) <= least + 1e-9
+    assert chance.focal([p, 1 - p], [1.0, alpha], gamma) == pytest.approx(least, abs=2e-3)
+    assert chance.focal([p, 1 - p], [1.0, alpha], gamma) <= least + 1e-9
 
 
 @given(priors, st.floats(0.0, 5.0), st.data())
 def test_no_prediction_beats_the_focal_level(prior: list[float], gamma: float, data: st.DataObject) -> None:
     c = chance.shares(data.draw(st.lists(st.floats(0.01, 1.0), min_size=len(prior), max_size=len(prior))))
     value = sum(p * (1 - q) ** gamma * -math.log(q) for p, q in zip(chance.shares(prior), c, strict=True))
-    assert focal.level(prior, [1.0] * len(prior), gamma) <= value + 1e-9
+    assert chance.focal(prior, [1.0] * len(prior), gamma) <= value + 1e-9
 
 
 def test_binary_cross_entropy_sums_over_the_labels() -> None:
@@ -80,14 +68,6 @@ def test_collapsed_embeddings_of_a_batch_of_32_cost_3_4340() -> None:
 def test_contrastive_levels_differ_by_what_a_sample_is_compared_with(batch: int) -> None:
     assert chance.clip(batch) == nearly(math.log(batch))
     assert chance.supervised_contrastive(batch) <= chance.clip(batch) < chance.nt_xent(batch)
-    assert chance.moco(batch - 1) == chance.clip(batch), "one positive among K negatives is one of K + 1"
-
-
-@given(st.lists(st.floats(-100, 100), min_size=1, max_size=20), st.floats(-100, 100))
-def test_no_constant_beats_the_mean_in_squared_error(targets: list[float], guess: float) -> None:
-    level = chance.mean_squared_error(targets)
-    assert 0 <= level <= sum((target - guess) ** 2 for target in targets) / len(targets) + 1e-6
-    assert chance.mean_squared_error([target + 7 for target in targets]) == nearly(level, 1e-6)
 
 
 @given(priors)
@@ -157,9 +137,5 @@ def test_impossible_batches_and_focal_settings_are_refused() -> None:
         chance.nt_xent(0)
     with pytest.raises(ValueError, match="batch of at least 1"):
         chance.clip(0)
-    with pytest.raises(ValueError, match="queue of at least 0"):
-        chance.moco(-1)
-    with pytest.raises(ValueError, match="at least one target"):
-        chance.mean_squared_error([])
     with pytest.raises(ValueError, match="focal"):
-        focal.level([1, 1], [0, 0], 2)
+        chance.focal([1, 1], [0, 0], 2)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TRAIN, Said
 from hypothesis import given
 from hypothesis import strategies as st
 from pitprop import space as spaces
@@ -88,3 +90,24 @@ def test_a_shell_reads_every_word_as_it_was_meant(space: str, runs: str, name: s
     line = command_line("best", space, where, "--register", name)
     shown = str(where.runs.resolve())
     assert shlex.split(line) == ["pitprop", "best", space, "--runs", shown, "--register", name]
+
+
+def test_every_command_that_a_report_and_a_summary_print_can_be_run(
+    here: Path, write_space: Callable[..., Path], pitprop: Callable[..., Said]
+) -> None:
+    (here / "my spaces").mkdir()
+    rows = {"params": {"speed": {"float": [0.05, 1.0]}, "dead": {"choice": [True, False]}}, "trials": 5}
+    space = write_space("my spaces/toy", **rows, baselines={"told": {"values": {"val/macro_f1": 0.3}}})
+    assert pitprop("search", "my spaces/toy.yaml", "--inline", runs=here / "my runs", report=True).code == 0
+    marked = (here / "my runs" / space.stem / "report.md").read_text(encoding="utf-8")
+    printed = pitprop("status", "my spaces/toy.yaml", runs=here / "my runs").out
+    found = re.findall(r"`(pitprop [^`]+)`", marked) + re.findall(
+        r"^(?:[^|]*: )?(pitprop .+)$", f"{marked}\n{printed}", re.MULTILINE
+    )
+    commands = [shlex.split(line)[1:] for line in dict.fromkeys(found)]
+    assert {words[0] for words in commands} >= {"best", "confirm", "revive", "ui"}
+    for words in commands:
+        assert "my spaces/toy.yaml" in words, words
+        assert Path("my runs") in map(Path, words), words
+        if words[0] != "ui":  # which serves until it is stopped
+            assert pitprop(*words, *(["--inline"] if words[0] in TRAIN else []), runs=None).code == 0, words

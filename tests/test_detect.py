@@ -11,6 +11,7 @@ from pitprop.detection import detect, signatures
 from pitprop.detection.detect import Signature, Verdict, judge, replay, unwatched
 from pitprop.detection.facts import Facts, Peer
 from pitprop.detection.stopping import EarlyStopping
+from pitprop.messages import in_language, localized
 from pitprop.telemetry import VOCABULARY, Epoch, Telemetry
 
 FACTS = Facts(
@@ -122,6 +123,31 @@ def test_a_verdict_survives_json(telemetry: list[Epoch]) -> None:
     for verdict in replay(telemetry, FACTS, detect.defaults()):
         again = Verdict.from_json(json.loads(json.dumps(verdict.to_json())))
         assert repr(again) == repr(verdict)
+
+
+def test_a_stored_verdict_can_be_shown_in_another_language() -> None:
+    (verdict,) = judge([Epoch(1, {"val/loss": math.inf, "lr": 0.1})], FACTS, detect.defaults())
+    again = Verdict.from_json(json.loads(json.dumps(verdict.to_json())))
+    assert again == verdict
+    assert again.reason == "validation loss is inf at epoch 1"
+    with in_language("zh"):
+        assert localized(again.reason) == localized(verdict.reason) == "第 1 个 epoch 的验证损失为 inf"
+        assert localized(again.remedy).startswith("将学习率从 0.1 降到 0.01，")
+
+
+def test_a_verdict_that_was_stored_without_translations_is_shown_as_it_stands() -> None:
+    row = {
+        "signature": "explosion",
+        "step": 3,
+        "action": "prune",
+        "reason": "it rose",
+        "remedy": "less lr",
+        "evidence": {"lr": 1},
+    }
+    verdict = Verdict.from_json(row)
+    with in_language("zh"):
+        assert (localized(verdict.reason), localized(verdict.remedy)) == ("it rose", "less lr")
+    assert verdict.to_json() == {**row, "change": {}}
 
 
 def test_a_verdict_quotes_the_readings_it_rests_on() -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pitprop.detection.gates import Gate, judge_gates
+from pitprop.detection.detect import Bound, judge_gates
 from pitprop.telemetry import Epoch
 
 values = st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=12)
@@ -18,7 +18,7 @@ def telemetry(*values: float, metric: str = "val/top1") -> list[Epoch]:
 
 
 def test_a_gate_is_judged_at_its_epoch_and_the_miss_stays() -> None:
-    gate = Gate("val/top1", 2, at_least=0.885, remedy="lower lr to 0.001")
+    gate = Bound("val/top1", 2, at_least=0.885, remedy="lower lr to 0.001")
     assert gate.missed(telemetry(0.1)) is None
     assert gate.missed(telemetry(0.9, 0.8669)) == "val/top1 was 0.8669 at epoch 2, the gate asks for at least 0.885"
     assert gate.missed(telemetry(0.9, 0.8669, 0.95)) == gate.missed(telemetry(0.9, 0.8669))
@@ -27,7 +27,7 @@ def test_a_gate_is_judged_at_its_epoch_and_the_miss_stays() -> None:
 
 @given(values, st.integers(1, 12), st.floats(-1, 1), st.booleans())
 def test_no_later_epoch_changes_what_a_gate_has_said(curve: list[float], epoch: int, bound: float, least: bool) -> None:
-    gate = Gate("val/top1", epoch, bound if least else None, None if least else bound)
+    gate = Bound("val/top1", epoch, bound if least else None, None if least else bound)
     said = gate.missed(telemetry(*curve[:epoch]))
     assert gate.missed(telemetry(*curve)) == said
     if len(curve) >= epoch:
@@ -37,12 +37,12 @@ def test_no_later_epoch_changes_what_a_gate_has_said(curve: list[float], epoch: 
 
 @given(values, st.integers(1, 12))
 def test_a_gate_with_both_bounds_is_met_between_them_alone(curve: list[float], epoch: int) -> None:
-    met = Gate("val/top1", epoch, -0.5, 0.5).missed(telemetry(*curve)) is None
+    met = Bound("val/top1", epoch, -0.5, 0.5).missed(telemetry(*curve)) is None
     assert met == (len(curve) < epoch or -0.5 <= curve[epoch - 1] <= 0.5)
 
 
 def test_a_gate_without_its_reading_says_nothing_and_nan_misses_it() -> None:
-    gate = Gate("val/top1", 1, at_most=0.5)
+    gate = Bound("val/top1", 1, at_most=0.5)
     assert gate.missed([]) is None
     assert gate.missed(telemetry(0.9, metric="val/other")) is None
     assert gate.missed([Epoch(2, {"val/top1": 0.9})]) is None
@@ -51,13 +51,13 @@ def test_a_gate_without_its_reading_says_nothing_and_nan_misses_it() -> None:
 
 
 def test_a_gate_finds_its_epoch_where_others_are_missing() -> None:
-    gate = Gate("val/top1", 4, at_least=0.5)
+    gate = Bound("val/top1", 4, at_least=0.5)
     assert gate.value([Epoch(2, {"val/top1": 0.1}), Epoch(4, {"val/top1": 0.2}), Epoch(6, {"val/top1": 0.9})]) == 0.2
     assert gate.value([Epoch(2, {"val/top1": 0.1}), Epoch(6, {"val/top1": 0.9})]) is None
 
 
 def test_a_missed_gate_is_a_verdict_with_its_remedy() -> None:
-    gates = [Gate("val/top1", 1, at_least=0.8, action="warn", remedy="lower the pose weight"), Gate("val/top1", 1, at_most=1.0)]
+    gates = [Bound("val/top1", 1, at_least=0.8, action="warn", remedy="lower the pose weight"), Bound("val/top1", 1, at_most=1.0)]
     (verdict,) = judge_gates(telemetry(0.7666), gates)
     assert (verdict.signature, verdict.step, verdict.action) == ("gate:val/top1@1", 1, "warn")
     assert verdict.evidence == {"val/top1": 0.7666, "at_least": 0.8}
@@ -66,10 +66,10 @@ def test_a_missed_gate_is_a_verdict_with_its_remedy() -> None:
 
 @pytest.mark.parametrize("action", ["prune", "park", "warn"])
 def test_a_gate_acts_as_it_says(action: str) -> None:
-    (verdict,) = judge_gates(telemetry(0.1, 0.1), [Gate("val/top1", 1, at_least=0.5, action=action)])
+    (verdict,) = judge_gates(telemetry(0.1, 0.1), [Bound("val/top1", 1, at_least=0.5, action=action)])
     assert (verdict.action, verdict.ends, verdict.step) == (action, action != "warn", 2)
 
 
 def test_a_gate_without_a_bound_is_refused() -> None:
     with pytest.raises(ValueError, match="no bound"):
-        Gate("val/top1", 1)
+        Bound("val/top1", 1)

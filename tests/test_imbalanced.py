@@ -16,7 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laned import Record, same
-from pitprop.detection import chance, focal
+from pitprop.detection import chance
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Lane, Start, card
 from pitprop.trainers import imbalanced
@@ -179,7 +179,7 @@ def test_a_model_that_sees_nothing_ends_at_the_chance_loss() -> None:
     metrics = trained([start(0, params)])[0][Lane(0, 0)][-1].metrics
     assert metrics["val/logit_spread"] < 1e-3
     assert metrics["val/loss"] == pytest.approx(metrics["chance/loss"], rel=0.02)
-    assert metrics["chance/loss"] == focal.level([342, 100], [0.5, 2.0], 2.0)
+    assert metrics["chance/loss"] == chance.focal([342, 100], [0.5, 2.0], 2.0)
 
 
 def test_wrong_class_weights_give_constant_predictions_and_right_ones_do_not() -> None:

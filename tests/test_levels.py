@@ -79,14 +79,14 @@ def test_the_warm_up_ends_with_the_last_rise_before_the_first_fall() -> None:
 
 def test_a_training_awakes_where_a_window_begins_to_stand_above_chance() -> None:
     late = curve(40, val__macro_f1=lambda t: 0.4361 if t < 13 else 0.55)
-    assert levels.awakening(late, KNOWN, 5) == 13
+    assert levels.left_chance(late, KNOWN, 5) == 13
     blip = joined(late, val__macro_f1=lambda t: 0.55 if t == 4 or t >= 13 else 0.4361)
-    assert levels.awakening(blip, KNOWN, 5) == 13
-    assert levels.awakening(curve(40, val__macro_f1=0.4361), KNOWN, 5) is None
-    assert levels.awakening(curve(40, val__macro_f1=0.48), KNOWN, 5) is None, "never learned"
-    assert levels.awakening(late, Facts(40, "val/unknown"), 5) is None
+    assert levels.left_chance(blip, KNOWN, 5) == 13
+    assert levels.left_chance(curve(40, val__macro_f1=0.4361), KNOWN, 5) is None
+    assert levels.left_chance(curve(40, val__macro_f1=0.48), KNOWN, 5) is None, "never learned"
+    assert levels.left_chance(late, Facts(40, "val/unknown"), 5) is None
     falls = Facts(40, "val/error", maximize=False, chance_score=0.9)
-    assert levels.awakening(curve(40, val__error=lambda t: 0.9 if t < 7 else 0.4), falls, 5) == 7
+    assert levels.left_chance(curve(40, val__error=lambda t: 0.9 if t < 7 else 0.4), falls, 5) == 7
 
 
 def test_facts_come_before_what_is_reported_and_that_before_a_guess() -> None:

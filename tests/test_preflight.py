@@ -275,7 +275,7 @@ def test_the_command_says_that_a_trainer_has_no_preflight(write_space: Write, pi
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"options": {"sorted": True}}, "batches hold 1.00 classes on average, drawing 20 at random gives 3.00; mend the batch"),
+        ({"options": {"sorted": True}}, "batches hold 1.00 classes on average, drawing 20 at random gives 3.00; fix the batch"),
         ({"options": {"frozen": True}}, "parameters: 0 with a gradient, 0 trainable, 9 in all; unfreeze at least one part"),
         ({"options": {"checkpoint": "nowhere.pt"}}, "FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.pt'"),
         ({"trainer": "imbalanced", "objective": {"metric": "val/auc"}, "options": {"data": "none.npz"}}, "no file 'none.npz'"),
@@ -296,7 +296,7 @@ def test_a_checkpoint_that_was_not_loaded_stops_the_search(write_space: Write, p
     path, score = checkpoint(tmp_path, "module.")
     known = {"before": {"values": {"val/accuracy": score}, "checkpoint": True}}
     said = pitprop("search", write_space(**LR, options={"checkpoint": path}, baselines=known), "--inline")
-    assert f"(the checkpoint's was {score:.4f}); look at how the checkpoint is loaded" in said.err
+    assert f"(the checkpoint's was {score:.4f}); check how the checkpoint is loaded" in said.err
 
 
 def test_a_search_tells_warnings_in_a_line_each_and_goes_on_without_them(write_space: Write, pitprop: Pitprop) -> None:

@@ -15,6 +15,7 @@ from pitprop.detection import detect, signatures
 from pitprop.detection.detect import ACTIONS, Signature, Verdict, judge, replay, unwatched
 from pitprop.detection.facts import Facts
 from pitprop.detection.stopping import EarlyStopping
+from pitprop.messages import in_language, localized
 from pitprop.telemetry import VOCABULARY, Epoch, Telemetry, reports
 
 KINDS = {"hard": "prune", "soft": "park", "advice": "warn"}
@@ -67,6 +68,11 @@ def test_it_fires_on_the_curve_it_is_there_for_with_epoch_numbers_and_remedy(nam
     assert str(first.step) in re.findall(r"\d+", first.reason) or "before the first step" in first.reason
     assert re.search(r"\d", first.reason)
     assert len(first.remedy) > 20
+    for text in (first.reason, first.remedy):
+        with in_language("zh"):
+            assert re.search(r"[\u4e00-\u9fff]", localized(text)), (
+                f"{name} says {text!r} in English: make messages, and translate"
+            )
     assert first.action == signatures.action(name)
     assert fires(name, one.epochs, one.facts)
 

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from pitprop import space
 from pitprop.detection import signatures
-from pitprop.detection.detect import Signature
-from pitprop.detection.gates import Gate as NumberedGate
+from pitprop.detection.detect import Bound, Signature
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.space import Gate, Relative, SignatureChoice, SpaceError, constraints, kinds
 from pitprop.space.checks import missing
@@ -262,8 +261,8 @@ baselines: {b: {params: {lr: 1, focal.alpha: [1, 1]}}}
     first, second = load(folder, BASE + PARAMS + text).gates
     assert first == Gate("val/macro_f1", 5, Relative("b", -0.02), None, "warn", "lower lr")
     assert first.against({}) is None
-    assert first.against({"b": {"val/macro_f1": 0.5}}) == NumberedGate("val/macro_f1", 5, 0.48, None, "warn", "lower lr")
-    assert second.against({}) == NumberedGate("val/loss", 1, None, 10.0)
+    assert first.against({"b": {"val/macro_f1": 0.5}}) == Bound("val/macro_f1", 5, 0.48, None, "warn", "lower lr")
+    assert second.against({}) == Bound("val/loss", 1, None, 10.0)
 
 
 def test_a_sampler_and_a_pruner_take_the_options_of_their_classes(folder: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from laned import Record, same
 from pitprop import space
-from pitprop.detection import detect, focal
+from pitprop.detection import chance, detect
 from pitprop.detection.facts import Facts
 from pitprop.driver.checks import judge
 from pitprop.telemetry import Epoch, Telemetry
@@ -235,7 +235,7 @@ def test_a_branchs_gradient_is_that_of_its_own_weights() -> None:
 def test_the_chance_loss_is_that_of_the_class_prior() -> None:
     metrics = trained([start(2)], epochs=1)[0][Lane(2, 0)][0].metrics
     counts = [metrics[f"val/labels/{label}"] for label in range(10)]
-    assert metrics["chance/loss"] == pytest.approx(focal.level(counts, [1.0] * 10, 2.0))
+    assert metrics["chance/loss"] == pytest.approx(chance.focal(counts, [1.0] * 10, 2.0))
 
 
 def test_it_says_what_it_takes_and_reports_nothing_else() -> None:

@@ -116,7 +116,7 @@ def test_a_parameter_without_effect_is_named_by_the_trial_that_looks_the_same() 
     facts = peers(Peer(1, {"depth": 3, "lr": 0.1}, other), Peer(4, {"depth": 3, "lr": 0.1}, FALLING))
     (verdict,) = replay(FALLING, facts, [Signature("no_effect")])
     assert (verdict.step, verdict.action) == (5, "warn")
-    assert verdict.reason == "the same curve as trial 4 in epochs 1-5, though depth differs"
+    assert verdict.reason == "the same curve as trial 4 in epochs 1-5, although depth differs"
     nearly = joined(FALLING, train__loss=lambda t: 0.6 * 0.9**t * (1 + 1e-8))
     assert first("no_effect", FALLING, peers(Peer(4, {"depth": 3, "lr": 0.2}, nearly))) == 5
 

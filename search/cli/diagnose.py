@@ -9,7 +9,7 @@ from typing import Any
 
 from pitprop.cli.options import DiagnoseOptions
 from pitprop.cli.output import print_json
-from pitprop.detection.gates import Gate
+from pitprop.detection.detect import Bound
 from pitprop.errors import UserError
 from pitprop.logs.assumptions import Given
 from pitprop.logs.diagnosis import Diagnosis, across
@@ -126,7 +126,7 @@ def _numbers(text: str, given: Given) -> Mapping[str, float]:
     return found
 
 
-def _gate(text: str, names: Mapping[str, str]) -> Gate:
+def _gate(text: str, names: Mapping[str, str]) -> Bound:
     """``val/top1@5>=0.885``, or that and what to change when it is missed: ``val/top1@5>=0.885: lower the learning rate``."""
     least = ">=" in text
     where, _sign, rest = text.partition(">=" if least else "<=")
@@ -137,7 +137,7 @@ def _gate(text: str, names: Mapping[str, str]) -> Gate:
     except ValueError:
         raise UserError(f"--gate {text!r} is not understood: write metric@epoch>=bound, such as val/top1@5>=0.885") from None
     ours = Names(names)(metric, "val") or metric
-    return Gate(ours, at, limit if least else None, None if least else limit, action="warn", remedy=remedy.strip())
+    return Bound(ours, at, limit if least else None, None if least else limit, action="warn", remedy=remedy.strip())
 
 
 def _equals(pair: str, flag: str, form: str) -> tuple[str, str]:

@@ -146,8 +146,8 @@ def _needs(kind: str, name: str) -> str:
     """What a signature reads, in markup."""
     if kind != "signatures":
         return ""
-    needs = _("needs {readings}").format(readings=", ".join(signatures.load(name).READS))
-    return f" [dim]{escape(needs)}[/]"
+    text = _("needs {readings}").format(readings=", ".join(signatures.load(name).READS))
+    return f" [dim]{escape(text)}[/]"
 
 
 def _configuration(space: Space, record: Record) -> str:

@@ -1,4 +1,4 @@
-"""Branches: parts of a model with scores of their own, held against the checkpoint that training started from."""
+"""Compare the branches of a model, each with its own metrics, to the checkpoint that training started from."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 CHANGE: Mapping[str, Any] = {"lr": {"times": 1 / 3}}
-"""What `remedy` advises first."""
+"""The first part of `remedy`, as new values of parameters: a third of the learning rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A metric that stands at ``now`` and stood at ``before`` in the checkpoint."""
+    """A metric that is worse ``now`` than it was ``before``, in the checkpoint; both in the unit of the metric."""
 
     metric: str
     before: float
@@ -29,9 +30,10 @@ class Drop:
 
 
 def drops(telemetry: Telemetry, facts: Facts, count: int, points: float, errors: float) -> list[Drop]:
-    """The branches whose last ``count`` readings all lie below by ``points`` and ``errors`` standard errors, deepest first.
+    """The branches whose last ``count`` readings are all worse by ``points`` and by ``errors`` standard errors, worst first.
 
-    A branch's metric is ``val/<branch>/<metric>``, and only one of which `_known` says that it gets better as the objective does.
+    ``points`` is in the unit of the metric (0.03 is 3 points of accuracy). A branch's metric is ``val/<branch>/<metric>``; it
+    counts only where a better one is known to lie in the direction of the objective.
     """
     found = []
     for name, before in facts.checkpoint.items():
@@ -44,29 +46,41 @@ def drops(telemetry: Telemetry, facts: Facts, count: int, points: float, errors:
 
 
 def _known(name: str, facts: Facts) -> bool:
-    """Whether it is the objective's own metric, of a branch, or both are scores: a loss has another direction."""
+    """Whether its direction is that of the objective: the same metric, or both are scores. A loss has the other direction."""
     kind = name.rsplit("/", 1)[-1]
     return kind == facts.metric.rsplit("/", 1)[-1] or (facts.maximize and kind != "loss")
 
 
-def nearer(values: Sequence[float], maximize: bool) -> bool:
+def recovering(values: Sequence[float], facts: Facts) -> bool:
     """Whether the later half of the readings is better than the earlier half."""
     half = len(values) // 2
     gain = math.fsum(values[len(values) - half :]) - math.fsum(values[:half])
-    return (gain if maximize else -gain) > 0
+    return facts.sign * gain > 0
 
 
-def sentence(drop: Drop, facts: Facts, step: int) -> str:
-    """By how many points a metric has fallen."""
-    side = "below" if facts.maximize else "above"
-    return f"{drop.metric} {drop.now:.4g} at epoch {step}, {100 * drop.size:.2f} points {side} the checkpoint's {drop.before:.4g}"
+def sentence(drop: Drop, facts: Facts, step: int) -> Message:
+    """By how many points the metric is worse than in the checkpoint."""
+    values = {"metric": drop.metric, "now": drop.now, "step": step, "points": 100 * drop.size, "before": drop.before}
+    if facts.maximize:
+        return message("{metric} {now:.4g} at epoch {step}, {points:.2f} points below the checkpoint's {before:.4g}", **values)
+    return message("{metric} {now:.4g} at epoch {step}, {points:.2f} points above the checkpoint's {before:.4g}", **values)
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    """The learning rate first, then the weight."""
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    """Lower the learning rate first, then correct the loss weight."""
     rates = telemetry.column("lr").values
-    lower = f"lower the learning rate from {rates[-1]:.2g} to {rates[-1] / 3:.2g}" if rates else "divide the learning rate by 3"
+    lower = message("divide the learning rate by 3")
+    if rates:
+        lower = message("lower the learning rate from {rate:.2g} to {lower:.2g}", rate=rates[-1], lower=rates[-1] / 3)
     weights = {name: value for name, value in facts.params.items() if "weight" in name and "decay" not in name}
     said = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in weights.items()]
-    now = f" (now {', '.join(said)})" if said else ""
-    return f"first {lower}; then bring the branch's loss weight to 1.0-1.5{now}: a weak branch is not mended by a large one"
+    if said:
+        return message(
+            "first {lower}; then set the branch's loss weight to 1.0-1.5 (now {weights}): a large weight does not repair a weak "
+            "branch",
+            lower=lower,
+            weights=Message.join(said),
+        )
+    return message(
+        "first {lower}; then set the branch's loss weight to 1.0-1.5: a large weight does not repair a weak branch", lower=lower
+    )

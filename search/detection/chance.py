@@ -1,4 +1,4 @@
-"""The loss and the score of a model that has learned nothing but how often each class occurs.
+"""Chance levels: the loss and the score of a model that knows only how often each class occurs.
 
 A prior is given as shares or as counts of the classes, in class order; it is scaled to sum to 1. Losses are means over the
 samples, in nats. ``ValueError`` for a prior that is empty, negative or all zero.
@@ -7,7 +7,7 @@ samples, in nats. ``ValueError`` for a prior that is empty, negative or all zero
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def shares(prior: Sequence[float]) -> list[float]:
@@ -23,14 +23,33 @@ def cross_entropy(prior: Sequence[float]) -> float:
     return -math.fsum(p * math.log(p) for p in shares(prior) if p > 0)
 
 
-def weighted(prior: Sequence[float], weights: Sequence[float]) -> float:
-    """Class-weighted cross entropy, a weighted mean as in torch: H(w p / sum w p)."""
-    return cross_entropy([p * w for p, w in zip(prior, weights, strict=True)])
+def focal(prior: Sequence[float], alpha: Sequence[float], gamma: float) -> float:
+    """Focal loss (Lin et al. 2017) of the best constant prediction c: the least sum p_k alpha_k (1 - c_k)^gamma (-ln c_k).
 
+    A plain mean over the samples, not divided by the weights. ``alpha`` is a weight by class, in the order of ``prior``.
 
-def smoothed(prior: Sequence[float], epsilon: float) -> float:
-    """Cross entropy with label smoothing: H((1 - epsilon) p + epsilon / K)."""
-    return cross_entropy([(1 - epsilon) * p + epsilon / len(prior) for p in shares(prior)])
+    The best c is the prior only for gamma 0. Each term is convex and falls with c_k, so at the
+    minimum all a_k g'(c_k) are equal (to minus a multiplier), and Newton's method finds the one at which the c_k sum to 1.
+    """
+    terms = [p * a for p, a in zip(shares(prior), alpha, strict=True) if p * a > 0]
+    if gamma < 0 or min(alpha) < 0 or not terms:
+        raise ValueError(f"focal loss takes alpha >= 0, not all zero, and gamma >= 0, not {list(alpha)} and {gamma}")
+    if len(terms) == 1:
+        return 0.0  # the one class that counts is predicted with certainty
+
+    def solved(multiplier: float) -> dict[float, float]:
+        return {a: _log_confidence(multiplier - math.log(a), gamma) for a in set(terms)}
+
+    def excess(multiplier: float) -> tuple[float, float]:
+        logs = solved(multiplier)
+        total = math.fsum(math.exp(logs[a]) for a in terms)
+        slopes = {a: 1 / _steepness(log, gamma)[1] for a, log in logs.items()}
+        return math.log(total), math.fsum(math.exp(logs[a]) * slopes[a] for a in terms) / total
+
+    logs = solved(_zero(excess, -700.0, math.log(math.fsum(terms)), 700.0))  # from what it is for gamma 0
+    total = math.fsum(math.exp(logs[a]) for a in terms)
+    best = {a: math.exp(log) / total for a, log in logs.items()}
+    return math.fsum(-a * (1 - best[a]) ** gamma * math.log(best[a]) for a in terms)
 
 
 def binary_cross_entropy(priors: Sequence[float]) -> float:
@@ -39,31 +58,18 @@ def binary_cross_entropy(priors: Sequence[float]) -> float:
 
 
 def supervised_contrastive(batch: int) -> float:
-    """ln(N - 1): a batch of N samples in one view whose embeddings are all alike; ln 31 = 3.4340 for 32."""
+    """ln(N - 1): N samples in one view with identical embeddings (Khosla et al. 2020); ln 31 = 3.4340 for 32."""
     return _log_of(batch - 1, "a batch of at least 2")
 
 
 def nt_xent(batch: int) -> float:
-    """ln(2 N - 1): N samples in two views (SimCLR, and two-view supervised contrastive) whose embeddings are all alike."""
+    """ln(2 N - 1): N samples in two views (SimCLR, and two-view supervised contrastive) with identical embeddings."""
     return _log_of(2 * batch - 1, "a batch of at least 1")
 
 
 def clip(batch: int) -> float:
-    """ln N: CLIP (Radford et al. 2021), N pairs whose embeddings are all alike."""
+    """ln N: N pairs with identical embeddings in CLIP's loss (Radford et al. 2021)."""
     return _log_of(batch, "a batch of at least 1")
-
-
-def moco(queue: int) -> float:
-    """ln(K + 1): MoCo (He et al. 2020), one positive against a queue of K negatives, all alike."""
-    return _log_of(queue + 1, "a queue of at least 0")
-
-
-def mean_squared_error(targets: Sequence[float]) -> float:
-    """The variance of the targets: what their mean, predicted for every sample, gives. ``ValueError`` if there is none."""
-    if not targets:
-        raise ValueError("the mean squared error at chance needs at least one target")
-    mean = math.fsum(targets) / len(targets)
-    return math.fsum((target - mean) ** 2 for target in targets) / len(targets)
 
 
 def _log_of(others: int, wanted: str) -> float:
@@ -90,11 +96,11 @@ def balanced_accuracy(classes: int) -> float:
 
 
 AUC = 0.5
-"""The area under the ROC curve of a model that does not rank."""
+"""The area under the ROC curve of a model that ranks at random."""
 
 
 FIXED = {"auc": AUC, "lcl_f1": 0.0, "event_f1": 0.0, "element_f1": 0.0, "edit": 0.0, "bleu": 0.0, "wer": 1.0, "cer": 1.0}
-"""What does not depend on the prior: who finds no event scores 0, who writes no word errs in all of them."""
+"""Scores at chance that do not depend on the prior: a model that finds no event scores 0, one that writes no word has error 1."""
 
 
 def average_precision(prior: Sequence[float], c: int | None = None) -> float:
@@ -142,3 +148,33 @@ def standard_error(metric: str, counts: Sequence[int]) -> float | None:
 def classes_in_batch(prior: Sequence[float], batch: int) -> float:
     """The number of classes expected among ``batch`` samples that are drawn from ``prior``: sum 1 - (1 - p_k)^B."""
     return math.fsum(1 - (1 - p) ** batch for p in shares(prior))
+
+
+def _log_confidence(slope: float, gamma: float) -> float:
+    """The ln c at which (1 - c)^gamma (-ln c) falls with a slope of this logarithm; about 0 if it is steeper all the way."""
+
+    def above(log: float) -> tuple[float, float]:
+        steepness, change = _steepness(log, gamma)
+        return steepness - slope, change
+
+    return _zero(above, -745.0, -min(max(slope, 0.1), 744.0), 0.0)  # ln c, so that rare classes keep their digits
+
+
+def _steepness(log: float, gamma: float) -> tuple[float, float]:
+    """The logarithm of how steeply (1 - c)^gamma (-ln c) falls with c, and how that changes with ln c; at this ln c."""
+    c, rest = math.exp(log), -math.expm1(log)
+    factor = rest - gamma * c * log
+    steepness = (gamma - 1) * math.log(rest) - log + math.log(factor)
+    return steepness, (1 - gamma) * c / rest - 1 - c * (1 + gamma + gamma * log) / factor
+
+
+def _zero(falling: Callable[[float], tuple[float, float]], low: float, x: float, high: float) -> float:
+    """Where a falling function, given with its slope, is 0: Newton's steps from ``x``, halves where they leave the bracket."""
+    for _ in range(100):
+        value, slope = falling(x)
+        low, high = (x, high) if value > 0 else (low, x)
+        newton = x - value / slope if slope else math.inf
+        if min(abs(newton - x), high - low) <= 1e-13 + 1e-12 * abs(x):
+            break
+        x = newton if low < newton < high else (low + high) / 2
+    return x

@@ -1,36 +1,41 @@
-"""Judging a training by its telemetry: which signatures of collapse does it show?
+"""Judge a training by its epochs: the verdicts of signatures of collapse, and of gates.
 
 A verdict is a pure function of the epochs up to the one judged, and of the facts: no clock, no study, no state between
-calls. So a resumed search judges as an undisturbed one, and a replay over a finished log gives what the live run gave.
+calls. So a resumed search judges as an uninterrupted one, and a replay of a finished log gives what the live run gave.
 
-What proves a collapse counts at once. What is only evidence counts after a grace, and only while nothing shows life.
+Proof of a collapse (a ``hard`` signature) counts at once. Evidence (a ``soft`` one) counts after a grace period, and only
+while no life sign is seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from pitprop.detection import levels, life
 from pitprop.detection import signatures as catalogue
 from pitprop.detection.facts import Facts
+from pitprop.messages import N_, Message, from_json, message
 from pitprop.telemetry import Epoch, Telemetry
 
 ACTIONS = ("prune", "park", "warn")
 WANTED = ("train/loss", "val/loss", "val/auc", "val/logit_spread", "lr")
+"""Readings that are evidence in every verdict, since people look at them first."""
 BELOW = 1.5
-"""How many times the usual grace a score below chance is given, as when only a minority is predicted: that often mends itself."""
+"""A score below chance gets this many times the usual grace: predicting only a minority class often ends by itself."""
 ENDING = ("prune", "park")
 """The actions that end a training; a parked one can be revived."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a training is held to be lost: by which signature, at which epoch, on which numbers, and what to change.
+    """Why a training is judged to be lost: by which signature, at which epoch, on which numbers, and what to change.
 
-    ``change`` is the part of the remedy that can be tried as it stands: new values of parameters, by dotted name.
+    ``reason`` and ``remedy`` are English text, and messages where they are ours: `pitprop.messages.localized` translates them.
+    ``evidence`` are the readings of that epoch, by metric. ``change`` is the part of the remedy that can be tried as it stands:
+    new values of parameters, by dotted name.
     """
 
     signature: str
@@ -53,17 +58,25 @@ class Verdict:
         return self.action in ENDING
 
     def to_json(self) -> dict[str, Any]:
-        """As a dictionary for ``json.dumps``; NaN stays NaN."""
-        return asdict(self) | {"evidence": dict(self.evidence), "change": dict(self.change)}
+        """As a dictionary for ``json.dumps``; NaN stays NaN. ``messages`` holds what translates reason and remedy later."""
+        told = {"reason": self.reason, "remedy": self.remedy}
+        messages = {name: text.to_json() for name, text in told.items() if isinstance(text, Message)}
+        return {
+            **{"signature": self.signature, "step": self.step, "action": self.action, "reason": str(self.reason)},
+            **{"evidence": dict(self.evidence), "remedy": str(self.remedy), "change": dict(self.change)},
+            **({"messages": messages} if messages else {}),
+        }
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Verdict:
-        return cls(**row)
+        """The verdict that `to_json` wrote. Without ``messages``, as in older studies, the texts can only be shown as stored."""
+        messages = {name: from_json(found) for name, found in row.get("messages", {}).items()}
+        return cls(**{name: value for name, value in row.items() if name != "messages"} | messages)
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature as a space chose it: with its action and all its thresholds (the module's own where not given)."""
+    """A signature as a space configures it: its action and all its thresholds (by default those of its module)."""
 
     name: str
     action: str = ""
@@ -90,13 +103,56 @@ class Signature:
         object.__setattr__(self, "own", {name: self.thresholds[name] for name in known if name not in ("grace", "blind")})
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A gate in numbers: bounds on ``metric`` at exactly ``epoch``. A later recovery does not count."""
+
+    metric: str
+    epoch: int
+    at_least: float | None = None
+    at_most: float | None = None
+    action: str = "prune"
+    remedy: str = ""
+    change: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError(f"the gate on {self.metric} at epoch {self.epoch} has no bound: give at_least or at_most")
+
+    @property
+    def name(self) -> str:
+        return f"gate:{self.metric}@{self.epoch}"
+
+    def value(self, telemetry: Sequence[Epoch]) -> float | None:
+        """The metric at the gate's epoch; None if it was not reported there."""
+        here = next((epoch for epoch in reversed(telemetry) if epoch.step <= self.epoch), None)
+        return here.metrics.get(self.metric) if here is not None and here.step == self.epoch else None
+
+    def missed(self, telemetry: Sequence[Epoch]) -> Message | None:
+        """Why the gate is missed; None before its epoch, where the metric was not reported there, and where it is met.
+
+        A metric that was reported as NaN misses every gate.
+        """
+        value = self.value(telemetry)
+        if value is None:
+            return None
+        said = {"metric": self.metric, "value": value, "epoch": self.epoch}
+        if self.at_least is not None and not value >= self.at_least:
+            at_least = N_("{metric} was {value:.4g} at epoch {epoch}, the gate asks for at least {bound:.4g}")
+            return message(at_least, **said, bound=self.at_least)
+        if self.at_most is not None and not value <= self.at_most:
+            at_most = N_("{metric} was {value:.4g} at epoch {epoch}, the gate asks for at most {bound:.4g}")
+            return message(at_most, **said, bound=self.at_most)
+        return None
+
+
 def defaults() -> list[Signature]:
     """All signatures that ship, with their own actions and thresholds."""
     return [Signature(name) for name in catalogue.names()]
 
 
 def judge(epochs: Sequence[Epoch], facts: Facts, signatures: Iterable[Signature]) -> list[Verdict]:
-    """What the last epoch shows, given those before it. Those that end the training come first, and those that name a cause."""
+    """The verdicts on the last epoch. Those that end the training come first; among equals, those that name a cause."""
     if not epochs:
         return []
     telemetry = epochs if isinstance(epochs, Telemetry) else Telemetry(epochs)
@@ -116,6 +172,17 @@ def replay(epochs: Iterable[Epoch], facts: Facts, signatures: Iterable[Signature
     return sorted(verdicts, key=lambda verdict: (verdict.step, _order(verdict)))
 
 
+def judge_gates(telemetry: Sequence[Epoch], gates: Sequence[Bound]) -> list[Verdict]:
+    """A verdict for each gate that the training has missed, named ``gate:<metric>@<epoch>``."""
+    verdicts = []
+    for gate in gates:
+        if reason := gate.missed(telemetry):
+            numbers = {gate.metric: gate.value(telemetry), "at_least": gate.at_least, "at_most": gate.at_most}
+            evidence = {name: number for name, number in numbers.items() if number is not None}
+            verdicts.append(Verdict(gate.name, telemetry[-1].step, gate.action, reason, evidence, gate.remedy, gate.change))
+    return verdicts
+
+
 def unwatched(reported: Iterable[str] | Iterable[Epoch], signatures: Iterable[Signature]) -> dict[str, list[str]]:
     """The signatures that lack readings, with what they need; from a telemetry, or the names (or prefixes) it will hold."""
     have = {name for item in reported for name in (item.metrics if isinstance(item, Epoch) else (item,))}
@@ -130,14 +197,15 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdic
         return None
     if module.KIND == "soft":
         count, grace, blind = levels.window(facts, thresholds["patience"]), thresholds["grace"], thresholds["blind"]
-        signs = life.signs(telemetry, facts, count, getattr(module, "DESPITE", ()))
+        despite = getattr(module, "DESPITE", ())
+        signs = life.signs(telemetry, facts, count, despite)
         share = grace if life.watched(signs) else max(grace, blind)
         if levels.below_chance(telemetry, facts, count):
             share = max(share, BELOW * catalogue.GRACE)
         waits = levels.grace(telemetry, facts, share)
         if telemetry[-1].step < waits or life.alive(signs, telemetry, facts):
             return None
-        reason = f"{reason}; {life.absent(signs)}"
+        reason = Message.join([reason, life.absent(telemetry, facts, count, despite)], "; ")
     last = telemetry[-1]
     evidence = {name: value for name, value in last.metrics.items() if name == facts.metric or _wanted(signature.name, name)}
     change = module.change(telemetry, facts) if hasattr(module, "change") else {}
@@ -146,7 +214,7 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdic
 
 @cache
 def _wanted(signature: str, metric: str) -> bool:
-    """Whether a reading belongs to the evidence of a signature: what it reads, and what a person looks at anyway."""
+    """Whether a reading belongs to the evidence of a signature: what it reads, and `WANTED`."""
     return metric in WANTED or any(catalogue.gives(need, [metric]) for need in catalogue.load(signature).READS)
 
 

@@ -1,4 +1,4 @@
-"""What is known of a training beside its epochs: the ground that signatures judge from."""
+"""What signatures know about a training besides its epochs: budget, objective, chance levels, other trials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pitprop.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another trial of the same study, as far as it has come."""
+    """Another trial of the same study, with its epochs so far."""
 
     trial: int
     params: Mapping[str, Any]
@@ -22,16 +22,16 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Whatever is None or empty is read off the telemetry where it can be, and else does not count.
+    """What is known of one training. A field that is None or empty is read off the telemetry where possible, else ignored.
 
     ``budget`` and ``warmup`` are in epochs; ``metric`` is the objective's name and ``maximize`` its direction; ``labels``
-    are validation samples by class; ``batch`` is the samples in a batch; ``chance_score`` and ``chance_loss`` are what a
-    model reaches that has learned nothing. ``checkpoint`` is what the model scored, by metric, that training starts from.
+    are validation samples by class; ``batch`` is the number of samples in a batch; ``chance_score`` and ``chance_loss`` are
+    the objective and the validation loss (nats) of a model that has learned nothing; ``checkpoint`` holds the metrics of the
+    checkpoint that training starts from.
 
     Of the trial and its study: ``params`` are its hyperparameters by dotted name, ``stopping`` its early stopping, ``peers``
     the trials before it, and ``recovery`` the epoch of the latest recovery among the finished ones
-    (`pitprop.detection.life.recovery`).
-    ``silence`` is the seconds since the last epoch was reported.
+    (`pitprop.detection.life.recovery`). ``silence`` is the time since the last report, in seconds.
     """
 
     budget: int

@@ -1,4 +1,4 @@
-"""Where chance lies for one training and how long to wait: from its facts, else read off its telemetry."""
+"""The chance level of one training, and its grace period: from its facts, else read off its telemetry."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from pitprop.detection import chance
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry, columns
 
 GUARD = 0.67
-"""The share of the budget up to which other trials' recoveries make a trial wait; a parked one can still be revived."""
+"""The recoveries of other trials lengthen the grace up to this share of the budget; a parked trial can still be revived."""
+TRAINING, VALIDATION = message("training loss"), message("validation loss")
 Asks = ParamSpec("Asks")
 Answer = TypeVar("Answer")
 
 
 def once(look: Callable[Concatenate[Telemetry, Facts, Asks], Answer]) -> Callable[Concatenate[Telemetry, Facts, Asks], Answer]:
-    """Keeps what a pure function of the epochs so far has given until there is another: many signatures ask the same."""
+    """Caches a pure function of the epochs so far until there is another epoch: many signatures ask the same."""
 
     @wraps(look)
     def kept(telemetry: Telemetry, facts: Facts, /, *args: Asks.args, **named: Asks.kwargs) -> Answer:
@@ -33,11 +35,11 @@ def recent(telemetry: Telemetry, name: str, count: int) -> list[tuple[int, float
     return list(zip(column.steps[-count:], column.values[-count:], strict=True))
 
 
-def losses(telemetry: Telemetry, count: int) -> tuple[str, list[tuple[int, float]]]:
+def losses(telemetry: Telemetry, count: int) -> tuple[Message, list[tuple[int, float]]]:
     """The name of the loss to judge by, and its last ``count`` readings: of training where there are too few of validation."""
     found = recent(telemetry, "val/loss", count)
     trained = recent(telemetry, "train/loss", count) if len(found) < count else []
-    return ("training loss", trained) if len(trained) == count else ("validation loss", found)
+    return (TRAINING, trained) if len(trained) == count else (VALIDATION, found)
 
 
 def window(facts: Facts, patience: int) -> int:
@@ -47,7 +49,7 @@ def window(facts: Facts, patience: int) -> int:
 
 @once
 def warmup(telemetry: Telemetry, facts: Facts) -> float:
-    """The epochs of warm-up; if not known, up to the last step at which the learning rate had never yet fallen but rose."""
+    """The length of the warm-up in epochs; if not known, the last step up to which the learning rate rose and never fell."""
     if facts.warmup is not None:
         return facts.warmup
     column = telemetry.column("lr")
@@ -61,19 +63,19 @@ def warmup(telemetry: Telemetry, facts: Facts) -> float:
 
 
 def grace(telemetry: Telemetry, facts: Facts, share: float) -> float:
-    """The step before which nothing but hard evidence counts.
+    """The step (epoch) before which only proof counts.
 
-    A share of the budget, a tenth of it after the warm-up, and 1.5 times what the slowest trial took that came back to life;
-    that by itself no longer than `GUARD`: one recovery at 70 % of the budget spared 109 dead trials after it, of 300.
+    The largest of ``share`` of the budget, a tenth of it after the warm-up, and 1.5 times what the slowest recovery took; the
+    last no more than `GUARD` of the budget: one recovery at 70 % of the budget spared 109 dead trials after it, of 300.
     """
     guard = min(1.5 * (facts.recovery or 0.0), GUARD * facts.budget)
     return max(share * facts.budget, warmup(telemetry, facts) + 0.1 * facts.budget, guard)
 
 
-def awakening(telemetry: Telemetry, facts: Facts, count: int) -> int | None:
-    """The step from which on ``count`` readings of the objective stood above chance, in a training that came well above it.
+def left_chance(telemetry: Telemetry, facts: Facts, count: int) -> int | None:
+    """The step from which ``count`` readings of the objective were above chance, in a training that ended well above it.
 
-    None if it never did, by a tenth of what lies above chance, or if nobody knows where chance is.
+    None if it never got above chance by a tenth of the range there, or if the chance level is not known.
     """
     limit, learned = bound(telemetry, facts), bound(telemetry, facts, 0.1)
     column = telemetry.column(facts.metric)
@@ -92,7 +94,7 @@ def awakening(telemetry: Telemetry, facts: Facts, count: int) -> int | None:
 
 @once
 def labels(telemetry: Telemetry, facts: Facts) -> Mapping[str, float]:
-    """Validation samples by class; empty if nobody says."""
+    """Validation samples by class; empty if not known."""
     if facts.labels:
         return facts.labels
     counts = columns(telemetry[-1], "val/labels/") if telemetry else {}
@@ -111,7 +113,7 @@ def score(telemetry: Telemetry, facts: Facts) -> float | None:
 
 @once
 def loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> float | None:
-    """The validation loss of a model that has learned nothing; if nobody says, a guess: the prior's cross entropy."""
+    """The validation loss of a model that has learned nothing; where not stated, a guess: the cross entropy of the prior."""
     if facts.chance_loss is not None:
         return facts.chance_loss
     if reported := telemetry.column("chance/loss").values:
@@ -128,7 +130,7 @@ def error(telemetry: Telemetry, facts: Facts, metric: str) -> float:
 
 @once
 def bound(telemetry: Telemetry, facts: Facts, margin: float = 0.02) -> float | None:
-    """How good the objective has to be to stand above chance: by a share of what lies above it, and by 2 standard errors."""
+    """The value beyond which the objective is above chance: by a share of the range above it, and by 2 standard errors."""
     level = score(telemetry, facts)
     if level is None:
         return None
@@ -138,7 +140,7 @@ def bound(telemetry: Telemetry, facts: Facts, margin: float = 0.02) -> float | N
 
 
 def above_chance(telemetry: Telemetry, facts: Facts, count: int, margin: float = 0.02) -> bool | None:
-    """Whether any of the last ``count`` readings of the objective stands above chance; None if that cannot be said."""
+    """Whether any of the last ``count`` readings of the objective is above chance; None if that is not known."""
     values = telemetry.column(facts.metric).values[-count:]
     limit = bound(telemetry, facts, margin) if len(values) == count else None
     if limit is None:
@@ -147,7 +149,7 @@ def above_chance(telemetry: Telemetry, facts: Facts, count: int, margin: float =
 
 
 def below_chance(telemetry: Telemetry, facts: Facts, count: int) -> bool:
-    """Whether all of the last ``count`` readings stand as far below chance as `bound` stands above it."""
+    """Whether all of the last ``count`` readings are at least as far below chance as `bound` is above it."""
     level, limit = score(telemetry, facts), bound(telemetry, facts)
     values = telemetry.column(facts.metric).values[-count:]
     if level is None or limit is None or len(values) < count:

@@ -1,48 +1,63 @@
-"""Life signs: what a training shows that stands at chance and will yet recover.
+"""Life signs: readings which tell that a training at chance will recover.
 
 On labelled curves, the area under the ROC curve of "will this run, now at chance, recover?" is .85 for the validation AUC,
 .80 for the growth of the logit spread and .76 for that of the probability spread, against .55 for the fall of the loss and
-.46 (nothing) for the gradient norm. So a trainer should report AUC or logit spread.
+.46 (no information) for the gradient norm. So a trainer should report AUC or logit spread.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
 
 DECIDES = 0.1
-"""The spread from which on predictions begin to differ between samples."""
+"""The spread (standard deviation across samples) above which predictions begin to differ between samples."""
+SPREADS = {
+    "val/logit_spread": N_("logit spread {first:.2g} to {last:.2g}"),
+    "val/probability_spread": N_("probability spread {first:.2g} to {last:.2g}"),
+}
 WEAK = ("loss_falling",)
-"""Signs that hardly tell who recovers where better ones are reported, see above."""
+"""Signs that hardly predict a recovery where better ones are reported, see above."""
 OVERRULED = 0.3
-"""The share of the budget from which they count no more beside those."""
+"""The share of the budget after which weak signs no longer count where better ones are reported."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sign:
-    """A life sign that could be looked for: whether it is there, and what was seen, with its numbers."""
+    """A life sign that could be looked for: whether it is there, and what was seen, as a template and its numbers."""
 
     name: str
     alive: bool
-    seen: str
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def seen(self) -> Message:
+        """What was seen. Made only where a reason quotes it: signs are looked for in every epoch."""
+        return message(self.template, **self.values)
 
 
 @levels.once
 def signs(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ...] = ()) -> list[Sign]:
-    """What the last ``count`` readings show of each sign that is reported, but for those named in ``despite``."""
+    """Each sign that can be judged from the last ``count`` readings, without those named in ``despite``."""
+    if despite:
+        return [sign for sign in signs(telemetry, facts, count) if sign.name not in despite]
     looks = (ranking, logits_spreading, probabilities_spreading, loss_falling, loss_accelerating, score_rising, cooling)
-    found = (look(telemetry, facts, count) for look in looks if look.__name__ not in despite)
+    found = (look(telemetry, facts, count) for look in looks)
     return [sign for sign in found if sign is not None]
 
 
 def alive(signs: Sequence[Sign], telemetry: Telemetry, facts: Facts) -> bool:
-    """Whether any sign counts. After ``OVERRULED`` of the budget the loss does not, where AUC and spread are seen and absent."""
+    """Whether any sign counts. After ``OVERRULED`` of the budget a falling loss does not, where AUC and spread show nothing."""
     strong = [sign for sign in signs if sign.name in ("ranking", "logits_spreading")]
     overruled = len(strong) == 2 and telemetry[-1].step >= OVERRULED * facts.budget
     return any(sign.alive for sign in signs if sign in strong or not (overruled and sign.name in WEAK))
@@ -53,16 +68,18 @@ def watched(signs: Sequence[Sign]) -> bool:
     return any(sign.name not in ("score_rising", "cooling") for sign in signs)
 
 
-def absent(signs: Sequence[Sign]) -> str:
-    """What was looked for and not found, for a reason."""
-    if not signs:
-        return "nothing is reported that could show life"
-    seen = ", ".join(f"{sign.seen} (too little by itself)" if sign.alive else sign.seen for sign in signs)
-    return f"no life sign: {seen}"
+@levels.once
+def absent(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ...] = ()) -> Message:
+    """What was looked for, as by `signs`, and not found, for a reason."""
+    found = signs(telemetry, facts, count, despite)
+    if not found:
+        return message("nothing is reported that could show life")
+    seen = (message("{sign} (not enough by itself)", sign=sign.seen) if sign.alive else sign.seen for sign in found)
+    return message("no life sign: {signs}", signs=Message.join(seen))
 
 
 def ranking(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """AUC rising by more than a standard error, or standing 2 of them above chance while the logits still move."""
+    """AUC rising by more than a standard error, or 2 standard errors above chance while the logits still change."""
     values = _last(telemetry, "val/auc", count)
     if not values:
         return None
@@ -70,7 +87,9 @@ def ranking(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     rises = values[-1] - values[0] > max(error, 0.02) and values[-1] > 0.5 + error
     stands = (mean > 0.5 + 2 * error or max(values) > 0.5 + 4 * error) and _moves(telemetry, count)
     in_time = _decides(levels.recent(telemetry, "val/logit_spread", count), facts)
-    return Sign("ranking", (rises or stands) and in_time, f"AUC {values[0]:.2f} to {values[-1]:.2f}")
+    return Sign(
+        "ranking", (rises or stands) and in_time, N_("AUC {first:.2f} to {last:.2f}"), {"first": values[0], "last": values[-1]}
+    )
 
 
 def logits_spreading(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
@@ -95,7 +114,7 @@ def loss_falling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     lowest = not earlier or min(values[-count:]) < min(earlier) - 0.0015 * abs(first)
     often = sum(after < before for before, after in pairwise(values)) >= 0.8 * (len(values) - 1)
     falls = (first - last > 0.003 * (abs(first) or 1.0) and lowest) or often
-    return Sign("loss_falling", falls, f"{name} {first:.4g} to {last:.4g}")
+    return Sign("loss_falling", falls, N_("{name} {first:.4g} to {last:.4g}"), {"name": name, "first": first, "last": last})
 
 
 def loss_accelerating(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
@@ -106,21 +125,22 @@ def loss_accelerating(telemetry: Telemetry, facts: Facts, count: int) -> Sign | 
     half = len(values) // 2
     before, after = values[0] - values[half], values[half] - values[-1]
     falls = all(b < a for a, b in pairwise(values)) and after > 2 * before
-    return Sign("loss_accelerating", falls, f"{'' if falls else 'not '}accelerating")
+    return Sign("loss_accelerating", falls, N_("accelerating") if falls else N_("not accelerating"))
 
 
 def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """The objective better by more than 0.004 and by one standard error over the window; a loss is looked at as such."""
+    """The objective better by more than 0.004 and by one standard error over the window; not for an objective that is a loss."""
     values = _last(telemetry, facts.metric, count)
     if not values or facts.metric in ("val/loss", "train/loss"):
         return None
-    gain = values[-1] - values[0] if facts.maximize else values[0] - values[-1]
+    gain = facts.sign * (values[-1] - values[0])
     rises = gain > max(0.004, levels.error(telemetry, facts, facts.metric))
-    return Sign("score_rising", rises, f"{facts.metric} {values[0]:.4g} to {values[-1]:.4g}")
+    seen = {"name": facts.metric, "first": values[0], "last": values[-1]}
+    return Sign("score_rising", rises, N_("{name} {first:.4g} to {last:.4g}"), seen)
 
 
 def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """A learning rate on its way down while its steps are too long to learn by: update ratio of .01, loss above chance."""
+    """A falling learning rate while steps are too large to learn: update ratio of at least .01, loss above chance."""
     rates, steps, losses = (_last(telemetry, name, count) for name in ("lr", "update_ratio", "val/loss"))
     level = levels.loss(telemetry, facts)
     if not rates or not steps or sum(steps) < 0.01 * count:
@@ -128,16 +148,17 @@ def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     if level is not None and losses and sum(losses) < 1.05 * level * count:
         return None
     falls = 0.1 * max(telemetry.column("lr").values) < rates[-1] < rates[0]
-    return Sign("cooling", falls, f"steps too long and the learning rate {'falling' if falls else 'not falling'}")
+    falling = N_("update steps too large and the learning rate falling")
+    return Sign("cooling", falls, falling if falls else N_("update steps too large and the learning rate not falling"))
 
 
 def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
-    """The step at which a finished training left chance for good, though it had stood there for a window without a life sign.
+    """The step at which a finished training left chance, after a window at chance without any life sign.
 
-    None for one that never did, and for one that showed life all the while: that would have been spared, however slow.
+    None for one that never left it, and for one that showed life signs all the time: no grace was needed to spare it.
     """
     count = levels.window(facts, 5)
-    step = levels.awakening(telemetry, facts, count)
+    step = levels.left_chance(telemetry, facts, count)
     past = Telemetry()
     for epoch in telemetry if step is not None else ():
         past.append(epoch)
@@ -150,7 +171,7 @@ def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
 
 
 def promise(telemetry: Telemetry, facts: Facts) -> float:
-    """How likely a parked training is to recover, to rank by: AUC counts before spread, and spread before loss.
+    """A score to rank parked trainings by how likely they recover: AUC counts before spread, and spread before loss.
 
     AUC above one half, then decades of growth of the logit spread a window, then the share by which the loss has fallen.
     """
@@ -170,11 +191,11 @@ def _spreading(sign: str, name: str, telemetry: Telemetry, facts: Facts, count: 
     (start, first), (end, last) = readings[0], readings[-1]
     growth, needed = math.log10(last / first), max(0.0, math.log10(DECIDES / last))
     grows = growth >= 0.1 and needed <= 1.5 * growth * (facts.budget - end) / max(end - start, 1)
-    return Sign(sign, grows, f"{name.removeprefix('val/').replace('_', ' ')} {first:.2g} to {last:.2g}")
+    return Sign(sign, grows, SPREADS[name], {"first": first, "last": last})
 
 
 def _decides(spreads: Sequence[tuple[int, float]], facts: Facts) -> bool:
-    """Whether the logits differ enough to decide, or will at three times their growth; true if nobody measures it."""
+    """Whether the logits differ enough to decide, or will at three times their growth; true if it is not measured."""
     if len(spreads) < 2 or max(spread for _, spread in spreads) >= 0.25 * DECIDES:
         return True
     (start, first), (end, last) = spreads[0], spreads[-1]
@@ -196,6 +217,6 @@ def _last(telemetry: Telemetry, name: str, count: int) -> Sequence[float]:
 
 
 def _moves(telemetry: Telemetry, count: int) -> bool:
-    """Whether the logit spread changes, and not only downwards. Random weights rank well on easy data, and stay there."""
+    """Whether the logit spread changes, and not only downwards. Random weights may rank well on easy data without learning."""
     spreads = _last(telemetry, "val/logit_spread", count)
     return not spreads or (max(spreads) > 1.1 * min(spreads) and any(after > before for before, after in pairwise(spreads)))

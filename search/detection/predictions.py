@@ -1,4 +1,4 @@
-"""What a model predicts: is it always the same class, and which?"""
+"""Whether a model predicts one class for all samples, and which: from counts of predictions, or from macro F1."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from typing import NamedTuple
 
 from pitprop.detection import chance, levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
 
 ALIKE = 1.5
-"""The ratio of class counts up to which none of them is a minority."""
+"""The ratio of class counts up to which no class is a minority."""
+COLLAPSES = {
+    "majority": message("majority collapse"),
+    "minority": message("minority collapse"),
+    "one-class": message("one-class collapse"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +28,27 @@ class Constant:
     label: str
     since: int
     samples: int
-    seen: str
+    seen: Message | None = None
 
     def kind(self, labels: Mapping[str, float]) -> str:
-        """``majority``, ``minority``, or ``one-class`` where the classes are alike or the class changes."""
+        """``majority``, ``minority``, or ``one-class`` where the classes are equally frequent or the class changes."""
         if self.label not in labels or max(labels.values()) < ALIKE * min(labels.values()):
             return "one-class"
         return "majority" if labels[self.label] == max(labels.values()) else "minority"
 
-    def sentence(self, kind: str, step: int) -> str:
+    def sentence(self, kind: str, step: int) -> Message:
         """Which class is predicted for how many samples in which epochs."""
-        what = f"class {self.label}" if self.label else "a single class, not always the same,"
-        many = f"all {self.samples} validation samples" if self.samples else "every sample"
-        return f"{kind} collapse: predicted {what} for {many} in epochs {self.since}-{step}{self.seen}"
+        label = message("class {label}", label=self.label)
+        samples = message("all {count} validation samples", count=self.samples)
+        said = message(
+            "{kind}: predicted {what} for {many} in epochs {since}-{step}",
+            kind=COLLAPSES[kind],
+            what=label if self.label else message("a single class, not always the same,"),
+            many=samples if self.samples else message("every sample"),
+            since=self.since,
+            step=step,
+        )
+        return message("{said} ({seen})", said=said, seen=self.seen) if self.seen else said
 
 
 @levels.once
@@ -62,7 +76,8 @@ def _by_counts(telemetry: Telemetry, count: int, share: float) -> Constant | Non
         return None
     label = tops[0].label if len({top.label for top in tops}) == 1 else ""
     least = min(top.share for top in tops)
-    return Constant(label, tops[-1].step, round(tops[0].samples), "" if least == 1 else f" (but for {1 - least:.1%} of them)")
+    seen = message("except {share:.1%} of them", share=1 - least) if least != 1 else None
+    return Constant(label, tops[-1].step, round(tops[0].samples), seen)
 
 
 class Top(NamedTuple):
@@ -94,6 +109,8 @@ def _by_score(telemetry: Telemetry, facts: Facts, count: int) -> Constant | None
     for index in sorted(range(len(prior)), key=lambda c: -prior[c]):
         value = chance.macro_f1(prior, index)
         if prior[index] > 0 and all(abs(score - value) <= 0.001 for _, score in readings):
-            note = f" (macro F1 {readings[-1][1]:.4f}, what that alone gives is {value:.4f})"
+            note = message(
+                "macro F1 {score:.4f}, predicting only that class gives {value:.4f}", score=readings[-1][1], value=value
+            )
             return Constant(list(labels)[index], readings[0][0], 0, note)
     return None

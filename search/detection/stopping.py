@@ -1,7 +1,6 @@
 """The objective of a curve, and early stopping: pure functions of the curve.
 
-So a trial that differs from a recorded one only in its patience is answered from the
-record, without training.
+So a trial that differs from a recorded one only in its patience is answered from the record, without training.
 """
 
 from __future__ import annotations

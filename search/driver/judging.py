@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from pitprop import telemetry
 from pitprop.detection import detect, life
-from pitprop.detection.detect import Verdict
+from pitprop.detection.detect import Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
-from pitprop.detection.gates import judge_gates
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.driver.training import Training
+from pitprop.messages import message
 from pitprop.space import Space
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch, Telemetry
@@ -142,9 +142,12 @@ class Judge:
         step, score = training.curves[0][-1].step, training.curves[0][-1].metrics[self._space.objective.metric]
         if not self._study.report(training.trial, step, score):
             return []
-        name = self._space.pruner.name
-        reason = f"{self._space.objective.metric} {score:.4g} at epoch {step} falls behind the other trials ({name} pruner)"
-        return [Verdict(f"pruner:{name}", step, "park", reason, {self._space.objective.metric: score})]
+        name, metric = self._space.pruner.name, self._space.objective.metric
+        reason = message(
+            "{metric} {score:.4g} at epoch {step} falls behind the other trials ({name} pruner)",
+            **{"metric": metric, "score": score, "step": step, "name": name},
+        )
+        return [Verdict(f"pruner:{name}", step, "park", reason, {metric: score})]
 
     def _stops(self, training: Training, curve: Sequence[Epoch]) -> bool:
         """Whether early stopping ends the seed; where patience is searched the curve is recorded whole instead."""

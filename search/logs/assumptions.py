@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from pitprop.detection import chance
+from pitprop.detection.detect import Bound
 from pitprop.detection.facts import Facts
-from pitprop.detection.gates import Gate
 from pitprop.errors import UserError
 from pitprop.telemetry import Epoch, Telemetry, columns, reports
 
@@ -38,7 +38,7 @@ class Given:
     loss: str | None = None
     chance_loss: float | None = None
     checkpoint: Mapping[str, float] = field(default_factory=dict)
-    gates: Sequence[Gate] = ()
+    gates: Sequence[Bound] = ()
     format: str | None = None
     pattern: Sequence[str] = ()
     names: Mapping[str, str] = field(default_factory=dict)

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pitprop.detection import detect, levels, stopping
-from pitprop.detection.detect import Signature, Verdict
+from pitprop.detection.detect import Bound, Signature, Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
-from pitprop.detection.gates import Gate, judge_gates
 from pitprop.errors import UserError
 from pitprop.logs import assumptions, finished
 from pitprop.logs.assumptions import FEW, Given
 from pitprop.logs.bins import coarser
+from pitprop.messages import message
 from pitprop.telemetry import Telemetry, reports
 
 ALIKE = "no_effect"
-UNREAD = "look how the script reads what was changed: a misspelt name, a default that wins, a branch never taken"
+UNREAD = message("check how the script reads what was changed: a misspelt name, a default that wins, a branch never taken")
 MOST = 512
 """Epochs that are judged: of a log with more, means of several."""
 
@@ -37,7 +37,7 @@ class Diagnosis:
     verdicts: Sequence[Verdict]
     ended: Verdict | None
     unwatched: Mapping[str, Sequence[str]]
-    gates: Sequence[tuple[Gate, float | None, str | None]]
+    gates: Sequence[tuple[Bound, float | None, str | None]]
     unit: str
     notes: Sequence[str]
 
@@ -111,8 +111,11 @@ def _beside(one: Diagnosis, earlier: Sequence[Diagnosis]) -> Diagnosis:
         facts = replace(one.facts, params={"attempt": 0}, peers=[peer])
         common = Telemetry(epoch for epoch in one.telemetry if epoch.step <= other.telemetry[-1].step)
         for verdict in detect.judge(common, facts, [Signature(ALIKE)]) if one.unit == other.unit else ():
-            said = verdict.reason.partition(", though ")[0].replace(f"trial {number}", other.name)
-            alike = replace(verdict, reason=f"{said}, so that what was changed between them has no effect", remedy=UNREAD)
+            reason = message(
+                "the same curve as {other} in epochs {first}-{last}, so that what was changed between them has no effect",
+                **{"other": other.name, "first": common[-levels.window(facts, 5)].step, "last": verdict.step},
+            )
+            alike = replace(verdict, reason=reason, remedy=UNREAD)
             return replace(one, verdicts=sorted([*one.verdicts, alike], key=lambda verdict: verdict.step))
     return one
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
-from pitprop.detection import gates, signatures, stopping
-from pitprop.detection.detect import ACTIONS
+from pitprop.detection import signatures, stopping
+from pitprop.detection.detect import ACTIONS, Bound
 from pitprop.space.distributions import KINDS
 from pitprop.space.kinds import (
     AMOUNT,
@@ -132,7 +132,7 @@ class Gate:
     change: Tree = Field(default_factory=dict, alias="try")
     """What to try, as new values of searched parameters; {times: 0.1} multiplies one."""
 
-    def against(self, reached: Mapping[str, Mapping[str, float]]) -> gates.Gate | None:
+    def against(self, reached: Mapping[str, Mapping[str, float]]) -> Bound | None:
         """The gate with its bounds in numbers, given each baseline's metrics; None while its baseline has not got there."""
         bounds = []
         for bound in (self.at_least, self.at_most):
@@ -142,7 +142,7 @@ class Gate:
                     return None
                 bound = value + bound.plus
             bounds.append(bound)
-        return gates.Gate(self.metric, self.epoch, bounds[0], bounds[1], self.action, self.remedy, self.change)
+        return Bound(self.metric, self.epoch, bounds[0], bounds[1], self.action, self.remedy, self.change)
 
 
 @dataclass(frozen=True, slots=True, config=MAPPING)

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
-from pitprop.detection.detect import Verdict
-from pitprop.detection.gates import Gate as Bound
+from pitprop.detection.detect import Bound, Verdict
 from pitprop.results.results import Results
 from pitprop.results.summary import Reason, Remedied, Summary
 from pitprop.space import Baseline, Gate, Relative, Space, nested
@@ -337,7 +336,8 @@ class Content:
     @property
     def far(self) -> list[tuple[str, float]]:
         """Targets that are not reached, with how far away they are."""
-        score = self.best.values[0] if self.best is not None and self.best.values else math.nan
+        searched = self.best.values[0] if self.best is not None and self.best.values else math.nan
+        score = self.winner.mean if self.winner is not None else searched
         goals = self.targets if math.isfinite(score) else []
         return [(one.name, abs(one.value - score)) for one in goals if one.trial is None and not one.confirmed]
 

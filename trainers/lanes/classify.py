@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
-from pitprop.detection import focal
+from pitprop.detection import chance
 from pitprop.trainer import Context
 from pitprop.trainers.data.table import Split
 from pitprop.trainers.lanes import draw, losses, metrics, optim
@@ -119,7 +119,7 @@ class Classifiers:
         return self._model.initial(draw.generator(seed, "weights"), prior)
 
     def _constants(self, settings: Settings) -> dict[str, float]:
-        level = focal.level(self._labels.tolist(), settings.weight, settings.gamma)
+        level = chance.focal(self._labels.tolist(), settings.weight, settings.gamma)
         parameters = float(self.group.stack.size)
         known = {"chance/loss": level, "params/total": parameters, "params/trainable": parameters}
         return known | {"batch/size": float(min(self._batch, len(self._y)))}

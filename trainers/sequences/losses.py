@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from pitprop.detection import chance, focal
+from pitprop.detection import chance
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
@@ -39,7 +39,7 @@ def level(frames: int, elements: Sequence[Sequence[int]], weight: Sequence[float
     """
     events = len(elements)
     shares = [sum(column) / events for column in zip(*elements, strict=True)]
-    return focal.level([frames - events, events], weight, gamma), chance.binary_cross_entropy(shares) / len(shares)
+    return chance.focal([frames - events, events], weight, gamma), chance.binary_cross_entropy(shares) / len(shares)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
-from pitprop.detection import focal
+from pitprop.detection import chance
 from pitprop.trainer import Change, Context, Lane, Params, Start
 from pitprop.trainers.data.pendigits import Digits, Split
 from pitprop.trainers.lanes import draw, metrics, optim
@@ -110,7 +110,7 @@ class TwoStreams:
         return {name: self._weights[name] for name in self.model.shapes}
 
     def _constants(self, settings: Settings) -> dict[str, float]:
-        level, parameters = focal.level(self._labels, [1.0] * self.model.classes, settings.gamma), float(self.group.stack.size)
+        level, parameters = chance.focal(self._labels, [1.0] * self.model.classes, settings.gamma), float(self.group.stack.size)
         known = {"chance/loss": level, "params/total": parameters, "params/trainable": parameters}
         return known | {"batch/size": float(min(self._plan.batch, len(self._train[2])))}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
 
 READS = ("grad_norm/",)
@@ -11,7 +12,7 @@ KIND = "advice"
 ELSEWHERE = "OGM-GE balances it, and reports nothing"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: float = 5.0) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: float = 5.0) -> Message | None:
     """The same branch's gradient norm above ``ratio`` times the smallest in ``patience`` reports (OGM-GE, Peng et al. 2022)."""
     count = levels.window(facts, patience)
     window, norms = telemetry[-count:], telemetry.each(_norms)[-count:]
@@ -22,16 +23,20 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
         return None
     weak = min(norms[-1], key=lambda branch: norms[-1][branch])
     high, low = max(norms[-1].values()), min(norms[-1].values())
-    span = f"in epochs {window[0].step}-{window[-1].step}"
-    return f"branch {next(iter(strong))} has a gradient norm of {high:.3g}, {weak} one of {low:.3g}, {span}"
+    return message(
+        "the gradient norm of branch {strong} is {high:.3g}, that of {weak} {low:.3g}, in epochs {first}-{last}",
+        **{"strong": next(iter(strong)), "high": high, "weak": weak, "low": low},
+        **{"first": window[0].step, "last": window[-1].step},
+    )
 
 
 def _norms(epoch: Epoch) -> dict[str, float]:
-    return {branch: norm for branch, norm in columns(epoch, "grad_norm/").items() if norm != 0}  # one of 0 is frozen
+    """Gradient norms by branch; one of 0 is left out, for that branch is frozen."""
+    return {branch: norm for branch, norm in columns(epoch, "grad_norm/").items() if norm != 0}
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return (
-        "lower the loss weight or the learning rate of the strong branch (a weak one is not mended by a large weight; 1.0 to 1.5 "
-        "keep it stable), or balance gradients (OGM-GE, Gradient-Blending)"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message(
+        "lower the loss weight or the learning rate of the strong branch (a large weight does not repair a weak branch; 1.0 to "
+        "1.5 keep it stable), or balance gradients (OGM-GE, Gradient-Blending)"
     )

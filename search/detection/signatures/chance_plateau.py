@@ -1,4 +1,4 @@
-"""Chance plateau: the score stays where a model stands that has learned nothing."""
+"""Chance plateau: the score stays at the level of a model that has learned nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/loss or train/loss",)
@@ -14,14 +15,14 @@ KIND = "soft"
 ELSEWHERE = "in part AUTOTRAINER (slow convergence), SageMaker (LossNotDecreasing)"
 FALLBACK = True
 SHORT, LONG = 1e-4, 0.01
-"""Steps over weights, beyond which the length of the steps is the likeliest cause."""
+"""Ratios of step to weight norm, below and above which the size of the steps is the most likely cause."""
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float = 0.4, band: float = 0.08) -> str | None:
-    """``patience`` readings of the objective at chance: by up to 2 % of what lies above it, or by 2 standard errors.
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float = 0.4, band: float = 0.08) -> Message | None:
+    """``patience`` readings of the objective at chance: above it by up to 2 % of the range there, or by 2 standard errors.
 
-    After the share ``late`` of the budget by up to ``band``, where random weights may stand by luck. If the chance score is
-    not known, a stated chance loss decides.
+    After the share ``late`` of the budget by up to ``band``, which random weights may reach by luck. If the chance score is
+    not known, a chance loss that the trainer states decides.
     """
     count = levels.window(facts, patience)
     name, losses = levels.losses(telemetry, count)
@@ -34,27 +35,38 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
     if above or (above is None and (level is None or min(value for _, value in losses) < 0.98 * level)):
         return None
     if level is not None:
-        return f"{name} {losses[-1][1]:.4g} is no better than chance ({level:.4g}) since epoch {losses[0][0]}"
+        return message(
+            "{name} {loss:.4g} is no better than chance ({level:.4g}) since epoch {since}",
+            **{"name": name, "loss": losses[-1][1], "level": level, "since": losses[0][0]},
+        )
     scores = telemetry.column(facts.metric).values[-count:]
     best = max(scores) if facts.maximize else min(scores)
-    known = f"chance is {levels.score(telemetry, facts):.4g}"
-    return f"{facts.metric} no better than {best:.4g} in epochs {losses[0][0]}-{step}, {known}"
+    return message(
+        "{metric} no better than {best:.4g} in epochs {first}-{last}, chance is {level:.4g}",
+        **{"metric": facts.metric, "best": best, "first": losses[0][0], "last": step, "level": levels.score(telemetry, facts)},
+    )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     ratios = telemetry.column("update_ratio").values
     if ratios and ratios[-1] < SHORT:
-        return f"raise the learning rate tenfold (steps are {ratios[-1]:.1g} of the weights' length), check what is frozen"
+        return message(
+            "raise the learning rate tenfold (steps are {ratio:.1g} of the weights' norm), check what is frozen",
+            ratio=ratios[-1],
+        )
     if ratios and ratios[-1] > LONG:
-        return f"lower the learning rate tenfold (steps are {ratios[-1]:.1g} of the weights' length), lengthen the warm-up"
-    return (
+        return message(
+            "lower the learning rate tenfold (steps are {ratio:.1g} of the weights' norm), lengthen the warm-up",
+            ratio=ratios[-1],
+        )
+    return message(
         "change the learning rate tenfold, up or down, check labels and batch sampler, the initial weights and normalisation, "
         "start the output bias at the class prior"
     )
 
 
 def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    """Only where the length of the steps says in which direction."""
+    """Only where the size of the steps says in which direction."""
     ratios = telemetry.column("update_ratio").values
     short, long = bool(ratios) and ratios[-1] < SHORT, bool(ratios) and ratios[-1] > LONG
     return {"lr": {"times": 10 if short else 0.1}} if short or long else {}

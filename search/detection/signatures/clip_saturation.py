@@ -1,9 +1,10 @@
-"""Clip saturation: most gradients are clipped, so that the clip sets the step and not the learning rate."""
+"""Clip saturation: most gradients are clipped, so the clipping threshold sets the step size, not the learning rate."""
 
 from __future__ import annotations
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("clipped",)
@@ -11,15 +12,16 @@ KIND = "advice"
 ELSEWHERE = "the deep learning tuning playbook, in words"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.5) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.5) -> Message | None:
     """More than ``share`` of the steps clipped in ``patience`` reports after the warm-up (deep learning tuning playbook)."""
     readings = levels.recent(telemetry, "clipped", patience)
     if len(readings) < patience or not min(value for _, value in readings) > share:
         return None
     if readings[0][0] <= levels.warmup(telemetry, facts):
         return None
-    return f"{readings[-1][1]:.0%} of the steps are clipped in epochs {readings[0][0]}-{readings[-1][0]}"
+    (first, _), (last, clipped) = readings[0], readings[-1]
+    return message("{share:.0%} of the steps are clipped in epochs {first}-{last}", share=clipped, first=first, last=last)
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "the learning rate is the problem: lower it, or lengthen the warm-up, before you raise the clip"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message("the learning rate is the problem: lower it, or lengthen the warm-up, before you raise the clipping threshold")

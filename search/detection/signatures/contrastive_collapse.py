@@ -1,4 +1,4 @@
-"""Contrastive collapse: the loss stands at ln(N - 1), which is what a batch of N embeddings gives that are all alike."""
+"""Contrastive collapse: the loss stays at ln(N - 1), the value for a batch of N identical embeddings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 from pitprop.detection import chance, levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("embedding/cosine or embedding/rank or batch/size",)
@@ -13,12 +14,12 @@ KIND = "soft"
 ELSEWHERE = ""
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 4, near: float = 0.985, cosine: float = 0.9) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 4, near: float = 0.985, cosine: float = 0.9) -> Message | None:
     """``patience`` readings of the loss at ``near`` of ln(N - 1) or more, and mean cosine above ``cosine`` or rank below 2.
 
-    Where no embedding is measured, a batch size of N has to be known, the loss to stand within 0.5 % of it and not to be what
-    the class prior gives. An objective well above chance spares it: nearest neighbours scored 0.81 with all embeddings on one
-    line, and whoever asks for that has got it.
+    Where no embedding is measured, the batch size N has to be known, and the loss has to be within 0.5 % of the level and not
+    what the class prior gives. It does not count while the objective is well above chance: nearest neighbours scored 0.81
+    with all embeddings on one line.
     """
     if levels.above_chance(telemetry, facts, levels.window(facts, patience), 0.1):
         return None
@@ -34,16 +35,19 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 4, near: float
     if alike == "" or min(value for _, value in readings) < near * level:
         return None
     since, step = readings[0][0], readings[-1][0]
-    shown = f"; {alike}" if alike else ""
-    return f"{name} {readings[-1][1]:.4f} in epochs {since}-{step}, {formula} = {level:.4f} is what equal embeddings give{shown}"
+    said = message(
+        "{name} {loss:.4f} in epochs {first}-{last}, identical embeddings give {formula} = {level:.4f}",
+        **{"name": name, "loss": readings[-1][1], "first": since, "last": step, "formula": formula, "level": level},
+    )
+    return Message.join([said, alike], "; ") if alike else said
 
 
 def _level(telemetry: Telemetry, facts: Facts, loss: float) -> tuple[float, str] | None:
-    """The loss of equal embeddings that ``loss`` is nearest to, with its formula; None if no batch size is known."""
+    """The loss of equal embeddings nearest to ``loss``, with its formula; None if no batch size is known."""
     sizes = telemetry.column("batch/size").values
     batch = round(sizes[-1]) if sizes else facts.batch
     stated = levels.loss(telemetry, facts, guess=False)
-    found = [(stated, "chance")] if stated and _alike(telemetry, 0.0) is not None else []
+    found: list[tuple[float, str]] = [(stated, message("chance"))] if stated and _alike(telemetry, 0.0) is not None else []
     if batch is not None and batch > 2:
         found = [
             (chance.supervised_contrastive(batch), f"ln({batch} - 1)"),
@@ -54,12 +58,12 @@ def _level(telemetry: Telemetry, facts: Facts, loss: float) -> tuple[float, str]
 
 
 def _alike(telemetry: Telemetry, limit: float) -> str | None:
-    """How alike embeddings are, "" if they are not; None if nobody measures it."""
+    """How similar the embeddings are, "" if they are not; None if it is not measured."""
     cosines, ranks = telemetry.column("embedding/cosine").values, telemetry.column("embedding/rank").values
     if cosines and cosines[-1] > limit:
-        return f"mean cosine of pairs {cosines[-1]:.3f}"
+        return message("mean cosine of pairs {cosine:.3f}", cosine=cosines[-1])
     if ranks and ranks[-1] < 2:
-        return f"effective rank {ranks[-1]:.2f}"
+        return message("effective rank {rank:.2f}", rank=ranks[-1])
     return "" if cosines or ranks else None
 
 
@@ -71,14 +75,15 @@ def _is_prior(telemetry: Telemetry, facts: Facts, level: float) -> bool:
     return facts.chance_loss is None and abs(prior / level - 1) < 0.02
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     classes = telemetry.column("batch/classes").values
     if classes and classes[-1] < 2:
-        return (
-            "batches hold one class, for which equal embeddings are the optimum: mend the batch sampler, no learning rate helps"
+        return message(
+            "batches hold one class, for which identical embeddings are the optimum: fix the batch sampler, no learning rate "
+            "helps"
         )
-    return (
-        "look whether every batch mixes classes (for batches of one class this is the optimum, and no learning rate helps); "
+    return message(
+        "check whether every batch mixes classes (for batches of one class this is the optimum, and no learning rate helps); "
         "L2-normalise embeddings, LayerNorm on features, temperature .07 to .2, ten epochs of warm-up from 1e-7 to 1e-4, "
-        "let at least one encoder learn"
+        "train at least one encoder"
     )

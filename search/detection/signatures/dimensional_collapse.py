@@ -1,9 +1,10 @@
-"""Dimensional collapse: embeddings use few of their dimensions, or fewer and fewer while the loss falls."""
+"""Dimensional collapse: embeddings use few of their dimensions, or ever fewer while the loss falls."""
 
 from __future__ import annotations
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("embedding/rank",)
@@ -11,11 +12,11 @@ KIND = "advice"
 ELSEWHERE = "RankMe is its metric, not a rule"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.05) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.05) -> Message | None:
     """Effective rank (RankMe, Garrido et al. 2023) below ``share`` of the dimensions, or less than half of its maximum.
 
-    In each of ``patience`` readings, and for the second only if the loss fell meanwhile. A validation set of fewer samples
-    than dimensions bounds the rank.
+    In each of ``patience`` readings, and for the second only if the loss fell meanwhile. The rank cannot exceed the
+    number of validation samples.
     """
     count = levels.window(facts, patience)
     ranks, sizes = levels.recent(telemetry, "embedding/rank", count), telemetry.column("embedding/dimensions").values
@@ -24,12 +25,18 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
     (since, _), (step, last) = ranks[0], ranks[-1]
     highest, worst = max(telemetry.column("embedding/rank").values), max(value for _, value in ranks)
     if sizes and worst < share * sizes[-1]:
-        return f"effective rank of embeddings at most {worst:.1f} of {sizes[-1]:.0f} dimensions in epochs {since}-{step}"
+        return message(
+            "effective rank of embeddings at most {rank:.1f} of {size:.0f} dimensions in epochs {first}-{last}",
+            **{"rank": worst, "size": sizes[-1], "first": since, "last": step},
+        )
     losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
     if worst < 0.5 * highest and losses and losses[-1] < losses[0]:
-        return f"effective rank of embeddings fell from {highest:.1f} to {last:.1f} by epoch {step} while the loss fell"
+        return message(
+            "effective rank of embeddings fell from {highest:.1f} to {rank:.1f} by epoch {step} while the loss fell",
+            **{"highest": highest, "rank": last, "step": step},
+        )
     return None
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "add a decorrelation term or a projection head, raise the temperature, lower the weight decay"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message("add a decorrelation term or a projection head, raise the temperature, lower the weight decay")

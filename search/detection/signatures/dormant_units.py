@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
 
 READS = ("dormant/",)
@@ -10,14 +11,17 @@ KIND = "advice"
 ELSEWHERE = "AUTOTRAINER (.7), SageMaker (.5), DeepDiagnosis (.7), TheDeepChecker (.5), which alarm on healthy networks"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.9) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.9) -> Message | None:
     """More than ``share`` of a layer's units in ``patience`` reports. Limits of .5 and .7 alarm on most healthy networks."""
     layers, window = telemetry.each(_layers)[-patience:], telemetry[-patience:]
     if len(window) < patience:
         return None
     for layer, last in layers[-1].items():
         if all(found.get(layer, 0) > share for found in layers):
-            return f"{last:.0%} of the units of layer {layer} are dead in epochs {window[0].step}-{window[-1].step}"
+            return message(
+                "{share:.0%} of the units of layer {layer} are dead in epochs {first}-{last}",
+                **{"share": last, "layer": layer, "first": window[0].step, "last": window[-1].step},
+            )
     return None
 
 
@@ -25,5 +29,5 @@ def _layers(epoch: Epoch) -> dict[str, float]:
     return columns(epoch, "dormant/")
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "lower the learning rate, use a leaky ReLU or GELU, check initial weights and normalisation"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message("lower the learning rate, use a leaky ReLU or GELU, check initial weights and normalisation")

@@ -8,19 +8,21 @@ from typing import Any
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.detection.signatures import non_finite
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/loss",)
 KIND = "soft"
-GRACE = 0.1  # and after the warm-up: there is less to wait for than at chance
+GRACE = 0.1  # an exploded loss recovers less often than a run at chance, so this waits less; never less than the warm-up
 ELSEWHERE = "AUTOTRAINER (a loss of 1,000), the deep learning tuning playbook"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 6, ratio: float = 5.0) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 6, ratio: float = 5.0) -> Message | None:
     """``patience`` readings at more than ``ratio`` times the larger of the first loss and the chance loss.
 
-    A loss that fell by a tenth over them is coming back: runs went from 31 to among the best. So is one whose score
-    stands above chance, however large its loss; where chance is not known, the training loss has to explode as well.
+    A loss that fell by a tenth over them is recovering: runs went from 31 to among the best. So is one whose score is
+    above chance, however large its loss; where chance is not known, the training loss has to explode as well.
     """
     losses = levels.recent(telemetry, "val/loss", patience)
     if len(losses) < patience or not math.isfinite(telemetry[-1].metrics.get("val/loss", math.nan)):
@@ -32,9 +34,10 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 6, ratio: floa
     above = levels.above_chance(telemetry, facts, patience)
     if above or (above is None and not _training_too(telemetry, facts, patience, ratio)):
         return None
-    return (
-        f"validation loss {last:.4g} at epoch {step}, more than {ratio:g} times {start:.4g} (the larger of its start and "
-        f"chance) since epoch {since} and not falling"
+    return message(
+        "validation loss {loss:.4g} at epoch {step}, more than {ratio:g} times {start:.4g} (the larger of its first value and "
+        "chance) since epoch {since} and not falling",
+        **{"loss": last, "step": step, "ratio": ratio, "start": start, "since": since},
     )
 
 
@@ -55,10 +58,9 @@ def _training_too(telemetry: Telemetry, facts: Facts, patience: int, ratio: floa
     return len(losses) == patience and min(v for _, v in losses) > ratio * _start(telemetry, facts, "train/loss")
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    rate = telemetry[-1].metrics.get("lr", math.nan) if telemetry else math.nan
-    lower = f"lower the learning rate from {rate:.2g} to {rate / 10:.2g}" if rate > 0 else "lower the learning rate tenfold"
-    return f"{lower}, lengthen the warm-up, clip gradients, check the scale of the initial weights"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    lower = non_finite.lower_rate(telemetry)
+    return message("{lower}, lengthen the warm-up, clip gradients, check the scale of the initial weights", lower=lower)
 
 
 def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:

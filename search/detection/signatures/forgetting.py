@@ -7,6 +7,7 @@ from typing import Any
 
 from pitprop.detection import branches, levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/",)
@@ -14,10 +15,12 @@ KIND = "advice"
 ELSEWHERE = ""
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, points: float = 0.005, errors: float = 3.0) -> str | None:
+def detect(
+    telemetry: Telemetry, facts: Facts, *, patience: int = 1, points: float = 0.005, errors: float = 3.0
+) -> Message | None:
     """The objective under the checkpoint's by ``points`` and ``errors`` standard errors in ``patience`` evaluations.
 
-    Higher learning rates dip first and win later: 7 of 19 of the best fine-tunes lay below at their first evaluation.
+    Higher learning rates lose first and win later: 7 of 19 of the best fine-tunes were below at their first evaluation.
     """
     known, readings = facts.checkpoint.get(facts.metric), levels.recent(telemetry, facts.metric, patience)
     if known is None or len(readings) < patience:
@@ -28,14 +31,14 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, points: flo
     return branches.sentence(drop, facts, telemetry[-1].step) if lost > least else None
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    rate = telemetry.column("lr").values
-    lower = (
-        f"lower the learning rate from {rate[-1]:.2g} to {rate[-1] / 3:.2g} or less"
-        if rate
-        else "divide the learning rate by 3 to 10"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    rates = telemetry.column("lr").values
+    lower = message("divide the learning rate by 3 to 10")
+    if rates:
+        lower = message("lower the learning rate from {rate:.2g} to {lower:.2g} or less", rate=rates[-1], lower=rates[-1] / 3)
+    return message(
+        "{lower}, do not restart the warm-up, keep the optimizer's state, use no stronger augmentation than before", lower=lower
     )
-    return f"{lower}, drop the warm-up restart, keep the optimizer's state, no more augmentation than before"
 
 
 def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:

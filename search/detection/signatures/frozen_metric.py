@@ -1,9 +1,10 @@
-"""Frozen metric: the score is the same to the last bit while loss and predictions change, so it is computed wrongly."""
+"""Frozen metric: the score is identical to the last bit while loss and predictions change, so it is computed wrongly."""
 
 from __future__ import annotations
 
 from pitprop.detection import levels, predictions
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
 
 READS = ("val/predicted/", "val/loss or train/loss")
@@ -11,10 +12,10 @@ KIND = "advice"
 ELSEWHERE = "SageMaker (UnchangedTensor)"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 10) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 10) -> Message | None:
     """The objective within 1e-9 in ``patience`` reports, with other prediction counts in each and a loss that moves by 0.1 %.
 
-    Predicting one class for all samples, now this and now that one, gives the same balanced accuracy rightly.
+    A model that predicts one class for all samples, but not always the same one, correctly has a constant balanced accuracy.
     """
     count = levels.window(facts, patience)
     window = telemetry[-count:]
@@ -29,13 +30,15 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 10) -> str | N
     moves = bool(losses) and max(losses) - min(losses) > 1e-3 * abs(max(losses))
     if len(counts) < max(2, count // 2) or not moves or predictions.constant(telemetry, facts, count) is not None:
         return None
-    span = f"{window[0].step}-{window[-1].step}"
-    return f"{facts.metric} is {values[-1]!r} in each of epochs {span} while predictions and loss change"
+    return message(
+        "{metric} is {value!r} in each of epochs {first}-{last} while predictions and loss change",
+        **{"metric": facts.metric, "value": values[-1], "first": window[0].step, "last": window[-1].step},
+    )
 
 
 def _counts(epoch: Epoch) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(columns(epoch, "val/predicted/").items()))
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "look at the evaluation: stale predictions, a metric that is never reset, labels compared with themselves"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message("check the evaluation: stale predictions, a metric that is never reset, labels compared with themselves")

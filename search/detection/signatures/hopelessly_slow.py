@@ -1,4 +1,4 @@
-"""Hopelessly slow: at chance, and the loss falls by inches; five times its rate would not get it anywhere in time."""
+"""Hopelessly slow: at chance, and the loss falls so slowly that five times its rate would not be enough in time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/loss or train/loss",)
@@ -16,7 +17,7 @@ GRACE = 0.3
 DESPITE = ("loss_falling",)
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: float = 0.05, band: float = 0.08) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: float = 0.05, band: float = 0.08) -> Message | None:
     """At chance (by up to ``band``), and five times the rate of the last ``patience`` readings gains under ``least``."""
     count = levels.window(facts, patience)
     name, losses = levels.losses(telemetry, count)
@@ -27,16 +28,19 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
     ahead = 5 * drop * max(0, facts.budget - step) / max(step - since, 1)
     if not 0 <= ahead < least:
         return None
-    return (
-        f"at chance, and {name} fell by {drop:.2%} in epochs {since}-{step}: at five times that rate it would be "
-        f"{ahead:.1%} lower at the end"
+    return message(
+        "at chance, and {name} fell by {drop:.2%} in epochs {first}-{last}: at five times that rate it would be "
+        "{ahead:.1%} lower at the end",
+        **{"name": name, "drop": drop, "first": since, "last": step, "ahead": ahead},
     )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     rates = telemetry.column("lr").values
-    rate = f" from {rates[-1]:.2g} to {10 * rates[-1]:.2g}" if rates and rates[-1] > 0 else " tenfold"
-    return f"raise the learning rate{rate}, shorten the warm-up, check what is frozen"
+    raised = message("raise the learning rate tenfold")
+    if rates and rates[-1] > 0:
+        raised = message("raise the learning rate from {rate:.2g} to {higher:.2g}", rate=rates[-1], higher=10 * rates[-1])
+    return message("{higher}, shorten the warm-up, check what is frozen", higher=raised)
 
 
 def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pitprop.detection import levels, life
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/logit_spread or val/probability_spread",)
@@ -11,10 +12,10 @@ KIND = "soft"
 ELSEWHERE = "TheDeepChecker (a variance of exactly 0)"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, spread: float = 1e-3) -> str | None:
-    """Spread below ``spread`` in ``patience`` readings, after 40 % of the budget below 0.1, from which on predictions differ.
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, spread: float = 1e-3) -> Message | None:
+    """Spread below ``spread`` in ``patience`` readings, after 40 % of the budget below 0.1, where predictions begin to differ.
 
-    How fast it grows is a life sign: by less than 0.1 decade a window, or too slowly to reach 0.1 in time, is none.
+    Growth is a life sign, unless it is below 0.1 decade a window or too slow to reach 0.1 in time.
     """
     count = levels.window(facts, patience)
     name = "val/logit_spread" if telemetry.column("val/logit_spread").values else "val/probability_spread"
@@ -24,12 +25,15 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, spread: flo
     limit = spread if telemetry[-1].step < 0.4 * facts.budget else max(spread, life.DECIDES)
     if max(value for _, value in readings) >= limit:
         return None
-    what = name.removeprefix("val/").replace("_", " ")
     (since, first), (step, last) = readings[0], readings[-1]
-    return f"the output does not depend on the input: {what} {first:.2g} to {last:.2g} in epochs {since}-{step}"
+    return message(
+        "the output does not depend on the input: {spread} in epochs {since}-{step}",
+        **{"spread": message(life.SPREADS[name], first=first, last=last), "since": since, "step": step},
+    )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return (
-        "raise the gain of the initial weights, normalise inputs and layers, look for dead units, raise the learning rate tenfold"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message(
+        "raise the gain of the initial weights, normalise inputs and layers, check for dead units, raise the learning rate "
+        "tenfold"
     )

@@ -1,9 +1,10 @@
-"""Late collapse: the training had learned, and has fallen back to chance for good."""
+"""Late collapse: the training had learned, and has fallen back to chance and stayed there."""
 
 from __future__ import annotations
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/",)
@@ -11,10 +12,10 @@ KIND = "soft"
 ELSEWHERE = ""
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, windows: int = 3, learned: float = 0.1) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, windows: int = 3, learned: float = 0.1) -> Message | None:
     """Once above chance by ``learned`` of what lies above it, and at chance in the last ``windows`` windows of ``patience``.
 
-    What the trial reached before counts all the same. A cyclic learning rate may do it too, and come back.
+    What the trial reached before still counts. A cyclic learning rate may also cause it, and recover.
     """
     count = windows * levels.window(facts, patience)
     column, limit = telemetry.column(facts.metric), levels.bound(telemetry, facts, learned)
@@ -25,9 +26,13 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, windows: in
     if sign * best <= sign * limit:
         return None
     at, since = column.steps[column.values.index(best)], column.steps[-count]
-    now = f"{column.values[-1]:.4g} at epoch {column.steps[-1]}"
-    return f"{facts.metric} was {best:.4g} at epoch {at} and is at chance since epoch {since} ({now})"
+    return message(
+        "{metric} was {best:.4g} at epoch {at} and is at chance since epoch {since} ({now:.4g} at epoch {step})",
+        **{"metric": facts.metric, "best": best, "at": at, "since": since, "now": column.values[-1], "step": column.steps[-1]},
+    )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "clip gradients, lower the learning rate or let it decay sooner, add weight decay; the trial keeps its best epoch"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message(
+        "clip gradients, lower the learning rate or let it decay sooner, add weight decay; the trial keeps its best epoch"
+    )

@@ -1,25 +1,29 @@
-"""Minority prediction: every sample is predicted as a class that is not the most frequent one, the reverse collapse."""
+"""Minority prediction: every sample is predicted as a class that is not the most frequent one."""
 
 from __future__ import annotations
 
 from pitprop.detection import levels, predictions
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/predicted/ or val/macro_f1",)
 KIND = "soft"
 ELSEWHERE = ""
-GRACE = 0.375  # half as long again as others: it usually mends itself, as it did after 7 of 24 epochs in a real search
+GRACE = 0.375  # 1.5 times that of others: it usually recovers by itself, as it did after 7 of 24 epochs in a real search
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.995) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.995) -> Message | None:
     """``patience`` reports in which a class that is not the most frequent holds at least ``share`` of the predictions."""
     found = predictions.constant(telemetry, facts, levels.window(facts, patience), share)
     kind = found.kind(levels.labels(telemetry, facts)) if found else ""
     return found.sentence(kind, telemetry[-1].step) if found and kind == "minority" else None
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     labels = levels.labels(telemetry, facts)
-    ratio = f" below {max(labels.values()) / max(min(labels.values()), 1):.1f} : 1" if labels else ""
-    return f"lower the weight (alpha) of that class{ratio}, clip gradients to norm 1, warm up for longer, lower the learning rate"
+    lower = message("lower the weight (alpha) of that class")
+    if labels:
+        ratio = max(labels.values()) / max(min(labels.values()), 1)
+        lower = message("lower the weight (alpha) of that class below {ratio:.1f} : 1", ratio=ratio)
+    return message("{lower}, clip gradients to norm 1, warm up for longer, lower the learning rate", lower=lower)

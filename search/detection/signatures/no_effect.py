@@ -1,11 +1,12 @@
-"""No effect: two trials with different hyperparameters have identical curves, so what differs is not wired to anything."""
+"""No effect: two trials with different hyperparameters have identical curves, so the trainer ignores what differs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Epoch, Telemetry
 
 READS = ("train/loss or val/loss",)
@@ -14,10 +15,10 @@ ELSEWHERE = "SageMaker (SimilarAcrossRuns)"
 LOSSES = ("train/loss", "val/loss")
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, tolerance: float = 1e-6) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, tolerance: float = 1e-6) -> Message | None:
     """Losses and objective within ``tolerance`` (relative) of an earlier trial's in each of the last ``patience`` epochs.
 
-    Only for losses that move: all dead trainings look alike.
+    Only for losses that change: all dead trainings have the same curve.
     """
     count = levels.window(facts, patience)
     names = [name for name in LOSSES if telemetry and name in telemetry[-1].metrics]
@@ -27,11 +28,11 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, tolerance: 
     for peer in facts.peers:
         end = last.step - peer.telemetry[0].step if peer.telemetry else 0
         if not 0 < end < len(peer.telemetry) or not _same(last, peer.telemetry[end], names[:1], tolerance):
-            continue  # nearly all, so it is seen at a glance
+            continue  # true of nearly all, and cheap to see
         pairs = zip(telemetry[-count:], peer.telemetry[max(0, end - count + 1) : end + 1], strict=False)
         apart = sorted(name for name in {*facts.params, *peer.params} if facts.params.get(name) != peer.params.get(name))
         if apart and all(_same(mine, theirs, (*names, facts.metric), tolerance) for mine, theirs in pairs):
-            return f"the same curve as trial {peer.trial} in epochs {first.step}-{last.step}, though {_listed(apart)}"
+            return _reason(apart, {"trial": peer.trial, "first": first.step, "last": last.step})
     return None
 
 
@@ -48,9 +49,16 @@ def _moves(telemetry: Telemetry, name: str, count: int) -> bool:
     return len(values) == count and max(values) - min(values) > 1e-3 * abs(max(values))
 
 
-def _listed(names: Sequence[str]) -> str:
-    return f"{names[0]} differs" if len(names) == 1 else f"{' and '.join(names[:4])} differ"
+def _reason(apart: Sequence[str], said: Mapping[str, int]) -> Message:
+    if len(apart) == 1:
+        differs = N_("the same curve as trial {trial} in epochs {first}-{last}, although {name} differs")
+        return message(differs, **said, name=apart[0])
+    differ = N_("the same curve as trial {trial} in epochs {first}-{last}, although {names} differ")
+    return message(differ, **said, names=Message.join(apart[:4]))
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "look how the trainer reads it (a misspelt name, a default that wins, a branch never taken), or search it no longer"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message(
+        "check how the trainer reads it (a misspelt name, a default that wins, a branch never taken), or remove it from the "
+        "search"
+    )

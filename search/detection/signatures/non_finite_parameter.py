@@ -7,6 +7,7 @@ from typing import Any
 
 from pitprop.detection.facts import Facts
 from pitprop.detection.signatures import non_finite
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("params/non_finite",)
@@ -14,15 +15,16 @@ KIND = "hard"
 ELSEWHERE = "DeepLocalize, DeepDiagnosis, AUTOTRAINER, SageMaker"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1) -> Message | None:
     """Parameters that are not finite in the last ``patience`` reports: no optimizer brings one back."""
     column = telemetry.column("params/non_finite")
     if len(column.values) < patience or min(column.values[-patience:]) <= 0:
         return None
-    return f"{column.values[-1]:.0f} parameters are NaN or infinite at epoch {column.steps[-1]}"
+    count, step = column.values[-1], column.steps[-1]
+    return message("{count:.0f} parameters are NaN or infinite at epoch {step}", count=count, step=step)
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     return non_finite.remedy(telemetry, facts)
 
 

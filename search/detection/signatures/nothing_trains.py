@@ -1,45 +1,54 @@
-"""Nothing trains: no parameter receives a gradient, or none is moved."""
+"""Nothing trains: no parameter receives a gradient, or none changes."""
 
 from __future__ import annotations
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("grad_norm or update_ratio or params/trainable or params/with_grad",)
 KIND = "hard"
 ELSEWHERE = "SageMaker (AllZero, TensorVariance, UnchangedTensor), DeepDiagnosis"
+NEVER = {
+    "params/trainable": N_("no parameter is trainable up to epoch {step} (params/trainable is 0)"),
+    "params/with_grad": N_("no parameter has received a gradient up to epoch {step} (params/with_grad is 0)"),
+}
+IDLE = {
+    "grad_norm": N_("the gradient norm is exactly 0 in epochs {first}-{last}"),
+    "params/with_grad": N_("the number of parameters with a gradient is exactly 0 in epochs {first}-{last}"),
+    "update_ratio": N_("the size of the update steps is exactly 0 in epochs {first}-{last}"),
+}
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 3) -> str | None:
-    """No parameter that may learn or ever had a gradient, or in ``patience`` reports gradients or steps of exactly 0.
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 3) -> Message | None:
+    """No trainable parameter, none that ever had a gradient, or in ``patience`` reports gradients or steps of exactly 0.
 
-    A training whose score stands above chance has learned, and may have reached a loss of 0. A learning rate of 0, as a
-    schedule may begin with, moves nothing either.
+    It does not count where the score is above chance: that training has learned, and its loss may be 0. Nor do steps of 0
+    where the learning rate is 0, as at the beginning of some schedules.
     """
     if not telemetry or levels.above_chance(telemetry, facts, 1):
         return None
     step = telemetry[-1].step
-    for name, what in (("params/trainable", "may learn"), ("params/with_grad", "has received a gradient")):
+    for name, template in NEVER.items():
         values = telemetry.column(name).values
         if values and not any(values):
-            return f"no parameter {what} up to epoch {step} ({name} is 0)"
-    idle = ("grad_norm", "the gradient norm"), ("params/with_grad", "the number of parameters with a gradient")
-    for name, what in (*idle, ("update_ratio", "the length of a step")):
+            return message(template, step=step)
+    for name, template in IDLE.items():
         readings = levels.recent(telemetry, name, patience)
         if len(readings) == patience and not any(value for _, value in readings) and not _resting(telemetry, name, patience):
-            return f"{what} is exactly 0 in epochs {readings[0][0]}-{step}"
+            return message(template, first=readings[0][0], last=step)
     return None
 
 
 def _resting(telemetry: Telemetry, name: str, patience: int) -> bool:
-    """Whether no step was meant to be made: the learning rate is 0."""
+    """Whether steps of 0 are intended: the learning rate is 0."""
     rates = telemetry.column("lr").values[-patience:]
     return name == "update_ratio" and bool(rates) and not any(rates)
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return (
-        "unfreeze at least one part that learns, check that the loss depends on the parameters (detach, no_grad, a gate that "
-        "is never open), lower the learning rate if units died, scale the loss if gradients underflow"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message(
+        "unfreeze at least one part of the model, check that the loss depends on the parameters (detach, no_grad, a gate that "
+        "never opens), lower the learning rate if units died, scale the loss if gradients underflow"
     )

@@ -1,4 +1,4 @@
-"""Oscillation: the score swings up and down by more than chance explains."""
+"""Oscillation: the score swings up and down by more than its standard error explains."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/",)
@@ -13,10 +14,10 @@ KIND = "advice"
 ELSEWHERE = "AUTOTRAINER, as a reason to stop"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: float = 3.0, least: float = 0.03) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: float = 3.0, least: float = 0.03) -> Message | None:
     """At least half of the steps of the last two windows are swings: up then down, each by ``errors`` standard errors.
 
-    And by ``least`` at least. As a reason to stop, the same rule (AUTOTRAINER's) kills healthy runs on small validation sets.
+    And by at least ``least``. As a reason to stop, the same rule (AUTOTRAINER's) kills healthy runs on small validation sets.
     """
     count = 2 * levels.window(facts, patience)
     readings = levels.recent(telemetry, facts.metric, count + 1)
@@ -26,9 +27,12 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: flo
     if len(steps) < count or len(swings) < 0.5 * (count - 1):
         return None
     values = [value for _, value in readings]
-    span = f"between {min(values):.4g} and {max(values):.4g} in epochs {readings[0][0]}-{readings[-1][0]}"
-    return f"{facts.metric} swings {span}, {len(swings)} times by more than {size:.2g}"
+    return message(
+        "{metric} swings between {low:.4g} and {high:.4g} in epochs {first}-{last}, {count} times by more than {size:.2g}",
+        **{"metric": facts.metric, "low": min(values), "high": max(values), "first": readings[0][0], "last": readings[-1][0]},
+        **{"count": len(swings), "size": size},
+    )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "lower the learning rate, enlarge the batch, average the weights, or validate on more samples"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message("lower the learning rate, enlarge the batch, average the weights, or validate on more samples")

@@ -1,9 +1,10 @@
-"""Overfit: the validation loss has risen from its minimum while the training loss fell on."""
+"""Overfit: the validation loss has risen from its minimum while the training loss kept falling."""
 
 from __future__ import annotations
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("train/loss", "val/loss")
@@ -11,7 +12,7 @@ KIND = "advice"
 ELSEWHERE = "SageMaker, UMLAUT, as a reason to stop"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: float = 1.1) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: float = 1.1) -> Message | None:
     """Above ``ratio`` times its minimum in ``patience`` readings, with the training loss below what it was then.
 
     Never a reason to stop: as one (SageMaker's rule) it killed 263 of the 395 best runs of a public benchmark.
@@ -27,9 +28,12 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
     then = next((value for step, value in zip(train.steps, train.values, strict=True) if step >= at), train.values[-1])
     if not train.values[-1] < then:
         return None
-    fell = f"training loss fell from {then:.4g} to {train.values[-1]:.4g}"
-    return f"validation loss {val.values[-1]:.4g} at epoch {val.steps[-1]}, its minimum was {low:.4g} at {at}; {fell}"
+    return message(
+        "validation loss {loss:.4g} at epoch {step}, its minimum was {low:.4g} at {at}; training loss fell from {then:.4g} to "
+        "{now:.4g}",
+        **{"loss": val.values[-1], "step": val.steps[-1], "low": low, "at": at, "then": then, "now": train.values[-1]},
+    )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "more data or augmentation, more weight decay or dropout, label smoothing, or a shorter training"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message("more data or augmentation, more weight decay or dropout, label smoothing, or a shorter training")

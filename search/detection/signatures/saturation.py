@@ -1,8 +1,9 @@
-"""Saturation: most of a layer's pre-activations lie where a sigmoid or tanh is flat."""
+"""Saturation: most of a layer's pre-activations are where a sigmoid or tanh is flat."""
 
 from __future__ import annotations
 
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
 
 READS = ("saturated/",)
@@ -10,14 +11,17 @@ KIND = "advice"
 ELSEWHERE = "SageMaker, DeepDiagnosis, TheDeepChecker"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.5) -> str | None:
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.5) -> Message | None:
     """More than ``share`` of a layer's pre-activations beyond -5 or 5 in ``patience`` reports."""
     layers, window = telemetry.each(_layers)[-patience:], telemetry[-patience:]
     if len(window) < patience:
         return None
     for layer, last in layers[-1].items():
         if all(found.get(layer, 0) > share for found in layers):
-            return f"{last:.0%} of layer {layer} is saturated in epochs {window[0].step}-{window[-1].step}"
+            return message(
+                "{share:.0%} of layer {layer} is saturated in epochs {first}-{last}",
+                **{"share": last, "layer": layer, "first": window[0].step, "last": window[-1].step},
+            )
     return None
 
 
@@ -25,5 +29,7 @@ def _layers(epoch: Epoch) -> dict[str, float]:
     return columns(epoch, "saturated/")
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "normalise the inputs or add a normalisation layer, lower the gain of the initial weights or the learning rate"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message(
+        "normalise the inputs or add a normalisation layer, lower the gain of the initial weights or the learning rate"
+    )

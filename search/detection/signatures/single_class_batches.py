@@ -1,4 +1,4 @@
-"""Single-class batches: batches hold one class each, so that a model does best by forgetting all others."""
+"""Single-class batches: each batch holds one class only, so that the model does best by forgetting all others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 from pitprop.detection import chance, levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry, columns
 
 READS = ("batch/classes",)
@@ -13,23 +14,26 @@ KIND = "hard"
 ELSEWHERE = ""
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: float = 0.5) -> str | None:
-    """Hardly ever a second class in a batch in each of ``patience`` reports, where several are expected; no score above chance.
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: float = 0.5) -> Message | None:
+    """Hardly any second class in a batch in each of ``patience`` reports, where several are expected; no score above chance.
 
     That is, less than ``share`` of the classes beyond the first that drawing at random would give, by class prior and batch
-    size; where these are not known, less than 1.05 classes. Batches of one sample are meant to be so.
+    size; where these are not known, less than 1.05 classes. Batches of one sample are left alone.
     """
     readings = levels.recent(telemetry, "batch/classes", patience)
     if len(readings) < patience or levels.above_chance(telemetry, facts, 1):
         return None
     expected = _expected(telemetry, facts)
     most = max(value for _, value in readings)
-    if expected is not None and expected < 1.05:  # one sample a batch, or hardly ever a second class: meant to be so
+    if expected is not None and expected < 1.05:  # batches of one sample, or of a rare second class
         return None
     if most >= 2 or most - 1 >= (share * (expected - 1) if expected else 0.05):
         return None
-    against = f", drawing at random gives {expected:.2f}" if expected else ""
-    return f"batches hold {readings[-1][1]:.2f} classes on average at epoch {telemetry[-1].step}{against}"
+    said = {"classes": readings[-1][1], "step": telemetry[-1].step}
+    if not expected:
+        return message("batches hold {classes:.2f} classes on average at epoch {step}", **said)
+    drawn = N_("batches hold {classes:.2f} classes on average at epoch {step}, drawing at random gives {expected:.2f}")
+    return message(drawn, **said, expected=expected)
 
 
 def _expected(telemetry: Telemetry, facts: Facts) -> float | None:
@@ -41,5 +45,5 @@ def _expected(telemetry: Telemetry, facts: Facts) -> float | None:
     return chance.classes_in_batch(prior, batch) if counted and batch is not None and batch > 0 else None
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "mend the batch sampler (shuffle; several classes a batch): no hyperparameter helps"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message("fix the batch sampler (shuffle; several classes a batch): no hyperparameter helps")

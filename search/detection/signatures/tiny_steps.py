@@ -1,4 +1,4 @@
-"""Tiny steps: a step is so short beside the weights that float32 hardly notices it."""
+"""Tiny steps: a step is so small relative to the weights that float32 hardly represents it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("update_ratio",)
@@ -14,21 +15,24 @@ KIND = "advice"
 ELSEWHERE = "SageMaker (VanishingGradient, 1e-7 on gradients), TheDeepChecker"
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: float = 1e-7) -> str | None:
-    """Step over weight length below ``ratio``, the precision of float32, in ``patience`` readings after the warm-up.
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: float = 1e-7) -> Message | None:
+    """Step norm over weight norm below ``ratio``, the precision of float32, in ``patience`` readings after the warm-up.
 
-    Before the learning rate has come down to a tenth of its peak: the end of a cosine is meant to be small.
+    Only while the learning rate is above a tenth of its peak: the end of a cosine schedule is intended to be small.
     """
     readings, rates = levels.recent(telemetry, "update_ratio", patience), telemetry.column("lr").values
     if len(readings) < patience or not max(value for _, value in readings) < ratio:
         return None
     if readings[0][0] <= levels.warmup(telemetry, facts) or (rates and rates[-1] < 0.1 * max(rates)):
         return None
-    return f"steps are {readings[-1][1]:.1g} of the weights' length in epochs {readings[0][0]}-{readings[-1][0]}"
+    return message(
+        "steps are {ratio:.1g} of the weights' norm in epochs {first}-{last}",
+        **{"ratio": readings[-1][1], "first": readings[0][0], "last": readings[-1][0]},
+    )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> str:
-    return "raise the learning rate tenfold or more, look at the weight decay and at what is frozen"
+def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+    return message("raise the learning rate tenfold or more, check the weight decay and what is frozen")
 
 
 def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:

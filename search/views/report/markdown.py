@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -20,24 +21,20 @@ if TYPE_CHECKING:
 SPECIAL = re.compile(r"([\\`*<>|~$&]|\](?=[(\[:])|^#|(?<!\w)_|_(?!\w))")
 
 
-BLOCK = re.compile(r"\||#|<|- |\d+\. |`{3,}")
-"""How a line begins that is not one of a paragraph."""
-
-
 class Markup(str):
     """Text that is Markdown already; all other text is escaped where the template puts it in."""
 
 
 def report(content: Content, figures: Mapping[str, Figure]) -> str:
     """The whole report; where a figure belongs there is ``<!-- figure:NAME -->``."""
-    return _reflowed(_environment().get_template("report.md.j2").render(c=content, figures=figures))
+    return _tidied(_environment().get_template("report.md.j2").render(c=content, figures=figures))
 
 
 def section(content: Content, *names: str) -> str:
     """Sections by the name of their block in the template, without figures; nothing for one that has nothing to say."""
     template = _environment().get_template("report.md.j2")
     context = template.new_context({"c": content, "figures": {}})
-    return _reflowed("\n\n".join("".join(template.blocks[name](context)) for name in names)).strip()
+    return _tidied("\n\n".join("".join(template.blocks[name](context)) for name in names)).strip()
 
 
 def escaped(text: Any) -> Markup:
@@ -74,6 +71,29 @@ def head(*cells: Any, right: Iterable[int] = ()) -> Markup:
     right = set(right)
     count = sum(len(cell) if isinstance(cell, list) else 1 for cell in cells)
     return Markup(f"{row(*cells)}\n|{'|'.join('---:' if place in right else '---' for place in range(count))}|")
+
+
+def sentences(*parts: Any) -> Markup:
+    """Those of the sentences that there are, in one paragraph, and those in lists; Chinese has no space between sentences."""
+    return Markup((" " if messages.language() == "en" else "").join(map(escaped, _flat(parts))))
+
+
+def items(*parts: Any) -> Markup:
+    """Those of the sentences that there are as a numbered list."""
+    return Markup("\n".join(f"{place}. {escaped(one)}" for place, one in enumerate(_flat(parts), start=1)))
+
+
+def _flat(parts: Iterable[Any]) -> Iterator[Any]:
+    for part in parts:
+        if isinstance(part, str):
+            yield from [part] if part else []
+        elif isinstance(part, Iterable):
+            yield from part
+
+
+def _applied(given: Any, macro: Callable[..., str]) -> Markup:
+    """What a macro makes of something, or of the parts of a tuple."""
+    return Markup((macro(*given) if type(given) is tuple else macro(given)).strip())
 
 
 def settings(params: Mapping[str, Any]) -> Markup:
@@ -116,12 +136,13 @@ def _environment() -> Environment:
         finalize=escaped,
     )
     found.newstyle_gettext = True  # type: ignore[attr-defined]
-    found.globals |= {"_": _translated, "gettext": _translated, "ngettext": _plural, "row": row, "head": head, "w": words}
-    found.globals |= {"landscape": landscape, "REMEDIES": REMEDIES, "outcome": outcome}
+    found.globals |= {"_": _translated, "gettext": _translated, "ngettext": _plural, "w": words, "landscape": landscape}
+    found.globals |= {"row": row, "head": head, "sentences": sentences, "items": items}
+    found.globals |= {"outcome": outcome, "REMEDIES": REMEDIES}
     shown = (words.score, words.difference, words.bound, words.percent, words.value, words.listed, words.epochs, words.trials)
     for one in (*shown, words.numbers, words.duration, words.trial, escaped, code, strong, fenced, settings, signature):
         found.filters[one.__name__] = one
-    found.filters |= {"raw": Markup, "part": _part, "time": _time}
+    found.filters |= {"raw": Markup, "part": _part, "time": _time, "apply": _applied, "finite": math.isfinite}
     return found
 
 
@@ -132,20 +153,13 @@ def _time(seconds: float, after: float | None = None) -> str:
     return f"{at:%H:%M}" if same else f"{at:%Y-%m-%d %H:%M}"
 
 
-def _reflowed(text: str) -> str:
-    """Lines of a paragraph in one, one empty line between blocks, items numbered; Chinese has no space between sentences."""
-    between = " " if messages.language() == "en" else ""
+def _tidied(text: str) -> str:
+    """One empty line between blocks, none within code."""
     found: list[str] = []
-    joins, fence, item = False, "", 0
+    fence = ""
     for line in map(str.rstrip, text.split("\n")):
-        item = item + 1 if line.startswith("1. ") and not fence else 0
-        line = f"{item}{line[1:]}" if item else line
-        plain = bool(line) and not fence and not BLOCK.match(line)
-        if plain and joins:
-            found[-1] += between + line
-        elif line or fence or (found and found[-1]):
+        if line or fence or (found and found[-1]):
             found.append(line)
-        joins = plain
         opens = re.match("`{3,}", line)
         fence = ("" if line == fence else fence) if fence else opens[0] if opens else ""
     return "\n".join(found).strip() + "\n"
