@@ -95,10 +95,11 @@ class Memory:
         for attempt in range(ATTEMPTS):
             # QMC and grid walk one sequence, shuffled by the seed; the others start anew at each trial.
             walks = name in ("qmc", "grid")
-            seed = self._space.seed if walks else keyed(self._space.seed, "proposal", number, attempt) % 2**32
+            fresh = keyed(self._space.seed, "proposal", number, attempt) % 2**32
+            seed = self._space.seed if walks else fresh
             # A sampler that learns nothing from what was refused would propose it for ever: the later half is drawn at random.
             stuck = attempt >= ATTEMPTS // 2 and not walks
-            self._study.sampler = samplers.sampler(*(("random", {}) if stuck else (name, options)), seed, self.grid)
+            self._study.sampler = samplers.sampler(*(("random", {}) if stuck else (name, options)), seed, self.grid, fresh)
             if given:
                 self._study.enqueue_trial(dict(given))
             trial = self._study.ask()

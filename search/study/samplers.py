@@ -42,9 +42,13 @@ COLLAPSED = {"tpe": "pruned", "gp": "complete", "nsga2": "pruned"}
 A constraint helped it no more at twice the time, and TPE not at all: it ranks pruned trials last, the longest first, as it is."""
 
 
-def sampler(name: str, options: Mapping[str, Any], seed: int, grid: Mapping[str, Sequence[Any]]) -> optuna.samplers.BaseSampler:
+def sampler(
+    name: str, options: Mapping[str, Any], seed: int, grid: Mapping[str, Sequence[Any]], fresh: int = 0
+) -> optuna.samplers.BaseSampler:
     """A fresh sampler. ``grid`` holds the values of each parameter, and only the grid sampler reads it.
 
+    ``fresh`` seeds what QMC draws outside its sequence, as it does until a trial has completed. With the sequence's ``seed``,
+    which is always the same, it would propose for ever what a constraint refused.
     ``options`` are the constructor's, and ``collapsed``, one of `STANDINGS`, for a sampler in `COLLAPSED`.
     """
     options = dict(options)
@@ -52,6 +56,8 @@ def sampler(name: str, options: Mapping[str, Any], seed: int, grid: Mapping[str,
     if name == "tpe":
         # Trials are asked for in groups: without the liar, a group would be proposed around the same point.
         options.setdefault("constant_liar", True)
+    if name == "qmc":
+        options.setdefault("independent_sampler", optuna.samplers.RandomSampler(fresh))
     if name == "grid":
         options["search_space"] = grid
     with warnings.catch_warnings():
