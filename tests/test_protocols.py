@@ -16,6 +16,7 @@ from pitprop.detection.facts import Facts
 from pitprop.detection.signatures import KINDS, OPTIONAL, SignatureModule
 from pitprop.logs import formats
 from pitprop.logs.names import Names
+from pitprop.messages import Message
 from pitprop.telemetry import Telemetry
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +48,7 @@ def test_the_functions_of_a_signature_take_a_telemetry_and_facts(name: str) -> N
     functions = [getattr(module, one) for one in ("detect", "remedy", "change") if hasattr(module, one)]
     assert [arguments(function) for function in functions] == [given] * len(functions)
     results = [get_type_hints(function)["return"] for function in functions]
-    assert results == [str | None, str, Mapping[str, Any]][: len(functions)]
+    assert results == [Message | None, Message, Mapping[str, Any]][: len(functions)]
 
 
 @pytest.mark.parametrize("name", signatures.names())
@@ -86,7 +87,7 @@ def test_no_two_formats_look_for_the_same_files() -> None:
 
 def test_the_names_of_formats_are_written_in_their_own_files_only() -> None:
     word = re.compile(rf'(?<![\w.])({"|".join(set(formats.names()) - {"text", "telemetry"})})(", |, |"\))')
-    files = [path for path in (ROOT / "search").rglob("*.py") if path.parent.name != "formats"]
+    files = [path for path in (ROOT / "search").rglob("*.py") if path.parent.name not in ("formats", "adapters")]
     assert [path.name for path in files if word.search(path.read_text(encoding="utf-8"))] == []
 
 

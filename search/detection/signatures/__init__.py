@@ -26,6 +26,7 @@ from functools import cache
 from typing import Any, Protocol, cast
 
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message
 from pitprop.telemetry import Telemetry
 
 GRACE = 0.25
@@ -57,13 +58,13 @@ class SignatureModule(Protocol):
     def ELSEWHERE(self) -> str:
         """Which other tools notice the same, for the catalogue; may be empty."""
 
-    def detect(self, telemetry: Telemetry, facts: Facts, *, patience: int = ...) -> str | None:
+    def detect(self, telemetry: Telemetry, facts: Facts, *, patience: int = ...) -> Message | None:
         """A reason that quotes epochs and numbers if the last epoch shows the collapse, else None.
 
         It is pure and looks at nothing but its arguments; keyword-only arguments are the thresholds that a space may set.
         """
 
-    def remedy(self, telemetry: Telemetry, facts: Facts) -> str:
+    def remedy(self, telemetry: Telemetry, facts: Facts) -> Message:
         """What to change, in words."""
 
 
