@@ -172,7 +172,11 @@ def read_studies(where: Addresses, wanted: Callable[[str], bool]) -> dict[str, S
     storage = database.connect(where.study_db)
     try:
         return {
-            study.study_name: _stored(storage.get_all_trials(study._study_id), study.user_attrs, where.folder(study.study_name))
+            study.study_name: _stored(
+                storage.get_all_trials(storage.get_study_id_from_name(study.study_name)),
+                study.user_attrs,
+                where.folder(study.study_name),
+            )
             for study in storage.get_all_studies()
             if wanted(study.study_name)
         }
