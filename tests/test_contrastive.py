@@ -23,8 +23,8 @@ from pitprop.trainers import contrastive
 from pitprop.trainers.data import satimage
 from pitprop.trainers.embeddings import batches, quality
 from pitprop.trainers.embeddings.encoders import Encoders, normalised
-from pitprop.trainers.embeddings.loss import supervised_contrastive
 from pitprop.trainers.lanes import draw
+from pitprop.trainers.lanes.losses import supervised_contrastive
 from sklearn.linear_model import Ridge
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier

@@ -76,9 +76,9 @@ def test_each_halving_is_told_once_and_counts_as_no_attempt(roomy: Toy, tmp_path
     """With ``retries: 1`` a trial that broke three groups would fail."""
     told = [event for event in events(roomy(room=1), tmp_path, width=8) if isinstance(event, Retried)]
     assert [event.error.split(" (")[0] for event in told] == [
-        "8 at once do not fit into memory, so 4 at once go on",
-        "4 at once do not fit into memory, so 2 at once go on",
-        "2 at once do not fit into memory, so 1 at once go on",
+        "8 at once do not fit into memory, so 4 at once continue",
+        "4 at once do not fit into memory, so 2 at once continue",
+        "2 at once do not fit into memory, so 1 at once continue",
     ]
     assert "MemoryError: 8 do not fit into 1" in told[0].error
 

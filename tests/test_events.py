@@ -22,10 +22,10 @@ from pitprop.driver import checks
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Lane, Start
 from pitprop.trainers import events
-from pitprop.trainers.lanes import draw
-from pitprop.trainers.sequences import losses, recordings, windows
+from pitprop.trainers.lanes import draw, losses
+from pitprop.trainers.lanes.learner import Learner
+from pitprop.trainers.sequences import recordings, windows
 from pitprop.trainers.sequences.convolution import Convolution
-from pitprop.trainers.sequences.settings import settle
 from torch.nn.functional import binary_cross_entropy_with_logits, conv1d
 
 EPOCHS = 4
@@ -180,9 +180,10 @@ def test_chance_is_the_loss_of_a_model_that_knows_how_often_everything_occurs() 
     weight, gamma = torch.tensor([[1.0, 6.0]]), torch.zeros(1)
     odds = torch.full((1, 1, 50), math.log(3 * 6 / 47))
     shares = elements[0, 0, [3, 9, 20]].mean(dim=0)
-    coarse, fine = losses.level(50, elements[0, 0, [3, 9, 20]].int().tolist(), (1.0, 6.0), 0.0)
-    assert float(losses.coarse(odds, event, weight, gamma)) / 50 == pytest.approx(coarse, rel=1e-5)
-    assert float(losses.fine(shares.logit(eps=1e-9).expand(1, 1, 50, 4), event, elements)) / 3 == pytest.approx(fine, rel=1e-5)
+    coarse, fine = losses.event_levels(50, elements[0, 0, [3, 9, 20]].int().tolist(), (1.0, 6.0), 0.0)
+    assert float(losses.binary_focal(odds, event, weight, gamma)) / 50 == pytest.approx(coarse, rel=1e-5)
+    found = losses.event_elements(shares.logit(eps=1e-9).expand(1, 1, 50, 4), event, elements)
+    assert float(found) / 3 == pytest.approx(fine, rel=1e-5)
 
 
 # the model and its windows
@@ -232,20 +233,17 @@ def test_an_epoch_holds_the_share_of_windows_with_an_event(holds: list[bool], sh
 
 
 def test_a_step_weighs_both_heads_as_its_settings_say(small: dict[str, Any]) -> None:
-    from pitprop.trainers.sequences.detectors import Detectors, Shape
-    from pitprop.trainers.sequences.validation import Rules
-
-    split, shape = recordings.split(recordings.load(small["data"]), ["bump", "sort"], None), Shape(30, 5, 8, [1], False)
-    detectors = Detectors(
-        split, shape, Rules(2, 1), Context(epochs=2), lambda counts, params: settle(events.PARAMS, counts, params)
-    )
+    context = Context(epochs=2, options={**small, "channels": ["bump", "sort"], "dilations": [1]})
+    detector = events.Detector(context)
+    group = Learner(detector, context).group
     params = {"weight": 4.0, "loss_weight": {"coarse": 2.0, "fine": 3.0}}
-    detectors.group.rearrange(Change(started=[start(0, params)]))
+    group.rearrange(Change(started=[start(0, params)]))
+    split = recordings.split(recordings.load(small["data"]), ["bump", "sort"], None)
     cut = windows.cut(split.train, split.sizes, 30, 1)
     rows = torch.arange(6)
-    _, _, loss = detectors._loss(rows[None], detectors._weighting())
+    loss, _ = detector.loss(group.stack.views, rows[None], detector.prepare(group.settings), None)
     model = Convolution(2, 8, [1], sum(SIZES))
-    coarse, fine = model.logits({name: view[:1] for name, view in detectors.group.stack.views.items()}, cut.x[None, rows])
+    coarse, fine = model.logits({name: view[:1] for name, view in group.stack.views.items()}, cut.x[None, rows])
     event = cut.event[rows]
     coarse, fine = coarse.detach(), fine.detach()
     first = binary_cross_entropy_with_logits(coarse[0], event, weight=1 + 3 * event)
@@ -334,7 +332,7 @@ def test_options_that_do_not_fit_are_refused_in_one_sentence(
 )
 def test_params_that_do_not_fit_are_refused_in_one_sentence(params: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        settle(events.PARAMS, (99, 1), params)
+        events.settle(params, (99, 1))
 
 
 def test_the_shipped_recordings_are_what_they_are_said_to_be() -> None:

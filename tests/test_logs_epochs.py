@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 from pitprop.logs import Epochs, Row
-from pitprop.logs.bins import MOST, Bins
-from pitprop.logs.epochs import forget
+from pitprop.logs.epochs import MOST, Bins, forget
 from pitprop.telemetry import Epoch
 
 

@@ -29,8 +29,8 @@ def epochs(rows: list[Row], metric: str | None = None) -> list[Epoch]:
 def test_a_format_has_what_a_follower_asks_for(name: str) -> None:
     module = formats.load(name)
     assert module.__doc__
-    assert module.UNIT in ("lines", "records", "document")
-    assert not module.recognises(b"", Path("nothing.bin")) or getattr(module, "FALLBACK", False)
+    assert isinstance(module.TRAITS, formats.Traits)
+    assert not module.recognises(b"", Path("nothing.bin")) or module.TRAITS.fallback
 
 
 @pytest.mark.parametrize(

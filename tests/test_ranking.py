@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +20,9 @@ from pitprop.results.confirmation import Confirmation, Contender
 from pitprop.results.summary import summarise
 from pitprop.space import Objective, Space
 from pitprop.study import ranking
+from pitprop.study.addresses import Addresses
 from pitprop.study.record import Record, State, StudyCard, dumps, loads
-from pitprop.views.report.material import gather
-from pitprop.views.report.words import Words
+from pitprop.views.content import Content
 from pitprop.views.terminal.live import Screen
 from rich.console import Console
 
@@ -57,7 +58,7 @@ def named(space: Space, records: list[Record], found: Confirmation | None = None
     card = StudyCard("toy", "", space.objective, "", {}, space.searches_stopping)
     sent, told = StudyCard.from_json(json.loads(dumps(card))), [loads(dumps(record)) for record in records]
     summary = summarise(space, records, len(records))
-    written = gather(space, records, summary, found, Words("en")).best
+    written = Content(space, records, summary, found, Addresses(Path("runs"), "", "", None)).best
     return {
         "live screen": int(live),
         "summary": summary.best[0].number,

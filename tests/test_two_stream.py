@@ -24,10 +24,9 @@ from pitprop.telemetry import Epoch, Telemetry
 from pitprop.trainer import Change, Context, Lane, Start, card
 from pitprop.trainers import two_stream
 from pitprop.trainers.data import pendigits
-from pitprop.trainers.lanes import draw, multiclass, optim, stack
-from pitprop.trainers.streams import augment, checkpoint
-from pitprop.trainers.streams.model import Streams, terms
-from pitprop.trainers.streams.settings import settle
+from pitprop.trainers.lanes import draw, metrics, optim, stack
+from pitprop.trainers.streams import augment, pretrained
+from pitprop.trainers.streams.fusion import Streams, terms
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from torch.nn import functional
 
@@ -52,7 +51,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One cache for the tests of this file, and none of the user's."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(checkpoint.FOLDER, str(folder))
+        patch.setenv(pretrained.FOLDER, str(folder))
         yield folder
 
 
@@ -202,7 +201,7 @@ def test_metrics_equal_those_of_scikit_learn(seed: int, levels: int, shift: floa
     y = torch.cat([torch.arange(4), torch.randint(4, (30,), generator=random)])
     logits = (torch.randn(2, len(y), 4, generator=random) * levels).round() / levels
     logits[..., 1] += shift
-    found = multiclass.counts(logits, y) | multiclass.ranking(logits, y) | {"val/top1": multiclass.top1(logits, y)}
+    found = metrics.counts(logits, y) | metrics.ranking(logits, y) | {"val/top1": metrics.top1(logits, y)}
     for lane in range(2):
         predicted, p = logits[lane].argmax(dim=1).numpy(), logits[lane].double().softmax(dim=1).numpy()
         labels = y.numpy()
@@ -256,7 +255,7 @@ def images(lanes: int = 2, batch: int = 5, side: int = 6) -> torch.Tensor:
 
 
 def changed(given: list[dict[str, Any]]) -> augment.Change | None:
-    lanes = [settle(two_stream.PARAMS, {"augmentation": one}) for one in given]
+    lanes = [(one.get("jitter", 0.0), one.get("shift", 0)) for one in given]
     randoms = [draw.generator(lane) for lane in range(len(given))]
     return next(iter(augment.changes(randoms, lanes, 5, 5, "cpu")))
 
@@ -321,7 +320,7 @@ def test_the_cache_keeps_one_checkpoint_for_each_thing_that_it_depends_on(tmp_pa
     assert len(list((tmp_path / "new").iterdir())) == 4
     files[0].write_bytes(b"torn")
     assert two_stream.preflight({}, Context(epochs=2, options=options)) == first
-    assert checkpoint.load(files[0], {}) == {}
+    assert pretrained.load(files[0], {}) == {}
 
 
 def test_a_cache_that_cannot_be_written_to_changes_no_result(tmp_path: Path) -> None:
@@ -334,8 +333,8 @@ def test_a_checkpoint_of_ones_own_is_loaded_and_one_of_another_model_is_noticed(
     split = pendigits.split(pendigits.load(None, 5, (0.45, 0.2), 0), 0.3, 0)
     model = Streams((25, split.train.pose.shape[1]), SMALL["hidden"], split.classes)
     weights = model.initial(draw.generator(5))
-    checkpoint.save(tmp_path / "own.npz", weights)
-    assert all(torch.equal(weights[name], value) for name, value in checkpoint.load(tmp_path / "own.npz", model.shapes).items())
+    pretrained.save(tmp_path / "own.npz", weights)
+    assert all(torch.equal(weights[name], value) for name, value in pretrained.load(tmp_path / "own.npz", model.shapes).items())
     epoch = two_stream.preflight({}, Context(epochs=2, options=SMALL | {"checkpoint": str(tmp_path / "own.npz")}))
     stops = [finding.check for finding in judge(epoch, Facts(2, "val/top1", checkpoint=RECORDED)) if finding.severity == "stop"]
     assert stops == ["checkpoint"]
@@ -368,10 +367,10 @@ def test_two_workers_that_want_a_checkpoint_at_once_both_get_it_whole(tmp_path: 
         return weights
 
     with ThreadPoolExecutor(2) as workers:
-        asked = [workers.submit(checkpoint.cached, str(tmp_path), "key", {"a": (300, 300)}, make) for _ in range(2)]
+        asked = [workers.submit(pretrained.cached, str(tmp_path), "key", {"a": (300, 300)}, make) for _ in range(2)]
         assert all(torch.equal(one.result()["a"], weights["a"]) for one in asked)
     (kept,) = tmp_path.iterdir()
-    assert torch.equal(checkpoint.load(kept, {"a": (300, 300)})["a"], weights["a"])
+    assert torch.equal(pretrained.load(kept, {"a": (300, 300)})["a"], weights["a"])
 
 
 # what the workload is for: it learns, and it collapses as the case did
@@ -434,7 +433,7 @@ def test_params_that_do_not_fit_are_refused_in_a_sentence(params: dict[str, Any]
     ("options", "sentence"),
     [
         ({"optimizer": "adam"}, "optimizer: 'adam' is not known; give sgd or adamw"),
-        ({"autocast": "fp16"}, "autocast: 'fp16' is not known; give null or bf16"),
+        ({"autocast": "fp16"}, "autocast: 'fp16' is not allowed; give null or bf16"),
         ({"hidden": {"rgb": []}}, r"hidden.rgb: \[\] is not allowed; give a list of layer widths"),
         ({"pretrain": {"rows": 0}}, "pretrain.rows: 0 is not allowed"),
         ({"side": 1}, "side: 1 is not allowed; an image needs at least 2 pixels a side"),

@@ -1,1 +1,1 @@
-"""Workloads: one file each, found by name."""
+"""Workloads, one module each and found by name; the packages hold what they are made of."""

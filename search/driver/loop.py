@@ -161,7 +161,7 @@ class Search:
         metric = self._space.objective.metric
         if metric not in epoch.metrics:
             near = hint(metric, sorted(epoch.metrics))
-            raise SearchError(f"the objective {metric!r} is not among what the trainer reports{near}; mend objective.metric")
+            raise SearchError(f"the objective {metric!r} is not among what the trainer reports{near}; correct objective.metric")
         if training.record(lane.replica, epoch):
             self._events.append(Reported(lane, epoch))
             self._warn(training, self._judge.judge(training, lane.replica))
@@ -208,7 +208,7 @@ class Search:
     def _break_up(self, worker: int, failure: Failure) -> None:
         """Tries the trials of a broken group again from their checkpoints, or fails the one that broke it."""
         if failure.cause is Cause.DISK:
-            raise SearchError(f"{failure.error}; what was finished is kept, and the same command goes on from there")
+            raise SearchError(f"{failure.error}; finished trials are kept, and the same command continues from there")
         group = self._groups.break_up(worker)
         if failure.cause is Cause.TOO_MANY_LANES:
             self._narrow(group, failure)
@@ -229,7 +229,7 @@ class Search:
         """Goes on with fewer lanes at once, each from its checkpoint: that there were too many is no fault of the trials."""
         lanes = sum(map(len, group.values()))
         width = self._groups.narrow(lanes)
-        said = f"{lanes} at once do not fit into memory, so {width} at once go on ({failure.error})"
+        said = f"{lanes} at once do not fit into memory, so {width} at once continue ({failure.error})"
         self._events.append(Retried(next(iter(group)), said))  # once, not for each of its neighbours too
         for number, held in group.items():
             if (training := self._trainings.get(number)) is not None:

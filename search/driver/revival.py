@@ -1,4 +1,4 @@
-"""Which parked trials go on by themselves when a search has spent its trials."""
+"""Which parked trials a search revives by itself when all its trials have ended (``revive`` in the space)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def due(study: Study) -> list[int]:
     """The parked trials to revive now, the most promising first: none before all that was asked for has ended.
 
     Ranked are all that are parked, with those revived already, by what they had shown when they were stopped. So the answer
-    is the same after a kill in the midst of reviving, and a trial whose revival failed is not revived over and over.
+    is the same after a kill while reviving, and a trial whose revival failed is not revived over and over.
     """
     if not study.space.revive:
         return []

@@ -88,7 +88,7 @@ class Training:
         return Start(lane, self.trial.params, seed + lane.replica, str(self.folder))
 
     def resume(self, lanes: Sequence[Lane], seed: int, shared: Path) -> list[Start]:
-        """Brings the curves of ``lanes`` to where their last checkpoints stand; how a worker goes on from there.
+        """Brings the curves of ``lanes`` to where their last checkpoints stand; how a worker continues from there.
 
         They are in the parked trial's folder, in the trial's own if the seed has ended, or in the one ``shared`` by all trials.
         """

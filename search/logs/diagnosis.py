@@ -12,7 +12,7 @@ from pitprop.detection.facts import Facts, Peer
 from pitprop.errors import UserError
 from pitprop.logs import assumptions, finished
 from pitprop.logs.assumptions import FEW, Given
-from pitprop.logs.bins import coarser
+from pitprop.logs.epochs import coarser
 from pitprop.messages import message
 from pitprop.telemetry import Telemetry, reports
 

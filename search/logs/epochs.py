@@ -1,15 +1,34 @@
-"""Which rows of a log make an epoch: what is trained up to a validation, and that validation."""
+"""Join the rows of a log to epochs: what is trained up to a validation, and that validation; or to pieces of equal length."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from pitprop.logs.row import Row
-from pitprop.telemetry import Epoch
+from pitprop.telemetry import Epoch, Telemetry
 
-STICKS = "val/labels/"
-"""What is often printed once, and holds on."""
+CARRIED = "val/labels/"
+"""Metrics that are often printed once and hold for all later epochs."""
+MOST = 256
+"""More pieces than these are joined by twos."""
+
+
+class Row(NamedTuple):
+    """Readings that a log gives at one place, by the names of our vocabulary.
+
+    ``kind`` is ``"train"`` for some steps of training, ``"mean"`` for the mean over an epoch, which replaces those of its steps,
+    ``"val"`` for a validation (or a piece of what is printed of one), ``"part"`` for one batch of a validation, to be averaged,
+    and ``"epoch"`` for everything about a finished epoch.
+    ``step`` counts optimizer steps over the whole training and ``epoch`` is the source's own number, each None if not given.
+    ``weight`` is the number of rows that this one is the mean of.
+    """
+
+    kind: str
+    metrics: Mapping[str, float]
+    step: int | None = None
+    epoch: int | None = None
+    weight: int = 1
 
 
 class Epochs:
@@ -21,120 +40,148 @@ class Epochs:
     where there is one. A validation at step 0, before any training, is given as ``start/...`` of the first epoch.
 
     A source that goes back, to a checkpoint or its start, gives steps again: `forget` what it went back before.
+
+    ``_open`` holds the readings of the epoch under way, and tells three states apart: idle (it is empty), open, and measured (it
+    has the objective). The first line that fits counts:
+
+    ========  =============================================  =============================================  ========
+    state     row                                            effect                                         becomes
+    ========  =============================================  =============================================  ========
+    any       of an earlier place (`_rewind`)                drops the epoch under way, counts on from      open
+                                                             before that place, adds the row
+    idle      of the finished epoch (`_is_late`)             ignored; the next epoch waits for its names    idle
+    idle      any other                                      added                                          open
+    open      of an epoch with another number                finishes the epoch, then added                 open
+    open      any other                                      added                                          open
+    measured  of the next epoch (`_ends_before`)             finishes the epoch, then added                 open
+    measured  any other                                      added                                          measured
+    any       (end of the source)                            finishes the epoch if measured or numbered     idle
+    ========  =============================================  =============================================  ========
+
+    Where an added row has the objective, open becomes measured; where it also completes the epoch (a row of kind ``"epoch"``, or
+    `_is_complete`), the epoch is finished at once, and the state is idle.
+
+    The other fields are places and memory. Of the latest row that gave one: ``_step``, the optimizer step, ``_number``, the
+    source's own epoch, and ``_trained_to``, the step of training (-1 before any). Of the epoch under way: ``_validated_at``,
+    the step of its validation. Of the source: ``_first_number``, the first epoch that it numbered. Of finished epochs:
+    ``_finished``, each one's step and how far training had come; ``_expected``, the names that the last one had;
+    ``_carried``, the label counts that hold for the next ones too.
     """
 
     def __init__(self, metric: str | None = None) -> None:
         self.metric, self.last = metric, 0
-        self._trains = metric is not None and metric.startswith("train/")
-        self._cells = Cells()
+        self._by_training = metric is not None and metric.startswith("train/")
+        self._open = Cells()
         self._step: int | None = None
         self._number: int | None = None
-        self._validated: int | None = None  # the step of the validation in this epoch
-        self._first: int | None = None
-        self._trained = -1  # the step of the latest row of training
-        self._held: set[str] = set()
-        self._sticks: dict[str, float] = {}
-        self._closed: list[tuple[int, int]] = []
+        self._validated_at: int | None = None
+        self._first_number: int | None = None
+        self._trained_to = -1
+        self._expected: set[str] = set()
+        self._carried: dict[str, float] = {}
+        self._finished: list[tuple[int, int]] = []
 
     def add(self, rows: Iterable[Row]) -> list[Epoch]:
         """The epochs that these rows finish."""
         done: list[Epoch] = []
         for row in rows:
             kind, metrics, step, number, count = row
-            if kind != "train" or number != self._number or self._cells.objective:
-                if self._late(row):
-                    self._held.update(metrics)
+            if kind != "train" or number != self._number or self._open.objective:
+                if self._is_late(row):
+                    self._expected.update(metrics)
                     continue
-                if kind == "val" and step == 0 and number is None and self._trained < 0:
+                if kind == "val" and step == 0 and number is None and self._trained_to < 0:
                     kind, metrics = "start", {name.replace("val/", "start/", 1): value for name, value in metrics.items()}
-                elif self._over(row):
+                elif self._ends_before(row):
                     done += self.end()
-            self._went_back(row)
+            self._rewind(row)
             self._step = self._step if step is None else step
             self._number = self._number if number is None else number
-            self._validated = step if kind == "val" else self._validated
-            self._cells.add(metrics, kind in ("val", "mean"), count)
-            if self._reads(kind, metrics):
-                self._cells.objective = True
-                if kind == "epoch" or (kind == "val" and self._whole()):
+            self._validated_at = step if kind == "val" else self._validated_at
+            self._open.add(metrics, kind in ("val", "mean"), count)
+            if self._has_objective(kind, metrics):
+                self._open.objective = True
+                if kind == "epoch" or (kind == "val" and self._is_complete()):
                     done += self.end()
         return done
 
     def end(self) -> list[Epoch]:
-        """The epoch under way, if there is anything in it that can be placed: also for the end of the source."""
-        if not (self._cells.objective or (self._cells and self._number is not None)):
+        """Finishes the epoch under way, if it is measured or numbered: also for the end of the source."""
+        if not (self._open.objective or (self._open and self._number is not None)):
             return []
-        metrics = {**self._sticks, **self._cells.means()}
-        self._sticks = {name: value for name, value in metrics.items() if name.startswith(STICKS)}
-        if self._cells.objective:
-            self._held = {name for name in self._cells if "/predicted/" not in name and not name.startswith(("start/", STICKS))}
-        self._cells, self._validated = Cells(), None
+        metrics = {**self._carried, **self._open.means()}
+        self._carried = {name: value for name, value in metrics.items() if name.startswith(CARRIED)}
+        if self._open.objective:
+            once = ("start/", CARRIED)
+            self._expected = {name for name in self._open if "/predicted/" not in name and not name.startswith(once)}
+        self._open, self._validated_at = Cells(), None
         self.last = max(self.last + 1, 0 if self._number is None else self._number + self.from_0)
-        self._closed.append((self.last, self._trained))
+        self._finished.append((self.last, self._trained_to))
         return [Epoch(self.last, metrics)]
 
     @property
     def under_way(self) -> Epoch | None:
-        """The epoch that is not over, as far as it has come, if the source numbers it."""
-        if not self._cells or self._number is None:
+        """The readings of the epoch under way, if the source numbers it."""
+        if not self._open or self._number is None:
             return None
-        return Epoch(self._number + self.from_0, self._cells.means())
+        return Epoch(self._number + self.from_0, self._open.means())
 
     @property
     def numbered(self) -> bool:
         """Whether the source counts epochs itself."""
-        return self._first is not None
+        return self._first_number is not None
 
     @property
     def from_0(self) -> bool:
         """Whether it counts them from 0."""
-        return self._first == 0
+        return self._first_number == 0
 
-    def _reads(self, kind: str, metrics: Mapping[str, float]) -> bool:
+    def _has_objective(self, kind: str, metrics: Mapping[str, float]) -> bool:
         """Whether a row reads the objective."""
         if self.metric is not None:
             return self.metric in metrics
         return kind != "train" and any(name.startswith("val/") for name in metrics)
 
-    def _over(self, row: Row) -> bool:
+    def _ends_before(self, row: Row) -> bool:
         """Whether the epoch under way ends before ``row``."""
         numbered = row.epoch is not None and self._number is not None
-        if not self._cells or (numbered and row.epoch != self._number):
-            return bool(self._cells)
-        if not self._cells.objective or row.kind == "part" or (numbered and self._trains):
+        if not self._open or (numbered and row.epoch != self._number):
+            return bool(self._open)
+        if not self._open.objective or row.kind == "part" or (numbered and self._by_training):
             return False
-        if self._trains:
+        if self._by_training:
             return self.metric in row.metrics
         if row.kind in ("train", "mean"):
             return not numbered if row.step is None or self._step is None else row.step >= self._step + numbered
-        if row.step is None or self._validated is None:
-            return not numbered and self._validated is None and self._again(row)
-        return row.step != self._validated
+        if row.step is None or self._validated_at is None:
+            return not numbered and self._validated_at is None and self._repeats(row)
+        return row.step != self._validated_at
 
-    def _again(self, row: Row) -> bool:
-        return any(name in self._cells for name in ([self.metric] if self.metric in row.metrics else row.metrics))
+    def _repeats(self, row: Row) -> bool:
+        """Whether ``row`` reads again what the epoch under way has: the objective, else anything."""
+        return any(name in self._open for name in ([self.metric] if self.metric in row.metrics else row.metrics))
 
-    def _whole(self) -> bool:
-        """Whether the epoch has what the last one had, so that nothing more can be meant to come."""
-        return bool(self._held) and (self._step, self._number) != (None, None) and self._held <= self._cells.keys()
+    def _is_complete(self) -> bool:
+        """Whether the epoch has all that the last one had, so that nothing more is expected."""
+        return bool(self._expected) and (self._step, self._number) != (None, None) and self._expected <= self._open.keys()
 
-    def _late(self, row: Row) -> bool:
-        """Whether a row is of an epoch that was given already."""
-        if self._cells or not self._closed or row.epoch is None or row.epoch != self._number:
+    def _is_late(self, row: Row) -> bool:
+        """Whether ``row`` is of the epoch that was given last."""
+        if self._open or not self._finished or row.epoch is None or row.epoch != self._number:
             return False
         return row.step is None or (self._step is not None and row.step <= self._step)
 
-    def _went_back(self, row: Row) -> None:
-        """Notes the steps of training, and starts from before what a source has gone back to."""
+    def _rewind(self, row: Row) -> None:
+        """Counts on from before ``row`` where the source has gone back to an earlier place; notes the step of training."""
         if row.epoch is not None:
-            self._first = row.epoch if self._first is None else self._first
+            self._first_number = row.epoch if self._first_number is None else self._first_number
             if self._number is not None and row.epoch < self._number:
-                self.last, self._cells = max(0, row.epoch + self.from_0 - 1), Cells()
-        elif row.kind == "train" and row.step is not None and row.step < self._trained and self._number is None:
-            self.last = max((last for last, trained in self._closed if trained < row.step), default=0)
-            self._cells = Cells()
+                self.last, self._open = max(0, row.epoch + self.from_0 - 1), Cells()
+        elif row.kind == "train" and row.step is not None and row.step < self._trained_to and self._number is None:
+            self.last = max((last for last, trained in self._finished if trained < row.step), default=0)
+            self._open = Cells()
         if row.kind == "train":
-            self._trained = max(0, self._trained) if row.step is None else row.step
+            self._trained_to = max(0, self._trained_to) if row.step is None else row.step
 
 
 class Cells(dict[str, list[float]]):
@@ -162,9 +209,41 @@ class Cells(dict[str, list[float]]):
         return self
 
     def means(self) -> dict[str, float]:
-        """The mean of each, but the last learning rate. What ends non-finite is so; what was mended, as under AMP, is not."""
+        """The mean of each, but the last learning rate. Non-finite only if the last one is: under AMP some are, and pass."""
         plain = (name == "lr" or not math.isfinite(cell[2]) for name, cell in self.items())
         return {name: cell[2] if as_is else cell[0] / cell[1] for (name, cell), as_is in zip(self.items(), plain, strict=True)}
+
+
+class Bins:
+    """Pieces of ``each`` rows, for a training with hardly any epochs: of 1 row, doubled whenever there are `MOST` pieces."""
+
+    def __init__(self) -> None:
+        self.each, self.last = 1, 0
+        self._done: list[Cells] = []
+        self._open, self._count = Cells(), 0
+
+    def add(self, rows: Iterable[Row]) -> None:
+        for kind, metrics, step, _, count in rows:
+            if kind == "mean":
+                continue
+            self._open.add(metrics, kind == "val", count)
+            if kind in ("train", "epoch"):
+                self.last = step or self.last
+                self._count += count
+                if self._count >= self.each:
+                    self._close()
+
+    def telemetry(self) -> Telemetry:
+        """A piece an epoch."""
+        done = [*self._done, self._open] if self._open else self._done
+        return Telemetry(Epoch(number, cells.means()) for number, cells in enumerate(done, 1))
+
+    def _close(self) -> None:
+        self._done.append(self._open)
+        self._open, self._count = Cells(), 0
+        if len(self._done) >= MOST:
+            self._done = [a.joined(b) for a, b in zip(self._done[::2], self._done[1::2], strict=True)]
+            self.each *= 2
 
 
 def forget(epochs: list[Epoch], fresh: Sequence[Epoch]) -> None:
@@ -173,3 +252,17 @@ def forget(epochs: list[Epoch], fresh: Sequence[Epoch]) -> None:
         while epochs and epochs[-1].step >= epoch.step:
             epochs.pop()
         epochs.append(epoch)
+
+
+def coarser(telemetry: Telemetry, most: int = MOST) -> tuple[Telemetry, int]:
+    """Up to ``most`` epochs, numbered anew, each the mean of as many as it stands for; and how many these are."""
+    each = -(-len(telemetry) // most) or 1
+    if each == 1:
+        return telemetry, 1
+    found = Telemetry()
+    for start in range(0, len(telemetry), each):
+        cells = Cells()
+        for epoch in telemetry[start : start + each]:
+            cells.add(epoch.metrics, False)
+        found.append(Epoch(len(found) + 1, cells.means()))
+    return found, each

@@ -1,4 +1,4 @@
-"""The logs of one training, read from end to end."""
+"""Read the logs of one finished training from start to end."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pitprop.logs.bins import Bins
-from pitprop.logs.epochs import Epochs, forget
+from pitprop.logs import formats
+from pitprop.logs.epochs import Bins, Epochs, forget
 from pitprop.logs.follow import Follower
 from pitprop.telemetry import Epoch, Telemetry
 
 LARGE = 8_000_000
 """Bytes from which on lines of training are read by the hundreds."""
 MERGE = 256
-EXACT = (".json", ".jsonl", ".csv")
-"""Files in which numbers have all their digits."""
 
 
 @dataclass(slots=True)
@@ -36,8 +34,8 @@ class Finished:
 def read(
     files: Sequence[Path], metric: str | None, format: str | None, pattern: Sequence[str], names: Mapping[str, str]
 ) -> Finished:
-    """What the file that tells most has, and what others add to its epochs."""
-    found = [_read(file, metric, format, pattern, names) for file in sorted(files, key=lambda file: file.suffix not in EXACT)]
+    """The epochs of the file that has most of them, with what the other files add to these."""
+    found = [_read(file, metric, format, pattern, names) for file in sorted(files, key=lambda file: not _exact(file, format))]
     best = max(found, key=lambda one: len(one.epochs))
     best.pieces = max((one.pieces for one in found), key=len)
     best.said = {name: value for one in found for name, value in one.said.items()}
@@ -46,6 +44,11 @@ def read(
             pairs = zip(best.epochs, other.epochs, strict=True)
             best.epochs = Telemetry(Epoch(mine.step, {**theirs.metrics, **mine.metrics}) for mine, theirs in pairs)
     return best
+
+
+def _exact(file: Path, format: str | None) -> bool:
+    name = format or formats.recognise(file)
+    return name is not None and formats.load(name).TRAITS.exact
 
 
 def _read(file: Path, metric: str | None, format: str | None, pattern: Sequence[str], names: Mapping[str, str]) -> Finished:

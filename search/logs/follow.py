@@ -1,4 +1,4 @@
-"""Following a log that grows: late, rotated, cut anywhere, or one of several of which the newest counts."""
+"""Follow a log while it grows: one that appears late, is rotated or is cut anywhere; of several, the newest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.logs import formats
+from pitprop.logs.epochs import Row
+from pitprop.logs.formats import Unit
 from pitprop.logs.names import Names
-from pitprop.logs.row import Row
 
 CHUNK = 1 << 20
 """Bytes read at a time."""
@@ -19,8 +20,6 @@ LONGEST = 1 << 22
 """Bytes of a line; what comes before them in one that is longer is no reading."""
 HEAD = 256
 """Bytes by which a file is known again."""
-FOLDER = ("metrics.csv", "scalars.json", "trainer_state.json", "events.out.tfevents.*", "*.json", "*.jsonl", "*.csv", "*.log")
-"""What is looked for in a folder, the best first."""
 
 
 class Follower:
@@ -39,16 +38,16 @@ class Follower:
         after: float = 0.0,
         merge: int = 1,
     ) -> None:
-        self.where, self.format, self.after = os.fspath(where), format or ("text" if pattern else None), after
+        self.where, self.format, self.after = os.fspath(where), format or (formats.fallback() if pattern else None), after
         self._pattern, self._names = [pattern] if isinstance(pattern, str) else list(pattern), Names(names)
         self._merge = merge
         self.path: Path | None = None
         self._file: tuple[int, int] = 0, 0
         self._offset, self._rest, self._changed, self._head = 0, b"", (0, 0), b""
         self._reader: Any = None
-        self._unit = ""
+        self._unit: Unit | None = None
         if self.format is not None:
-            self._begin(self.format)  # what cannot be meant is an error at once
+            self._begin(self.format)  # an unknown format is an error at once
 
     @property
     def facts(self) -> Mapping[str, int]:
@@ -68,7 +67,7 @@ class Follower:
         newest = self._newest()
         if newest is not None and newest != self.path:
             if self.path is not None and self.path.exists():
-                yield from self._read(self.path)  # its last words
+                yield from self._read(self.path)  # what was written to it last
             self.path = newest
             self._anew()
         if self.path is None or not self.path.exists():
@@ -78,7 +77,7 @@ class Follower:
     def end(self) -> list[Row]:
         """The last poll: also what stands after the last newline, where its writer was stopped."""
         rows = self.poll()
-        if self._rest and self._unit == "lines":
+        if self._rest and self._unit is Unit.LINES:
             rows += self._reader.feed(self._rest)
             self._rest = b""
         return rows
@@ -88,7 +87,7 @@ class Follower:
         changed = seen.st_mtime_ns, seen.st_size
         if changed == self._changed:
             return
-        if self._offset and self._unit != "document" and self._is_other(path, seen):
+        if self._offset and self._unit is not Unit.DOCUMENT and self._is_other(path, seen):
             yield from self._rotated(path)
             self._anew()
         self._file, self._changed = (seen.st_dev, seen.st_ino), changed
@@ -97,7 +96,7 @@ class Follower:
             if name is None:
                 return
             self._begin(name)
-        if self._unit == "document":
+        if self._unit is Unit.DOCUMENT:
             yield list(self._reader.feed(path.read_bytes()))
         elif seen.st_size > self._offset:
             yield from self._further(path)
@@ -117,7 +116,7 @@ class Follower:
             file.seek(self._offset)
             while data := file.read(CHUNK):
                 self._offset += len(data)
-                if self._unit == "lines":
+                if self._unit is Unit.LINES:
                     cut = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1  # a \r at the very end may be half a \r\n
                     data, self._rest = (self._rest + data[:cut], data[cut:]) if cut else (b"", (self._rest + data)[-LONGEST:])
                 if data:
@@ -126,19 +125,19 @@ class Follower:
     def _rotated(self, path: Path) -> Iterator[list[Row]]:
         """The end of a file that was moved aside."""
         old = path.with_name(f"{path.name}.1")
-        if self._unit != "document" and old.exists() and (old.stat().st_dev, old.stat().st_ino) == self._file:
+        if self._unit is not Unit.DOCUMENT and old.exists() and (old.stat().st_dev, old.stat().st_ino) == self._file:
             yield from self._further(old)
             if self._rest:
                 yield list(self._reader.feed(self._rest))
 
     def _begin(self, name: str) -> None:
         module = formats.load(name)
-        self._unit, self._reader = module.UNIT, module.Reader(self._names, self._pattern, self._merge)
+        self._unit, self._reader = module.TRAITS.unit, module.Reader(self._names, self._pattern, self._merge)
 
     def _anew(self) -> None:
-        """Reads from the start; a document that is written again and again has been read up to somewhere in it."""
+        """Reads from the start; the reader of a document keeps its position, as the next document repeats the last one."""
         self._offset, self._rest, self._changed, self._head = 0, b"", (0, 0), b""
-        if self._unit != "document":
+        if self._unit is not Unit.DOCUMENT:
             self._reader = None
             if self.format is not None:
                 self._begin(self.format)
@@ -147,9 +146,8 @@ class Follower:
         """The file to read: of a folder the best kind of log in it, of several the one that changed last."""
         path = Path(self.where)
         if path.is_dir():
-            found = next(
-                (hits for name in FOLDER if (hits := glob.glob(f"{glob.escape(self.where)}/**/{name}", recursive=True))), []
-            )
+            inside = (glob.glob(f"{glob.escape(self.where)}/**/{name}", recursive=True) for name in formats.files())
+            found = next(filter(None, inside), [])
         else:
             found = [self.where] if path.exists() else glob.glob(self.where, recursive=True)
         times = {hit: os.stat(hit).st_mtime for hit in found if os.path.isfile(hit)}

@@ -1,4 +1,4 @@
-"""From the names that libraries and people give their readings to those of our vocabulary."""
+"""Translate the metric names of other libraries to our vocabulary."""
 
 from __future__ import annotations
 

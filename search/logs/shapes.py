@@ -1,4 +1,4 @@
-"""Lines that are alike but for their numbers, read many at a time.
+"""Read many lines at a time that differ in their numbers only.
 
 A log of 200 MB holds millions of lines of training, of which only means are wanted. So the second line of a shape is matched by
 what the first one taught, and a run of them is taken at once, as one row that stands for all.
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 
-from pitprop.logs.row import Row
+from pitprop.logs.epochs import Row
 
 NUMBER = "[-+.0-9A-Za-z_]+"
 OTHER = re.compile(r"(?<![\w.])[-+]?(?:\d[-+.\w]*|\.\d[-+.\w]*|NaN|nan|-?Infinity|inf)(?!\w)")

@@ -1,4 +1,4 @@
-"""Which files hold logs, and which of them are of one training."""
+"""Find the log files in a folder, and group them by training."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pitprop.errors import UserError
 from pitprop.logs import formats
+from pitprop.logs.formats import Unit
 
 MOST = 2000
 """Files looked at in a folder."""
@@ -15,8 +16,6 @@ INSIDE = re.compile(r"vis_data|tf_logs|tensorboard|logs?|checkpoint-\d+")
 """Folders that belong to the training whose folder they are in."""
 IDLE = re.compile(r"\.(pt|pth|ckpt|pkl|np[yz]|png|jpg|pdf|py|ya?ml|md|toml|safetensors|bin|parquet|zip|db)")
 """Ends of names of what is no log."""
-SINGLE = ("text", "csv", "jsonl")
-"""Formats of which two files in one folder are two trainings, if neither stands in a folder of its own inside it."""
 
 
 def trainings(path: Path, format: str | None = None) -> dict[str, list[Path]]:
@@ -47,13 +46,13 @@ def trainings(path: Path, format: str | None = None) -> dict[str, list[Path]]:
 
 
 def _apart(home: Path, members: Sequence[Path], known: Mapping[Path, str]) -> list[list[Path]]:
-    """One training, or as many as there are files of one format. Of states that were written one after another, the last."""
-    kinds = [known[file] for file in members if file.parent == home and known[file] in SINGLE]
+    """One training, or as many as there are files of one format. Of documents that were written one after another, the last."""
+    kinds = [known[file] for file in members if file.parent == home and formats.load(known[file]).TRAITS.single]
     if len(kinds) != len(set(kinds)):
         return [[file] for file in members]
-    states = [file for file in members if known[file] == "huggingface"]
-    newest = max(states, key=lambda file: file.stat().st_mtime, default=None)
-    return [[file for file in members if file not in states or file == newest]]
+    documents = [file for file in members if formats.load(known[file]).TRAITS.unit is Unit.DOCUMENT]
+    newest = max(documents, key=lambda file: file.stat().st_mtime, default=None)
+    return [[file for file in members if file not in documents or file == newest]]
 
 
 def _hidden(file: Path, top: Path) -> bool:

@@ -10,7 +10,7 @@ import yaml
 from pitprop.errors import hint, shown
 from pitprop.space.kinds import NUMBER, Problems, SpaceError
 
-FOLDER = Path(__file__).resolve().parents[2] / "spaces"
+FOLDER = (Path(__file__).parents[1] / "spaces").resolve()
 DEPTH = 50
 LARGEST = 2**63
 

@@ -25,8 +25,8 @@ def sampler(
 ) -> optuna.samplers.BaseSampler:
     """A fresh sampler. ``grid`` holds the values of each parameter, and only the grid sampler reads it.
 
-    ``fresh`` seeds what QMC draws outside its sequence, as it does until a trial has completed: with the ``seed`` of the
-    sequence, which is always the same, it would propose for ever what a constraint refused.
+    ``fresh`` seeds what QMC draws outside its sequence, as it does until a trial has completed. With the sequence's ``seed``,
+    which is always the same, it would propose for ever what a constraint refused.
     ``options`` are the constructor's, and ``collapsed``, one of `STANDINGS`, for a sampler in `COLLAPSED`.
     """
     options = dict(options)

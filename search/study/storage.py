@@ -48,7 +48,7 @@ def begin(storage: RDBStorage, study: int, frozen: FrozenTrial) -> int:
         for name, value in frozen.params.items()
     ]
     with storage.engine.begin() as connection:
-        # SQLite does not see to foreign keys: a search would go on writing trials of no study.
+        # SQLite does not see to foreign keys: a search would write trials of no study.
         if connection.scalar(select(STUDIES.c.study_id).where(STUDIES.c.study_id == study)) is None:
             raise DatabaseError("the study was deleted from its database while it was searched: search again to begin a new one")
         made: Any = connection.execute(insert(TRIALS), row)
@@ -80,7 +80,7 @@ def end(
         running = (TRIALS.c.trial_id == trial) & (TRIALS.c.state == TrialState.RUNNING)
         if connection.execute(update(TRIALS).where(running).values(changes)).rowcount != 1:
             raise DatabaseError(
-                f"trial {frozen.number} was ended or deleted by another program while it was trained: search again to go on"
+                f"trial {frozen.number} was ended or deleted by another program while it was trained: search again to continue"
             )
         _replace(connection, USER, trial, "key", _attributes(attributes))
         _replace(connection, SYSTEM, trial, "key", _attributes(system))

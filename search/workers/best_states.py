@@ -22,7 +22,7 @@ HELD = 4
 
 
 def path(folder: Path, replica: int) -> Path:
-    """Where a trial keeps the state of one of its seeds after its best epoch; not a ``.ckpt``, from which trials go on."""
+    """Where a trial keeps the state of one of its seeds after its best epoch; not a ``.ckpt``, from which trials resume."""
     return folder / f"replica-{replica}.best"
 
 
@@ -62,7 +62,7 @@ class Bests:
             self._found.pop(lane, None)
 
     def restore(self, start: Start, shared: Path) -> None:
-        """A lane goes on from a checkpoint: takes over its best state so far, from ``shared`` or from the folder of its trial."""
+        """A lane resumes from a checkpoint: takes over its best state so far, from ``shared`` or from the folder of its trial."""
         own = path(Path(start.folder), start.lane.replica)
         seen = _seen(Path(start.folder), Path(start.checkpoint).parent, shared)
         best = self._best(seen, {start.lane, start.source or start.lane}, start.step)
@@ -82,7 +82,7 @@ class Bests:
                 _cut(best[2], {lane: (lane, own)})
 
     def forget(self) -> None:
-        """The lanes go on elsewhere, from what has been kept of them."""
+        """The lanes continue elsewhere, from what has been kept of them."""
         self._found.clear()
         self._links.clear()
 

@@ -1,4 +1,4 @@
-"""Checkpoints: what a group of lanes needs to go on, in one file that is replaced as a whole.
+"""Checkpoints: what a group of lanes needs to resume, in one file that is replaced as a whole.
 
 The first line is JSON and holds the last epoch of each lane, so that a driver can tell where a training stands without
 loading a tensor; the rest is the trainer's state, pickled.

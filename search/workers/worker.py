@@ -101,7 +101,7 @@ class Worker:
             return Failure(str(error), Cause.DISK)
         except Exception as error:
             self.close()
-            # The lanes of the group go on from this file one after the other, so nothing may be written over it.
+            # The lanes of the group continue from this file one after the other, so nothing may be written over it.
             self._file = self._file.with_stem(f"{self._file.stem}+")
             return self._failure(error, size)
         self._epochs = epochs
@@ -151,7 +151,7 @@ class Worker:
         return replace(start, state=checkpoint.load(Path(start.checkpoint), start.source or start.lane))
 
     def _keep(self, stopped: Sequence[Lane]) -> None:
-        """Leaves the checkpoint of each stopped lane in its trial's folder, to go on from, and that of its best epoch."""
+        """Leaves the checkpoint of each stopped lane in its trial's folder, to continue from, and that of its best epoch."""
         order, folders = list(self._epochs), {lane: self._folders.pop(lane) for lane in stopped}
         for lane, folder in folders.items():
             if lane in self._epochs and self._context.state is not None:

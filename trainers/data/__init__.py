@@ -1,1 +1,1 @@
-"""Data that trainers learn from: tables of features with two classes, and how they are split."""
+"""Data sets that ship with the trainers, how a user's own are read, and how they are split."""

@@ -1,1 +1,1 @@
-"""What contrastive learning takes: encoders of several modalities, batches, the loss, and how good embeddings are."""
+"""What `pitprop.trainers.contrastive` is made of: encoders of several modalities, samplers, and how good embeddings are."""

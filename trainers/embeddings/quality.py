@@ -1,4 +1,4 @@
-"""How good embeddings are, for K lanes at once: NaN for a lane that holds any that is not finite."""
+"""Quality of embeddings of K lanes at once; NaN for a lane with any embedding that is not finite."""
 
 from __future__ import annotations
 

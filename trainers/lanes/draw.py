@@ -1,4 +1,4 @@
-"""Random numbers by name: each draw has a generator keyed by what it is for, so that nothing needs to be kept to resume.
+"""Random numbers by purpose: each draw has a generator keyed by its seed and purpose, so that resuming needs no state.
 
 Drawn on the CPU and lane by lane, so a lane sees the same numbers alone or among others, and on any device.
 """

@@ -1,35 +1,19 @@
-"""The living lanes of a group: who they are, how far they came, their settings and their models."""
+"""The lanes that train together: who they are, their ages in epochs, their settings and their weights."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import torch
 from pitprop.telemetry import Epoch
-from pitprop.trainer import Change, Context, Epochs, Params, Start
+from pitprop.trainer import Change, Epochs, Params, Start
 from pitprop.trainers.lanes import draw
 from pitprop.trainers.lanes.stack import Shapes, Stack, fresh
 from torch import Tensor
 
 S = TypeVar("S")
-
-
-def train(lanes: Sequence[Start], context: Context, group: Group[Any], epoch: Callable[[], Mapping[str, Tensor]]) -> Training:
-    """A lane trainer's generator, given what trains and measures one epoch of ``group``: readings (K,) by metric name.
-
-    A lane leaves when the caller says so, at its budget's end too. The generator ends when no lane is left.
-    """
-    change = Change(started=lanes)
-    while True:
-        group.rearrange(change)
-        if not group.starts:
-            return
-        began = time.perf_counter()
-        epochs = group.advance(epoch(), began)
-        context.state = group.stack.state()
-        change = (yield epochs) or Change()
 
 
 class Group(Generic[S]):
@@ -95,6 +79,3 @@ class Group(Generic[S]):
             return fresh(self._initial(start.seed, settings))
         state: Mapping[str, Any] = start.state
         return state
-
-
-Training = Generator[Epochs, Change | None, None]

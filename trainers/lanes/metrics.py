@@ -1,4 +1,4 @@
-"""Validation metrics of K lanes at once, defined as scikit-learn's with zero_division=0."""
+"""Validation metrics of K lanes at once, for two classes or any number; as scikit-learn's with zero_division=0."""
 
 from __future__ import annotations
 
@@ -47,3 +47,70 @@ def classes_in_batches(labels: Tensor, batch: int) -> Tensor:
     ordered = torch.cat([labels, rest], dim=1).view(len(labels), -1, batch).sort(dim=2).values
     more = (ordered[..., 1:] != ordered[..., :-1]).sum(dim=2)
     return 1 + more.double().mean(dim=1)
+
+
+def top1(logits: Tensor, y: Tensor) -> Tensor:
+    """Accuracy (K,) of logits (K, V, C) for classes y (V,)."""
+    return (logits.argmax(dim=2) == y).double().mean(dim=1)
+
+
+def counts(logits: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """How many samples are predicted as each class, are of it, and are both, (K,) by metric name, and macro F1."""
+    classes = logits.shape[2]
+    predicted = torch.nn.functional.one_hot(logits.argmax(dim=2), classes).double()
+    actual = torch.nn.functional.one_hot(y, classes).double()
+    hits, chosen = torch.einsum("kvc,vc->kc", predicted, actual), predicted.sum(dim=1)
+    labels = actual.sum(dim=0).expand_as(chosen)
+    found = {"val/macro_f1": (2 * hits / (chosen + labels).clamp(min=1)).mean(dim=1)}
+    for name, table in (("predicted", chosen), ("labels", labels), ("true_positives", hits)):
+        found |= {f"val/{name}/{label}": table[:, label] for label in range(classes)}
+    return found
+
+
+def ranking(logits: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """How well the probabilities rank, and how far they and the logits spread, (K,) by metric name.
+
+    AUC is the mean over classes of each against the rest (``roc_auc_score(..., multi_class="ovr", average="macro")``), NaN
+    where a logit is. A spread is the mean over classes of the standard deviation across samples.
+    """
+    p = torch.softmax(logits.double(), dim=2)
+    areas = [auc(p[..., label], y == label) for label in range(logits.shape[2])]
+    return {
+        "val/auc": torch.stack(areas).mean(dim=0),
+        "val/logit_spread": logits.double().std(dim=1, correction=0).mean(dim=1),
+        "val/probability_spread": p.std(dim=1, correction=0).mean(dim=1),
+    }
+
+
+def average_precision(score: Tensor, y: Tensor) -> Tensor:
+    """The mean precision at the score of each frame of class 1, as scikit-learn's: scores (K, V), classes y (V,), to (K,).
+
+    NaN where a score is NaN.
+    """
+    positives = score[:, y == 1].sort(dim=1).values
+    above = score.shape[1] - torch.searchsorted(score.sort(dim=1).values, positives)
+    hits = positives.shape[1] - torch.searchsorted(positives, positives)
+    return torch.where(score.isnan().any(dim=1), torch.nan, (hits / above.clamp(min=1)).double().mean(dim=1))
+
+
+def thresholded(score: Tensor, y: Tensor, least: Tensor) -> dict[str, Tensor]:
+    """Readings (K,) of the frames, given logits (K, V), classes y (V,), which both occur, and the ``least`` logit of class 1."""
+    chosen = score >= least[:, None]
+    many, events = chosen.sum(dim=1), (y == 1).sum()
+    hits = chosen[:, y == 1].sum(dim=1)
+    total = torch.full_like(many, len(y))
+    return {
+        "val/coarse/precision": hits / many.clamp(min=1),
+        "val/coarse/recall": hits / events,
+        "val/coarse/f1": 2 * hits / (many + events),
+        "val/auc": auc(score, y),
+        "val/average_precision": average_precision(score, y),
+        "val/predicted/0": total - many,
+        "val/predicted/1": many,
+        "val/labels/0": total - events,
+        "val/labels/1": events.expand_as(many),
+        "val/true_positives/0": total - events - many + hits,
+        "val/true_positives/1": hits,
+        "val/logit_spread": score.double().std(dim=1, correction=0),
+        "val/probability_spread": score.double().sigmoid().std(dim=1, correction=0),
+    }

@@ -1,4 +1,4 @@
-"""Hyperparameters as a trainer takes them: the given ones over the defaults, with one sentence for what does not fit."""
+"""Check a trainer's hyperparameters and options: the given ones over the defaults, with one sentence for a wrong value."""
 
 from __future__ import annotations
 
@@ -56,3 +56,17 @@ def whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name}: {value!r} is not allowed; give a whole number from 1")
     return value
+
+
+def widths(name: str, value: Any, example: str = "layer widths such as [64, 64]", *, empty: bool = False) -> list[int]:
+    """``value`` as a list of whole numbers from 1, ``empty`` only if that is allowed; else a `ValueError` with the example."""
+    if not isinstance(value, list | tuple) or not (value or empty):
+        raise ValueError(f"{name}: {value!r} is not allowed; give a list of {example}")
+    return [whole(name, width) for width in value]
+
+
+def bf16(value: Any) -> bool:
+    """Whether the option ``autocast`` asks for bfloat16; `ValueError` if it is neither null nor bf16."""
+    if value not in (None, "bf16"):
+        raise ValueError(f"autocast: {value!r} is not allowed; give null or bf16")
+    return value is not None

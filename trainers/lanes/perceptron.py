@@ -1,4 +1,4 @@
-"""Perceptrons: linear layers with ReLU between them, K at once, and what can be seen inside them."""
+"""K perceptrons at once: linear layers with ReLU between them; dormant and saturated units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""K models in one buffer: (K, P) weights, of which each layer sees its own as a view (K, *shape)."""
+"""The weights of K models in one buffer (K, P), with a view (K, *shape) for each parameter."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Rare events in long recordings, found frame by frame: the data, a model of windows, and how found events are scored."""
+"""What `pitprop.trainers.events` is made of: recordings, windows, a convolutional model, and how found events are scored."""

@@ -1,4 +1,4 @@
-"""Recordings with events: the ones that ship, or a user's own, split by recording into training and validation."""
+"""Recordings with events: those that ship, or a user's own, split by recording into training and validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events spotted in a recording, and how well they and their elements fit the true ones: the measures of F3Set.
+"""Find events in frame scores, and score them and their elements against the true ones: the metrics of F3Set.
 
 Liu et al., "F3Set: Towards Analyzing Fast, Frequent, and Fine-grained Events from Videos", ICLR 2025: F1 of the localisation, of
 events and of elements within a tolerance, and the edit score. Their code counts a frame as missed that lies beside an event

@@ -1,14 +1,14 @@
-"""What K models find in the recordings that are held out, each in full."""
+"""Validate K models on the held-out recordings, each in full: losses, frames, events and elements."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from pitprop.trainers.lanes import losses, metrics
 from pitprop.trainers.lanes.perceptron import extremes
-from pitprop.trainers.sequences import losses, ranking, spotting
-from pitprop.trainers.sequences.losses import Weighting
+from pitprop.trainers.sequences import spotting
 from pitprop.trainers.sequences.recordings import Split
 from pitprop.trainers.sequences.windows import labels, padded
 from torch import Tensor
@@ -16,8 +16,8 @@ from torch import Tensor
 FRAMES = 8192
 """Frames of all lanes at a time, so that what a layer gives stays in the cache."""
 
-Outputs = Callable[[Mapping[str, Tensor], Tensor], Sequence[Tensor]]
-"""The outputs of each layer and the logits of both heads, of models and signals; see `Convolution.outputs`."""
+Outputs = Callable[[Tensor], Sequence[Tensor]]
+"""The outputs of each layer and the logits of both heads, given signals; see `Convolution.outputs`."""
 
 
 class Validation:
@@ -32,24 +32,21 @@ class Validation:
         self._truths = [spotting.truth(one.frames, one.elements, split.sizes, device) for one in split.val]
         self.frames, self.elements = len(self._event), self._elements[self._at].tolist()
 
-    def measure(self, outputs: Outputs, views: Mapping[str, Tensor], weighting: Weighting, least: Tensor) -> dict[str, Tensor]:
-        """Readings (K,) by metric name; ``least`` (K,) is the coarse logit from which on a frame is an event's."""
-        parts, inside = self._predict(outputs, views, len(least))
+    def measure(self, outputs: Outputs, weighting: Weighting) -> dict[str, Tensor]:
+        """Readings (K,) by metric name."""
+        least = weighting.least
+        parts, inside = self._predict(outputs, len(least))
         coarse, fine = (torch.cat(logits, dim=1) for logits in zip(*parts, strict=True))
         loss = self._losses(coarse, fine, weighting)
-        return loss | ranking.frames(coarse, self._event.long(), least) | self._events(parts, least) | inside
+        return loss | metrics.thresholded(coarse, self._event.long(), least) | self._events(parts, least) | inside
 
-    def _predict(
-        self, outputs: Outputs, views: Mapping[str, Tensor], lanes: int
-    ) -> tuple[list[tuple[Tensor, Tensor]], dict[str, Tensor]]:
+    def _predict(self, outputs: Outputs, lanes: int) -> tuple[list[tuple[Tensor, Tensor]], dict[str, Tensor]]:
         """Coarse (K, n) and fine (K, n, E) logits of each recording, and readings (K,) of each layer."""
         piece, parts, seen = max(1, FRAMES // lanes), list[tuple[Tensor, Tensor]](), []
         for x in self._x:
             heads = []
             for begin in range(0, len(x) - 2 * self._margin, piece):
-                *hidden, coarse, fine = outputs(
-                    views, x[None, None, begin : begin + piece + 2 * self._margin].expand(lanes, 1, -1, -1)
-                )
+                *hidden, coarse, fine = outputs(x[None, None, begin : begin + piece + 2 * self._margin].expand(lanes, 1, -1, -1))
                 heads.append((coarse[:, 0, :, 0].float(), fine[:, 0].float()))
                 largest, saturated = extremes([output[:, 0].float() for output in hidden])
                 units = torch.tensor([output[0].numel() for output in hidden], device=x.device)
@@ -63,8 +60,8 @@ class Validation:
 
     def _losses(self, coarse: Tensor, fine: Tensor, weighting: Weighting) -> dict[str, Tensor]:
         event, elements = self._event.expand_as(coarse)[:, None], self._elements[self._at].expand(len(coarse), 1, -1, -1)
-        found = losses.coarse(coarse[:, None], event, weighting.classes, weighting.gamma) / self.frames
-        told = losses.fine(fine[:, None, self._at], event[..., self._at], elements) / len(self._at)
+        found = losses.binary_focal(coarse[:, None], event, weighting.classes, weighting.gamma) / self.frames
+        told = losses.event_elements(fine[:, None, self._at], event[..., self._at], elements) / len(self._at)
         return {
             "val/loss": weighting.coarse * found + weighting.fine * told,
             "val/coarse/loss": found,
@@ -97,3 +94,17 @@ class Rules:
 
     tolerance: int
     radius: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weighting:
+    """Of K lanes: the weights of frames without and with an event (K, 2), gamma (K,), and either head's weight (K,).
+
+    A frame is an event's from the coarse logit ``least`` (K,) on.
+    """
+
+    classes: Tensor
+    gamma: Tensor
+    coarse: Tensor
+    fine: Tensor
+    least: Tensor

@@ -1,1 +1,1 @@
-"""Two streams with a head each and a fused one, K models at once: their shape, checkpoint, learning and measures."""
+"""What `pitprop.trainers.two_stream` is made of: two streams and their fusion, augmentation, and the pretrained checkpoint."""

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import torch
-from pitprop.trainers.streams.settings import Settings
 from torch import Generator, Tensor
 
 
 def changes(
-    randoms: Sequence[Generator], settings: Sequence[Settings], rows: int, batch: int, device: str
+    randoms: Sequence[Generator], lanes: Sequence[tuple[float, int]], rows: int, batch: int, device: str
 ) -> Iterator[Change | None]:
-    """For each batch of an epoch over ``rows`` images what becomes of them, drawn lane by lane; None if no lane changes any."""
-    if not any(lane.jitter or lane.shift for lane in settings):
-        while True:
-            yield None
-    light, moved = torch.zeros(len(settings), rows, 2), torch.zeros(len(settings), rows, 2, dtype=torch.long)
-    for index, (random, lane) in enumerate(zip(randoms, settings, strict=True)):
-        light[index] = lane.jitter * (2 * torch.rand(rows, 2, generator=random) - 1)
-        moved[index] = torch.randint(-lane.shift, lane.shift + 1, (rows, 2), generator=random)
-    parts = (torch.split(part.to(device), batch, dim=1) for part in (light, moved))
-    yield from zip(*parts, strict=True)
+    """The change of each batch in an epoch of ``rows`` images, drawn lane by lane; None for each if no lane changes any.
+
+    ``lanes`` are each lane's jitter (a share of contrast and brightness) and shift (pixels).
+    """
+    if not any(jitter or shift for jitter, shift in lanes):
+        return repeat(None, -(-rows // batch))
+    light, moved = torch.zeros(len(lanes), rows, 2), torch.zeros(len(lanes), rows, 2, dtype=torch.long)
+    for index, (random, (jitter, shift)) in enumerate(zip(randoms, lanes, strict=True)):
+        light[index] = jitter * (2 * torch.rand(rows, 2, generator=random) - 1)
+        moved[index] = torch.randint(-shift, shift + 1, (rows, 2), generator=random)
+    return zip(torch.split(light.to(device), batch, dim=1), torch.split(moved.to(device), batch, dim=1), strict=True)
 
 
 def apply(change: Change | None, images: Tensor) -> Tensor:
@@ -38,5 +39,5 @@ def apply(change: Change | None, images: Tensor) -> Tensor:
     return images[lane, row, down[..., :, None], right[..., None, :]] * (1 + factor) + offset
 
 
-Change = tuple[Tensor, Tensor]
+Change = Sequence[Tensor]
 """Of the images of a batch, (K, B, 2) each: contrast's change and brightness', then how far to look down and right, in pixels."""

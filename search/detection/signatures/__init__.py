@@ -1,22 +1,16 @@
 """Collapse signatures, one file each: how a lost training looks in its telemetry.
 
-A signature is a module with a docstring (its first line is shown in lists), and
+A signature is a module with a docstring (its first line is shown in lists) that keeps to `SignatureModule`. It may also have:
 
-``READS``
-    what it cannot do without: metric names, prefixes that end in ``/``, patterns with ``*``, or some of them with " or ",
-``KIND``
-    ``"hard"`` for proof, which ends a training at once; ``"soft"`` for evidence, which counts after a grace and only where no
-    life sign is seen (`pitprop.detection.detect` sees to both), and parks the training; ``"advice"`` for what only warns,
-``detect(telemetry, facts, *, patience=5, ...)``
-    a reason that quotes epochs and numbers if the last epoch shows the collapse, else None. It is pure and looks at nothing
-    but its arguments; keyword-only arguments are the thresholds that a space may set,
-``remedy(telemetry, facts)``
-    what to change, in words,
-``change(telemetry, facts)``, where a part of that can be tried as it stands
-    the same as new values of parameters, by name; ``{"times": 0.1}`` multiplies. ``lr`` is whatever a space calls a rate.
-
-A soft one may say how long its ``GRACE`` is, as a share of the budget, and which life signs do not count (``DESPITE``).
-``FALLBACK = True`` marks one that names no cause of its own: its verdicts stand behind all others.
+``change(telemetry, facts)``
+    the part of the remedy that can be tried as it stands: new values of parameters, by name; ``{"times": 0.1}`` multiplies.
+    ``lr`` stands for the learning rate, whatever a space calls it,
+``GRACE``
+    for a soft one: its grace, as a share of the budget,
+``DESPITE``
+    for a soft one: the life signs that do not count,
+``FALLBACK = True``
+    for one that names no cause of its own: its verdicts stand behind all others.
 """
 
 from __future__ import annotations
@@ -29,13 +23,49 @@ import sys
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, cast
+
+from pitprop.detection.facts import Facts
+from pitprop.messages import Message
+from pitprop.telemetry import Telemetry
 
 GRACE = 0.25
 """The share of the budget before which soft signatures say nothing: healthy runs leave chance as late as at 22 to 54 %."""
 BLIND = 0.67
 """The same where nothing is reported that could show life: the winner of a real search was constant for 60 % of its budget."""
+
+KINDS = {"hard": "prune", "soft": "park", "advice": "warn"}
+"""The kinds of signatures, and what each does unless a space says otherwise."""
+OPTIONAL = {"change", "GRACE", "DESPITE", "FALLBACK"}
+"""What a signature may have."""
+
+
+class SignatureModule(Protocol):
+    """What the module of a signature holds."""
+
+    @property
+    def READS(self) -> tuple[str, ...]:
+        """What it needs: metric names, prefixes that end in ``/``, patterns with ``*``, or alternatives with " or "."""
+
+    @property
+    def KIND(self) -> str:
+        """``"hard"``, proof that ends a training at once; ``"soft"``, evidence that parks it; or ``"advice"``, which only warns.
+
+        A soft one counts after a grace, and only where no life sign is seen; `pitprop.detection.detect` sees to both.
+        """
+
+    @property
+    def ELSEWHERE(self) -> str:
+        """Which other tools notice the same, for the catalogue; may be empty."""
+
+    def detect(self, telemetry: Telemetry, facts: Facts, *, patience: int = ...) -> Message | None:
+        """A reason that quotes epochs and numbers if the last epoch shows the collapse, else None.
+
+        It is pure and looks at nothing but its arguments; keyword-only arguments are the thresholds that a space may set.
+        """
+
+    def remedy(self, telemetry: Telemetry, facts: Facts) -> Message:
+        """What to change, in words."""
 
 
 @cache
@@ -44,21 +74,21 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
 
 
-def load(name: str) -> ModuleType:
+def load(name: str) -> SignatureModule:
     """The signature's module; ``ValueError`` with the nearest known name if there is none."""
     module = sys.modules.get(f"{__name__}.{name}")
     if module is not None:  # on the way of every judgement, so without a look at the disk
-        return module
+        return cast(SignatureModule, module)
     if name not in names():
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names())}"
         raise ValueError(f"there is no signature {name!r}: {hint}")
-    return importlib.import_module(f"{__name__}.{name}")
+    return cast(SignatureModule, importlib.import_module(f"{__name__}.{name}"))
 
 
 def action(name: str) -> str:
     """What the signature does unless a space says otherwise: ``prune``, ``park`` or ``warn``."""
-    return {"hard": "prune", "soft": "park", "advice": "warn"}[load(name).KIND]
+    return KINDS[load(name).KIND]
 
 
 @cache

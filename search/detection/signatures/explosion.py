@@ -8,7 +8,6 @@ from typing import Any
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
-from pitprop.detection.signatures import non_finite
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
@@ -59,7 +58,7 @@ def _training_too(telemetry: Telemetry, facts: Facts, patience: int, ratio: floa
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    lower = non_finite.lower_rate(telemetry)
+    lower = levels.lower_rate(telemetry)
     return message("{lower}, lengthen the warm-up, clip gradients, check the scale of the initial weights", lower=lower)
 
 

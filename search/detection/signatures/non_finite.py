@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from pitprop.detection import levels
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -35,16 +36,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> Message 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     return message(
         "{lower}, clip gradients, lengthen the warm-up, compute in float32 or bfloat16, raise the optimizer's epsilon",
-        lower=lower_rate(telemetry),
+        lower=levels.lower_rate(telemetry),
     )
-
-
-def lower_rate(telemetry: Telemetry) -> Message:
-    """A tenth of the learning rate, in numbers where it is reported."""
-    rate = telemetry[-1].metrics.get("lr", math.nan) if telemetry else math.nan
-    if not rate > 0:
-        return message("lower the learning rate tenfold")
-    return message("lower the learning rate from {rate:.2g} to {lower:.2g}", rate=rate, lower=rate / 10)
 
 
 def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:

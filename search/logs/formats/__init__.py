@@ -1,40 +1,116 @@
-"""One file a format; see `pitprop.logs`."""
+"""The log formats, one file each and found by name: a file says all that others need to know of its format.
+
+A format is a module with a docstring that keeps to `Format`. Nothing else names formats: the help of ``--format``, what is looked
+for in a folder, and which files are one training all come from the `Traits` of the modules.
+"""
 
 from __future__ import annotations
 
 import difflib
+import enum
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol, cast
 
 from pitprop.errors import UserError
+from pitprop.logs.epochs import Row
+from pitprop.logs.names import Names
 
 HEAD = 1 << 16
 """Bytes of a file that tell its format."""
 
 
+class Unit(enum.Enum):
+    """What a reader is fed at a time."""
+
+    LINES = "whole lines"
+    RECORDS = "bytes, cut anywhere"
+    DOCUMENT = "the whole file, whenever it changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a format is.
+
+    ``files`` are names of its files as glob patterns, each with a rank: of a folder the files with the lowest rank are followed.
+    0 is a name that only this format has, 1 one that is nearly as good, and 2, 3, 4 are suffixes of JSON, tables and plain text.
+    ``single``: a file is a training, so that two files in one folder are two trainings. ``exact``: numbers have all their digits,
+    so that this file is preferred to others of the same training. ``fallback``, of one format only: it is asked last whether a
+    file is its own, and takes the patterns of a user.
+    """
+
+    unit: Unit
+    files: Mapping[str, int] = field(default_factory=dict)
+    single: bool = False
+    exact: bool = False
+    fallback: bool = False
+
+
+class Reader(Protocol):
+    """Reads one file from its start. It may also have ``facts``: what the log says of the training, such as ``max_epochs``."""
+
+    def feed(self, data: bytes) -> Iterator[Row]:
+        """The rows in the next piece of the file, cut as the format's `Unit` says; what cannot be read is skipped."""
+
+
+class MakesReader(Protocol):
+    """``names`` translates names, ``patterns`` are a user's expressions, ``merge`` is how many lines one row may stand for."""
+
+    def __call__(self, names: Names, patterns: Sequence[str] = ..., merge: int = ...) -> Reader: ...
+
+
+class Format(Protocol):
+    """What the module of a format holds."""
+
+    @property
+    def TRAITS(self) -> Traits: ...
+
+    @property
+    def Reader(self) -> MakesReader: ...
+
+    def recognises(self, head: bytes, path: Path) -> bool:
+        """Whether the file at ``path``, which starts with ``head`` (`HEAD` bytes at most), is of this format."""
+
+
 @cache
 def names() -> Sequence[str]:
-    """The formats that ship, in the order in which they are asked."""
-    found = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(found, key=lambda name: getattr(load(name), "FALLBACK", False))
+    """The formats that ship, by name."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 @cache
-def load(name: str) -> ModuleType:
+def load(name: str) -> Format:
     """The module of a format; `UserError` with the nearest name if there is none."""
-    known = [module.name for module in pkgutil.iter_modules(__path__)]
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        raise UserError(f"there is no log format {name!r}: " + (f"did you mean {near[0]}?" if near else ", ".join(sorted(known))))
-    return importlib.import_module(f"{__name__}.{name}")
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), 1)
+        raise UserError(f"there is no log format {name!r}: " + (f"did you mean {near[0]}?" if near else ", ".join(names())))
+    return cast(Format, importlib.import_module(f"{__name__}.{name}"))
+
+
+@cache
+def asked() -> Sequence[str]:
+    """The formats in the order in which they are asked whether a file is theirs: the fallback last."""
+    return sorted(names(), key=lambda name: load(name).TRAITS.fallback)
+
+
+def fallback() -> str:
+    """The format that is asked last, and takes a user's patterns."""
+    return asked()[-1]
+
+
+@cache
+def files() -> Sequence[str]:
+    """What is looked for in a folder, as glob patterns, the best first."""
+    ranked = {pattern: rank for name in names() for pattern, rank in load(name).TRAITS.files.items()}
+    return sorted(ranked, key=lambda pattern: (ranked[pattern], pattern))
 
 
 def recognise(path: Path) -> str | None:
     """The format of a file by its content; None for one that holds no log, or nothing yet."""
     with path.open("rb") as file:
         head = file.read(HEAD)
-    return next((name for name in names() if load(name).recognises(head, path)), None) if head else None
+    return next((name for name in asked() if load(name).recognises(head, path)), None) if head else None

@@ -6,11 +6,12 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pitprop.logs.epochs import Row
+from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.names import SIDES, Names
-from pitprop.logs.row import Row
 from pitprop.logs.shapes import Shape, Shapes
 
-UNIT = "lines"
+TRAITS = Traits(Unit.LINES, {"metrics.csv": 0, "*.csv": 3}, single=True, exact=True)
 PLACES = ("epoch", "step", "iter", "iteration", "global_step")
 
 

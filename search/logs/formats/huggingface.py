@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pitprop.logs.epochs import Row
+from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.formats.jsonl import readings
 from pitprop.logs.names import Names
-from pitprop.logs.row import Row
 
-UNIT = "document"
+TRAITS = Traits(Unit.DOCUMENT, {"trainer_state.json": 0}, exact=True)
 
 
 def recognises(head: bytes, path: Path) -> bool:
@@ -30,7 +31,7 @@ class Reader:
             state = json.loads(data)
             history = state["log_history"]
         except (ValueError, KeyError, TypeError):
-            return  # in the midst of being written
+            return  # not yet written to its end
         said = {"max_epochs": state.get("num_train_epochs"), "max_iters": state.get("max_steps")}
         self.facts |= {name: int(value) for name, value in said.items() if isinstance(value, int | float) and value > 0}
         whole = _by_epoch(history)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pitprop.logs.epochs import Row
+from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.names import Names
-from pitprop.logs.row import Row
 from pitprop.logs.shapes import Shape, Shapes
 
-UNIT = "lines"
+TRAITS = Traits(Unit.LINES, {"scalars.json": 0, "*.json": 2, "*.jsonl": 2}, single=True, exact=True)
 EPOCH, STEP = ("epoch", "Epoch"), ("iter", "global_step", "iteration", "step", "_step")
 
 FIELD = re.compile(r'"([^"]+)": ?(-?(?:\d[-+.\w]*|NaN|Infinity))')

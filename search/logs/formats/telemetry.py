@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pitprop.logs.epochs import Row
+from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.names import Names
-from pitprop.logs.row import Row
 from pitprop.telemetry import loads
 
-UNIT = "lines"
+TRAITS = Traits(Unit.LINES, exact=True)
 
 
 def recognises(head: bytes, path: Path) -> bool:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.errors import UserError
+from pitprop.logs.epochs import Row
+from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.names import Names
-from pitprop.logs.row import Row
 
-UNIT = "records"
+TRAITS = Traits(Unit.RECORDS, {"events.out.tfevents.*": 1})
 FRAME = struct.Struct("<QI")
 """A TFRecord: its length and the checksum of that, then the record, then its own checksum of 4 bytes."""
 

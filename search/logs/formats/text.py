@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pitprop.errors import UserError
+from pitprop.logs.epochs import Row
+from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.names import COUNTS, LONE, SCORES, WORDS, Names
-from pitprop.logs.row import Row
 from pitprop.logs.shapes import Shape, Shapes
 
-UNIT = "lines"
-FALLBACK = True
+TRAITS = Traits(Unit.LINES, {"*.log": 4}, single=True, fallback=True)
 NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf(?:inity)?)"
 TELLS = re.compile(r"loss|acc|f1|auc|auroc|top|perplexity|error|iou|score|norm|learning|lr|distribution|predict|label", re.I)
 EPOCH = re.compile(

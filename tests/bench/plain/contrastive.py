@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import torch
 from pitprop.trainers import contrastive as trainer
+from pitprop.trainers.contrastive import KNOWN
 from pitprop.trainers.data import satimage
 from pitprop.trainers.embeddings import batches
 from pitprop.trainers.embeddings.quality import NEIGHBOURS
-from pitprop.trainers.embeddings.validation import KNOWN
 from pitprop.trainers.lanes.params import complete
 from torch import Tensor, nn
 from torch.nn import functional

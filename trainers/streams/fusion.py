@@ -10,7 +10,8 @@ from pitprop.trainers.lanes import losses
 from pitprop.trainers.lanes.perceptron import Perceptron
 from torch import Generator, Tensor
 
-HEADS = ("rgb", "pose", "fused")
+STREAMS = ("rgb", "pose")
+HEADS = (*STREAMS, "fused")
 TERMS = (*HEADS, "aux")
 """What the loss is the weighted sum of."""
 
@@ -39,7 +40,7 @@ class Streams:
                 own = {key: views[f"{name}.{key}"] for key in part.shapes}
                 x = {"rgb": rgb, "pose": pose}.get(name)
                 if x is None:
-                    x = torch.cat([found[stream][-2].relu() for stream in ("rgb", "pose")], dim=2)
+                    x = torch.cat([found[stream][-2].relu() for stream in STREAMS], dim=2)
                 found[name] = list(part.outputs(own, x))
         return {name: [layer.float() for layer in layers] for name, layers in found.items()}
 
@@ -54,7 +55,7 @@ class Streams:
             size = sum(torch.Size(shape).numel() for shape in part.shapes.values())
             found[name] = slice(first, first + size)
             first += size
-        return {name: found[name] for name in ("rgb", "pose")}
+        return {name: found[name] for name in STREAMS}
 
 
 def terms(logits: Sequence[Tensor], y: Tensor, gamma: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The checkpoint that training starts from: made once and kept in a cache, or a user's own.
+"""The checkpoint that fine-tuning starts from: pretrained once and kept in a cache, or a user's own.
 
 It is an ``.npz`` file with an array for each parameter, by the names in `Streams.shapes`; a user's is written with `save`.
 """
@@ -21,9 +21,9 @@ from pitprop.trainers.lanes.stack import Shapes
 from torch import Tensor
 
 RECIPE = 1
-"""To be raised when the same options would make another checkpoint, so that no cache serves an old one."""
+"""The version of pretraining: raise it when the same options make another checkpoint, so that no cache gives an old one."""
 FOLDER = "PITPROP_CACHE"
-"""The environment's word for the cache's folder."""
+"""The environment variable with the folder of the cache."""
 
 
 def cached(folder: str | None, key: str, shapes: Shapes, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -31,7 +31,7 @@ def cached(folder: str | None, key: str, shapes: Shapes, make: Callable[[], Mapp
     path = cache(folder) / f"two_stream-{key}.npz"
     try:
         return load(path, shapes)
-    except (OSError, ValueError):  # not there, or not whole: to be made (again)
+    except (OSError, ValueError):  # missing or damaged: pretrain (again)
         weights = make()
     with contextlib.suppress(OSError):  # a cache that cannot be written to costs seconds, and no result
         save(path, weights)
