@@ -75,7 +75,7 @@ def test_a_space_that_was_moved_is_asked_for_and_taken_at_its_new_path(searched:
     for command in READS:
         said = pitprop(*asked(command, "lr"))
         assert (said.code, said.err.count("\n")) == (1, 1)
-        assert f"was made with {searched}, which is gone: put the file back, or give the path" in said.err
+        assert f"was made with {searched}, which is gone: put the file back, or give its path" in said.err
     assert pitprop("status", moved, "--json").json == before
     assert pitprop("search", moved, "--inline").code == 0
     assert pitprop("status", "lr", "--json").json == before

@@ -54,8 +54,8 @@ def find_space(word: str, where: Addresses) -> tuple[Space, StoredStudy | None]:
         return shipped, stored
     if made is None:
         text = _(
-            "the study {study} in {database} was made with {file}, which is gone: put the file back, or give the path to which "
-            "it was moved instead of {study}"
+            "the study {study} in {database} was made with {file}, which is gone: put the file back, or give its path in the "
+            "folder to which it was moved, instead of {study}"
         )
         raise OtherSpace(text.format(study=repr(word), database=database.safe(where.study_db), file=file))
     return made, stored

@@ -122,7 +122,7 @@ class Exporter:
             if answer is not None:
                 text = ngettext("{n} trial is not exported", "{n} trials are not exported", left)
             how = _("the next search or `{command}` catches up (log: {log})").format(command=self._export, log=self._log)
-            return f"{cause.format(store=store)}: {text.format(n=left)}; {how}"
+            return _("{cause}: {what}; {how}").format(cause=cause.format(store=store), what=text.format(n=left), how=how)
         if answer["refused"]:
             text = _("MLflow at {store} refused {n} of {count} trials; the reasons are in {log}")
             return text.format(store=store, n=answer["refused"], count=len(self._sent), log=self._log)
