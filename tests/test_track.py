@@ -295,7 +295,7 @@ def test_the_process_exports_what_it_is_sent(uri: str, tmp_path: Path) -> None:
             exporter.send(trial(tmp_path, number))
         for number in range(3, 100):
             exporter.send(trial(tmp_path, number, "FAIL", None, epochs=0, error="e" * 2000))
-        assert exporter.finish() == f"100 trials are in MLflow at {uri}"
+        assert exporter.finish(600) == f"100 trials are in MLflow at {uri}"
     found = runs(uri)
     assert len(found) == 101
     assert {found[str(n)].info.status for n in range(3)} == {"FINISHED"}
@@ -323,7 +323,7 @@ def test_a_search_waits_for_the_exporter_of_the_one_before(uri: str, tmp_path: P
         with Exporter(uri, folder, CARD, log) as resumed:
             resumed.send(trial(tmp_path, 0))
             for exporter in (killed, resumed):
-                assert exporter.finish() == f"1 trial is in MLflow at {uri}"
+                assert exporter.finish(600) == f"1 trial is in MLflow at {uri}"
     assert {found.info.run_name for found in runs(uri).values()} == {"focal_alpha", "0000"}
     assert {found.info.status for found in runs(uri).values()} == {"FINISHED"}
 

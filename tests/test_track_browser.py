@@ -47,7 +47,7 @@ def server(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
             exporter.send(replace(record, params={"lr": 0.1**record.number, "loss.alpha": [0.5, float(record.number)]}))
         exporter.attach([report])
         exporter.conclude([1], "Confirm trial 1 next.")
-        assert exporter.finish() == f"4 trials are in MLflow at {uri}"
+        assert exporter.finish(600) == f"4 trials are in MLflow at {uri}"
     port = closed_port()
     command = ui_command(uri, tmp_path / "artifacts", port)
     with (tmp_path / "ui.log").open("w") as log:
