@@ -46,8 +46,8 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def left_after_a_while(folder: Path) -> list[str]:
-    """What is still there after as long as the reaper takes at most."""
-    deadline = time.monotonic() + 30
+    """What is still there after as long as the reaper and an exporter without a server take on a busy machine."""
+    deadline = time.monotonic() + 300
     while (left := leftovers(folder)) and time.monotonic() < deadline:
         threading.Event().wait(0.1)
     return left
