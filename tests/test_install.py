@@ -176,7 +176,7 @@ def test_a_script_reports_from_a_folder_with_modules_named_like_ours(
     assert [len(curve.read_text().splitlines()) for curve in curves] == [3, 3]
 
 
-@pytest.mark.parametrize("inline", [True, False], ids=["inline", "ray"])
+@pytest.mark.parametrize("inline", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["inline", "ray"])
 def test_a_notebook_searches_with_a_package_that_only_it_knows_the_way_to(
     installed: Installed, tmp_path: Path, run: Callable[..., str], inline: bool
 ) -> None:

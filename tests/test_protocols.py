@@ -91,6 +91,7 @@ def test_the_names_of_formats_are_written_in_their_own_files_only() -> None:
     assert [path.name for path in files if word.search(path.read_text(encoding="utf-8"))] == []
 
 
+@pytest.mark.slow  # mypy reads the package anew; the tests above need none of it
 def test_modules_found_by_name_have_the_types_of_their_protocols(tmp_path: Path) -> None:
     kinds = (
         ("formats.Format", formats.__name__, formats.names()),

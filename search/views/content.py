@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
@@ -403,10 +402,8 @@ class Content:
 
     @property
     def source(self) -> str:
-        """The text of the space's file; nothing if it is gone, for the study outlives it."""
-        with suppress(OSError, UnicodeDecodeError):
-            return Path(self.space.path).read_text(encoding="utf-8").strip()
-        return ""
+        """The text of the space."""
+        return self.space.text.strip()
 
     @property
     def versions(self) -> Iterator[str]:
