@@ -27,10 +27,10 @@ from pitprop.telemetry import Epoch, Telemetry
 
 if TYPE_CHECKING:
     import pandas
+    from pitprop.addresses import Addresses
     from pitprop.results.results import Results
     from pitprop.results.summary import Summary
     from pitprop.space import Space
-    from pitprop.study.addresses import Addresses
     from pitprop.study.record import Record, StoredStudy
     from rich.console import Console
 
@@ -139,7 +139,7 @@ class Diagnosis(Found):
         return self._recorded().export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
     def _recorded(self) -> Console:
-        from pitprop.views.terminal.diagnosis import print_diagnosis
+        from pitprop.views.terminal.diagnosis_table import print_diagnosis
         from rich.console import Console
 
         console = Console(record=True, file=io.StringIO(), width=110, force_jupyter=False)
@@ -258,7 +258,7 @@ def _found(
         warnings.filterwarnings("ignore", message="IProgress not found")
         import optuna  # noqa: F401
     from pitprop import space as spaces
-    from pitprop.study.addresses import addresses
+    from pitprop.addresses import addresses
     from pitprop.study.source import find_space
 
     where = addresses(None if runs is None else str(runs))
@@ -327,10 +327,8 @@ def _signatures(given: Iterable[Signature | str] | None) -> list[Signature]:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    from pitprop.study.story import ending
-
     values = record.values or (float("nan"),)
-    stopped = ending(record)
+    stopped = record.ending
     return {
         "state": str(record.state),
         **{"value" if place == 0 else f"value_{place}": value for place, value in enumerate(values)},

@@ -21,8 +21,8 @@ import yaml
 from hypothesis import settings
 from pitprop import space as spaces
 from pitprop.cli import main
-from pitprop.driver.events import Event
 from pitprop.driver.loop import Search
+from pitprop.driver.progress import Event
 from pitprop.space import Space
 from pitprop.study.database import connect
 from pitprop.study.record import Record

@@ -23,7 +23,7 @@ ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_
 """
 AFTER = """
 try:
-    mistaken = CollapseStopper(budget=30, metric="val_acc")
+    mistaken = pitprop.adapters.tune.CollapseStopper(budget=30, metric="val_acc")
     tune.Tuner(lambda config: tune.report({"val_accuracy": 0.5}), run_config=tune.RunConfig(stop=mistaken)).fit()
 except Exception as error:
     print(str(error).strip().splitlines()[-1])

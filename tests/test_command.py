@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, events, records
-from pitprop.driver.events import SearchError
+from pitprop.driver.progress import SearchError
 from pitprop.reporting import report
 from pitprop.space import Space
 from pitprop.telemetry import Epoch

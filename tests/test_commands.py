@@ -12,7 +12,7 @@ from conftest import ROOT, TRAIN, Said
 from hypothesis import given
 from hypothesis import strategies as st
 from pitprop import space as spaces
-from pitprop.study.addresses import Addresses, addresses
+from pitprop.addresses import Addresses, addresses
 from pitprop.study.commands import Repeat, command_line, next_command
 
 

@@ -10,7 +10,7 @@ import torch
 from conftest import TOY, events, records
 from killed import sampled
 from pitprop import telemetry
-from pitprop.driver.events import Ended, Reported, Retried
+from pitprop.driver.progress import Ended, Reported, Retried
 from pitprop.space import Space
 from pitprop.trainer import Change, Context, Lane, Start
 from pitprop.workers.worker import Cause, Failure, Worker

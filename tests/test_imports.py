@@ -23,3 +23,17 @@ def test_an_editable_install_sees_all_that_a_wheel_holds() -> None:
     expected = {**here, "trainers": ROOT / "trainers", "spaces": ROOT / "spaces"}
     links = {link.name: link.resolve() for link in (ROOT / ".package" / "pitprop").iterdir() if link.name != "__pycache__"}
     assert links == expected, "in .package/pitprop: ln -s ../../search/NAME, or remove the link"
+
+
+def test_a_room_has_at_most_a_dozen_files_unless_they_are_found_by_name() -> None:
+    found_by_name = {"signatures", "formats"}
+    folders = {path.parent for path in (ROOT / "search").rglob("*.py") if path.parent.name not in found_by_name} - {
+        ROOT / "search"
+    }
+    crowded = {str(folder.relative_to(ROOT)): n for folder in folders if (n := len(list(folder.glob("[!_]*.py")))) > 12}
+    assert not crowded
+
+
+def test_no_two_modules_have_one_name_unless_it_is_of_what_they_read_or_adapt() -> None:
+    named = [p.stem for p in (ROOT / "search").rglob("[!_]*.py") if p.parent.name not in ("formats", "signatures")]
+    assert not {name for name in named if named.count(name) > 1}

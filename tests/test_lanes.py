@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pitprop.trainers.lanes import draw, losses, metrics, optim, params, stack
+from pitprop.trainers.lanes import draw, hyperparameters, losses, metrics, optim, stack
 from pitprop.trainers.lanes.perceptron import Perceptron, extremes
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support, roc_auc_score
 from torch.nn import functional
@@ -263,7 +263,7 @@ def test_dropout_factors_keep_the_mean_and_do_not_depend_on_neighbours() -> None
 
 def test_complete_fills_in_what_is_not_given() -> None:
     defaults = {"lr": 1.0, "focal": {"alpha": 1, "gamma": 2}}
-    assert params.complete({"focal": {"gamma": 0}}, defaults) == {"lr": 1.0, "focal": {"alpha": 1, "gamma": 0}}
+    assert hyperparameters.complete({"focal": {"gamma": 0}}, defaults) == {"lr": 1.0, "focal": {"alpha": 1, "gamma": 0}}
 
 
 @pytest.mark.parametrize(
@@ -276,16 +276,16 @@ def test_complete_fills_in_what_is_not_given() -> None:
 )
 def test_complete_names_what_does_not_fit(given: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        params.complete(given, {"lr": 1.0, "focal": {"alpha": 1, "gamma": 2}})
+        hyperparameters.complete(given, {"lr": 1.0, "focal": {"alpha": 1, "gamma": 2}})
 
 
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "0.1", None, True, 1.5])
 def test_number_refuses_what_is_outside(value: object) -> None:
     with pytest.raises(ValueError, match=r"rate: .* is not allowed; give a number from 0 to below 1"):
-        params.number("rate", value, 0, 1, below=True)
+        hyperparameters.number("rate", value, 0, 1, below=True)
 
 
 @pytest.mark.parametrize("value", [[1], [1, 2, 3], 1.0, "ab", [1, "b"], [-1, 1], [0, 0]])
 def test_pair_refuses_what_is_not_two_weights(value: object) -> None:
     with pytest.raises(ValueError, match=r"^w"):
-        params.pair("w", value)
+        hyperparameters.pair("w", value)

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pitprop.addresses import Addresses
 from pitprop.detection.detect import Verdict
-from pitprop.driver.events import Started
+from pitprop.driver.progress import Started
 from pitprop.results import confirmation
 from pitprop.results.confirmation import Confirmation, Contender
 from pitprop.results.summary import summarise
 from pitprop.space import Objective, Space
 from pitprop.study import ranking
-from pitprop.study.addresses import Addresses
 from pitprop.study.record import Record, State, StudyCard, dumps, loads
 from pitprop.views.content import Content
 from pitprop.views.terminal.live import Screen

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pitprop import telemetry
+from pitprop.addresses import Addresses
 from pitprop.detection.detect import Verdict
 from pitprop.results.confirmation import Confirmation, Contender
 from pitprop.results.statistics import paired
 from pitprop.results.summary import summarise
 from pitprop.space import Space
-from pitprop.study.addresses import Addresses
 from pitprop.study.record import Record
 from pitprop.telemetry import Epoch
 from pitprop.views.content import Content

@@ -9,7 +9,7 @@ import pytest
 from conftest import events, records
 from killed import kill, sampled
 from pitprop import telemetry
-from pitprop.driver.events import Ended, Reported, Started
+from pitprop.driver.progress import Ended, Reported, Started
 from pitprop.space import Space
 
 REAL = {"trainer": "imbalanced", "epochs": 4, "trials": 7, "resources": {"lanes": 3}, "signatures": "off"}

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT, Said, events, records
 from killed import kill, sampled
 from pitprop import telemetry
-from pitprop.driver.events import Ended, Reported, Started, Warned
+from pitprop.driver.progress import Ended, Reported, Started, Warned
 from pitprop.driver.revival import due
 from pitprop.space import Space
 from pitprop.study.parking import Parking

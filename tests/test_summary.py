@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from pitprop import telemetry
+from pitprop.addresses import Addresses
 from pitprop.detection import signatures
 from pitprop.detection.detect import Verdict
-from pitprop.driver.events import Ended, Event, Started, Warned
+from pitprop.driver.progress import Ended, Event, Started, Warned
 from pitprop.results.summary import Summary, summarise
 from pitprop.space import Space
-from pitprop.study.addresses import Addresses
 from pitprop.study.record import Record
 from pitprop.telemetry import Epoch
 from pitprop.views import words

@@ -27,7 +27,7 @@ from pitprop.space import Objective
 from pitprop.study import record as row
 from pitprop.study.record import Record, StudyCard
 from pitprop.telemetry import Epoch
-from pitprop.track import ENVIRONMENT, Exporter, run, ui_command
+from pitprop.track import ENVIRONMENT, Exporter, trial_run, ui_command
 from pitprop.track.view import TAG, views
 
 os.environ.update(ENVIRONMENT)
@@ -119,8 +119,8 @@ def seen(saved: str) -> dict[str, Any]:
 def test_every_metric_name_becomes_one_that_mlflow_takes(name: str) -> None:
     from mlflow.utils.validation import _validate_metric_name
 
-    assert 0 < len(run.key(name)) <= 250
-    _validate_metric_name(run.key(name))  # type: ignore[no-untyped-call]
+    assert 0 < len(trial_run.key(name)) <= 250
+    _validate_metric_name(trial_run.key(name))  # type: ignore[no-untyped-call]
 
 
 def test_a_record_survives_its_json(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_record_survives_its_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("maximize", "lead"), [(True, 0.2), (False, -0.2)])
 def test_a_lead_over_a_baseline_is_positive_when_better(tmp_path: Path, maximize: bool, lead: float) -> None:
-    said = run.measures(
+    said = trial_run.measures(
         trial(tmp_path, 0, value=0.8),
         replace(CARD, objective=Objective("val/macro_f1", "maximize" if maximize else "minimize")),
         {"paper": 0.6},
@@ -409,21 +409,21 @@ def test_the_page_shows_the_best_trial_first_and_the_parameters_that_vary(tmp_pa
 
 
 def test_a_pruned_run_is_described_by_its_reason_and_remedy_and_a_finished_one_is_not(tmp_path: Path) -> None:
-    pruned = run.tags(trial(tmp_path, 0, "PRUNED", verdicts=(VERDICT,)))["mlflow.note.content"]
+    pruned = trial_run.tags(trial(tmp_path, 0, "PRUNED", verdicts=(VERDICT,)))["mlflow.note.content"]
     assert VERDICT.reason in pruned
     assert VERDICT.remedy in pruned
-    assert "mlflow.note.content" not in run.tags(trial(tmp_path, 1))
+    assert "mlflow.note.content" not in trial_run.tags(trial(tmp_path, 1))
 
 
 def test_a_run_lists_its_warnings_with_their_reasons_and_one_tag_names_them(tmp_path: Path) -> None:
     other = replace(WARNING, signature="bad_start", reason="the loss starts high", remedy="")
-    said = run.tags(trial(tmp_path, 0, "PRUNED", verdicts=(VERDICT, WARNING, other)))
+    said = trial_run.tags(trial(tmp_path, 0, "PRUNED", verdicts=(VERDICT, WARNING, other)))
     assert said["pitprop.warnings"] == "bad_start, overfit"
     assert said["pitprop.signature"] == "constant_prediction"
     assert said["mlflow.note.content"].endswith(
         "Warnings:\n\n- **overfit**, epoch 3: the loss rises *Remedy:* more data\n- **bad_start**, epoch 3: the loss starts high"
     )
-    finished = run.tags(trial(tmp_path, 1, verdicts=(WARNING,)))
+    finished = trial_run.tags(trial(tmp_path, 1, verdicts=(WARNING,)))
     assert finished["mlflow.note.content"].startswith("Warnings:")
     assert "pitprop.reason" not in finished
 

@@ -20,10 +20,10 @@ from pitprop.trainer import Context
 from pitprop.trainers.commands import failure
 from pitprop.trainers.commands.arguments import CommandError
 from pitprop.trainers.commands.attempt import log
+from pitprop.trainers.commands.metric_sources import Sources
 from pitprop.trainers.commands.plan import plan
 from pitprop.trainers.commands.run import epochs, started
 from pitprop.trainers.commands.settings import read
-from pitprop.trainers.commands.sources import Sources
 
 OPTIONS: dict[str, Any] = {
     "command": [],  # a list of arguments, with {params} or {lr} in it

@@ -22,8 +22,8 @@ from pitprop.trainers.data import satimage
 from pitprop.trainers.embeddings import batches, quality
 from pitprop.trainers.embeddings.encoders import Encoders, normalised
 from pitprop.trainers.lanes import draw, losses, optim
+from pitprop.trainers.lanes.hyperparameters import bf16, complete, flag, number, whole, widths
 from pitprop.trainers.lanes.learner import LaneModel, Learner, Noise, Training
-from pitprop.trainers.lanes.params import bf16, complete, flag, number, whole, widths
 from torch import Generator, Tensor
 
 PARAMS = {

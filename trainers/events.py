@@ -17,8 +17,8 @@ import torch
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Context, Params, Start
 from pitprop.trainers.lanes import losses, optim
+from pitprop.trainers.lanes.hyperparameters import bf16, complete, flag, number, pair, whole, widths
 from pitprop.trainers.lanes.learner import LaneModel, Learner, Noise, Training
-from pitprop.trainers.lanes.params import bf16, complete, flag, number, pair, whole, widths
 from pitprop.trainers.sequences import recordings, windows
 from pitprop.trainers.sequences.convolution import Convolution
 from pitprop.trainers.sequences.validation import Rules, Validation, Weighting

@@ -17,8 +17,8 @@ from pitprop.telemetry import Epoch
 from pitprop.trainer import Context, Params, Start
 from pitprop.trainers.data import table
 from pitprop.trainers.lanes import draw, losses, metrics, optim
+from pitprop.trainers.lanes.hyperparameters import complete, flag, number, pair, whole, widths
 from pitprop.trainers.lanes.learner import LaneModel, Learner, Noise, Randoms, Training
-from pitprop.trainers.lanes.params import complete, flag, number, pair, whole, widths
 from pitprop.trainers.lanes.perceptron import Perceptron, extremes
 from torch import Generator, Tensor
 

@@ -20,8 +20,8 @@ from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Lane, Params, Start
 from pitprop.trainers.data import pendigits
 from pitprop.trainers.lanes import metrics, optim
+from pitprop.trainers.lanes.hyperparameters import bf16, complete, number, whole, widths
 from pitprop.trainers.lanes.learner import LaneModel, Learner, Noise, Randoms, Training
-from pitprop.trainers.lanes.params import bf16, complete, number, whole, widths
 from pitprop.trainers.lanes.perceptron import extremes
 from pitprop.trainers.streams import augment, pretrained
 from pitprop.trainers.streams.fusion import HEADS, STREAMS, TERMS, Streams, terms

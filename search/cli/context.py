@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pitprop.addresses import Addresses, addresses
 from pitprop.cli.options import StudyOptions
 from pitprop.cli.output import print_command, print_json
 from pitprop.errors import UserError
@@ -11,7 +12,6 @@ from pitprop.messages import _
 from pitprop.results.baselines import looked_up
 from pitprop.results.results import Results
 from pitprop.space import Space
-from pitprop.study.addresses import Addresses, addresses
 from pitprop.study.commands import Repeat, next_command, space_word
 from pitprop.study.record import StoredStudy, read_study
 from pitprop.study.source import as_studied, check_meaning, find_space

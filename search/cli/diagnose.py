@@ -24,7 +24,7 @@ from rich.markup import escape
 
 def diagnose(options: DiagnoseOptions) -> int:
     """Prints a verdict on each training; 1 if any of them is dead."""
-    from pitprop.views.terminal.diagnosis import print_comparison, print_diagnosis
+    from pitprop.views.terminal.diagnosis_table import print_comparison, print_diagnosis
 
     given = _given(options)
     found: list[Diagnosis] = []

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pitprop import messages
+from pitprop.addresses import Addresses
 from pitprop.messages import _
 from pitprop.results.results import Results
 from pitprop.space import Space
-from pitprop.study.addresses import Addresses
 from pitprop.study.commands import next_command
 from pitprop.study.record import StudyCard
 from pitprop.track import Exporter

@@ -18,11 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from pitprop.addresses import Addresses, addresses
 from pitprop.cli.context import results_of
 from pitprop.cli.options import ServeOptions
 from pitprop.errors import UserError
 from pitprop.messages import _
-from pitprop.study.addresses import Addresses, addresses
 from pitprop.study.commands import command_line
 from pitprop.study.record import read_study
 from pitprop.study.source import find_space

@@ -9,14 +9,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from pitprop.addresses import Addresses
 from pitprop.cli.options import RunOptions
 from pitprop.driver import preflight
-from pitprop.driver.checks import Finding
-from pitprop.driver.events import Ended, Event, Reported
 from pitprop.driver.loop import Search
+from pitprop.driver.preflight_checks import Finding
+from pitprop.driver.progress import Ended, Event, Reported
 from pitprop.messages import ngettext
 from pitprop.space import Space
-from pitprop.study.addresses import Addresses
 from pitprop.study.commands import next_command
 from pitprop.study.parking import lanes
 from pitprop.study.study import Study

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from pitprop.addresses import Addresses
 from pitprop.cli.context import conclude, open_space, open_study
 from pitprop.cli.options import RunOptions, StudyOptions, Trials
 from pitprop.cli.output import print_command, print_json
@@ -13,7 +14,6 @@ from pitprop.messages import _
 from pitprop.results import confirmation_study
 from pitprop.results.results import Results
 from pitprop.space import Confirm, Space
-from pitprop.study.addresses import Addresses
 from pitprop.study.commands import Repeat, next_command
 from pitprop.study.record import Record, State
 from rich.console import Console

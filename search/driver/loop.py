@@ -12,8 +12,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from pitprop.detection.detect import Verdict
 from pitprop.driver import revival
-from pitprop.driver.events import Ended, Event, Failures, Reported, Retried, SearchError, Started, Warned
 from pitprop.driver.judging import REACH, Judge
+from pitprop.driver.progress import Ended, Event, Failures, Reported, Retried, SearchError, Started, Warned
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
 from pitprop.errors import hint

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from pitprop import telemetry
+from pitprop.addresses import Addresses
 from pitprop.detection.stopping import objective
 from pitprop.errors import UserError
 from pitprop.space import Baseline, Space
 from pitprop.study import ranking
-from pitprop.study.addresses import Addresses
 from pitprop.study.source import as_studied, check_meaning, find_space
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pitprop import telemetry
+from pitprop.addresses import Addresses
 from pitprop.detection import stopping
 from pitprop.detection.stopping import objective
 from pitprop.results import statistics
@@ -19,7 +20,6 @@ from pitprop.results.confirmation_study import FRESH, study_name, title
 from pitprop.results.statistics import Difference
 from pitprop.space import Space
 from pitprop.study import ranking
-from pitprop.study.addresses import Addresses
 from pitprop.study.record import Record, State, read_studies
 
 

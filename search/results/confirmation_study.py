@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pitprop.addresses import Addresses
 from pitprop.errors import UserError
 from pitprop.space import Baseline, Confirm, Method, Space, nested
 from pitprop.study import ranking
-from pitprop.study.addresses import Addresses
 from pitprop.study.record import Record, State, read_study
 
 FRESH = 1000

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pitprop.addresses import Addresses
 from pitprop.results.summary import Summary, summarise
 from pitprop.space import Space
-from pitprop.study.addresses import Addresses
 from pitprop.study.record import Record
 
 if TYPE_CHECKING:

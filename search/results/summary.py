@@ -13,7 +13,6 @@ from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
 from pitprop.study.remedies import FollowUp, FollowUps
-from pitprop.study.story import ending, warnings
 
 STATES = (State.COMPLETE, State.PRUNED, State.FAIL, State.RUNNING)
 
@@ -149,9 +148,9 @@ def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
         revived=revived,
         best=ranking.best(space, records),
         baselines={baseline.name: _score(space, baseline.name, baseline.values, records) for baseline in space.baselines},
-        pruned=reasons((record, verdict) for record in ended if (verdict := ending(record)) is not None),
+        pruned=reasons((record, verdict) for record in ended if (verdict := record.ending) is not None),
         # a revived trial begins with the curve of the parked one, and so with its warnings
-        warned=reasons((r, verdict) for r in records if r.revives is None for verdict in warnings(r)),
+        warned=reasons((r, verdict) for r in records if r.revives is None for verdict in r.warnings),
         failed=tuple(record for record in records if record.state == State.FAIL),
         remedied=tuple(_remedied(space, record, records[record.remedy_of]) for record in records if record.remedy_of is not None),
         suggested=tuple(FollowUps(space, records).all()) if space.remedies == "suggest" else (),

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pitprop import space as spaces
+from pitprop.addresses import Addresses
 from pitprop.space import Space
-from pitprop.study.addresses import Addresses
 
 VARIABLES = {"--trials": "TRIALS", "--timeout": "TIMEOUT", "--workers": "WORKERS"}
 """Flags for which the Makefile has a variable of their own; all others go into ``ARGS``."""

@@ -9,9 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pitprop import telemetry
+from pitprop.addresses import Addresses
 from pitprop.detection.detect import Verdict
 from pitprop.space import Objective
-from pitprop.study.addresses import Addresses
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -90,6 +91,21 @@ class Record:
         endings = {verdict.action for verdict in self.verdicts} - {"warn"}
         return self.state == State.PRUNED and endings == {"park"}
 
+    @property
+    def ending(self) -> Verdict | None:
+        """The verdict that stopped the trial; None if none did."""
+        return next((v for v in self.verdicts if v.action != "warn"), None) if self.state == State.PRUNED else None
+
+    @property
+    def warnings(self) -> list[Verdict]:
+        """The verdicts that did not stop the trial: warnings, and whatever ended one of several seeds."""
+        return [verdict for verdict in self.verdicts if verdict.action == "warn" or self.state != State.PRUNED]
+
+    @property
+    def word(self) -> str:
+        """The word for the trial's state: ``parked`` for one that was pruned and can be revived."""
+        return "parked" if self.parked else self.state.lower()
+
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for ``json.dumps``; NaN stays NaN."""
         row = asdict(self)
@@ -104,6 +120,21 @@ class Record:
         rest |= {"state": State(rest["state"]), "values": None if values is None else tuple(values)}
         rest |= {"verdicts": tuple(map(Verdict.from_json, verdicts)), "remedy_of": rest.pop("mends")}
         return cls(**rest)
+
+
+def continued_from(record: Record) -> str:
+    """``continues trial 17 from epoch 9`` for a revived trial, else nothing."""
+    if record.revives is None:
+        return ""
+    curve = telemetry.read(telemetry.file(Path(record.folder).with_name(f"{record.revives:04d}")))
+    return f"continues trial {record.revives}" + (f" from epoch {curve[-1].step}" if curve else "")
+
+
+def best_epoch(record: Record, objective: Objective) -> int | None:
+    """The epoch at which a trial's first seed was best; None if it has no curve."""
+    curve = telemetry.read(telemetry.file(record.folder))
+    best = objective.best(telemetry.series(curve, objective.metric))
+    return None if best is None else curve[best].step
 
 
 @dataclass(frozen=True, slots=True)

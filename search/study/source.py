@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from pitprop import space as spaces
+from pitprop.addresses import Addresses
 from pitprop.errors import UserError, hint
 from pitprop.messages import _
 from pitprop.space import Space, difference, meaning
 from pitprop.study import database
-from pitprop.study.addresses import Addresses
 from pitprop.study.commands import shown_path, space_word
 from pitprop.study.record import StoredStudy, read_study, study_names
 

@@ -11,18 +11,16 @@
 ``run``
     what the run of a trial says: pure.
 ``view``
-    how MLflow's page first shows them: pure.
+    how MLflow's page is served, and how it first shows them: pure.
 ``note``
     the answer, as the study's run tells it: pure.
 ``code``
     the commit, the trainer's file and the data that trials were trained with.
 ``recall``, ``registry``
     processes of their own that ``inquiry`` asks: what a run scored, and a trial as a registered model.
-``ui``
-    the command that shows it all.
 """
 
 from pitprop.track.exporter import ENVIRONMENT, Exporter
-from pitprop.track.ui import page, ui_command
+from pitprop.track.view import page, ui_command
 
 __all__ = ["ENVIRONMENT", "Exporter", "page", "ui_command"]

@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from pitprop.track import sqlite
 from pitprop.track.code import Data
-from pitprop.track.run import Point, same
+from pitprop.track.trial_run import Point, same
 
 _BATCH = 500  # MLflow takes 1,000 entities a request
 

@@ -10,7 +10,6 @@ from textwrap import shorten
 from pitprop.detection.detect import Verdict
 from pitprop.study import ranking
 from pitprop.study.record import Record, StudyCard
-from pitprop.study.story import ending, state
 from pitprop.track.view import varied
 
 ROWS, REASON, LONGEST = 10, 200, 7000  # MLflow takes notes of 8,000 characters
@@ -50,7 +49,7 @@ def linked(text: str, address: Address) -> str:
 
 def _winner(card: StudyCard, record: Record, searched: Iterable[str], baselines: Mapping[str, float]) -> str:
     values = record.values or ()
-    score = f"{card.objective.metric} {values[0]:.4f}" if values else state(record)
+    score = f"{card.objective.metric} {values[0]:.4f}" if values else record.word
     shown = {name: record.params[name] for name in searched if name in record.params}
     params = ", ".join(f"{_code(name)} {f'{v:.4g}' if isinstance(v, float) else v}" for name, v in shown.items())
     leads = []
@@ -63,7 +62,7 @@ def _winner(card: StudyCard, record: Record, searched: Iterable[str], baselines:
 
 
 def _counts(records: Sequence[Record]) -> str:
-    counts = Counter(state(record) for record in records)
+    counts = Counter(record.word for record in records)
     said = ", ".join(f"{counts[word]} {word}" for word in ("complete", "pruned", "parked", "fail", "running") if counts[word])
     return f"{len(records)} trial{'' if len(records) == 1 else 's'}: {said.replace('fail', 'failed')}." if records else ""
 
@@ -72,7 +71,7 @@ def _stopped(records: Iterable[Record]) -> str:
     """A table: how many trials each signature stopped, and what it said of the first."""
     groups: dict[str, list[tuple[int, Verdict]]] = {}
     for record in records:
-        if verdict := ending(record):
+        if verdict := record.ending:
             groups.setdefault(verdict.signature, []).append((record.number, verdict))
     rows = [
         f"| {len(found)} | {name} | trial {found[0][0]}: {_cell(found[0][1].reason)} |"

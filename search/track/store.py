@@ -17,8 +17,7 @@ from pathlib import Path
 
 from pitprop.study import ranking
 from pitprop.study.record import Record, State, StudyCard
-from pitprop.study.story import state
-from pitprop.track import run as say
+from pitprop.track import trial_run as say
 from pitprop.track.code import Code
 from pitprop.track.experiment import Experiment, Held, is_refusal
 from pitprop.track.note import note
@@ -111,7 +110,7 @@ class Store:
                 self._experiment.write(run, {REASON: reason})
                 self._experiment.end(run, "KILLED", time.time())
         if self._parent and self._parent.status == "RUNNING":
-            counts = Counter(state(record) for record in self._records.values())
+            counts = Counter(record.word for record in self._records.values())
             measures = {f"trials/{name}": float(counts[name]) for name in ("complete", "pruned", "parked", "fail", "running")}
             tags = {STATE: "interrupted", REASON: reason} if reason else {STATE: "finished"}
             with _refusals_logged("the study's run"):
@@ -121,7 +120,7 @@ class Store:
     def _export(self, record: Record, baselines: Mapping[str, float]) -> None:
         measures, tags = say.measures(record, self._card, baselines), say.tags(record, self._address(record.revives))
         run, status = self._find(record), say.STATUS[record.state]
-        if run and run.status == status != "RUNNING" and run.tags.get(STATE) == state(record):
+        if run and run.status == status != "RUNNING" and run.tags.get(STATE) == record.word:
             self._experiment.write(run, tags, measures=measures)
             return
         run = self._open(run, record, tags)

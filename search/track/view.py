@@ -1,7 +1,7 @@
-"""How MLflow's page first shows an experiment: a flat list of trials, the best on top, with the columns and charts that matter.
+"""MLflow's page: the command that serves it, on loopback, and the saved views by which it first shows an experiment.
 
 As it comes, the page folds all trials into the study's run and shows none of their numbers. Saved views, which are tags on the
-experiment, set that right: they stand in the page's menu *Views*, and `pitprop.track.ui.page` gives the address of the first.
+experiment, set that right: they stand in the page's menu *Views*, and `page` gives the address of the first.
 A view holds filter, order, columns and charts. It cannot hold runs pinned by hand, which MLflow keeps in each browser, so the
 baselines and the best trial bear a tag, and one view shows these alone.
 """
@@ -9,16 +9,41 @@ baselines and the best trial bear a tag, and one view shows these alone.
 from __future__ import annotations
 
 import json
+import socket
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from pitprop.study.record import Record, StudyCard
-from pitprop.study.story import warnings
-from pitprop.track.run import key
+from pitprop.track.trial_run import key
 
 TAG = "mlflow.sharedViewState.pitprop"
 LIMIT = 6
 """Parameters shown: a table that is wider than the screen hides the reasons."""
+
+
+def ui_command(uri: str, artifacts: Path, port: int = 5000) -> list[str]:
+    """The command that serves the UI of the store at ``uri`` on 127.0.0.1; run it with `ENVIRONMENT`.
+
+    ``ValueError``, in a sentence, if the store is a server (which has its own UI) or if the port is taken.
+    """
+    if uri.startswith("http"):
+        raise ValueError(f"MLflow is a server already: open {uri} in a browser")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            look = f"the UI may run already, look at http://127.0.0.1:{port}, or choose another port"
+            raise ValueError(f"port {port} cannot be used ({error}): {look}") from error
+    store = ["--backend-store-uri", uri, "--default-artifact-root", artifacts.resolve().as_uri()]
+    return [sys.executable, "-m", "mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+
+
+def page(address: str, experiment: str) -> str:
+    """Where the server at ``address`` shows the trials of the experiment with this id."""
+    return f"{address}/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey=pitprop"
 
 
 def views(card: StudyCard, records: Sequence[Record], baselines: Iterable[str]) -> dict[str, str]:
@@ -48,7 +73,7 @@ def _saved(name: str, state: dict[str, Any], records: Sequence[Record]) -> str:
 
 def _state(card: StudyCard, records: Sequence[Record], baselines: Sequence[str], filter: str = "") -> dict[str, Any]:
     """Columns are the objective, the leads, the epochs, the parameters that vary, the reason, and warnings if there are any."""
-    said = ["signature", "reason", *(["warnings"] if any(map(warnings, records)) else [])]
+    said = ["signature", "reason", *(["warnings"] if any(r.warnings for r in records) else [])]
     leads = [key(f"delta/{name}") for name in baselines]
     params = [key(name) for name in varied(records)]
     columns = [

@@ -12,15 +12,14 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
+from pitprop.addresses import Addresses
 from pitprop.detection.detect import Bound, Verdict
 from pitprop.results.results import Results
 from pitprop.results.summary import Reason, Remedied, Summary
 from pitprop.space import Baseline, Gate, Relative, Space, nested
 from pitprop.space.distributions import STOPPING
-from pitprop.study.addresses import Addresses
 from pitprop.study.commands import next_command
-from pitprop.study.record import Record, State
-from pitprop.study.story import best_epoch, ending, warnings
+from pitprop.study.record import Record, State, best_epoch
 from pitprop.telemetry import Telemetry
 from pitprop.views import landscape
 
@@ -178,17 +177,17 @@ class Content:
 
     @property
     def best_epoch(self) -> int | None:
-        return best_epoch(self.best, self.space) if self.best is not None else None
+        return best_epoch(self.best, self.space.objective) if self.best is not None else None
 
     @property
     def collapse(self) -> Verdict | None:
         """What stopped the best trial, after its best epoch."""
-        return ending(self.best) if self.best is not None else None
+        return self.best.ending if self.best is not None else None
 
     @staticmethod
     def verdict(record: Record) -> Verdict | None:
         """What stopped a trial."""
-        return ending(record)
+        return record.ending
 
     @property
     def flattered(self) -> float:
@@ -248,7 +247,7 @@ class Content:
         """Each gate with how many trials of the search met it."""
         known = {one.name: dict(one.values) for one in self.space.baselines if one.values is not None}
         for record in self.records:  # a trained baseline counts with the metrics of its best epoch
-            epoch = best_epoch(record, self.space) if record.baseline and record.state == State.COMPLETE else None
+            epoch = best_epoch(record, self.space.objective) if record.baseline and record.state == State.COMPLETE else None
             if record.baseline and epoch is not None:
                 known[record.baseline] = dict(next(e.metrics for e in self.curves[record.number] if e.step == epoch))
         return [self._gate(gate, gate.against(known)) for gate in self.space.gates]
@@ -283,7 +282,7 @@ class Content:
         told: dict[str, list[int]] = {}
         alike: dict[tuple[Any, ...], list[int]] = {}  # trials that are answered from one curve ended alike
         for number in reason.trials:
-            verdict = ending(self.records[number])
+            verdict = self.records[number].ending
             if verdict is not None:
                 told.setdefault(verdict.remedy, []).append(number)
                 state = (number in reason.parked, self.summary.revived.get(number))
@@ -388,7 +387,7 @@ class Content:
     @property
     def warned(self) -> list[Verdict]:
         """What was said of the best trial itself, with a remedy; gates have a table of their own."""
-        found = warnings(self.best) if self.best is not None else []
+        found = self.best.warnings if self.best is not None else []
         return [verdict for verdict in found if verdict.remedy and not verdict.signature.startswith("gate:")]
 
     @property
@@ -422,7 +421,7 @@ def trained_seconds(record: Record, seeds: int) -> tuple[float, int]:
 
 def outcome(one: Remedied, record: Record) -> str:
     """What became of a trial that tried a remedy: ``better``, ``worse``, ``stopped``, ``scored``, ``failed`` or ``open``."""
-    if ending(record) is not None:
+    if record.ending is not None:
         return "stopped"
     if one.gain is not None:
         return "better" if one.gain > 0 else "worse"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from pitprop import telemetry
 from pitprop.messages import N_, _, localized, ngettext
 from pitprop.study.record import Record
-from pitprop.study.story import ending, state
 from rich.markup import escape
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def duration(seconds: float) -> str:
 
 def standing(record: Record) -> str:
     """The state of a trial in a word: ``parked`` for one that was stopped and can be revived."""
-    return _(STATES[state(record)])
+    return _(STATES[record.word])
 
 
 def counts(summary: Summary) -> str:
@@ -185,7 +184,7 @@ def continues(record: Record) -> str:
 
 def story(record: Record, space: Space) -> str:
     """The line that tells one trial from others: what it continues; why it ended, cut if long; or its configuration."""
-    verdict = ending(record)
+    verdict = record.ending
     if verdict is not None:
         found = shorten(f"{verdict.signature}: {localized(verdict.reason)}", LONGEST, placeholder=" …")
     else:

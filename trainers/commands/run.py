@@ -14,10 +14,10 @@ from pitprop.telemetry import Epoch
 from pitprop.trainer import Context
 from pitprop.trainers.commands.arguments import CommandError
 from pitprop.trainers.commands.attempt import Attempt, begin, log
+from pitprop.trainers.commands.metric_sources import Sources
 from pitprop.trainers.commands.plan import Plan, plan
 from pitprop.trainers.commands.process import Process, locked
 from pitprop.trainers.commands.settings import Settings
-from pitprop.trainers.commands.sources import Sources
 
 INTERVAL = 0.1
 """Seconds between two looks at the metrics."""

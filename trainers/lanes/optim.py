@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from pitprop.trainers.lanes.group import Group
-from pitprop.trainers.lanes.params import number
+from pitprop.trainers.lanes.hyperparameters import number
 from pitprop.trainers.lanes.stack import Stack
 from torch import Tensor
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pitprop.messages import _
-from pitprop.study.record import Record
-from pitprop.study.story import best_epoch
+from pitprop.study.record import Record, best_epoch
 from pitprop.telemetry import Telemetry, columns
 from pitprop.views import chart, words
 from pitprop.views.chart import Curve
@@ -105,7 +104,7 @@ def _bounds(main: Sequence[Curve], ghosts: Sequence[Curve]) -> tuple[float, floa
 def _draw_best(c: Content, axes: Axes, best: Record, curve: Curve) -> None:
     title = _("{trial}, best").format(trial=words.trial(best.number))
     axes.plot(*zip(*curve, strict=True), color=ACCENT, linewidth=2.0, label=title, zorder=4)
-    at = best_epoch(best, c.space)
+    at = best_epoch(best, c.space.objective)
     value = dict(curve_of(c.curves[best.number], c.space.objective.metric)).get(at or 0)
     if at is not None and value is not None:
         axes.plot([at], [value], "*", color=ACCENT, markersize=11, zorder=5)

@@ -6,12 +6,11 @@ import time
 from collections import Counter
 from types import TracebackType
 
-from pitprop.driver.events import Ended, Event, Reported, Retried, Started, Warned
+from pitprop.driver.progress import Ended, Event, Reported, Retried, Started, Warned
 from pitprop.messages import _, localized, ngettext
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
-from pitprop.study.story import ending, state
 from pitprop.views import words
 from rich.console import Console, Group
 from rich.live import Live
@@ -95,12 +94,12 @@ class Screen:
         self._saved += (revived or self._space.epochs * self._space.seeds) - record.epochs
         self._epochs[record.number] = record.epochs
         self._parked += record.parked
-        if (verdict := ending(record)) is not None:
+        if (verdict := record.ending) is not None:
             self._stopped[verdict.signature] += 1
         self._ended.append(record)
 
     def _ending(self, record: Record) -> str:
-        colour = {"complete": "green", "pruned": "yellow", "parked": "cyan"}.get(state(record), "red")
+        colour = {"complete": "green", "pruned": "yellow", "parked": "cyan"}.get(record.word, "red")
         score = f" {words.score(record.values[0])}" if record.values and record.state == State.COMPLETE else ""
         number = _("trial {n}").format(n=f"{record.number:>3}")
         head = _("{trial} {state} after {epochs}").format(

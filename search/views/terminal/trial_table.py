@@ -10,7 +10,6 @@ from pitprop import telemetry
 from pitprop.messages import N_, _, localized
 from pitprop.space import Space
 from pitprop.study.record import Record
-from pitprop.study.story import warnings
 from pitprop.views import words
 from rich.console import Console
 from rich.markup import escape
@@ -34,7 +33,7 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
     if record.values:
         console.print(f"{space.objective.metric} [bold]{words.score(record.values[0])}[/]")
     for verdict in record.verdicts:
-        action = "warning" if verdict in warnings(record) else verdict.action
+        action = "warning" if verdict in record.warnings else verdict.action
         where = _("{signature} at epoch {epoch}").format(signature=escape(verdict.signature), epoch=verdict.step)
         console.print(f"[yellow]{_(action)}[/] {where}: {escape(localized(verdict.reason))}")
         if verdict.remedy:

@@ -12,7 +12,7 @@ from pitprop.trainers.contrastive import KNOWN
 from pitprop.trainers.data import satimage
 from pitprop.trainers.embeddings import batches
 from pitprop.trainers.embeddings.quality import NEIGHBOURS
-from pitprop.trainers.lanes.params import complete
+from pitprop.trainers.lanes.hyperparameters import complete
 from torch import Tensor, nn
 from torch.nn import functional
 

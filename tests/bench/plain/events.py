@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from pitprop.trainers import events as trainer
 from pitprop.trainers.lanes import losses
-from pitprop.trainers.lanes.params import complete
+from pitprop.trainers.lanes.hyperparameters import complete
 from pitprop.trainers.sequences import recordings, windows
 from torch import Tensor, nn
 from torch.nn import functional

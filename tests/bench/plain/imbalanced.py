@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from pitprop.trainers import imbalanced as trainer
 from pitprop.trainers.data import table
-from pitprop.trainers.lanes.params import complete
+from pitprop.trainers.lanes.hyperparameters import complete
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from pitprop.trainers import two_stream as trainer
 from pitprop.trainers.data import pendigits
+from pitprop.trainers.lanes.hyperparameters import complete
 from pitprop.trainers.lanes.optim import MOMENTUM
-from pitprop.trainers.lanes.params import complete
 from torch import Tensor, nn
 from torch.nn import functional
 

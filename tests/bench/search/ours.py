@@ -13,8 +13,8 @@ from typing import Any
 
 from pitprop.detection import detect
 from pitprop.driver import judging
-from pitprop.driver.events import Reported
 from pitprop.driver.loop import Search
+from pitprop.driver.progress import Reported
 from pitprop.space import Method, Space
 from pitprop.study.study import Trial, opened
 from pitprop.telemetry import Telemetry

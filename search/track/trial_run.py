@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from pitprop import telemetry
 from pitprop.study import ranking
-from pitprop.study.record import Record, State, StudyCard
-from pitprop.study.story import continues, ending, state, warnings
+from pitprop.study.record import Record, State, StudyCard, continued_from
 
 STATUS = {State.RUNNING: "RUNNING", State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
 """MLflow's word for each state of a trial."""
@@ -39,39 +38,39 @@ def title(record: Record) -> str:
     if record.state == State.FAIL:
         return f"{name} failed"
     if record.state == State.PRUNED:
-        verdict = ending(record)
-        return f"{name} {state(record)}: {verdict.signature}" if verdict else f"{name} {state(record)}"
+        verdict = record.ending
+        return f"{name} {record.word}: {verdict.signature}" if verdict else f"{name} {record.word}"
     return name
 
 
 def tags(record: Record, parked: str = "") -> dict[str, str]:
     """The tags that tell how the trial stands; one that does not apply is left out. ``parked`` is where the run that it
     revives is shown."""
-    verdict = ending(record)
+    verdict = record.ending
     said = {
         "mlflow.note.content": _note(record, parked),  # tags are cut on the page, this is not
-        "pitprop.state": state(record),
+        "pitprop.state": record.word,
         "pitprop.baseline": record.baseline,
         "pitprop.pinned": "baseline" if record.baseline else None,
         "pitprop.revives": None if record.revives is None else str(record.revives),
         "pitprop.signature": verdict and verdict.signature,
         "pitprop.reason": verdict.reason if verdict else record.error,
         "pitprop.remedy": verdict and verdict.remedy,
-        "pitprop.warnings": ", ".join(sorted({warning.signature for warning in warnings(record)})),
+        "pitprop.warnings": ", ".join(sorted({warning.signature for warning in record.warnings})),
     }
     return {key: str(value)[:_LONGEST_VALUE] for key, value in said.items() if value}
 
 
 def _note(record: Record, parked: str) -> str:
     """The run's description, in Markdown: why it ended, what it continues, what it was warned of."""
-    verdict, origin = ending(record), continues(record)
+    verdict, origin = record.ending, continued_from(record)
     reason, remedy = (verdict.reason, verdict.remedy) if verdict else (record.error, "")
     if parked:
         origin = origin.replace(f"trial {record.revives}", f"[trial {record.revives}]({parked})")
     warned = [
         f"- **{warning.signature}**, epoch {warning.step}: {warning.reason}"
         + (f" *Remedy:* {warning.remedy}" if warning.remedy else "")
-        for warning in warnings(record)
+        for warning in record.warnings
     ]
     parts = (
         reason,
