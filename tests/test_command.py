@@ -192,7 +192,7 @@ def test_a_command_that_fails_says_why_in_one_sentence(tmp_path: Path, words: li
 
 
 def test_a_signal_is_told_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="was ended by signal KILL, often for want of memory"):
+    with pytest.raises(CommandError, match="was ended by signal KILL, often because memory ran out"):
         trained(tmp_path, ["bash", "-c", "kill -9 $$"])
 
 

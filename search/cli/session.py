@@ -19,6 +19,7 @@ from pitprop.messages import ngettext
 from pitprop.space import Space
 from pitprop.study.commands import next_command
 from pitprop.study.parking import lanes
+from pitprop.study.record import State
 from pitprop.study.study import Study
 from pitprop.track import Exporter
 from pitprop.trainer import Context
@@ -45,25 +46,28 @@ def run(
     console: Console | None = None,
     exporter: Exporter | None = None,
     asks: bool = True,
+    checks: bool = True,
 ) -> int:
     """Searches until the target or the time limit is reached: 0, or 130 if it was interrupted.
 
     Without a ``console`` nothing is shown, without an ``exporter`` nothing goes to MLflow. With ``asks=False`` only the trials
-    that the study holds are brought to an end.
+    that the study holds are brought to an end. With ``checks=False`` nothing is said of inactive checks and there is no
+    preflight: a search with the same trainer has done both.
     """
     console = console or Console(quiet=True)
     study.checkpoints.mkdir(parents=True, exist_ok=True)
     (study.folder / "space.yaml").write_text(space.text, encoding="utf-8")
-    print_inactive(console, space)
+    if checks:
+        print_inactive(console, space)
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None
     records = study.records()
     if exporter is not None:
         for record in records:
             exporter.send(record)
-    count = study.target if asks else sum(record.state == "RUNNING" for record in records) * space.seeds
+    count = study.target if asks else sum(record.state == State.RUNNING for record in records) * space.seeds
     with closing(_launcher(space, study, where, options, console, count)) as launcher:
-        if all(record.state == "RUNNING" for record in records):  # no trial has shown yet that the trainer works
+        if checks and all(record.state == State.RUNNING for record in records):  # no trial has shown yet that the trainer works
             findings = preflight.inspect(space, launcher)
             print_outcome(console, findings)
             preflight.refuse(findings, next_command("preflight", space, where))
@@ -113,7 +117,7 @@ def _export(event: Event, study: Study, exporter: Exporter | None, last: dict[in
 def _sweep(space: Space, study: Study) -> None:
     """Removes the workers' checkpoints when no trial runs, but for what only a search that was killed has left among them."""
     records = study.records()
-    if all(record.state != "RUNNING" for record in records):
+    if all(record.state != State.RUNNING for record in records):
         folders = {lane: Path(record.folder) for record in records for lane in lanes(space, record.number)}
         Bests(space.objective.metric, space.objective.best_by).salvage(folders, study.checkpoints)
         sweep(study.checkpoints, study.parking().only_with_workers())

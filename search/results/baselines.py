@@ -39,7 +39,7 @@ def _looked_up(space: Space, baseline: Baseline, where: Addresses, ask: bool) ->
     metric = space.objective.metric
     if ask and metric not in values:
         held = f"it holds {', '.join(sorted(values)[:8])}, but no {metric!r}" if values else lacking
-        raise UserError(f"baselines.{baseline.name}: {held}; mend the baseline, or give its numbers as values")
+        raise UserError(f"baselines.{baseline.name}: {held}; correct the baseline, or give its numbers as values")
     return replace(baseline, values=values) if values else baseline
 
 

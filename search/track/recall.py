@@ -41,9 +41,9 @@ def main(uri: str, run: str, best: str = "{}") -> dict[str, Any]:
     except MlflowException as error:
         if error.get_http_status_code() in (400, 404):  # type: ignore[no-untyped-call]
             return {
-                "error": f"MLflow at {shown} has no run {run!r}: copy the run id from the run's page, or mend MLFLOW_TRACKING_URI"
+                "error": f"MLflow at {shown} has no run {run!r}: copy the id from the page of the run, or set MLFLOW_TRACKING_URI"
             }
-        return {"error": f"MLflow at {shown} does not answer: start it, or mend MLFLOW_TRACKING_URI"}
+        return {"error": f"MLflow at {shown} does not answer: start it, or set MLFLOW_TRACKING_URI"}
     return {"metrics": {name: value for name, value in found.items() if math.isfinite(value)}}
 
 

@@ -104,7 +104,7 @@ class Store:
         ours = [run for record in self._records.values() if (run := self._find(record))]
         running = [run for run in ours if run.status == "RUNNING"]
         if running:
-            reason = reason or "the search was interrupted; the same command goes on"
+            reason = reason or "the search was interrupted; the same command resumes it"
         for run in running:
             with _refusals_logged(run.name):
                 self._experiment.write(run, {REASON: reason})

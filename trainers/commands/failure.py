@@ -15,7 +15,7 @@ REASON = re.compile(r"^(\[rank\d+\]:\s*)?([\w.]*(Error|Exception|Interrupt|Exit)
 RELAYED = re.compile(r"ChildFailedError|CalledProcessError|ProcessRaisedException")
 """What launchers such as torchrun say when it was their child that failed."""
 REJECTED = re.compile(r"(?:unrecognized arguments|no such option|unknown (?:config )?key)[:\s]*(-*[\w.\-]+)", re.I)
-SIGNALS = {137: "KILL, often for want of memory", 139: "SEGV, a crash in native code", 134: "ABRT", 143: "TERM", 130: "INT"}
+SIGNALS = {137: "KILL, often because memory ran out", 139: "SEGV, a crash in native code", 134: "ABRT", 143: "TERM", 130: "INT"}
 
 
 def tail(path: Path, count: int = TAIL) -> list[str]:

@@ -76,5 +76,5 @@ class Sources:
         """What did not come, and what did, as the end of a sentence."""
         wanted = f"the objective {self._metric!r}" if self._metric else "a metric"
         came = ", ".join(list(self._names)[:20])
-        told = f"what came is {came}; mend objective.metric, or options.names"
+        told = f"what came is {came}; correct objective.metric, or options.names"
         return f"without {wanted}: {told if came else 'nothing that it wrote reads like metrics'}"

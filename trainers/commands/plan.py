@@ -147,7 +147,7 @@ def _check(arguments: list[str], cwd: Path, folder: Path, path: str | None) -> N
         raise CommandError(f"the command {program!r} is not found, neither on PATH nor in {cwd}, or may not be executed")
     for script in _scripts(arguments):
         if not (cwd / script).exists():
-            raise CommandError(f"the script {script!r} is not in {cwd}: mend options.command or options.cwd")
+            raise CommandError(f"the script {script!r} is not in {cwd}: correct options.command or options.cwd")
 
 
 def _scripts(arguments: list[str]) -> Iterator[str]:
