@@ -181,7 +181,7 @@ def test_the_seeds_of_a_trial_have_a_folder_each(tmp_path: Path) -> None:
             ["err:KeyError: 3", "err:torch.distributed.elastic.multiprocessing.errors.ChildFailedError:", "exit:1"],
             "1: KeyError: 3",
         ),
-        (["say:epoch 1: val acc 0.5, train loss 1"], "without the objective 'val/loss': what came is .*val/accuracy.*; mend"),
+        (["say:epoch 1: val acc 0.5, train loss 1"], "without the objective 'val/loss': what came is .*val/accuracy.*; correct"),
         (["say:hello"], "without the objective 'val/loss': nothing that it wrote reads like metrics"),
     ],
 )

@@ -24,13 +24,14 @@ def test_the_note_names_the_best_trial_its_leads_and_what_was_stopped(tmp_path: 
         trial(tmp_path, 2, value=0.2),
     ]
     best = [one.number for one in ranking.best(CARD, records)]
-    said = note.note(CARD, records, best, {"paper": 0.6, "old": 0.8}, lambda number: f"#/{number}", "Confirm trial 0.")
+    said = note.note(CARD, records, best, {"paper": 0.6, "old": 0.8}, lambda number: f"#/{number}")
     assert best == [0]
     assert "**Best: [trial 0](#/0)**, val/macro_f1 0.7000 in 3 epochs" in said
     assert "ahead of baseline `paper` (0.6000) by +0.1000, behind baseline `old` (0.8000) by -0.1000" in said
     assert "3 trials: 2 complete, 1 pruned." in said
     assert f"| 1 | constant_prediction | [trial 1](#/1): {VERDICT.reason} |" in said
-    assert said.endswith("Confirm [trial 0](#/0).")
+    concluded = note.note(CARD, records, best, {}, lambda number: f"#/{number}", "Take trial 2.")
+    assert concluded.startswith("Take [trial 2](#/2).\n\n3 trials")
 
 
 def test_a_study_without_a_best_trial_says_so(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_the_study_concludes_with_its_report_and_pins_its_best_trial_alone(uri: 
     store.export(
         [trial(tmp_path, 0, value=0.7), trial(tmp_path, 1, value=0.5), trial(tmp_path, 2, value=0.6, baseline="model_1")]
     )
-    store.conclude([1], "Go on with trial 1.", [tmp_path / "report.html", tmp_path / "nowhere.md"])
+    store.conclude([1], "Take trial 1.", [tmp_path / "report.html", tmp_path / "nowhere.md"])
     store.close()
     found = runs(uri)
     assert [found[n].data.tags.get("pitprop.pinned") for n in ("0", "1", "2")] == [None, "best", "baseline"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pitprop import messages
 from pitprop.addresses import Addresses
@@ -15,9 +14,6 @@ from pitprop.study.record import StudyCard
 from pitprop.track import Exporter
 from rich.console import Console
 from rich.markup import escape
-
-if TYPE_CHECKING:
-    from pitprop.results.confirmation import Confirmation, Contender
 
 
 def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter:
@@ -46,23 +42,16 @@ def write(results: Results) -> tuple[Path, Path]:
 
 
 def attach(mlflow: Exporter, results: Results) -> Path:
-    """Writes the report, and has MLflow take it with the answer; the page."""
+    """Writes the report, and has MLflow take it with the same answer; the page."""
     from pitprop.results import confirmation
+    from pitprop.views.content import Content
+    from pitprop.views.report import markdown
 
-    paths, found = write(results), results.confirmation
-    best = [record.number for record in confirmation.best(results.space, results.records, found)]
-    words = [_said(found, one) for one in found.candidates if one.scores] if found is not None else []
+    paths = write(results)
+    best = [record.number for record in confirmation.best(results.space, results.records, results.confirmation)]
     mlflow.attach(paths)
-    mlflow.conclude(best, "\n\n".join(words))
+    mlflow.conclude(best, markdown.section(Content.of(results), "answer"))
     return paths[0]
-
-
-def _said(found: Confirmation, one: Contender) -> str:
-    """What the confirmation shows of a candidate, in Markdown."""
-    from pitprop.views.words import confirmed
-
-    name = f"**Take {one.name}**" if one == found.winner else one.name
-    return f"{name}: {confirmed(found, one)}"
 
 
 def finish(mlflow: Exporter, console: Console | None, results: Results, *, report: bool) -> None:

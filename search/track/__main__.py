@@ -93,8 +93,8 @@ def export(inbox: Inbox, setup: dict[str, Any]) -> dict[str, int]:
             return {"left": len(left), "refused": len(store.refused) if store else 0}
 
 
-def _conclude(store: Store, best: list[int] | None = None, words: str = "", files: Iterable[str] = ()) -> None:
-    store.conclude(best, words, map(Path, files))
+def _conclude(store: Store, best: list[int] | None = None, answer: str = "", files: Iterable[str] = ()) -> None:
+    store.conclude(best, answer, map(Path, files))
 
 
 def _open(setup: dict[str, Any], wait: bool) -> Store:

@@ -105,10 +105,10 @@ class Exporter:
         """Files for `finish` to add to the artifacts of the study's run: its report."""
         self._conclusion["files"] = [str(Path(file).resolve()) for file in files]
 
-    def conclude(self, best: Sequence[int] | None = None, words: str = "") -> None:
+    def conclude(self, best: Sequence[int] | None = None, answer: str = "") -> None:
         """For `finish` to say on the study's run: the numbers of the ``best`` trials, a Pareto front of two objectives included
-        (None: as `pitprop.study.ranking` says), and Markdown that ends the note, in which *trial 12* becomes a link."""
-        self._conclusion |= {"best": None if best is None else list(best), "words": words}
+        (None: as `pitprop.study.ranking` says), and the answer in Markdown, in which *trial 12* becomes a link."""
+        self._conclusion |= {"best": None if best is None else list(best), "answer": answer}
 
     def finish(self, timeout: float = 60.0) -> str:
         """Waits until all is exported and the runs are closed, at most ``timeout`` seconds; a sentence on how it went."""

@@ -1,4 +1,4 @@
-"""The note on the page of a study's own run, in Markdown: the answer, what was stopped and why, and how to go on."""
+"""The note on the page of a study's own run, in Markdown: the answer, and what was stopped and why."""
 
 from __future__ import annotations
 
@@ -24,16 +24,12 @@ def note(
     best: Sequence[int],
     baselines: Mapping[str, float],
     address: Address,
-    words: str = "",
+    answer: str = "",
 ) -> str:
-    """The answer, by trial and by reason, with links; then ``words``, in which *trial 12* becomes a link as well."""
-    parts = [
-        *(_winner(card, record, varied(records), baselines) for record in records if record.number in best),
-        "" if best else "No trial has completed yet.",
-        _counts(records),
-        _stopped(records),
-        words,
-    ]
+    """The ``answer``, and what was stopped by which signature; *trial 12* becomes a link. Without an answer the best so far."""
+    winners = [_winner(card, record, varied(records), baselines) for record in records if record.number in best]
+    so_far = "\n\n".join(winners) or "No trial has completed yet."
+    parts = [answer or so_far, _counts(records), _stopped(records)]
     return linked("\n\n".join(part for part in parts if part)[:LONGEST], address)
 
 

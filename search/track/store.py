@@ -57,7 +57,7 @@ class Store:
         self._runs: dict[int, list[Held]] = {}
         self._records: dict[int, Record] = {}
         self._best: tuple[int, ...] | None = None
-        self._words = ""
+        self._answer = ""
         self.stale: set[int] = set()
         self.refused: set[int] = set()
         for run in self._experiment.runs():
@@ -87,10 +87,10 @@ class Store:
         with _refusals_logged("the study's run"):
             self._summarise(baselines)
 
-    def conclude(self, best: Sequence[int] | None = None, words: str = "", files: Iterable[Path] = ()) -> None:
-        """Says on the study's run which trials are the ``best`` (None: the best value), ends its note with ``words``, and
+    def conclude(self, best: Sequence[int] | None = None, answer: str = "", files: Iterable[Path] = ()) -> None:
+        """Says on the study's run which trials are the ``best`` (None: the best value), begins its note with the ``answer``, and
         adds ``files`` to its artifacts."""
-        self._best, self._words = None if best is None else tuple(best), words
+        self._best, self._answer = None if best is None else tuple(best), answer
         with _refusals_logged("the study's run"):
             self._summarise(say.known_baselines(self._records.values(), self._card))
             for path in files:
@@ -185,7 +185,7 @@ class Store:
         first = self._card.objective.best(values)
         stands = {} if first is None else {"best": values[first]}
         stands |= {say.key(f"baseline/{name}"): value for name, value in baselines.items()}
-        answer = {NOTE: note(self._card, records, best, baselines, self._address, self._words)}
+        answer = {NOTE: note(self._card, records, best, baselines, self._address, self._answer)}
         self._experiment.write(self._parent, answer, measures={name: say.stored(value) for name, value in stands.items()})
         for name, view in views(self._card, records, baselines).items():
             self._experiment.label(name, view)

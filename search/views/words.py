@@ -15,7 +15,6 @@ from pitprop.study.record import Record
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from pitprop.results.confirmation import Confirmation, Contender
     from pitprop.results.summary import Summary
     from pitprop.space import Space
 
@@ -135,26 +134,6 @@ def lead(delta: float, baseline: str, against: float) -> str:
         return _("level with {name} ({score})").format(**values)
     template = _("ahead of {name} ({score}) by {delta}") if delta > 0 else _("behind {name} ({score}) by {delta}")
     return template.format(**values)
-
-
-def confirmed(found: Confirmation, one: Contender) -> str:
-    """What fresh seeds show of a candidate: what it is better and worse than, and where no difference can be detected."""
-    seeds = len(found.seeds)
-    groups: dict[str, list[str]] = {"better": [], "not distinguishable": [], "worse": []}
-    for name, lead in found.differences.get(one.name, {}).items():
-        shown = f"{name} ({limit(lead.detectable, seeds)})" if lead.verdict == "not distinguishable" else name
-        groups[lead.verdict].append(shown)
-    texts = _("better than {names}"), _("no detectable difference from {names}"), _("worse than {names}")
-    parts = [text.format(names=listed(names)) for text, names in zip(texts, groups.values(), strict=True) if names]
-    mean = _("mean {mean} on {n} fresh seeds").format(mean=score(one.mean), n=seeds)
-    return _("; ").join([mean, *parts])
-
-
-def limit(detectable: float, seeds: int) -> str:
-    """What the seeds of a confirmation could have shown."""
-    if not math.isfinite(detectable):
-        return ngettext("{n} seed cannot show one", "{n} seeds cannot show one", seeds).format(n=seeds)
-    return _("one of {detectable} would show").format(detectable=score(detectable))
 
 
 def signature(name: str) -> str:
