@@ -36,7 +36,7 @@ preflight: $(READY)  ## check data, model and checkpoint of SPACE before trainin
 revive: $(READY)  ## continue the parked TRIAL of SPACE to its full budget (TRIAL="3 5" for several)
 	@$(BIN)/pitprop revive $(SPACE) $(TRIAL) $(if $(WORKERS),--workers $(WORKERS)) $(FLAGS)
 
-status: $(READY)  ## how the study of SPACE stands: the best trial, what was stopped and why
+status: $(READY)  ## how the study of SPACE stands: the answer, and what was stopped (ARGS=--full for every reason)
 	@$(BIN)/pitprop status $(SPACE) $(FLAGS)
 
 show: $(READY)  ## list the trials of SPACE, or tell all about TRIAL

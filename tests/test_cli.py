@@ -147,7 +147,7 @@ def test_a_parked_trial_is_told_with_the_command_that_continues_it_and_then_as_c
     monkeypatch.setenv("MAKELEVEL", "1")
     stands = pitprop("status", space).out
     assert "1 complete, 2 parked (1 revived)" in stands
-    assert "parked: 0 (continued as 2), 1" in stands
+    assert "parked: 0 (continued as 2), 1" in pitprop("status", space, "--full").out
     assert f"Continue a parked trial: pitprop revive {space} 1 --runs {space.parent}/runs\n" in stands
     parked = pitprop("show", space, 0, "--json").json
     assert f"complete after 8 epochs, continues trial 0 from epoch {parked['epochs']}" in pitprop("show", space, 2).out
@@ -163,7 +163,8 @@ def test_signatures_that_cannot_watch_are_told_in_one_line(write_space: Write, p
 def test_a_path_that_a_terminal_might_misread_is_shown_as_it_is(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
     space = write_space(params=SLOPE, trials=1, **QUIET)
     said = pitprop("search", space, "--inline", runs=tmp_path / "my [bold] runs")
-    assert f"Curves and checkpoints: {tmp_path}/my [bold] runs/toy\n" in said.out
+    full = pitprop("status", space, "--full", runs=tmp_path / "my [bold] runs").out
+    assert f"Curves and checkpoints: {tmp_path}/my [bold] runs/toy\n" in full
     assert f"Open the runs: pitprop ui {space} --runs '{tmp_path}/my [bold] runs'\n" in said.out
 
 
@@ -233,10 +234,10 @@ def test_every_command_that_a_summary_prints_runs_as_it_is_printed(
         lines = [shlex.split(line) for line in re.findall(r"^.*: (pitprop .*)$", printed, re.MULTILINE)]
         lines += [shlex.split(line) for line in re.findall(r"^Is .*\? (pitprop .*)$", printed, re.MULTILINE)]
         found = {line[1]: line for line in lines}
-        assert found.keys() == {"revive", "confirm", "ui", "search"}
+        assert found.keys() == {"revive", "confirm", "status", "ui", "search"}
         for line in found.values():
             quick = {"confirm": ["--top", "1", "--seeds", "2"], "ui": ["--help"]}.get(line[1], [])
-            inline = [] if line[1] == "ui" or "--inline" in line else ["--inline"]
+            inline = [] if line[1] in ("ui", "status") or "--inline" in line else ["--inline"]
             assert pitprop(*line[1:], *quick, *inline, runs=None).code == 0, line
 
 

@@ -105,7 +105,7 @@ def test_a_search_confirms_itself_where_the_space_says_so_and_says_what_to_take(
     space = write_space(**NOISY, confirm={"top": 2, "seeds": 5})
     first = pitprop("search", space, "--inline")
     assert first.code == 0
-    assert "Confirmed on 5 fresh seeds" in first.out
+    assert "Confirmed on 5 fresh seeds" in pitprop("status", space, "--full").out
     assert re.search(r"Take level 0\.\d+ \(trial \d\): trained again on 5 fresh seeds", " ".join(first.out.split()))
     second = pitprop("search", space, "--inline")
     assert "toy is finished" in second.out
@@ -113,7 +113,22 @@ def test_a_search_confirms_itself_where_the_space_says_so_and_says_what_to_take(
     told = pitprop("status", space, "--json").json["confirmation"]
     assert told["complete"] is True
     winner = max(told["candidates"], key=lambda one: sum(one["scores"]))
-    assert f"toy, trial {winner['trial']}:" in pitprop("best", space).out
+    said = pitprop("best", space).out
+    assert f"toy, trial {winner['trial']}:" in said
+    assert "# the best on fresh seeds: " in said
+    assert f"confirm {space} --trial {winner['trial']} " in pitprop("best", space, "--command").out + " "
+
+
+def test_a_trial_is_confirmed_by_its_number_beside_those_that_are(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(**{**NOISY, "trials": 3})
+    pitprop("search", space, "--inline")
+    assert pitprop("confirm", space, "--inline", "--trial", 2, "--seeds", 2).code == 0
+    assert pitprop("confirm", space, "--inline", "--trial", 0, "--trial", 2, "--seeds", 2).code == 0
+    held = pitprop("status", space, "--json").json["confirmation"]
+    assert sorted(one["trial"] for one in held["candidates"]) == [0, 2]
+    said = pitprop("confirm", space, "--inline", "--trial", 7)
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "trial 7 of toy has no score that could be confirmed; trials that have one: " in said.err
 
 
 def test_a_search_that_went_on_confirms_what_is_new_alone(write_space: Write, pitprop: Pitprop) -> None:
@@ -121,7 +136,7 @@ def test_a_search_that_went_on_confirms_what_is_new_alone(write_space: Write, pi
     pitprop("search", space, "--inline")
     pitprop("confirm", space, "--inline", "--top", 1)
     said = pitprop("search", space, "--inline", "--trials", 6)
-    assert "Confirmed on 5" in said.out  # of what is confirmed; the others come on request
+    assert "trained again on 5 fresh seeds" in " ".join(said.out.split())  # of what is confirmed; the others come on request
     again = pitprop("confirm", space, "--inline", "--top", 2)
     assert "resumes from epoch" not in again.out
     held = pitprop("status", space, "--json").json["confirmation"]

@@ -47,7 +47,7 @@ def test_a_name_means_the_study_of_that_name_and_not_the_space_that_ships(search
     by_name = pitprop("status", "lr", "--json")
     assert by_name.json == pitprop("status", searched, "--json").json
     assert by_name.json["metric"] == "score"
-    assert f"Space: {searched}\n" in pitprop("status", "lr").out
+    assert f"Space: {searched}\n" in pitprop("status", "lr", "--full").out
     assert pitprop("search", "lr", "--inline", "--trials", "+1", "--json").json["trials"]["COMPLETE"] == 3
 
 
@@ -64,8 +64,8 @@ def test_a_study_in_each_of_two_folders_of_runs_is_found_with_its_own_space(
     other = write_space("lr", trials=2, **CHANGED).rename(tmp_path / "b" / "lr.yaml")
     write_space("lr", trials=2, **OWN)
     assert pitprop("search", other, "--inline", runs=tmp_path / "b" / "runs").code == 0
-    assert f"Space: {other}\n" in pitprop("status", "lr", runs=tmp_path / "b" / "runs").out
-    assert f"Space: {searched}\n" in pitprop("status", "lr").out
+    assert f"Space: {other}\n" in pitprop("status", "lr", "--full", runs=tmp_path / "b" / "runs").out
+    assert f"Space: {searched}\n" in pitprop("status", "lr", "--full").out
 
 
 def test_a_space_that_was_moved_is_asked_for_and_taken_at_its_new_path(searched: Path, pitprop: Pitprop, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pitprop.telemetry import Epoch
 from pitprop.views import words
 from pitprop.views.content import Content
 from pitprop.views.terminal.live import Screen
-from pitprop.views.terminal.status import WARNINGS_SHOWN, print_inactive, print_status
+from pitprop.views.terminal.status import print_inactive, print_status
 from pitprop.views.terminal.trial_table import print_trial, print_trials
 from rich.console import Console
 
@@ -76,10 +77,10 @@ def printed(show: Callable[..., None], *what: Any, width: int = 100) -> str:
     return console.file.getvalue()
 
 
-def page(space: Space, records: Sequence[Record], width: int = 100) -> str:
+def page(space: Space, records: Sequence[Record], width: int = 100, *, full: bool = True) -> str:
     where = Addresses(Path("runs").resolve(), "", "", None)
     content = Content(space, records, summarise(space, records, len(records)), None, where)
-    return printed(print_status, content, Path("runs"), width=width)
+    return printed(partial(print_status, full=full), content, width=width)
 
 
 def joined(text: str) -> str:
@@ -130,18 +131,21 @@ def test_warnings_are_told_by_signature_the_most_frequent_first_and_not_again_fo
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_answer_stands_before_the_reasons_and_these_before_the_warnings(toy: Toy, parked: list[Record], width: int) -> None:
+def test_the_reasons_stand_before_the_warnings_and_the_answer_is_last(toy: Toy, parked: list[Record], width: int) -> None:
     said = page(toy(), parked, width)
     assert max(map(len, said.splitlines())) <= width
-    wanted = [
-        "2 complete, 1 pruned, 2 parked (1 revived)",
-        "Take speed 0.5 (trial 4): val/macro_f1 0.7000",
-        "continues trial 2 from epoch 3",
-        "Pruned or parked",
-    ]
-    wanted += ["chance_plateau", "parked: 2 (continued as 4), 3", "non_finite", "Warnings", "overfit", "bad_start"]
+    wanted = ["2 complete, 1 pruned, 2 parked (1 revived)", "Pruned or parked", "chance_plateau", "parked: 2 (continued as 4), 3"]
+    wanted += ["non_finite", "Warnings", "overfit", "bad_start"]
+    wanted += ["Take speed 0.5 (trial 4): val/macro_f1 0.7000", "continues trial 2 from epoch 3"]
     places = [joined(said).index(word) for word in wanted]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_search_ends_with_its_answer_in_at_most_twelve_lines(toy: Toy, parked: list[Record], width: int) -> None:
+    said = page(toy(), parked, width, full=False)
+    assert len(said.splitlines()) <= 12
+    assert "stopped by: chance_plateau 2, non_finite 1 warned of: overfit 2, bad_start 1 Take speed 0.5" in joined(said)
 
 
 def test_a_study_without_parked_trials_does_not_speak_of_them(toy: Toy, tmp_path: Path) -> None:
@@ -153,9 +157,9 @@ def test_a_study_without_parked_trials_does_not_speak_of_them(toy: Toy, tmp_path
 def test_many_kinds_of_warnings_are_cut_to_the_most_frequent(toy: Toy, tmp_path: Path) -> None:
     names = [f"advice_{letter}" for letter in "abcdefghijkl"]
     records = [trial(tmp_path, number, *map(advice, names[number:])) for number in range(len(names))]
-    said = joined(page(toy(), records))
-    assert [name for name in names if f"the reason of {name}" in said] == names[-WARNINGS_SHOWN:]
-    assert "… and advice_d 4, advice_c 3, advice_b 2, advice_a 1" in said
+    said = joined(page(toy(), records, full=False))
+    assert "warned of: advice_l 12, advice_k 11, advice_j 10, advice_i 9, 8 more" in said
+    assert all(f"the reason of {name}" in joined(page(toy(), records)) for name in names)
 
 
 def test_the_lists_and_the_story_of_a_trial_say_what_it_continues(toy: Toy, parked: list[Record]) -> None:

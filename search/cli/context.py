@@ -12,7 +12,7 @@ from pitprop.messages import _
 from pitprop.results.baselines import looked_up
 from pitprop.results.results import Results
 from pitprop.space import Space
-from pitprop.study.commands import Repeat, next_command, space_word
+from pitprop.study.commands import Repeat, next_command, shown_path, space_word
 from pitprop.study.record import StoredStudy, read_study
 from pitprop.study.source import as_studied, check_meaning, find_space
 from rich.console import Console
@@ -55,8 +55,11 @@ def results_of(
     return Results(known, where, stored.records, stored.target)
 
 
-def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat | None = None) -> None:
-    """The summary, for a person or as ``json`` for a script; ``repeat`` are the flags with which trainings were run."""
+def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat | None = None, full: bool = False) -> None:
+    """The summary, for a person or as ``json`` for a script; ``repeat`` are the flags with which trainings were run.
+
+    Unless it is ``full`` the answer and the next commands take a screen at most.
+    """
     from pitprop.views.content import Content
     from pitprop.views.terminal.status import print_status
 
@@ -65,13 +68,18 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
     if json:
         print_json(summary.to_json() | {"confirmation": sure.to_json() if sure is not None else None})
         return
-    print_status(console, Content.of(results), where.folder(space.name))
-    if space.path:
-        console.print(_("Space: {path}").format(path=space_word(space.path)), style="dim", soft_wrap=True, markup=False)
+    print_status(console, Content.of(results), full=full)
+    if full:
+        folder = shown_path(where.folder(space.name))
+        console.print(_("Curves and checkpoints: {folder}").format(folder=folder), style="dim", soft_wrap=True, markup=False)
+        if space.path:
+            console.print(_("Space: {path}").format(path=space_word(space.path)), style="dim", soft_wrap=True, markup=False)
     if summary.revivable:
         words = (str(summary.revivable[0]), *repeat.words("revive"))
         print_command(console, _("Continue a parked trial:"), next_command("revive", space, where, *words))
     if summary.best and sure is None:
         confirm = next_command("confirm", space, where, *repeat.words("confirm"))
         print_command(console, _("Is the best really better?"), confirm)
+    if not full and (summary.pruned or summary.warned or sure is not None):
+        print_command(console, _("Every reason, warning and interval:"), next_command("status", space, where, "--full"))
     print_command(console, _("Open the runs:"), next_command("ui", space, where))

@@ -28,9 +28,9 @@ PATIENCE = 600.0
 """Seconds that an export which is asked for may take; one of a thousand trials takes two minutes."""
 
 
-def status(options: StudyOptions) -> int:
-    """How a study stands."""
-    conclude(Console(stderr=options.json), open_study(options), json=options.json)
+def status(options: StudyOptions, *, full: bool = False) -> int:
+    """How a study stands; ``full`` with every reason, warning and interval."""
+    conclude(Console(stderr=options.json), open_study(options), json=options.json, full=full)
     return 0
 
 
@@ -73,7 +73,7 @@ def best(options: StudyOptions, *, command: bool = False, register: str | None =
 
         print(registry.register(where.mlflow, space.name, found, register, next_command("export", space, where)))
     else:
-        print(_configuration(space, found), end="")
+        print(_configuration(results, found), end="")
     return 0
 
 
@@ -150,14 +150,18 @@ def _needs(kind: str, name: str) -> str:
     return f" [dim]{escape(text)}[/]"
 
 
-def _configuration(space: Space, record: Record) -> str:
+def _configuration(results: Results, record: Record) -> str:
     """The whole tree of parameters as YAML, constants of the space included, as it stands in a space's ``baselines``.
 
     Comments above it say which trial that is, and where its trained states are.
     """
-    score = f"{space.objective.metric} {record.values[0]:.4f}" if record.values else record.state.lower()
+    space, sure = results.space, results.confirmation.winner if results.confirmation is not None else None
+    score = f"{space.objective.metric} {record.values[0]:.4f}" if record.values else record.word
     text = _("{study}, trial {number}: {score} in {epochs} epochs")
     lines = [text.format(study=space.name, number=record.number, score=score, epochs=record.epochs)]
+    if sure is not None and sure.trial == record.number:
+        text = _("the best on fresh seeds: {metric} {mean} on average")
+        lines.append(text.format(metric=space.objective.metric, mean=f"{sure.mean:.4f}"))
     tree = yaml.safe_dump(nested(record.params), sort_keys=False, allow_unicode=True, default_flow_style=None)
     return "".join(f"# {line}\n" for line in (*lines, *_states(space, Path(record.folder)))) + str(tree)
 
@@ -175,7 +179,7 @@ def _training(results: Results, record: Record) -> str:
     """The command line that trains it again: the trainer's own, in a new folder here, if it has one, else our confirmation."""
     space = results.space
     if not space.card.shell:
-        return next_command("confirm", space, results.where, "--top", "1")
+        return next_command("confirm", space, results.where, "--trial", str(record.number))
     context = Context(
         space.epochs,
         space.options,

@@ -183,7 +183,11 @@ def _revive(given: Namespace) -> int:
 
 
 def _confirm_flags(parser: ArgumentParser) -> None:
-    parser.add_argument("--top", type=whole, metavar="N", help="how many of the best trials (the space's, or 3)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--top", type=whole, metavar="N", help="how many of the best trials (the space's, or 3)")
+    which.add_argument(
+        "--trial", type=int, metavar="N", action="append", default=[], help="this trial; several times for several"
+    )
     parser.add_argument("--seeds", type=several, metavar="N", help="how many seeds (the space's, or 5)")
 
 
@@ -193,17 +197,21 @@ def _confirm_flags(parser: ArgumentParser) -> None:
 def _confirm(given: Namespace) -> int:
     from pitprop.cli import train
 
-    return train.confirm(_study_options(given), _run_options(given), given.top, given.seeds)
+    return train.confirm(_study_options(given), _run_options(given), given.top, given.seeds, tuple(given.trial))
 
 
 # Commands that look, and train nothing
 
 
-@command("status", "how a study stands: the best trial, what was stopped and why", _study, _json)
+def _full(parser: ArgumentParser) -> None:
+    parser.add_argument("--full", action="store_true", help="with every reason, warning and interval")
+
+
+@command("status", "how a study stands: the answer, and what was stopped", _study, _full, _json)
 def _status(given: Namespace) -> int:
     from pitprop.cli import look
 
-    return look.status(_study_options(given))
+    return look.status(_study_options(given), full=given.full)
 
 
 def _show_flags(parser: ArgumentParser) -> None:

@@ -41,11 +41,11 @@ class RunOptions:
     exits: bool = True
     """The process ends after the run, so that after a Ctrl-C a second one may end it at once."""
 
-    def repeat(self, top: int | None = None, seeds: int | None = None) -> Repeat:
-        """The flags that a repetition of the command needs; ``top`` and ``seeds`` are those of a confirmation."""
+    def repeat(self, top: int | None = None, seeds: int | None = None, trials: tuple[int, ...] = ()) -> Repeat:
+        """The flags that a repetition of the command needs; ``top``, ``seeds`` and ``trials`` are those of a confirmation."""
         from pitprop.study.commands import Repeat
 
-        return Repeat(self.workers, self.inline, self.seed, top, seeds)
+        return Repeat(self.workers, self.inline, self.seed, top, seeds, trials)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,17 @@ def searched(
         return code, results
 
 
-def confirm(options: StudyOptions, run: RunOptions, top: int | None = None, seeds: int | None = None) -> int:
-    """Trains the ``top`` trials and the baselines again on so many fresh ``seeds``; None is as the space says."""
+def confirm(
+    options: StudyOptions,
+    run: RunOptions,
+    top: int | None = None,
+    seeds: int | None = None,
+    trials: tuple[int, ...] = (),
+) -> int:
+    """Trains the ``top`` trials, or those of the numbers ``trials``, and the baselines again on so many fresh ``seeds``.
+
+    None is as the space says.
+    """
     from pitprop.cli import publish
 
     before, console = open_study(options, run.seed, ask=True), Console(stderr=options.json)
@@ -65,12 +74,14 @@ def confirm(options: StudyOptions, run: RunOptions, top: int | None = None, seed
     plan = space.confirm or Confirm()
     plan = Confirm(top or plan.top, seeds or plan.seeds)
     with publish.exporter(space, where) as mlflow:
-        code = _confirm(space, plan, before.records, where, run, console)
+        for record in before.records:  # the note of the study's run is written from all of its trials
+            mlflow.send(record)
+        code = _confirm(space, plan, before.records, where, run, console, trials)
         results = Results(space, where, before.records, before.target)  # which reads the confirmation as it is now
         publish.finish(mlflow, console, results, report=run.report and not code)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
-        _print_interrupted(console, next_command("confirm", space, where, *run.repeat(top, seeds).words("confirm")))
+        _print_interrupted(console, next_command("confirm", space, where, *run.repeat(top, seeds, trials).words("confirm")))
     return code
 
 
@@ -118,13 +129,19 @@ def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int
 
 
 def _confirm(
-    space: Space, plan: Confirm, records: Sequence[Record], where: Addresses, run: RunOptions, console: Console | None
+    space: Space,
+    plan: Confirm,
+    records: Sequence[Record],
+    where: Addresses,
+    run: RunOptions,
+    console: Console | None,
+    trials: Sequence[int] = (),
 ) -> int:
     """Trains what is to be confirmed, in a study of its own that is exported beside the other: 0, or 130 if interrupted."""
     from pitprop.cli import publish, session
     from pitprop.study import study as studies
 
-    fresh = confirmation_study.space_of(space, plan, records)
+    fresh = confirmation_study.space_of(space, plan, records, trials)
     if console is not None:
         names = ", ".join(baseline.name for baseline in fresh.baselines if baseline.params is not None)
         text = _("Confirming on {seeds} fresh seeds: {names}").format(seeds=plan.seeds, names=names)
@@ -137,6 +154,9 @@ def _confirm(
         code = 0
         if not _ended(study):
             code = session.run(fresh, study, where, unlimited, console=console, exporter=mlflow, checks=False)
+        mlflow.conclude(
+            [], _("{question} The answer is on the run of {study}.").format(question=fresh.question, study=space.name)
+        )
         mlflow.finish()
     return code
 

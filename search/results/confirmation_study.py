@@ -34,9 +34,10 @@ def due(space: Space, records: Sequence[Record], where: Addresses) -> Confirm | 
     return space.confirm if lacking else None
 
 
-def space_of(space: Space, confirm: Confirm, records: Sequence[Record]) -> Space:
-    """The space whose study is the confirmation of the search that ``records`` show."""
-    top = [Baseline(title(record), params=nested(record.params)) for record in candidates(space, confirm, records)]
+def space_of(space: Space, confirm: Confirm, records: Sequence[Record], numbers: Sequence[int] = ()) -> Space:
+    """The space whose study confirms the search that ``records`` show: of the best, or of the trials ``numbers``."""
+    found = chosen(space, records, numbers) if numbers else candidates(space, confirm, records)
+    top = [Baseline(title(record), params=nested(record.params)) for record in found]
     if not top:
         raise UserError(f"nothing to confirm: no trial of {space.name} has completed yet; search it first")
     return replace(
@@ -67,6 +68,16 @@ def candidates(space: Space, confirm: Confirm, records: Sequence[Record]) -> lis
         if len(found) < confirm.top and all(dict(record.params) != dict(other.params) for other in found):
             found.append(record)
     return found
+
+
+def chosen(space: Space, records: Sequence[Record], numbers: Sequence[int]) -> list[Record]:
+    """The trials ``numbers``; `UserError` if one of them has no score to confirm."""
+    able = {record.number: record for record in ranking.ranked(space, records)}
+    for number in numbers:
+        if number not in able:
+            some = ", ".join(map(str, list(able)[:5])) or "none"
+            raise UserError(f"trial {number} of {space.name} has no score that could be confirmed; those that have one: {some}")
+    return [able[number] for number in dict.fromkeys(numbers)]
 
 
 def title(record: Record) -> str:

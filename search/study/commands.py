@@ -25,15 +25,17 @@ class Repeat:
     seed: int | None = None
     """Part of what the study means: without it the study would be refused."""
     top: int | None = None
-    """Of a confirmation, as ``seeds``."""
+    """Of a confirmation, as ``seeds`` and ``trials``."""
     seeds: int | None = None
+    trials: tuple[int, ...] = ()
 
     def words(self, verb: str) -> tuple[str, ...]:
         """The flags that the command ``verb`` takes, as words of a command line."""
         confirms = {"top": self.top, "seeds": self.seeds} if verb == "confirm" else {}
+        chosen = [word for number in self.trials if verb == "confirm" for word in ("--trial", str(number))]
         numbers = {"workers": self.workers, **confirms, "seed": self.seed}
         given = [word for name, value in numbers.items() if value is not None for word in (f"--{name}", str(value))]
-        return (*(["--inline"] if self.inline else []), *given)
+        return (*(["--inline"] if self.inline else []), *chosen, *given)
 
 
 def next_command(verb: str, space: Space, where: Addresses, *words: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pitprop.messages import N_, _
 from pitprop.study import ranking
+from pitprop.study.record import State
 from pitprop.views import words
 from pitprop.views.content import Content
 from rich.console import Console
@@ -15,21 +16,15 @@ from rich.table import Table
 
 ROWS: Mapping[str, Callable[[Content], str]] = {
     N_("objective"): lambda one: one.space.objective.metric,
-    N_("best"): lambda one: words.score(ranking.score(one.summary.best[0])) if one.summary.best else "",
-    N_("confirmed"): lambda one: "" if (mean := confirmed_mean(one)) is None else words.score(mean),
-    N_("trial"): lambda one: str(one.summary.best[0].number) if one.summary.best else "",
+    N_("trial"): lambda one: str(one.best.number) if one.best is not None else "",
+    N_("in the search"): lambda one: words.score(ranking.score(one.best)) if one.best is not None else "",
+    N_("confirmed"): lambda one: words.score(one.winner.mean) if one.winner is not None else "",
     N_("trials"): lambda one: _("{done} of {target}").format(done=len(one.records), target=one.summary.target),
-    N_("stopped"): lambda one: str(one.summary.states["PRUNED"]),
+    N_("stopped"): lambda one: str(one.summary.states[State.PRUNED]),
     N_("epochs spent"): lambda one: str(one.summary.spent),
     N_("epochs saved"): lambda one: words.percent(one.summary.saved, one.summary.budget) if one.summary.budget else "",
 }
 """What is said of each study, by its title."""
-
-
-def confirmed_mean(one: Content) -> float | None:
-    """The mean on fresh seeds of the best trial of the search; None if that is not confirmed."""
-    found = {x.trial: x.mean for x in (one.confirmation.candidates if one.confirmation else ()) if x.scores}
-    return found.get(one.summary.best[0].number) if one.summary.best else None
 
 
 def to_json(one: Content) -> dict[str, Any]:
@@ -40,7 +35,7 @@ def to_json(one: Content) -> dict[str, Any]:
 def print_comparison(console: Console, studies: Sequence[Content]) -> None:
     """A column for each study, with its lead over every baseline that one of them has, and what is best in it."""
     baselines = dict.fromkeys(name for one in studies for name in one.summary.baselines)
-    params = dict.fromkeys(name for one in studies for best in one.summary.best[:1] for name in best.params)
+    params = dict.fromkeys(name for one in studies if one.best is not None for name in one.best.params)
     table = Table(box=None, pad_edge=False)
     for name in ("", *(escape(one.space.name) for one in studies)):
         table.add_column(name, justify="right" if name else "left", overflow="fold")
@@ -50,7 +45,7 @@ def print_comparison(console: Console, studies: Sequence[Content]) -> None:
         table.add_row(escape(_("lead over {name}").format(name=name)), *(_lead(one, name) for one in studies))
     table.add_section()
     for name in params:
-        values = (one.summary.best[0].params.get(name) if one.summary.best else None for one in studies)
+        values = (one.best.params.get(name) if one.best is not None else None for one in studies)
         table.add_row(escape(name), *("" if found is None else escape(words.value(found)) for found in values))
     console.print(table)
     if len({one.space.objective for one in studies}) > 1:
@@ -58,6 +53,7 @@ def print_comparison(console: Console, studies: Sequence[Content]) -> None:
 
 
 def _lead(one: Content, name: str) -> str:
-    best = one.summary.best[:1]
-    lead = one.summary.delta(best[0], name) if best and name in one.summary.baselines else None
-    return "" if lead is None else words.difference(lead)
+    """On fresh seeds where it is known, else in the search."""
+    found = next((lead for lead in one.leads if lead.baseline.name == name), None)
+    value = None if found is None else found.sure.mean if found.sure is not None else found.delta
+    return "" if value is None else words.difference(value)

@@ -1,9 +1,8 @@
-"""Print what a study says on the terminal: the answer first, then why trials were stopped. The report says the same at length."""
+"""Print what a study says on the terminal: what was stopped, and the answer last. The report says the same at length."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from pitprop.messages import _, localized, ngettext
 from pitprop.results.summary import Reason
@@ -17,14 +16,14 @@ from rich.markup import escape
 from rich.table import Table
 from rich.theme import Theme
 
-FAILED_SHOWN = 6
-WARNINGS_SHOWN = 8
+FAILED_SHOWN = 3
+SIGNATURES_SHOWN = 4
 PARKED_SHOWN = 12
 THEME = Theme({"markdown.code": "cyan", "markdown.table.border": "dim", "markdown.table.header": "bold"})
 
 
-def print_status(console: Console, content: Content, folder: Path) -> None:
-    """The end of a search, or `pitprop status`."""
+def print_status(console: Console, content: Content, *, full: bool = False) -> None:
+    """The end of a search, or `pitprop status`: what was stopped, in a few lines, and the answer last; all of it if ``full``."""
     summary = content.summary
     done = _("{done} of {target} trials: {counts}").format(
         done=len(content.records), target=summary.target, counts=words.counts(summary)
@@ -35,18 +34,43 @@ def print_status(console: Console, content: Content, folder: Path) -> None:
             saved=summary.saved, epochs=words.epochs(summary.budget), share=words.percent(summary.saved, summary.budget)
         )
         console.print(saved, highlight=False)
+    if full:
+        _print_reasons(console, content)
+    else:
+        _print_counts(console, content)
+    failed = summary.failed if full else summary.failed[:FAILED_SHOWN]
+    for record in failed:
+        line = f"{words.trial(record.number)}: {record.error or ''}"
+        console.print(words.styled("red", _("failed")), escape(line), highlight=False)
+    if len(summary.failed) > len(failed):
+        more, command = len(summary.failed) - len(failed), content.command("status", "--full")
+        line = ngettext("… and {n} more failed; {command} lists all", "… and {n} more failed; {command} lists all", more)
+        console.print(escape(line.format(n=more, command=command)), highlight=False, soft_wrap=True)
+    if full:
+        print_confirmation(console, content)
     print_sections(console, content, "answer", *(["front"] if summary.best and summary.space.searches_stopping else []))
-    print_confirmation(console, content)
+
+
+def _print_counts(console: Console, content: Content) -> None:
+    """How many trials each signature stopped, and how many it warned of, in a line each."""
+    for title, reasons in ((_("stopped by"), content.summary.pruned), (_("warned of"), content.summary.warned)):
+        if reasons:
+            shown = [f"{words.signature(one.signature)} {len(one.trials)}" for one in reasons[:SIGNATURES_SHOWN]]
+            rest = len(reasons) - len(shown)
+            shown += [_("{n} more").format(n=rest)] if rest else []
+            console.print(f"{title}: {escape(words.listed(shown))}", style="dim", highlight=False)
+
+
+def _print_reasons(console: Console, content: Content) -> None:
+    """Why trials were stopped and warned of, with the remedies, and what became of those that were tried."""
+    summary = content.summary
     if summary.remedied:
         print_sections(console, content, "followups")
     if summary.pruned:
         title = _("Pruned or parked") if summary.parked else _("Pruned")
         console.print(_reasons(title, summary.pruned, summary.revived))
     if summary.warned:
-        console.print(_reasons(_("Warnings"), summary.warned[:WARNINGS_SHOWN], {}))
-    if len(summary.warned) > WARNINGS_SHOWN:
-        names = words.listed(f"{reason.signature} {len(reason.trials)}" for reason in summary.warned[WARNINGS_SHOWN:])
-        console.print(words.styled("dim", _("… and {names}").format(names=names)), highlight=False)
+        console.print(_reasons(_("Warnings"), summary.warned, {}))
     if content.suggested:
         text = _("{trial} with {change} ({cause})")
         tries = _("; ").join(
@@ -55,15 +79,6 @@ def print_status(console: Console, content: Content, folder: Path) -> None:
         )
         line = _("to try (remedies: try in the space does so): {tries}").format(tries=tries)
         console.print(words.styled("dim", line), highlight=False)
-    for record in summary.failed[:FAILED_SHOWN]:
-        line = f"{words.trial(record.number)}: {record.error or ''}"
-        console.print(words.styled("red", _("failed")), escape(line), highlight=False)
-    if len(summary.failed) > FAILED_SHOWN:
-        more, command = len(summary.failed) - FAILED_SHOWN, content.command("status", "--json")
-        line = ngettext("… and {n} more failed; {command} lists all", "… and {n} more failed; {command} lists all", more)
-        console.print(escape(line.format(n=more, command=command)), highlight=False, soft_wrap=True)
-    line = _("Curves and checkpoints: {folder}").format(folder=folder)
-    console.print(escape(line), style="dim", soft_wrap=True, highlight=False)
 
 
 def print_confirmation(console: Console, content: Content) -> None:
