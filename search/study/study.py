@@ -20,6 +20,7 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from pitprop.addresses import safe
 from pitprop.errors import UserError
 from pitprop.space import Baseline, Space
 from pitprop.study import database, ranking, storage
@@ -205,7 +206,7 @@ class Study:
 def opened(space: Space, url: str, folder: Path) -> Iterator[Study]:
     """The study of ``space`` in the database at ``url``, owned until the block ends; `StudyError` if it cannot be."""
     path = database.sqlite_path(url)
-    what = f"the study {space.name!r} in {database.safe(url)}"
+    what = f"the study {space.name!r} in {safe(url)}"
     with ExitStack() as stack:
         try:
             if path is not None:
