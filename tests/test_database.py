@@ -16,7 +16,7 @@ import sqlalchemy
 from pitprop.addresses import addresses, safe, sqlite_file, sqlite_url
 from pitprop.study import database
 
-PATHS = ["feature%2Fx", "a%20b", "a b", "what?", "c#", "größe", "日本", "{x}", "a&b=c;d", "it's \"quoted\"", "100%", "me@home:1"]
+PATHS = ["feature%2Fx", "a%20b", "a b", "what?", "c#", "größe", "日本", "{x}", "a&b=c;d", 'it\'s "quoted"', "100%", "me@home:1"]
 
 
 def _connect(url: str, start: Any, told: Any) -> None:
