@@ -31,13 +31,15 @@ def one_maker(url: str) -> Iterator[None]:
         with waited_for(file.with_name(f"{file.name}.lock")):
             yield
         return
+    statement = _SERVERS.get(url.partition(":")[0].partition("+")[0])
+    if statement is None:
+        yield
+        return
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-    statement = _SERVERS.get(engine.dialect.name)
-    with engine.connect() if statement else contextlib.nullcontext() as connection:
-        if statement and connection:
-            connection.execute(sqlalchemy.text(statement))
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(statement))
         yield
 
 

@@ -135,7 +135,7 @@ def _confirm(
     ):
         unlimited = replace(run, timeout=None)
         code = 0 if _ended(study) else session.run(fresh, study, where, unlimited, console=console, exporter=mlflow)
-        mlflow.finish()
+        publish.waited_for(mlflow, console or Console(quiet=True))
     return code
 
 

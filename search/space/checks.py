@@ -76,7 +76,7 @@ def load(source: str | Mapping[str, Any], name: str = "") -> Space:
 
 
 def _is_unsafe(name: str) -> bool:
-    """Whether the folder of a study called so would lie elsewhere than in the folder of runs, or be something else that is there."""
+    """Whether the folder of a study called so would lie outside the folder of runs, or be something else there."""
     odd = name.startswith(".") or "/" in name or not name.isprintable() or len(name.encode()) > LONGEST_NAME
     return odd or name in ("mlartifacts", "mlflow.db", "study.db")
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pitprop.addresses import safe
 from pitprop.study.record import Record, StudyCard
 from pitprop.track.trial_run import key
 
@@ -29,7 +30,7 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> list[str]:
     ``ValueError``, in a sentence, if the store is a server (which has its own UI) or if the port is taken.
     """
     if uri.startswith("http"):
-        raise ValueError(f"MLflow is a server already: open {uri} in a browser")
+        raise ValueError(f"MLflow is a server already: open {safe(uri)} in a browser")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
