@@ -512,14 +512,13 @@ def test_the_export_tells_how_far_it_is(uri: str, tmp_path: Path) -> None:
     assert told[-1].startswith("MLflow: 3 of 3 trials; ")
 
 
-def test_a_disk_that_takes_no_more_is_not_called_a_store_that_does_not_answer(uri: str, tmp_path: Path) -> None:
-    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
-        database.execute("create trigger full before insert on runs begin select raise(fail, 'database or disk is full'); end")
+def test_a_folder_that_takes_nothing_is_not_called_a_store_that_does_not_answer(uri: str, tmp_path: Path) -> None:
+    (tmp_path / "artifacts").write_text("")
     with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
         exporter.send(trial(tmp_path, 0))
         said = exporter.finish()
     assert "failed (" in said
-    assert "database or disk is full" in said
+    assert "Not a directory" in said
     assert "1 trial is not exported; the next search or `pitprop export focal_alpha` exports what is missing" in said
 
 
