@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,12 @@ import sqlalchemy
 from pitprop.addresses import safe, sqlite_file, sqlite_url
 from pitprop.errors import UserError
 from pitprop.locks import one_maker
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError
+
+LONGEST = 600.0
+"""Seconds for which nothing trains and a database is waited for that does not answer."""
+_NOTICED = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""How PostgreSQL's library finds out within a minute that a server is gone without a word."""
 
 
 class DatabaseError(UserError):
@@ -52,6 +59,74 @@ def reason(error: BaseException) -> str:
     return " ".join(str(getattr(error, "orig", error)).split("\n")[0].split())
 
 
+def passes(error: Exception) -> bool:
+    """Whether the database may take the same again in a while: it restarts, fails over, or is locked by another program."""
+    if not isinstance(error, DBAPIError | TimeoutError):
+        return False
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error):
+        return any(word in str(cause) for word in ("locked", "busy"))
+    readonly = getattr(cause, "sqlstate", None) == "25006"  # one that was the primary and is none any more
+    return readonly or isinstance(error, OperationalError | InterfaceError | TimeoutError) or error.connection_invalidated
+
+
+class Writes:
+    """Writes in their order, each tried until the database has taken it, while whoever writes does something else.
+
+    A write is a function of whether it was tried before. ``ready`` is called before any is tried, and may raise what a write may.
+    ``trouble`` is what the database said if it has not taken all.
+    """
+
+    def __init__(self, name: str, ready: Callable[[], None]) -> None:
+        self._name, self._ready = name, ready
+        self._waiting: deque[Callable[[bool], None]] = deque()
+        self._failures = 0
+        self._next = 0.0
+        self.trouble: str | None = None
+
+    def put(self, write: Callable[[bool], None]) -> None:
+        """Adds a write, and tries it if it is time to."""
+        self._waiting.append(write)
+        self.flush()
+
+    def flush(self) -> bool:
+        """Whether the database has taken everything. It is asked ever less often while it does not answer."""
+        while self._waiting and time.monotonic() >= self._next:
+            try:
+                self._ready()
+                self._waiting[0](self._failures > 0)
+            except Exception as error:
+                if not passes(error):
+                    raise _sentence(self._name, error) from error
+                self.trouble, self._failures = reason(error), self._failures + 1
+                self._next = time.monotonic() + min(0.5 * 2**self._failures, 15.0)
+                return False
+            self._waiting.popleft()
+            self.trouble, self._failures = None, 0
+        return not self._waiting
+
+    def settle(self) -> None:
+        """Returns when the database has taken everything; `DatabaseError` if it does not in ten minutes."""
+        deadline = time.monotonic() + LONGEST
+        while not self.flush():
+            if time.monotonic() > deadline:
+                raise DatabaseError(
+                    f"{self._name} has not answered for ten minutes ({self.trouble}): nothing that was finished is lost; once it "
+                    f"answers, the same command continues from there"
+                )
+            time.sleep(max(0.0, min(self._next - time.monotonic(), 1.0)))
+
+
+def _sentence(name: str, error: Exception) -> Exception:
+    """What a user is told of a write that is of no use to try again; the error itself if that is for others to say."""
+    if not isinstance(error, DBAPIError):
+        return error
+    said = (
+        f"{name} takes no more writes ({reason(error)}): nothing that was finished is lost; look at its folder and the space on"
+    )
+    return DatabaseError(f"{said} its disk, or at its server, and then the same command continues from there")
+
+
 def _make(path: Path) -> None:
     """Makes a SQLite database if there is none: whole, or not at all, whatever kills this process."""
     if not (path.exists() and path.stat().st_size):
@@ -66,7 +141,9 @@ def _make(path: Path) -> None:
 
 
 def _open(url: str, path: Path | None) -> optuna.storages.RDBStorage:
-    options = {"connect_args": {"timeout": 60}} if path is not None else {"pool_pre_ping": True}
+    options: dict[str, Any] = {"connect_args": {"timeout": 60}} if path is not None else {"pool_pre_ping": True}
+    if sqlalchemy.make_url(url).get_driver_name() in ("psycopg", "psycopg2"):
+        options["connect_args"] = _NOTICED
     # Optuna formats the URL, which may hold braces
     storage = optuna.storages.RDBStorage(url.replace("{", "{{").replace("}", "}}"), engine_kwargs=options)
     if path is not None:
