@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -418,6 +418,22 @@ def test_eight_exporters_that_begin_at_once_share_one_new_store(name: str, tmp_p
         assert names == {"Default", *(f"study{number}" for number in range(8))}
     found = list((tmp_path / name / "artifacts").glob("study*/*/artifacts/telemetry.jsonl"))
     assert len(found) == 8
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.slow
+def test_a_search_on_a_machine_that_others_keep_busy_has_all_its_trials_in_mlflow_at_its_end(
+    write_space: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = write_space(trials=30, epochs=3, signatures="off", confirm=None)
+    command = [sys.executable, "-m", "pitprop.cli.main", "search", str(path), "--inline", "--no-report"]
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 * (os.cpu_count() or 1)):
+            busy = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True))
+            stack.callback(busy.kill)
+        done = subprocess.run([*command, "--runs", str(tmp_path / "runs")], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "30 trials are in MLflow" in done.stdout
 
 
 MAKER = """

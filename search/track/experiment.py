@@ -54,7 +54,7 @@ class Experiment:
 
     def __init__(self, uri: str, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:
         self._uri, self._file = uri, sqlite_file(uri)
-        with one_maker(uri):  # MLflow makes its tables, and its first experiment, when it is first asked for anything
+        with one_maker(uri), sqlite.no_folder_named_by(uri):  # MLflow makes its first experiment when it is first asked
             if self._file:
                 sqlite.make(self._file)
             self._client = MlflowClient(uri)

@@ -12,10 +12,10 @@ import logging
 import math
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pitprop.addresses import sqlite_url
+from pitprop.addresses import sqlite_file, sqlite_url
 from pitprop.track.trial_run import Point, stored
 
 _INSERT = "INSERT OR IGNORE INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)"
@@ -54,6 +54,19 @@ def make(path: Path) -> None:
         left.unlink(missing_ok=True)
     _migrate(new)
     new.replace(path)
+
+
+@contextlib.contextmanager
+def no_folder_named_by(uri: str) -> Iterator[None]:
+    """Removes the folder again that MLflow makes beside the right one, called as the path is quoted in the URL."""
+    path = Path(uri.removeprefix("sqlite:///")) if sqlite_file(uri) else None
+    made = [folder for folder in path.parents if not folder.exists()] if path and path != sqlite_file(uri) else []
+    try:
+        yield
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):  # it is not there, or holds something
+                folder.rmdir()
 
 
 def _migrate(path: Path) -> None:
