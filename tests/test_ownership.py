@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -221,6 +222,18 @@ def test_a_database_that_takes_no_more_ends_the_search_in_a_sentence(toy: Toy, t
 
     with pytest.raises(StudyError, match=r"takes no more writes \(database or disk is full\): nothing that was finished is lost"):
         search(space, sqlite_url(path), tmp_path / "toy", heed)
+
+
+def test_a_folder_of_runs_that_disappears_is_told_and_nothing_is_said_to_be_kept(toy: Toy, tmp_path: Path) -> None:
+    space, runs = toy(**PLAIN), tmp_path / "runs"
+
+    def heed(event: Event, study: Study) -> None:
+        if isinstance(event, Ended) and event.record.number == 1:
+            shutil.rmtree(runs)
+
+    with pytest.raises(StudyError, match=r"study.db was deleted, moved or replaced while it was searched: put it back") as told:
+        search(space, sqlite_url(runs / "study.db"), runs / "toy", heed)
+    assert "kept" not in str(told.value)
 
 
 def test_eight_that_make_the_tables_of_a_server_at_once_all_have_them(server: Server) -> None:

@@ -15,7 +15,7 @@ import platform
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,25 @@ def file_lock(path: Path, what: str) -> Iterator[None]:
         yield
 
 
+def still_there(path: Path) -> Callable[[], None]:
+    """What raises `pitprop.study.database.DatabaseError` once another file, or none, is where this one is now.
+
+    SQLite would not notice: it writes on to the file that was deleted.
+    """
+    file = path.stat().st_ino
+
+    def look() -> None:
+        if not path.exists() or path.stat().st_ino != file:
+            raise database.DatabaseError(
+                f"the study database {path} was deleted, moved or replaced while it was searched: put it back, or search again "
+                f"to begin a new study"
+            )
+
+    return look
+
+
 class AdvisoryLock:
-    """The same by a lock of the database server, which lives as long as its connection, and so not over a restart.
+    """The same as `file_lock` by a lock of the database server, which lives as long as its connection, and so not over a restart.
 
     Use it as a context. On a server that has no such locks it locks nothing: the fence of the study has to do.
     """

@@ -85,6 +85,12 @@ def _refuse_deleted(connection: Connection, study: int) -> None:
         raise DatabaseError("the study was deleted from its database while it was searched: search again to begin a new one")
 
 
+def check(storage: RDBStorage, fence: Fence) -> None:
+    """`Lost` if another owns the study now."""
+    with _writing(storage, fence):
+        pass
+
+
 def set_fact(storage: RDBStorage, study: int, name: str, value: Any, fence: Fence | None = None) -> None:
     """Sets a user attribute of the study itself."""
     with _writing(storage, fence) as connection:

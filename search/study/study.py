@@ -12,6 +12,7 @@ ones with the same parameters.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,13 +26,15 @@ from pitprop.errors import UserError
 from pitprop.space import Baseline, Space
 from pitprop.study import database, ranking, storage
 from pitprop.study.memory import Memory, TooNarrow
-from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark
+from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark, still_there
 from pitprop.study.parking import Parking
 from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, as_record
 from pitprop.study.remedies import FollowUps
 from pitprop.study.source import OtherSpace
 from pitprop.study.storage import trial_id
 
+CHECK = 20.0
+"""Seconds after which a search that writes nothing looks whether the study is still its own."""
 _STATES = {Completed: TrialState.COMPLETE, Pruned: TrialState.PRUNED, Failed: TrialState.FAIL}
 
 
@@ -75,6 +78,7 @@ class Study:
         self._fence = storage.Fence.put_up(connection, self._id, mark())
         self._writes = database.Writes(name, held)
         self._entering: FrozenTrial | None = None
+        self._checked = time.monotonic()
         trials = connection.get_all_trials(self._id)
         foreign = [one.number for one in trials if "params" not in one.user_attrs]
         if foreign:
@@ -171,8 +175,18 @@ class Study:
         return self._writes.trouble
 
     def catch_up(self) -> bool:
-        """Whether the database has taken all that it was given; what it has not is tried again if it is time to."""
+        """Whether the database has taken all that it was given; what it has not is tried again if it is time to.
+
+        From time to time it is asked whether this process still owns the study, so that one that does not stops within an epoch.
+        """
+        if time.monotonic() - self._checked > CHECK and self._writes.flush():
+            self.check()
         return self._writes.flush()
+
+    def check(self) -> None:
+        """Raises what a write raises if another process owns the study now, or if its database is gone."""
+        self._checked = time.monotonic()
+        self._writes.put(lambda _again: storage.check(self._database, self._fence))
 
     def settle(self) -> None:
         """Waits until the database has taken all that it was given; `StudyError` if it does not in ten minutes."""
@@ -261,7 +275,8 @@ def opened(space: Space, url: str, folder: Path) -> Iterator[Study]:
             connection = database.connect(url)
             stack.callback(connection.engine.dispose)
             lock = stack.enter_context(AdvisoryLock(connection.engine, f"the study {space.name!r}"))
-            yield Study(connection, space, folder, lock.hold, f"the study database {safe(url)}")
+            held = lock.hold if path is None else still_there(path)
+            yield Study(connection, space, folder, held, f"the study database {safe(url)}")
         except (Owned, database.DatabaseError, OtherSpace, TooNarrow) as error:
             raise StudyError(str(error)) from error
 
