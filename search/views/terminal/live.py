@@ -84,7 +84,7 @@ class Screen:
             case Unanswered(None):
                 self._say(_("the study database answers again"))
             case Unanswered(why):
-                text = _("the study database does not answer; trainings go on, and new trials wait for it")
+                text = _("the study database does not answer; trainings continue, and new trials wait for it")
                 self._say(f"[yellow]{text}[/]: {escape(str(why))}")
             case Ended(record):
                 self._running.pop(record.number, None)
