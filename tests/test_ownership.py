@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import TOY
-from pitprop.addresses import sqlite_url
+from pitprop.addresses import safe, sqlite_url
 from pitprop.driver.loop import Search
 from pitprop.driver.progress import Ended, Event, Unanswered
 from pitprop.space import Space
@@ -23,6 +23,7 @@ from pitprop.trainer import Context
 from pitprop.workers.launch import Inline, Job
 from postgres import Server
 from test_database import at_once
+from test_track import export_many
 
 Toy = Callable[..., Space]
 PLAIN = {"params": {"speed": {"float": [0.05, 1.0]}}, "signatures": "off", "sampler": "random"}
@@ -234,6 +235,15 @@ def test_a_folder_of_runs_that_disappears_is_told_and_nothing_is_said_to_be_kept
     with pytest.raises(StudyError, match=r"study.db was deleted, moved or replaced while it was searched: put it back") as told:
         search(space, sqlite_url(runs / "study.db"), runs / "toy", heed)
     assert "kept" not in str(told.value)
+
+
+@pytest.mark.slow
+def test_exporters_that_begin_at_once_share_one_new_mlflow_store_on_a_server(server: Server, tmp_path: Path) -> None:
+    uri = server.new_database()
+    assert export_many(uri, tmp_path, range(3)) == [f"1 trial is in MLflow at {safe(uri)}"] * 3
+    logs = [path.read_text() for path in tmp_path.glob("*/track.log")]
+    assert len(logs) == 3
+    assert not any("secret" in log for log in logs)
 
 
 def test_eight_that_make_the_tables_of_a_server_at_once_all_have_them(server: Server) -> None:

@@ -59,6 +59,11 @@ def environment(uri: str) -> dict[str, str]:
     return {**os.environ, **ENVIRONMENT, **given, "PYTHONPATH": search_path(), "MLFLOW_TRACKING_URI": uri}
 
 
+def served(uri: str) -> dict[str, str]:
+    """What is added to the environment of a server of the store at ``uri``."""
+    return {**ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": uri}
+
+
 class Exporter:
     """A context that exports a study to the MLflow store at ``uri``, from a process that gives way while something trains.
 

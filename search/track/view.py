@@ -25,7 +25,8 @@ LIMIT = 6
 
 
 def ui_command(uri: str, artifacts: Path, port: int = 5000) -> list[str]:
-    """The command that serves the UI of the store at ``uri`` on 127.0.0.1; run it with `ENVIRONMENT`.
+    """The command that serves the UI of the store at ``uri`` on 127.0.0.1; run it with the environment `served` of ``uri``, in
+    which the address stands: what is in a command line, every user of the machine can read.
 
     ``ValueError``, in a sentence, if the store is a server (which has its own UI) or if the port is taken.
     """
@@ -38,7 +39,7 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> list[str]:
         except (OSError, OverflowError) as error:
             look = f"the UI may run already, look at http://127.0.0.1:{port}, or choose another port"
             raise ValueError(f"port {port} cannot be used ({error}): {look}") from error
-    store = ["--backend-store-uri", uri, "--default-artifact-root", artifacts.resolve().as_uri()]
+    store = ["--default-artifact-root", artifacts.resolve().as_uri()]
     return [sys.executable, "-m", "mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 
 
