@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
+
+_QUOTED = {"%": "%25", "?": "%3F", "#": "%23"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,28 @@ def addresses(runs: str | None) -> Addresses:
     folder = Path(runs or "runs").expanduser().resolve()
     return Addresses(
         folder,
-        os.environ.get("STUDY_DB") or f"sqlite:///{folder / 'study.db'}",
-        os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder / 'mlflow.db'}",
+        os.environ.get("STUDY_DB") or sqlite_url(folder / "study.db"),
+        os.environ.get("MLFLOW_TRACKING_URI") or sqlite_url(folder / "mlflow.db"),
         os.environ.get("RAY_ADDRESS") or None,
     )
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file. Only what has a meaning in a URL is quoted in it, so that a person can read the rest."""
+    return "sqlite:///" + "".join(_QUOTED.get(letter, letter) for letter in str(path))
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite URL, which `sqlite_url` or a person wrote; None for any other URL, and one that names no file.
+
+    As SQLAlchemy reads it, which takes long to import.
+    """
+    found = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]*)(?:\?.*)?", url, re.DOTALL)
+    file = unquote(found[1]) if found else ""
+    return Path(file) if file not in ("", ":memory:") else None
+
+
+def safe(url: str) -> str:
+    """The URL as it may be shown: without its password."""
+    hidden = re.sub(r"^([\w+.-]+://(?![/])[^/@:]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    return re.sub(r"([?&](?:password|passwd|pwd|sslpassword)=)[^&]*", r"\1***", hidden, flags=re.IGNORECASE)

@@ -116,16 +116,16 @@ def test_a_search_confirms_itself_where_the_space_says_so_and_says_what_to_take(
     said = pitprop("best", space).out
     assert f"toy, trial {winner['trial']}:" in said
     assert "# the best on fresh seeds: " in said
-    assert f"confirm {space} --trial {winner['trial']} " in pitprop("best", space, "--command").out + " "
+    assert f" --trial {winner['trial']}\n" in pitprop("best", space, "--command").out
 
 
 def test_a_trial_is_confirmed_by_its_number_beside_those_that_are(write_space: Write, pitprop: Pitprop) -> None:
     space = write_space(**{**NOISY, "trials": 3})
     pitprop("search", space, "--inline")
     assert pitprop("confirm", space, "--inline", "--trial", 2, "--seeds", 2).code == 0
-    assert pitprop("confirm", space, "--inline", "--trial", 0, "--trial", 2, "--seeds", 2).code == 0
+    assert pitprop("confirm", space, "--inline", "--trial", 1, "--trial", 2, "--seeds", 2).code == 0
     held = pitprop("status", space, "--json").json["confirmation"]
-    assert sorted(one["trial"] for one in held["candidates"]) == [0, 2]
+    assert sorted(one["trial"] for one in held["candidates"]) == [1, 2]
     said = pitprop("confirm", space, "--inline", "--trial", 7)
     assert (said.code, said.err.count("\n")) == (1, 1)
     assert "trial 7 of toy has no score that could be confirmed; trials that have one: " in said.err

@@ -52,8 +52,8 @@ def test_the_command_of_the_best_is_our_own_confirmation(write_space: Write, pit
     space = write_space(**CALM)
     pitprop("search", space, "--inline")
     line = shlex.split(pitprop("best", space, "--command").out)
-    assert line == ["pitprop", "confirm", str(space), "--runs", str(tmp_path / "runs"), "--top", "1"]
-    assert pitprop(*line[1:-4], "--top", 1, "--inline").code == 0
+    assert line[:-1] == ["pitprop", "confirm", str(space), "--runs", str(tmp_path / "runs"), "--trial"]
+    assert pitprop(*line[1:3], *line[-2:], "--inline").code == 0
 
 
 def test_the_command_of_the_best_runs_by_hand(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:

@@ -662,3 +662,13 @@ def test_what_touches_a_trial_is_shown_as_a_difference(folder: Path, old: str, n
     after = space.meaning(load(folder, (BASE + PARAMS).replace(old, new)))
     assert line in space.difference(json.loads(json.dumps(before)), after)
     assert space.difference(after, json.loads(json.dumps(after))) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["..yaml", "...yaml", ".rates.yaml", "mlartifacts.yaml", "study.db.yaml", "a\tb.yaml", "x" * 240 + ".yaml"]
+)
+def test_a_space_whose_study_would_lie_outside_the_runs_or_on_something_else_there_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(PARAMS)
+    with pytest.raises(SpaceError, match="cannot be the name of a study"):
+        space.load(str(path))

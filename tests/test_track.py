@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import math
@@ -13,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop import telemetry
+from pitprop.addresses import sqlite_url
 from pitprop.detection.detect import Verdict
 from pitprop.space import Objective
 from pitprop.study import record as row
@@ -349,34 +351,191 @@ def test_a_process_that_dies_or_cannot_start_harms_nobody(uri: str, tmp_path: Pa
 
 
 DRIVER = """
-import os, signal, sys, time
+import os, select, signal, sqlite3, sys
 from pathlib import Path
 from pitprop.study import record as row
 from pitprop.space import Objective
 from pitprop.study.record import StudyCard
 from pitprop.track import Exporter
-uri, folder, line = sys.argv[1:]
+uri, folder, line, waits = sys.argv[1:]
 card = StudyCard("focal_alpha", "", Objective("val/macro_f1"), "", {})
+database = sqlite3.connect(uri.removeprefix("sqlite:///")) if waits else None
 with Exporter(uri, Path(folder) / "artifacts", card, Path(folder) / "track.log") as exporter:
     exporter.send(row.loads(line))
+    while database and not database.execute("select 1 from tags where key = 'pitprop.epochs'").fetchall():
+        select.select([], [], [], 0.02)
     print(exporter._process.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_the_death_of_the_driver_leaves_no_run_open(uri: str, tmp_path: Path) -> None:
-    record = trial(tmp_path, 0, "RUNNING", epochs=2)
-    command = [sys.executable, "-c", DRIVER, uri, str(tmp_path), row.dumps(record)]
-    home = Path(__file__).parents[1]
-    driver = subprocess.run(command, stdout=subprocess.PIPE, cwd=home, check=False, timeout=60)
+def orphaned(uri: str, folder: Path, record: Record, waits: str) -> None:
+    """Returns when the exporter has ended whose driver was killed: at once, or (``waits``) once it had exported the trial."""
+    command = [sys.executable, "-c", DRIVER, uri, str(folder), row.dumps(record), waits]
+    driver = subprocess.run(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1], check=False)
     assert driver.returncode == -signal.SIGKILL
-    orphan = os.pidfd_open(int(driver.stdout))
-    assert select.select([orphan], [], [], 60)[0], "the exporter outlives its driver"
-    os.close(orphan)
+    with contextlib.suppress(ProcessLookupError):
+        orphan = os.pidfd_open(int(driver.stdout))
+        select.select([orphan], [], [])
+        os.close(orphan)
+
+
+def test_the_death_of_the_driver_leaves_no_run_open(uri: str, tmp_path: Path) -> None:
+    orphaned(uri, tmp_path, trial(tmp_path, 0, "RUNNING", epochs=2), "waits")
     found = runs(uri)
     assert {r.info.status for r in found.values()} == {"KILLED"}
     assert {r.data.tags["pitprop.reason"] for r in found.values()} == {"the driver is gone"}
     assert found["0"].data.metrics["val/macro_f1"] == 0.2
+
+
+def test_an_exporter_whose_driver_dies_begins_nothing_more(uri: str, tmp_path: Path) -> None:
+    before = rows(uri)
+    orphaned(uri, tmp_path, trial(tmp_path, 0), "")
+    assert rows(uri) == before
+
+
+# a store that is made, or was half made
+
+
+def export_many(uri: str, folder: Path, numbers: Sequence[int]) -> list[str]:
+    """What the exporters of so many studies say that begin at once."""
+    with contextlib.ExitStack() as stack:
+        exporters = []
+        for number in numbers:
+            home, card = folder / str(number), replace(CARD, name=f"study{number}")
+            exporters.append(stack.enter_context(Exporter(uri, folder / "artifacts", card, home / "track.log")))
+            exporters[-1].send(trial(home, 0))
+        return [exporter.finish() for exporter in exporters]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["runs", "größe 100%2F?#{x}"])
+def test_eight_exporters_that_begin_at_once_share_one_new_store(name: str, tmp_path: Path) -> None:
+    uri = sqlite_url(tmp_path / name / "mlflow.db")
+    assert export_many(uri, tmp_path / name, range(8)) == [f"1 trial is in MLflow at {uri}"] * 8
+    with contextlib.closing(sqlite3.connect(tmp_path / name / "mlflow.db")) as database:
+        names = {found for (found,) in database.execute("select name from experiments")}
+        assert names == {"Default", *(f"study{number}" for number in range(8))}
+    found = list((tmp_path / name / "artifacts").glob("study*/*/artifacts/telemetry.jsonl"))
+    assert len(found) == 8
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.slow
+def test_a_search_on_a_machine_that_others_keep_busy_has_all_its_trials_in_mlflow_at_its_end(
+    write_space: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = write_space(trials=30, epochs=3, signatures="off", confirm=None)
+    command = [sys.executable, "-m", "pitprop.cli.main", "search", str(path), "--inline", "--no-report"]
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 * (os.cpu_count() or 1)):
+            busy = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True))
+            stack.callback(busy.kill)
+        done = subprocess.run([*command, "--runs", str(tmp_path / "runs")], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "30 trials are in MLflow" in done.stdout
+
+
+MAKER = """
+import sys
+from pathlib import Path
+from pitprop.track import sqlite
+import mlflow.store.db.utils
+print("imported", flush=True)
+sqlite.make(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tables", [1, 12, 25])
+def test_a_process_that_is_killed_while_it_makes_a_store_leaves_none(tables: int, tmp_path: Path) -> None:
+    path, new = tmp_path / "mlflow.db", tmp_path / ".mlflow.db.new"
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", MAKER, str(path)], stderr=subprocess.DEVNULL) as maker:
+        while count_tables(new) < tables:
+            assert maker.poll() is None
+            select.select([], [], [], 0.02)
+        maker.kill()
+    assert not path.exists()
+    export(sqlite_url(path), tmp_path, [trial(tmp_path, 0)])
+    assert runs(sqlite_url(path))["0"].info.status == "FINISHED"
+    assert not new.exists()
+
+
+def count_tables(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(path)) as database, contextlib.suppress(sqlite3.OperationalError):
+        return int(database.execute("select count(*) from sqlite_master where type = 'table'").fetchone()[0])
+    return 0
+
+
+def half_migrated(path: Path, revision: str = "84291f40a231") -> None:
+    """As MLflow leaves it when it is killed between two steps of a migration."""
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("update alembic_version set version_num = ?", [revision])
+        database.execute("create table _alembic_tmp_latest_metrics (key text)")
+
+
+def test_a_half_made_store_that_holds_nothing_is_set_aside_and_made_anew(uri: str, tmp_path: Path) -> None:
+    half_migrated(tmp_path / "mlflow.db")
+    export(uri, tmp_path, [trial(tmp_path, 0)])
+    assert runs(uri)["0"].info.status == "FINISHED"
+    assert len(list(tmp_path.glob("mlflow.db.broken-*"))) == 1
+
+
+@pytest.mark.parametrize("kind", ["half migrated", "no database", "of another program"])
+def test_a_broken_store_that_may_hold_something_is_named_with_what_to_do(kind: str, uri: str, tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    if kind == "half migrated":
+        export(uri, tmp_path, [trial(tmp_path, 0)])
+        half_migrated(path)
+    else:
+        path.unlink()
+        if kind == "no database":
+            path.write_bytes(b"x" * 5000)
+        else:
+            with contextlib.closing(sqlite3.connect(path)) as database:
+                database.execute("create table songs (name text)")
+    before = path.read_bytes()
+    with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log", export="pitprop export x.yaml") as exporter:
+        exporter.send(trial(tmp_path, 0))
+        said = exporter.finish()
+    assert said.startswith(f"the MLflow store {path} is broken (")
+    assert "move that file away, then `pitprop export x.yaml` makes a new one" in said
+    assert "alembic_tmp" not in said
+    assert not exporter.complete
+    assert path.read_bytes() == before
+
+
+def test_ctrl_c_ends_the_waiting_and_names_the_command_for_the_rest(uri: str, tmp_path: Path) -> None:
+    def interrupt(line: str) -> None:
+        assert line == "MLflow: 0 of 3 trials; Ctrl-C leaves the rest to `pitprop export x.yaml`"
+        signal.raise_signal(signal.SIGINT)
+
+    with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log", export="pitprop export x.yaml") as exporter:
+        for number in range(3):
+            exporter.send(trial(tmp_path, number))
+        said = exporter.finish(told=interrupt)
+    assert said == "the export to MLflow was interrupted after 0 of 3 trials: `pitprop export x.yaml` exports the rest"
+
+
+def test_the_export_tells_how_far_it_is(uri: str, tmp_path: Path) -> None:
+    told: list[str] = []
+    with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
+        for number in range(3):
+            exporter.send(trial(tmp_path, number))
+        exporter.finish(told=told.append)
+    assert told[-1].startswith("MLflow: 3 of 3 trials; ")
+
+
+def test_a_folder_that_takes_nothing_is_not_called_a_store_that_does_not_answer(uri: str, tmp_path: Path) -> None:
+    (tmp_path / "artifacts").write_text("")
+    with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
+        exporter.send(trial(tmp_path, 0))
+        said = exporter.finish()
+    assert "failed (" in said
+    assert "Not a directory" in said
+    assert "1 trial is not exported; the next search or `pitprop export focal_alpha` exports what is missing" in said
 
 
 def test_the_driver_does_not_import_mlflow() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from pitprop.track import ENVIRONMENT, Exporter, page, ui_command
+from pitprop.track import ENVIRONMENT, Exporter, page, served, ui_command
 from test_track import CARD, PARKED, VERDICT, closed_port, runs, trial
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -51,7 +51,7 @@ def server(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     port = closed_port()
     command = ui_command(uri, tmp_path / "artifacts", port)
     with (tmp_path / "ui.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(command, env={**os.environ, **served(uri)}, stdout=log, stderr=log, start_new_session=True)
     try:
         _await(process, port)
         yield f"http://127.0.0.1:{port}"

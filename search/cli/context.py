@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pitprop.addresses import Addresses, addresses
+from pitprop.addresses import Addresses, addresses, safe
 from pitprop.cli.options import StudyOptions
 from pitprop.cli.output import print_command, print_json
 from pitprop.errors import UserError
@@ -43,8 +43,6 @@ def results_of(
 ) -> Results:
     """What ``stored``, the study of ``space``, says; `UserError` if there is none, or if it was made with another space."""
     if stored is None:
-        from pitprop.study.database import safe
-
         text = _("there is no study of {name} in {database} yet: {command}")
         raise UserError(
             text.format(name=repr(space.name), database=safe(where.study_db), command=next_command("search", space, where))

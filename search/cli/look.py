@@ -25,7 +25,7 @@ from rich.markup import escape
 from rich.table import Table
 
 PATIENCE = 600.0
-"""Seconds that an export which is asked for may take; one of a thousand trials takes two minutes."""
+"""Seconds that a server has for an export which is asked for."""
 
 
 def status(options: StudyOptions, *, full: bool = False) -> int:
@@ -135,7 +135,7 @@ def export(options: StudyOptions) -> int:
         for record in results.records:
             mlflow.send(record)
         publish.attach(mlflow, results)
-        word = mlflow.finish(PATIENCE)
+        word = publish.waited_for(mlflow, Console(stderr=True), PATIENCE)
     if not mlflow.complete:
         raise UserError(word)
     print(word)

@@ -12,6 +12,7 @@ from pitprop.space import Space
 from pitprop.study.commands import next_command
 from pitprop.study.record import StudyCard
 from pitprop.track import Exporter
+from pitprop.track.exporter import PATIENCE_AWAY
 from rich.console import Console
 from rich.markup import escape
 
@@ -60,7 +61,12 @@ def finish(mlflow: Exporter, console: Console | None, results: Results, *, repor
     if report:
         with console.status(_("writing the report")):
             lines = [_("The report: {path}").format(path=attach(mlflow, results))]
-    with console.status(_("exporting to MLflow")):
-        lines.insert(0, mlflow.finish())
+    lines.insert(0, waited_for(mlflow, console))
     for line in lines:
         console.print(f"[dim]{escape(line)}[/]", highlight=False, soft_wrap=True)
+
+
+def waited_for(mlflow: Exporter, console: Console, timeout: float = PATIENCE_AWAY) -> str:
+    """Waits until MLflow has everything, and shows how far it is; a sentence on how it went."""
+    with console.status("") as status:
+        return mlflow.finish(timeout, lambda line: status.update(escape(line)))

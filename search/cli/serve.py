@@ -30,7 +30,8 @@ from pitprop.study.source import find_space
 
 def ui(options: ServeOptions) -> int:
     """MLflow's UI, with a browser on the experiment of the space once it answers."""
-    from pitprop.track import ENVIRONMENT, ui_command
+    from pitprop.track import served, ui_command
+    from pitprop.track.sqlite import no_folder_named_by
 
     where = addresses(options.runs)
     name = _experiment(options.space, where) if options.space is not None else None
@@ -45,7 +46,8 @@ def ui(options: ServeOptions) -> int:
     print(_("{page} on {address} (Ctrl-C ends it)").format(page="MLflow UI", address=address), flush=True)
     if options.browser:
         threading.Thread(target=_browse, args=(address, name), daemon=True).start()
-    return _serve(command, ENVIRONMENT)
+    with no_folder_named_by(where.mlflow):
+        return _serve(command, served(where.mlflow))
 
 
 def dashboard(options: ServeOptions) -> int:

@@ -154,10 +154,9 @@ def _confirm(
         code = 0
         if not _ended(study):
             code = session.run(fresh, study, where, unlimited, console=console, exporter=mlflow, checks=False)
-        mlflow.conclude(
-            [], _("{question} The answer is on the run of {study}.").format(question=fresh.question, study=space.name)
-        )
-        mlflow.finish()
+        text = _("{question} The answer is on the run of {study}.")
+        mlflow.conclude([], text.format(question=fresh.question, study=space.name))
+        publish.waited_for(mlflow, console or Console(quiet=True))
     return code
 
 

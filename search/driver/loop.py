@@ -1,7 +1,8 @@
 """The driver: asks for trials, launches them, records and judges every epoch, and tells how each trial ended.
 
 `Search.events` is a generator: what happens in a search is what it yields, and closing it ends the search at any point
-without loss. Nothing here waits for a database, for MLflow or for a terminal but for one transaction a trial.
+without loss. Nothing here waits for MLflow or for a terminal. A database that does not answer keeps new trials waiting, and no
+training.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from pitprop.detection.detect import Verdict
 from pitprop.driver import revival
 from pitprop.driver.judging import REACH, Judge
-from pitprop.driver.progress import Ended, Event, Failures, Reported, Retried, SearchError, Started, Warned
+from pitprop.driver.progress import Ended, Event, Failures, Reported, Retried, SearchError, Started, Unanswered, Warned
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
 from pitprop.errors import hint
@@ -44,6 +45,7 @@ class Search:
         self._recordings = Recordings(space.searches_stopping)
         self._events: deque[Event] = deque()
         self._failures = Failures()
+        self._unanswered = False
 
     def events(self) -> Generator[Event, None, None]:
         """Runs the search. `SearchError` when every trial fails alike."""
@@ -56,17 +58,38 @@ class Search:
     def _train(self) -> Iterator[Event]:
         """Trains until no worker has anything to do."""
         yield from self._flush()
-        for worker in range(self._launcher.size):
-            self._groups.advance(worker)
+        self._advance_idle()
+        self._heed_database()
         yield from self._flush()
-        for step in self._launcher.steps():
-            if isinstance(step.outcome, Failure):
-                stopped: list[Lane] = []
-                self._break_up(step.worker, step.outcome)
-            else:
-                stopped = self._observe(step.worker, step.outcome)
-            self._groups.advance(step.worker, stopped)  # before anybody looks at the events, so that the worker does not wait
+        while True:
+            for step in self._launcher.steps():
+                if isinstance(step.outcome, Failure):
+                    stopped: list[Lane] = []
+                    self._break_up(step.worker, step.outcome)
+                else:
+                    stopped = self._observe(step.worker, step.outcome)
+                self._groups.advance(step.worker, stopped)  # before anybody looks at the events, so that the worker does not wait
+                self._heed_database()
+                yield from self._flush()
+            if self._study.trouble is None:
+                return
+            self._study.settle()  # nothing trains, and there is nothing else to do
+            self._heed_database()
             yield from self._flush()
+
+    def _advance_idle(self) -> None:
+        for worker in range(self._launcher.size):
+            if not self._groups.lanes(worker):
+                self._groups.advance(worker)
+
+    def _heed_database(self) -> None:
+        """Tells when the database stops to answer. Once it answers again, whoever waited for a trial gets one."""
+        self._study.catch_up()
+        before, self._unanswered = self._unanswered, self._study.trouble is not None
+        if self._unanswered != before:
+            self._events.append(Unanswered(self._study.trouble))
+            if before:
+                self._advance_idle()
 
     def _flush(self) -> Iterator[Event]:
         while self._events:
@@ -208,6 +231,7 @@ class Search:
     def _break_up(self, worker: int, failure: Failure) -> None:
         """Tries the trials of a broken group again from their checkpoints, or fails the one that broke it."""
         if failure.cause is Cause.DISK:
+            self._study.check()  # where the whole folder is gone, nothing is kept
             raise SearchError(f"{failure.error}; finished trials are kept, and the same command continues from there")
         group = self._groups.break_up(worker)
         if failure.cause is Cause.TOO_MANY_LANES:

@@ -51,7 +51,14 @@ class Ended:
     traceback: str = ""
 
 
-Event = Started | Reported | Warned | Retried | Ended
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The study database does not take what happens, and why; it is written there when it answers again (``why`` is None)."""
+
+    why: str | None
+
+
+Event = Started | Reported | Warned | Retried | Ended | Unanswered
 
 HOPELESS = 3
 """After this many trials that failed alike, and none that did not, the search is stopped."""

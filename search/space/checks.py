@@ -34,6 +34,8 @@ from pitprop.space.schema import (
 from pitprop.trainer import Card
 
 UNSAID = Card("", None, None, None, 1)
+LONGEST_NAME = 200
+"""Bytes of the name of a study, after which files are called."""
 SOURCES = {
     "params": "to train",
     "values": "that were recorded",
@@ -51,13 +53,19 @@ def load(source: str | Mapping[str, Any], name: str = "") -> Space:
     if isinstance(source, Mapping):
         path, name = None, name or str(source.get("name") or "")
         problems = Problems(name or "space")
-        if not name or name.startswith(".") or "/" in name:
+        if not name or _is_unsafe(name):
             said = f"{name!r} is not allowed" if name else "is missing"
             problems.add("name", f"{said}; a space without a file takes a name for its study, such as rates")
         text = yaml_text.write({key: value for key, value in source.items() if key != "name"}, problems)
     else:
         path = yaml_text.find(source)
         name, problems = name or path.stem, Problems(path.name)
+        if _is_unsafe(name):
+            problems.add(
+                "",
+                f"{name!r} cannot be the name of a study, and so of a folder in the folder of runs: give the file another name, "
+                f"such as rates.yaml",
+            )
         text = yaml_text.read(path, problems)
     rows = yaml_text.parse(text, problems) if text is not None else None
     if rows is None:
@@ -65,6 +73,12 @@ def load(source: str | Mapping[str, Any], name: str = "") -> Space:
     space = _space(read(Document, rows, "", problems), path, problems)
     problems.check()
     return dataclasses.replace(space, name=name, path=str(path or ""), text=text or "")
+
+
+def _is_unsafe(name: str) -> bool:
+    """Whether the folder of a study called so would lie outside the folder of runs, or be something else there."""
+    odd = name.startswith(".") or "/" in name or not name.isprintable() or len(name.encode()) > LONGEST_NAME
+    return odd or name in ("mlartifacts", "mlflow.db", "study.db")
 
 
 def _space(document: Document, path: Path | None, problems: Problems) -> Space:

@@ -1,18 +1,21 @@
 """Who may write to a study: one process at a time, and only for the space that the study was made with.
 
-`file_lock` and `advisory_lock` are dropped by the operating system or the database when their holder dies. `claim` compares what
-the space means now with what it meant when its study was made.
+`file_lock` and `AdvisoryLock` are dropped by the operating system or the database when their holder dies; what a process that has
+lost its study without knowing it writes, `pitprop.study.storage.Fence` refuses. `claim` compares what the space means now with
+what it meant when its study was made.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
+import platform
 import shutil
 import time
-import zlib
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,14 @@ from pitprop.errors import UserError
 from pitprop.space import Space, difference, meaning
 from pitprop.study import database
 from pitprop.study.source import OtherSpace, refusal, source
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+_TRY = {
+    "postgresql": "select pg_try_advisory_lock(:key)",
+    "mysql": "select get_lock(:key, 0)",
+    "mariadb": "select get_lock(:key, 0)",
+}
 
 
 class Owned(UserError):
@@ -52,26 +63,93 @@ def file_lock(path: Path, what: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def advisory_lock(engine: Any, what: str) -> Iterator[None]:
-    """The same by PostgreSQL's advisory lock, which lives as long as its connection."""
-    from sqlalchemy import text
+def still_there(path: Path) -> Callable[[], None]:
+    """What raises `pitprop.study.database.DatabaseError` once another file, or none, is where this one is now.
 
-    key = zlib.crc32(what.encode())
-    with engine.connect() as connection:
-        name = f"pitprop pid {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
-        connection.execute(text("select set_config('application_name', :name, false)"), {"name": name})
-        if not connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": key}).scalar():
-            query = "select a.application_name from pg_locks l join pg_stat_activity a using (pid) where l.objid = :key"
-            owner = connection.execute(text(query), {"key": key}).scalar()
-            raise Owned(f"another search owns {what}: {owner}; wait for it, or end it")
-        connection.commit()
-        yield
+    SQLite would not notice: it writes on to the file that was deleted.
+    """
+    file = path.stat().st_ino
+
+    def look() -> None:
+        if not path.exists() or path.stat().st_ino != file:
+            raise database.DatabaseError(
+                f"the study database {path} was deleted, moved or replaced while it was searched: put it back, or search again "
+                f"to begin a new study"
+            )
+
+    return look
 
 
-def _owner(text: str) -> str:
+class AdvisoryLock:
+    """The same as `file_lock` by a lock of the database server, which lives as long as its connection, and so not over a restart.
+
+    Use it as a context. On a server that has no such locks it locks nothing: the fence of the study has to do.
+    """
+
+    def __init__(self, engine: Engine, what: str) -> None:
+        self._engine, self._what = engine, what
+        self._key = int.from_bytes(hashlib.sha256(what.encode()).digest()[:7])
+        self._statement = _TRY.get(engine.dialect.name)
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> AdvisoryLock:
+        self.hold()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drop()
+
+    def hold(self) -> None:
+        """Takes the lock if it is not held, or was lost with its connection; `Owned` if another process has it."""
+        if self._statement is None:
+            return
+        if self._connection is not None:
+            try:
+                self._connection.execute(text("select 1"))
+                self._connection.commit()
+                return
+            except DBAPIError:
+                self._drop()
+        self._connection = connection = self._engine.connect()
+        try:
+            if self._engine.dialect.name == "postgresql":
+                name = f"pitprop pid {os.getpid()} on {platform.node()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
+                connection.execute(text("select set_config('application_name', :name, false)"), {"name": name[:63]})
+            taken = connection.execute(text(self._statement), {"key": self._key}).scalar()
+            owner = None if taken else self._owner(connection)
+            connection.commit()
+        except BaseException:
+            self._drop()
+            raise
+        if not taken:
+            self._drop()
+            raise Owned(f"another search owns {self._what}: {owner}; wait for it, or end it")
+
+    def _owner(self, connection: Connection) -> str:
+        if self._engine.dialect.name != "postgresql":
+            return "the database does not say which"
+        query = (
+            "select a.application_name from pg_locks l join pg_stat_activity a using (pid) where l.locktype = 'advisory' "
+            "and ((l.classid::bigint << 32) | l.objid::bigint) = :key"
+        )
+        return str(connection.execute(text(query), {"key": self._key}).scalar() or "a process that ends just now")
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()  # not back into the pool, with the lock
+            connection.close()
+
+
+def mark() -> dict[str, Any]:
+    """Who takes a study, unlike anybody else who does."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    return {"pid": os.getpid(), "host": platform.node(), "since": since, "token": uuid.uuid4().hex}
+
+
+def _owner(said: str) -> str:
     try:
-        owner = json.loads(text)
+        owner = json.loads(said)
         return f"pid {owner['pid']}, since {owner['since']}"
     except (ValueError, KeyError):
         return "a process that has not said its name yet"

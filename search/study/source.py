@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pitprop import space as spaces
-from pitprop.addresses import Addresses
+from pitprop.addresses import Addresses, safe
 from pitprop.errors import UserError, hint
 from pitprop.messages import _
 from pitprop.space import Space, difference, meaning
-from pitprop.study import database
 from pitprop.study.commands import shown_path, space_word
 from pitprop.study.record import StoredStudy, read_study, study_names
 
@@ -57,7 +56,7 @@ def find_space(word: str, where: Addresses) -> tuple[Space, StoredStudy | None]:
             "the study {study} in {database} was made with {file}, which is gone: put the file back, or give its path in the "
             "folder to which it was moved, instead of {study}"
         )
-        raise OtherSpace(text.format(study=repr(word), database=database.safe(where.study_db), file=file))
+        raise OtherSpace(text.format(study=repr(word), database=safe(where.study_db), file=file))
     return made, stored
 
 
@@ -66,7 +65,7 @@ def _shipped(word: str, where: Addresses, stored: StoredStudy | None) -> Space:
         return spaces.load(word)
     if stored is not None:
         text = _("the study {study} in {database} does not say where its space lies: give the path of the space, such as {path}")
-        raise UserError(text.format(study=repr(word), database=database.safe(where.study_db), path=f"{word}.yaml"))
+        raise UserError(text.format(study=repr(word), database=safe(where.study_db), path=f"{word}.yaml"))
     known = dict.fromkeys([*study_names(where), *spaces.names()])
     raise spaces.SpaceError(f"there is no space and no study {word!r}{hint(word, known)}")
 

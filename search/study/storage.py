@@ -2,7 +2,7 @@
 
 `begin` and `end` write a trial in one transaction each, in Optuna's tables. Optuna's own calls leave the same rows, but look each
 of them up before they write it, and commit one attribute at a time: 15 ms a trial, most of what a driver of many lanes spends.
-A study has one owner here, so nothing needs to be locked or looked up.
+A study has one owner here, so nothing needs to be looked up; that this process owns it still, each transaction checks (`Fence`).
 
 The functions on a study in memory read and change single trials, where Optuna's public calls copy or list all of them.
 """
@@ -10,7 +10,9 @@ The functions on a study in memory read and change single trials, where Optuna's
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,10 +30,79 @@ STUDIES, TRIALS = models.StudyModel.__table__, models.TrialModel.__table__
 PARAMS, VALUES = models.TrialParamModel.__table__, models.TrialValueModel.__table__
 USER, SYSTEM = models.TrialUserAttributeModel.__table__, models.TrialSystemAttributeModel.__table__
 REPORTS = models.TrialIntermediateValueModel.__table__
+FACTS = models.StudyUserAttributeModel.__table__
+OWNER = "owner"
+_PATIENCE = 2000
+"""Milliseconds that a write waits for whoever writes to a SQLite file; what waits longer does so beside the trainings."""
 
 
-def begin(storage: RDBStorage, study: int, frozen: FrozenTrial) -> int:
-    """Writes a new trial with all that it holds, under its own number; its id. `DatabaseError` if the study is gone."""
+class Lost(DatabaseError):
+    """Another process owns the study now: one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What keeps a process that no longer owns a study from writing to it: ``mark`` is what it wrote when it took the study.
+
+    A lock can be lost without a word, as by a restart of the database. The row that holds the mark is written with everything
+    else, so that either this transaction sees the mark of a new owner, or the new owner waits until this one has ended.
+    """
+
+    study: int
+    mark: str
+
+    @classmethod
+    def put_up(cls, storage: RDBStorage, study: int, owner: Mapping[str, Any]) -> Fence:
+        """From now on ``owner``, which is unlike any other, owns the study."""
+        storage.set_study_user_attr(study, OWNER, dict(owner))
+        return cls(study, json.dumps(owner))
+
+    def check(self, connection: Connection) -> None:
+        """Within a transaction; `Lost` if another owns the study, `DatabaseError` if it is gone."""
+        ours = (FACTS.c.study_id == self.study) & (FACTS.c.key == OWNER)
+        still = update(FACTS).where(ours, FACTS.c.value_json == self.mark).values(value_json=self.mark)
+        if connection.execute(still).rowcount == 1:
+            return
+        _refuse_deleted(connection, self.study)
+        found = json.loads(connection.scalar(select(FACTS.c.value_json).where(ours)) or "{}")
+        who = f" (pid {found['pid']} on {found['host']}, since {found['since']})" if found else ""
+        raise Lost(f"another search has taken over this study{who}: this one stops, and has written nothing since")
+
+
+@contextmanager
+def _writing(storage: RDBStorage, fence: Fence | None) -> Iterator[Connection]:
+    with storage.engine.begin() as connection:
+        if storage.engine.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_PATIENCE}")
+        if fence is not None:
+            fence.check(connection)
+        yield connection
+
+
+def _refuse_deleted(connection: Connection, study: int) -> None:
+    # SQLite does not see to foreign keys: a search would write trials of no study.
+    if connection.scalar(select(STUDIES.c.study_id).where(STUDIES.c.study_id == study)) is None:
+        raise DatabaseError("the study was deleted from its database while it was searched: search again to begin a new one")
+
+
+def check(storage: RDBStorage, fence: Fence) -> None:
+    """`Lost` if another owns the study now."""
+    with _writing(storage, fence):
+        pass
+
+
+def set_fact(storage: RDBStorage, study: int, name: str, value: Any, fence: Fence | None = None) -> None:
+    """Sets a user attribute of the study itself."""
+    with _writing(storage, fence) as connection:
+        connection.execute(delete(FACTS).where(FACTS.c.study_id == study, FACTS.c.key == name))
+        connection.execute(insert(FACTS), {"study_id": study, "key": name, "value_json": json.dumps(value)})
+
+
+def begin(storage: RDBStorage, study: int, frozen: FrozenTrial, *, fence: Fence | None = None, again: bool = False) -> int:
+    """Writes a new trial with all that it holds, under its own number; its id. `DatabaseError` if the study is gone.
+
+    With ``again`` it may be there, for a server that dies does not always say whether it has taken what it was given.
+    """
     row = {
         "study_id": study,
         "number": frozen.number,
@@ -47,10 +118,11 @@ def begin(storage: RDBStorage, study: int, frozen: FrozenTrial) -> int:
         }
         for name, value in frozen.params.items()
     ]
-    with storage.engine.begin() as connection:
-        # SQLite does not see to foreign keys: a search would write trials of no study.
-        if connection.scalar(select(STUDIES.c.study_id).where(STUDIES.c.study_id == study)) is None:
-            raise DatabaseError("the study was deleted from its database while it was searched: search again to begin a new one")
+    with _writing(storage, fence) as connection:
+        _refuse_deleted(connection, study)
+        there = select(TRIALS.c.trial_id).where(TRIALS.c.study_id == study, TRIALS.c.number == frozen.number)
+        if again and (known := connection.scalar(there)) is not None:
+            return int(known)
         made: Any = connection.execute(insert(TRIALS), row)
         trial = int(made.inserted_primary_key[0])
         _add(connection, PARAMS, trial, params)
@@ -69,15 +141,18 @@ def end(
     attributes: Mapping[str, Any],
     system: Mapping[str, Any],
     reports: Mapping[int, float],
+    fence: Fence | None = None,
+    again: bool = False,
 ) -> None:
     """Writes how a running trial ended: the state, the time and the values of ``frozen``, and what is new or changed beside it.
 
     ``attributes`` and ``system`` are Optuna's user and system attributes, ``reports`` scores by step. `DatabaseError` if the
-    trial does not run any more.
+    trial does not run any more, unless this was tried before (``again``) and it ended so.
     """
     changes = {"state": frozen.state, "datetime_complete": _utc(frozen.datetime_complete)}
-    with storage.engine.begin() as connection:
-        running = (TRIALS.c.trial_id == trial) & (TRIALS.c.state == TrialState.RUNNING)
+    with _writing(storage, fence) as connection:
+        before = [TrialState.RUNNING, *([frozen.state] if again else [])]
+        running = (TRIALS.c.trial_id == trial) & TRIALS.c.state.in_(before)
         if connection.execute(update(TRIALS).where(running).values(changes)).rowcount != 1:
             raise DatabaseError(
                 f"trial {frozen.number} was ended or deleted by another program while it was trained: search again to continue"
@@ -86,6 +161,12 @@ def end(
         _replace(connection, SYSTEM, trial, "key", _attributes(system))
         _replace(connection, REPORTS, trial, "step", _reports(reports))
         _replace(connection, VALUES, trial, "objective", _values(frozen.values or ()))
+
+
+def add_report(storage: RDBStorage, trial: int, step: int, score: float, *, fence: Fence | None = None) -> None:
+    """Writes an intermediate value of a running trial."""
+    with _writing(storage, fence) as connection:
+        _replace(connection, REPORTS, trial, "step", _reports({step: score}))
 
 
 def _add(connection: Connection, table: Any, trial: int, rows: Rows) -> None:

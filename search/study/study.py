@@ -12,7 +12,8 @@ ones with the same parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +21,20 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from pitprop.addresses import safe
 from pitprop.errors import UserError
 from pitprop.space import Baseline, Space
 from pitprop.study import database, ranking, storage
 from pitprop.study.memory import Memory, TooNarrow
-from pitprop.study.ownership import Owned, advisory_lock, claim, file_lock
+from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark, still_there
 from pitprop.study.parking import Parking
 from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, as_record
 from pitprop.study.remedies import FollowUps
 from pitprop.study.source import OtherSpace
 from pitprop.study.storage import trial_id
 
+CHECK = 20.0
+"""Seconds after which a search that writes nothing looks whether the study is still its own."""
 _STATES = {Completed: TrialState.COMPLETE, Pruned: TrialState.PRUNED, Failed: TrialState.FAIL}
 
 
@@ -60,10 +64,21 @@ class Study:
     thousandth.
     """
 
-    def __init__(self, connection: optuna.storages.RDBStorage, space: Space, folder: Path) -> None:
+    def __init__(
+        self,
+        connection: optuna.storages.RDBStorage,
+        space: Space,
+        folder: Path,
+        held: Callable[[], None] = lambda: None,
+        name: str = "the study database",
+    ) -> None:
         self.space, self.folder = space, folder
         self._database = connection
         self._id, self._planned = claim(connection, space, folder)
+        self._fence = storage.Fence.put_up(connection, self._id, mark())
+        self._writes = database.Writes(name, held)
+        self._entering: FrozenTrial | None = None
+        self._checked = time.monotonic()
         trials = connection.get_all_trials(self._id)
         foreign = [one.number for one in trials if "params" not in one.user_attrs]
         if foreign:
@@ -99,7 +114,8 @@ class Study:
 
     def plan(self, trials: int) -> None:
         """Sets the number of trials to reach, revived ones not counted."""
-        self._database.set_study_user_attr(self._id, "trials", trials)
+        self._writes.put(lambda _again: storage.set_fact(self._database, self._id, "trials", trials, self._fence))
+        self.settle()
         self._planned = trials
 
     def trial(self, number: int) -> Trial:
@@ -129,11 +145,14 @@ class Study:
         return found
 
     def ask(self) -> Trial | None:
-        """The next trial, already in the database; None if there are as many as planned, or the score to reach is reached."""
-        if len(self._records) >= self.target or self.satisfied:
-            return None
-        follow_up = self._follow_ups.due(self.planned) if self.space.remedies == "try" else None
-        return self._enter(self._memory.add_next(follow_up))
+        """The next trial, already in the database; None if there are as many as planned, or the score to reach is reached, or
+        if the database does not answer (`trouble`)."""
+        if self._entering is None:
+            if not self._writes.flush() or len(self._records) >= self.target or self.satisfied:
+                return None
+            follow_up = self._follow_ups.due(self.planned) if self.space.remedies == "try" else None
+            self._enter(self._memory.add_next(follow_up))
+        return self._entered()
 
     def parking(self) -> Parking:
         """Which trials can be revived now."""
@@ -143,19 +162,49 @@ class Study:
         """A new trial that continues a parked one, already in the database; `StudyError` if that cannot be continued."""
         if (reason := self.parking().why_not(number)) is not None:
             raise StudyError(reason)
-        return self._enter(self._memory.add_revival(number))
+        self.settle()
+        self._enter(self._memory.add_revival(number))
+        self.settle()
+        revived = self._entered()
+        assert revived is not None
+        return revived
+
+    @property
+    def trouble(self) -> str | None:
+        """What the database said if it has not taken all that it was given; None if it has."""
+        return self._writes.trouble
+
+    def catch_up(self) -> bool:
+        """Whether the database has taken all that it was given; what it has not is tried again if it is time to.
+
+        From time to time it is asked whether this process still owns the study, so that one that does not stops within an epoch.
+        """
+        if time.monotonic() - self._checked > CHECK and self._writes.flush():
+            self.check()
+        return self._writes.flush()
+
+    def check(self) -> None:
+        """Raises what a write raises if another process owns the study now, or if its database is gone."""
+        self._checked = time.monotonic()
+        self._writes.put(lambda _again: storage.check(self._database, self._fence))
+
+    def settle(self) -> None:
+        """Waits until the database has taken all that it was given; `StudyError` if it does not in ten minutes."""
+        self._writes.settle()
 
     def report(self, trial: Trial, step: int, score: float) -> bool:
         """Tells the population pruner a score; whether it would stop the trial."""
         if self.space.pruner is None or math.isnan(score):
             return False
         self._memory.report(trial.number, step, score)
-        self._database.set_trial_intermediate_value(self._ids[trial.number], step, score)
+        written, fence = self._ids[trial.number], self._fence
+        self._writes.put(lambda _again: storage.add_report(self._database, written, step, score, fence=fence))
         return self._memory.prunes(trial.number)
 
     def tell(self, trial: Trial, outcome: Outcome, recovery: int | None = None) -> Record:
-        """Ends a trial, in memory and in the database.
+        """Ends a trial, in memory and in the database: there as soon as it answers.
 
+        A search that is killed before that finds the trial's whole curve, and ends it again.
         ``recovery`` is what later trials are judged by (`pitprop.detection.life.recovery`), 0 for none: a search that resumes
         then need not read the curve again.
         """
@@ -169,7 +218,8 @@ class Study:
         values = outcome.values if isinstance(outcome, Completed) else None
         frozen = self._memory.tell(number, values, _STATES[type(outcome)])
         changed = {name: value for name, value in frozen.system_attrs.items() if self._written[number].get(name) != value}
-        storage.end(self._database, self._ids[number], frozen, attributes=attributes, system=changed, reports=reports)
+        told: dict[str, Any] = {"attributes": attributes, "system": changed, "reports": reports, "fence": self._fence}
+        self._writes.put(lambda again: storage.end(self._database, self._ids[number], frozen, again=again, **told))
         record = self._records[number] = as_record(frozen, self.trial_folder(number))
         self._follow_ups.add(record)
         self._reached = self._reached or self._reaches(record)
@@ -183,15 +233,25 @@ class Study:
         stop = self.space.stop_when
         return stop is not None and ranking.reaches(self.space, record, self.space.targets[stop])
 
-    def _enter(self, frozen: FrozenTrial) -> Trial:
-        """Writes a trial that has begun in memory to the database."""
-        self._ids.append(storage.begin(self._database, self._id, frozen))
+    def _enter(self, frozen: FrozenTrial) -> None:
+        """Writes a trial that has begun in memory to the database; it trains when it is there (`_entered`)."""
+        self._entering = frozen
+        self._writes.put(lambda again: self._begin(frozen, again))
+
+    def _entered(self) -> Trial | None:
+        """The trial that was entered last, if the database has it."""
+        if self._entering is None or not self._writes.flush():
+            return None
+        frozen, self._entering = self._entering, None
+        return self._trial(frozen)
+
+    def _begin(self, frozen: FrozenTrial, again: bool) -> None:
+        self._ids.append(storage.begin(self._database, self._id, frozen, fence=self._fence, again=again))
         self._written.append(dict(frozen.system_attrs))
         record = as_record(frozen, self.trial_folder(frozen.number))
         self._records.append(record)
         self._follow_ups.add(record)
         self._revived += record.revives is not None
-        return self._trial(frozen)
 
     def _trial(self, frozen: FrozenTrial) -> Trial:
         known = frozen.user_attrs
@@ -205,16 +265,18 @@ class Study:
 def opened(space: Space, url: str, folder: Path) -> Iterator[Study]:
     """The study of ``space`` in the database at ``url``, owned until the block ends; `StudyError` if it cannot be."""
     path = database.sqlite_path(url)
-    what = f"the study {space.name!r} in {database.safe(url)}"
+    what = f"the study {space.name!r} in {safe(url)}"
     with ExitStack() as stack:
         try:
             if path is not None:
                 stack.enter_context(file_lock(path.with_name(f"{path.name}.{space.name}.lock"), what))
+            else:  # which outlives a restart of the server, and keeps others off the curves in this folder
+                stack.enter_context(file_lock(folder / "owner.lock", what))
             connection = database.connect(url)
             stack.callback(connection.engine.dispose)
-            if path is None:
-                stack.enter_context(advisory_lock(connection.engine, what))
-            yield Study(connection, space, folder)
+            lock = stack.enter_context(AdvisoryLock(connection.engine, f"the study {space.name!r}"))
+            held = lock.hold if path is None else still_there(path)
+            yield Study(connection, space, folder, held, f"the study database {safe(url)}")
         except (Owned, database.DatabaseError, OtherSpace, TooNarrow) as error:
             raise StudyError(str(error)) from error
 

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,19 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pitprop.track")
 _LONGEST_PAUSE = 60.0  # seconds
+GONE = "the driver is gone"
+
+
+class Orphaned(Exception):
+    """The driver has gone without a goodbye: nobody waits for the rest."""
 
 
 class Inbox:
-    """The latest record of each trial that came in, taken off the pipe by a thread so that it never fills."""
+    """The latest record of each trial that came in, taken off the pipe by a thread so that it never fills.
+
+    ``end`` is None while records may come, then whether the driver said goodbye (empty), or what became of it. ``at_ease`` says
+    that there is nothing in hand which an orphan should finish.
+    """
 
     def __init__(self, driver: int) -> None:
         self._driver = driver
@@ -35,10 +44,13 @@ class Inbox:
         self._records: dict[int, Record] = {}
         self.conclusion: dict[str, Any] = {}
         self.end: str | None = None
+        self.count = 0
+        self.at_ease = False
 
     def read(self, lines: Iterable[bytes]) -> None:
         """Takes lines until the goodbye, or the end of the input, which a driver leaves that dies."""
-        end = "the driver is gone"
+        end = GONE
+        known = set()
         for line in lines:
             try:
                 said = json.loads(line)
@@ -51,74 +63,131 @@ class Inbox:
                 record = row.loads(line.decode())
             except (ValueError, TypeError, KeyError):  # torn by the driver's death
                 break
+            known.add(record.number)
             with self._changed:
                 self._records[record.number] = record
+                self.count = len(known)
                 self._changed.notify()
-        with self._changed:
-            self.end = end
-            self._changed.notify()
+        self._stop(end)
 
     def take(self, pause: float | None) -> dict[int, Record]:
         """What came in since the last call: after ``pause`` seconds, or (None) once there is something; at the end at once."""
         with self._changed:
             until = time.monotonic() + (pause or 0.0)
             while self.end is None and (not self._records if pause is None else time.monotonic() < until):
-                self._changed.wait(1.0)
+                self._changed.wait(1.0 if pause is None else min(1.0, max(until - time.monotonic(), 0.01)))
                 if os.getppid() != self._driver:  # a process that it forked may hold the pipe open after its death
-                    self.end = "the driver is gone"
+                    self.end = GONE
             records, self._records = self._records, {}
             return records
 
+    def check(self) -> None:
+        """Raises `Orphaned` if the driver is gone."""
+        if self.end == GONE or os.getppid() != self._driver:
+            raise Orphaned
 
-def export(inbox: Inbox, setup: dict[str, Any]) -> dict[str, int]:
-    """Exports what comes in until the end; how many trials are left over, and how many MLflow refused."""
+    def _stop(self, end: str) -> None:
+        with self._changed:
+            self.end = end
+            self._changed.notify()
+        if end == GONE and self.at_ease:
+            os._exit(1)
+        _weigh(0)
+
+
+def export(inbox: Inbox, setup: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Exports what comes in until the end; what the driver is told of that: how many trials are ``left`` over, how many MLflow
+    ``refused``, and why. At the end ``say`` tells the driver how far it is."""
     store: Store | None = None
     pending: dict[int, Record] = {}
     pause: float | None = 0.0  # MLflow takes seconds to import: not to begin with the first record
+    trouble: dict[str, Any] = {}
+
+    def told() -> None:
+        inbox.check()
+        if inbox.end is not None and store is not None:
+            say({"done": inbox.count - len(store.stale)})
+
     while True:
         pending |= inbox.take(pause)
         end = inbox.end
+        if store is not None and end is None and not (pending or store.stale):
+            pause = None
+            continue
+        worked = time.process_time()
         try:
-            store = store or _open(setup, wait=end is not None)
-            store.export(pending.values())
-            pending, pause = {}, None
+            inbox.check()
+            store = store or _open(setup, inbox)
+            store.export(pending.values(), told)
+            # Where the system does not weigh sessions, this is what gives way: a fifth of one processor at most.
+            pending, pause, trouble = {}, min(4 * (time.process_time() - worked), _LONGEST_PAUSE) or None, {}
             if end is not None:
                 _conclude(store, **inbox.conclusion)
                 store.close(end)
+        except Orphaned:
+            if store is not None:
+                store.close(GONE)
+            return {}
         except Exception as error:  # whatever MLflow, its database or the network raises, the search goes on
             pause = min(2 * (pause or 0.5), _LONGEST_PAUSE)
             _log.warning("not exported: %s: %s", type(error).__name__, error, exc_info=not isinstance(error, OSError))
+            trouble = {"broken" if type(error).__name__ == "BrokenStore" else "reason": _reason(error)}
         if end is not None:
             left = pending.keys() | (store.stale if store else set())
-            return {"left": len(left), "refused": len(store.refused) if store else 0}
+            return {"left": len(left), "refused": len(store.refused) if store else 0, **trouble}
+
+
+def _reason(error: Exception) -> str:
+    """What MLflow, or what lies below it, said: one line."""
+    cause = getattr(error.__cause__ or error, "orig", None) or error
+    line = " ".join(str(cause).split("\n")[0].split()) or type(error).__name__
+    return line if len(line) <= 160 else line[:157] + "..."
 
 
 def _conclude(store: Store, best: list[int] | None = None, answer: str = "", files: Iterable[str] = ()) -> None:
     store.conclude(best, answer, map(Path, files))
 
 
-def _open(setup: dict[str, Any], wait: bool) -> Store:
+def _open(setup: dict[str, Any], inbox: Inbox) -> Store:
     """The store, for one process at a time: ``BlockingIOError`` while that of a killed search is still at work on this study.
 
-    At the end there is nothing better to do than to ``wait`` for it.
+    At the end there is nothing better to do than to wait for it.
     """
+    inbox.at_ease = True
+    wait = inbox.end is not None
     fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))  # the log is the lock
     from pitprop.track.store import Store
 
-    return Store(setup["uri"], Path(setup["artifacts"]), StudyCard.from_json(setup["card"]), setup["code"])
+    inbox.at_ease = False
+    inbox.check()
+    ends = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # no database server is left with half of MLflow's tables
+    try:
+        card = StudyCard.from_json(setup["card"])
+        return Store(os.environ["MLFLOW_TRACKING_URI"], Path(setup["artifacts"]), card, setup["code"])
+    finally:
+        signal.signal(signal.SIGTERM, ends)
 
 
-def _give_way() -> None:
-    """Takes what the training leaves of the processors."""
-    os.nice(19)
-    # Linux weighs a session as a whole, and niceness counts within it alone: this one would get as much as all the workers.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text("19")
+def _weigh(nice: int) -> None:
+    """Sets how this session is weighed against others: 19 takes what the training leaves of the processors, 0 is as usual.
+
+    Not by the niceness of the process, which nobody but root can lower again: at the end of a search, on a machine that others
+    keep busy, what is left to do would take hours.
+    """
+    for _attempt in range(50):
+        try:
+            with open("/proc/self/autogroup", "wb", buffering=0) as file:
+                file.write(str(nice).encode())
+            return
+        except BlockingIOError:  # the kernel takes ten a second, from all processes together
+            time.sleep(0.1)
+        except OSError:
+            return
 
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _give_way()
+    _weigh(19)
     lines = os.fdopen(os.dup(0), "rb")
     # a driver that is gone does not read the answer; and what MLflow prints goes to the log
     with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(1), "w") as answer:
@@ -129,7 +198,11 @@ def main() -> None:
         setup["code"] = given and code(Path.cwd(), given["trainer"], given["options"], Path(given["home"]))
         inbox = Inbox(setup["driver"])
         threading.Thread(target=inbox.read, args=(lines,), daemon=True).start()
-        answer.write(json.dumps(export(inbox, setup)) + "\n")
+
+        def say(what: dict[str, Any]) -> None:
+            print(json.dumps(what), file=answer, flush=True)
+
+        say(export(inbox, setup, say))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from pitprop.addresses import sqlite_file
+from pitprop.locks import one_maker
 from pitprop.track import sqlite
 from pitprop.track.code import Data
 from pitprop.track.trial_run import Point, same
@@ -51,13 +53,17 @@ class Experiment:
     """
 
     def __init__(self, uri: str, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:
-        self._uri, self._file = uri, sqlite.file(uri)
-        if self._file:
-            sqlite.use_wal(self._file)
-        self._client = MlflowClient(uri)
+        self._uri, self._file = uri, sqlite_file(uri)
+        with one_maker(uri), sqlite.no_folder_named_by(uri):  # MLflow makes its first experiment when it is first asked
+            if self._file:
+                sqlite.make(self._file)
+            self._client = MlflowClient(uri)
+            self._open(artifacts, name, tags)
+
+    def _open(self, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            location = None if uri.startswith("http") else (artifacts / name).resolve().as_uri()
+            location = None if self._uri.startswith("http") else (artifacts / name).resolve().as_uri()
             self._tags = dict(tags)
             self.id = self._client.create_experiment(name, location, dict(tags))
             return

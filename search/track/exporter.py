@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import select
 import subprocess
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
+from pitprop.addresses import safe, sqlite_file
 from pitprop.imports import module_command, search_path
 from pitprop.messages import _, ngettext
 from pitprop.study import record as row
@@ -34,9 +36,36 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 """What MLflow is told: not to phone home, not to look for git, and not to retry for minutes, which we do ourselves."""
 
+PATIENCE = 600.0
+"""Seconds for which a store on this machine may give no sign: on a busy one its tables alone take minutes to make."""
+PATIENCE_AWAY = 60.0
+"""Seconds that a server has to take what is left at the end of a search."""
+KILLING = 1.0
+"""Seconds after which a process that was told to end is ended."""
+
+
+def environment(uri: str) -> dict[str, str]:
+    """The environment of a process of ours that talks to the MLflow at ``uri``.
+
+    The user and the password of a server stand in variables of their own: what a process prints or logs of the address then
+    holds neither.
+    """
+    parts, given = urlsplit(uri), {}
+    if parts.scheme in ("http", "https") and "@" in parts.netloc:
+        known, _at, host = parts.netloc.rpartition("@")
+        user, _colon, password = known.partition(":")
+        given = {"MLFLOW_TRACKING_USERNAME": unquote(user), "MLFLOW_TRACKING_PASSWORD": unquote(password)}
+        uri = urlunsplit(parts._replace(netloc=host))
+    return {**os.environ, **ENVIRONMENT, **given, "PYTHONPATH": search_path(), "MLFLOW_TRACKING_URI": uri}
+
+
+def served(uri: str) -> dict[str, str]:
+    """What is added to the environment of a server of the store at ``uri``."""
+    return {**ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": uri}
+
 
 class Exporter:
-    """A context that exports a study to the MLflow store at ``uri``, from a process of low priority.
+    """A context that exports a study to the MLflow store at ``uri``, from a process that gives way while something trains.
 
     ``log`` is the file that takes all that MLflow prints. Nothing here raises, whatever becomes of MLflow or the process.
     Leaving the context without `finish` ends the process as if the driver had died. ``complete`` is what `finish` found:
@@ -45,7 +74,7 @@ class Exporter:
     ``trainer`` is the location of what trains (see `pitprop.trainer.find`), with its ``options`` and the folder from which paths
     in these go, ``home``. With it the runs that begin from now on bear the code's version; leave it out where nothing trains.
 
-    ``export`` is the command line that exports this study, for a user whose export did not succeed.
+    ``export`` is the command line that exports this study, for a user whose export did not succeed or takes too long.
     """
 
     def __init__(
@@ -68,11 +97,11 @@ class Exporter:
         self._latest: dict[int, Record] = {}
         self._line = b""
         self._sent: set[int] = set()
+        self._done = 0
         self.complete = False
 
     def __enter__(self) -> Exporter:
         setup = {
-            "uri": self._uri,
             "artifacts": str(self._artifacts),
             "card": json.loads(row.dumps(self._card)),
             "driver": os.getpid(),
@@ -86,7 +115,8 @@ class Exporter:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env={**os.environ, **ENVIRONMENT, "PYTHONPATH": search_path(), "MLFLOW_TRACKING_URI": self._uri},
+                    bufsize=0,  # `select` does not see what a buffer holds
+                    env=environment(self._uri),
                     start_new_session=True,  # a Ctrl-C or a closed terminal is the driver's to hear
                 )
             assert self._process.stdin is not None
@@ -110,19 +140,44 @@ class Exporter:
         (None: as `pitprop.study.ranking` says), and the answer in Markdown, in which *trial 12* becomes a link."""
         self._conclusion |= {"best": None if best is None else list(best), "answer": answer}
 
-    def finish(self, timeout: float = 60.0) -> str:
-        """Waits until all is exported and the runs are closed, at most ``timeout`` seconds; a sentence on how it went."""
-        deadline = time.monotonic() + timeout
-        answer = self._part(deadline)
-        store = re.sub(r"//[^/@]*@", "//", self._uri)
-        left = len(self._sent) if answer is None else answer["left"]
-        if left or answer is None:
+    def finish(self, timeout: float = PATIENCE_AWAY, told: Callable[[str], None] = lambda _: None) -> str:
+        """Waits until all is exported and the runs are closed; a sentence on how it went.
+
+        ``told`` is given a line whenever there is news of how far it is. Ctrl-C ends the waiting, and so do ``timeout`` seconds
+        where MLflow is a server; a store of our own is waited for as long as it gives signs of itself.
+        """
+        try:
+            self._tell(told, 0)
+            answer = self._part(timeout, told)
+        except KeyboardInterrupt:
+            text = _("the export to MLflow was interrupted after {done} of {count} trials: `{command}` exports the rest")
+            return text.format(done=self._done, count=len(self._sent), command=self._export)
+        return self._outcome(answer)
+
+    def _outcome(self, answer: dict[str, Any] | None) -> str:
+        """What the process answered, None if nothing, as a sentence."""
+        store = safe(self._uri)
+        if answer is not None and "broken" in answer:
+            text = _(
+                "the MLflow store {store} is broken ({reason}), and no trial is exported: move that file away, then "
+                "`{command}` makes a new one with all trials of this study (log: {log})"
+            )
+            return text.format(store=sqlite_file(self._uri), reason=answer["broken"], command=self._export, log=self._log)
+        left = len(self._sent) - self._done if answer is None else answer["left"]
+        if left or answer is None or "reason" in answer:
+            reason = "" if answer is None else answer.get("reason", "")
             cause = _("the export to MLflow at {store} broke off") if answer is None else _("MLflow at {store} did not answer")
+            if reason and not self._uri.startswith("http"):
+                cause = _("MLflow at {store} failed ({reason})")
             text = ngettext("up to {n} trial is not exported", "up to {n} trials are not exported", left)
             if answer is not None:
                 text = ngettext("{n} trial is not exported", "{n} trials are not exported", left)
-            how = _("the next search or `{command}` catches up (log: {log})").format(command=self._export, log=self._log)
-            return _("{cause}: {what}; {how}").format(cause=cause.format(store=store), what=text.format(n=left), how=how)
+            how = _("the next search or `{command}` exports what is missing (log: {log})")
+            return _("{cause}: {what}; {how}").format(
+                cause=cause.format(store=store, reason=reason),
+                what=text.format(n=left),
+                how=how.format(command=self._export, log=self._log),
+            )
         if answer["refused"]:
             text = _("MLflow at {store} refused {n} of {count} trials; the reasons are in {log}")
             return text.format(store=store, n=answer["refused"], count=len(self._sent), log=self._log)
@@ -133,23 +188,37 @@ class Exporter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         process, self._process = self._process, None
         if process is not None:
-            _end(process, 5.0)
+            _end(process, KILLING)
 
-    def _part(self, deadline: float) -> dict[str, int] | None:
-        """Says goodbye and hears the process's last word; None if it has none or does not say it in time."""
+    def _part(self, timeout: float, told: Callable[[str], None]) -> dict[str, Any] | None:
+        """Says goodbye and hears the process's last word; None if it has none or gives no sign of itself for too long."""
         process, farewell = self._process, False
+        away = self._uri.startswith("http")
+        patience = timeout if away else PATIENCE
+        deadline = time.monotonic() + patience
         while process and process.stdin and process.stdout and (left := deadline - time.monotonic()) > 0:
             self._flush()
             if not (self._line or farewell):
                 self._line, farewell = json.dumps({"conclusion": self._conclusion}).encode() + b'\n"bye"\n', True
                 self._flush()
             readable, _, _ = select.select([process.stdout], [process.stdin] if self._line else [], [], left)
-            if readable:
-                word = process.stdout.readline()
-                self._process = None
-                _end(process, max(deadline - time.monotonic(), 1.0))
-                return dict(json.loads(word)) if word else None
+            if not readable:
+                continue
+            word = process.stdout.readline()
+            said: dict[str, Any] = json.loads(word) if word else {}
+            if "done" in said:
+                self._tell(told, said["done"])
+                deadline = deadline if away else time.monotonic() + patience
+                continue
+            self._process = None
+            _end(process, 10.0 if said else KILLING)
+            return said or None
         return None
+
+    def _tell(self, told: Callable[[str], None], done: int) -> None:
+        self._done = done
+        text = _("MLflow: {done} of {count} trials; Ctrl-C leaves the rest to `{command}`")
+        told(text.format(done=done, count=len(self._sent), command=self._export))
 
     def _flush(self) -> None:
         """Writes as much as the pipe takes without waiting."""
@@ -168,14 +237,17 @@ class Exporter:
 
 
 def _end(process: subprocess.Popen[bytes], timeout: float) -> None:
-    """Closes the pipe, at which the process ends by itself, or ends it after ``timeout`` seconds."""
+    """Closes the pipe, at which the process ends by itself, or ends it after ``timeout`` seconds.
+
+    One that makes the tables of a database server heeds that later, and nobody waits for it.
+    """
     assert process.stdin is not None
     assert process.stdout is not None
     with contextlib.suppress(OSError):
         process.stdin.close()
+    process.stdout.close()
     try:
         process.wait(timeout)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    process.stdout.close()
+        process.terminate()
+        threading.Thread(target=process.wait, daemon=True).start()

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from typing import Any
 
 from pitprop.errors import UserError
-from pitprop.imports import module_command, search_path
-from pitprop.track.exporter import ENVIRONMENT
+from pitprop.imports import module_command
+from pitprop.track.exporter import environment
 
 PATIENCE = 120
 """Seconds; MLflow alone takes several to import, and a new database is migrated."""
 
 
-def ask(module: str, *words: str) -> dict[str, Any]:
-    """What ``python -m pitprop.track.<module>`` answers, in a line of JSON; `UserError` with the sentence of its ``error``."""
+def ask(module: str, uri: str, *words: str) -> dict[str, Any]:
+    """What ``python -m pitprop.track.<module>`` answers about the MLflow at ``uri``, in a line of JSON; `UserError` with the
+    sentence of its ``error``."""
     command = [*module_command(f"pitprop.track.{module}"), *words]
-    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": search_path()}
+    given = environment(uri)  # not in the command line, which every user of the machine can read
     try:
-        done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
-        )
+        done = subprocess.run(command, env=given, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired as error:
         raise UserError(f"MLflow did not answer in {PATIENCE} seconds: look whether its server or database is there") from error
     try:

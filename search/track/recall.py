@@ -1,15 +1,15 @@
-"""What an MLflow run scored, to hold trials against: ``python -m pitprop.track.recall URI RUN_ID``."""
+"""What an MLflow run scored, to hold trials against: ``python -m pitprop.track.recall RUN_ID``."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
+import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from pitprop.addresses import safe, sqlite_file
 from pitprop.track.inquiry import ask
 
 
@@ -25,8 +25,9 @@ def recall(uri: str, run: str, best: Mapping[str, str] | None = None) -> Mapping
 
 def main(uri: str, run: str, best: str = "{}") -> dict[str, Any]:
     """``metrics``, or ``error``."""
-    shown = re.sub(r"//[^/@]*@", "//", uri)
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///").partition("?")[0]).exists():
+    shown = safe(uri)
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
         return {"error": f"there is no MLflow store at {shown}: set MLFLOW_TRACKING_URI to the one that has run {run!r}"}
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -40,12 +41,11 @@ def main(uri: str, run: str, best: str = "{}") -> dict[str, Any]:
                 found[name] = max(values) if goal == "maximize" else min(values)
     except MlflowException as error:
         if error.get_http_status_code() in (400, 404):  # type: ignore[no-untyped-call]
-            return {
-                "error": f"MLflow at {shown} has no run {run!r}: copy the id from the page of the run, or set MLFLOW_TRACKING_URI"
-            }
-        return {"error": f"MLflow at {shown} does not answer: start it, or set MLFLOW_TRACKING_URI"}
+            how = "copy the run id from the run's page, or correct MLFLOW_TRACKING_URI"
+            return {"error": f"MLflow at {shown} has no run {run!r}: {how}"}
+        return {"error": f"MLflow at {shown} does not answer: start it, or correct MLFLOW_TRACKING_URI"}
     return {"metrics": {name: value for name, value in found.items() if math.isfinite(value)}}
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:])))
+    print(json.dumps(main(os.environ["MLFLOW_TRACKING_URI"], *sys.argv[1:])))

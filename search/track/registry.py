@@ -1,4 +1,4 @@
-"""A trial as a version of a registered model: ``python -m pitprop.track.registry URI EXPERIMENT NAME RECORD EXPORT``.
+"""A trial as a version of a registered model: ``python -m pitprop.track.registry EXPERIMENT NAME RECORD EXPORT``.
 
 A version is a folder of the trial's run: its parameters, its curve, and its checkpoints, which are pitprop's own
 (`pitprop.workers.checkpoint`): what the trainer set as its state after the best epoch and after the last. How to make a model of
@@ -8,7 +8,7 @@ that, the trainer knows.
 from __future__ import annotations
 
 import json
-import re
+import os
 import shutil
 import sys
 import tempfile
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pitprop.addresses import safe
 from pitprop.study import record as row
 from pitprop.study.record import Record
 from pitprop.track.inquiry import ask
@@ -42,7 +43,7 @@ def main(uri: str, experiment: str, name: str, line: str, export: str) -> dict[s
     try:
         return _register(uri, experiment, name, row.loads(line), export)
     except MlflowException as error:
-        return {"error": f"MLflow at {re.sub(r'//[^/@]*@', '//', uri)} did not register the model: {str(error).splitlines()[0]}"}
+        return {"error": f"MLflow at {safe(uri)} did not register the model: {str(error).splitlines()[0]}"}
 
 
 def _register(uri: str, experiment: str, name: str, record: Record, export: str) -> dict[str, str]:
@@ -114,4 +115,4 @@ def _description(record: Record, study: str, held: str) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:])))
+    print(json.dumps(main(os.environ["MLFLOW_TRACKING_URI"], *sys.argv[1:])))

@@ -1,32 +1,111 @@
-"""A SQLite store, the one that we make ourselves: set to write ahead, and given long curves in one statement.
+"""A SQLite store: made whole or not at all, looked at before MLflow opens it, and given long curves in one statement.
 
-MLflow makes an object of each point, which takes 15 times as long as the statement does. Its own client is right beside this:
-where the statement fails, or the store is another, it writes the points.
+MLflow makes a new store by some fifty migrations, which take seconds, or a minute on a busy machine; one that was killed
+meanwhile it cannot open again. It also makes an object of each point, which takes 15 times as long as the statement does. Its
+own client is right beside this: where the statement fails, or the store is another, it writes the points.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import sqlite3
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pitprop.addresses import sqlite_file, sqlite_url
 from pitprop.track.trial_run import Point, stored
 
 _INSERT = "INSERT OR IGNORE INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)"
+_VERSION = "alembic_version"
+_HOLDINGS = {
+    "runs": "select count(*) from runs",
+    "experiments": "select count(*) from experiments where experiment_id != 0",
+    "registered_models": "select count(*) from registered_models",
+}
+_log = logging.getLogger("pitprop.track")
 
 
-def file(uri: str) -> Path | None:
-    """The database's file; None if the store is no SQLite."""
-    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
+class BrokenStore(Exception):
+    """A store that MLflow cannot open and that holds something: the text says what is wrong with it."""
 
 
-def use_wal(path: Path) -> None:
-    """Sets it to write ahead, so that the UI's reading and our writing do not wait for each other."""
+def make(path: Path) -> None:
+    """Makes the store at ``path`` unless there is one; for one process at a time (`pitprop.locks.one_maker`).
+
+    One that is broken and holds nothing, as one whose maker was killed, is renamed, and a new one made. `BrokenStore` if it
+    holds something.
+    """
+    if path.exists() and path.stat().st_size:
+        trouble, holds = _look(path)
+        if not trouble:
+            return
+        if holds:
+            raise BrokenStore(trouble)
+        aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
+        _log.warning("%s is broken (%s) and holds nothing: it is now called %s, and a new one is made", path, trouble, aside)
+        path.replace(aside)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as database:
+    new = path.with_name(f".{path.name}.new")
+    gone = [Path(f"{path}-{kind}") for kind in ("wal", "shm", "journal")]  # of a store that is not there any more
+    for left in (*gone, new, Path(f"{new}-journal")):
+        left.unlink(missing_ok=True)
+    _migrate(new)
+    new.replace(path)
+
+
+@contextlib.contextmanager
+def no_folder_named_by(uri: str) -> Iterator[None]:
+    """Removes the folder again that MLflow makes beside the right one, called as the path is quoted in the URL."""
+    path = Path(uri.removeprefix("sqlite:///")) if sqlite_file(uri) else None
+    made = [folder for folder in path.parents if not folder.exists()] if path and path != sqlite_file(uri) else []
+    try:
+        yield
+    finally:
+        for folder in made:
+            with contextlib.suppress(OSError):  # it is not there, or holds something
+                folder.rmdir()
+
+
+def _migrate(path: Path) -> None:
+    import sqlalchemy
+    from mlflow.store.db import utils
+
+    # As MLflow's store does when it is first opened. It writes nothing else, so that no other copy of it has to be closed.
+    engine = sqlalchemy.create_engine(sqlite_url(path), poolclass=sqlalchemy.NullPool)
+    utils._initialize_tables(engine)  # type: ignore[no-untyped-call]
+    engine.dispose()
+    # Readers, such as the UI, and our writing do not wait for each other then.
+    with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode=WAL")
+
+
+def _look(path: Path) -> tuple[str, bool]:
+    """What is wrong with the store, empty if nothing is; and whether it holds anything, as far as can be said."""
+    from mlflow.store.db import utils
+
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
+            tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
+            versions = database.execute("select version_num from alembic_version").fetchall() if _VERSION in tables else []
+            holds = any(database.execute(query).fetchone()[0] for table, query in _HOLDINGS.items() if table in tables)
+    except sqlite3.OperationalError as error:  # locked, or not readable: not for us to judge
+        _log.warning("%s could not be looked at: %s", path, error)
+        return "", True
+    except sqlite3.DatabaseError as error:
+        return str(error), True
+    found = ", ".join(str(version) for (version,) in versions)
+    head = utils._get_latest_schema_revision()  # type: ignore[no-untyped-call]
+    if found == head and not any(table.startswith("_alembic_tmp_") for table in tables):
+        return "", holds
+    if tables - {_VERSION} and "experiments" not in tables:
+        return f"it holds the tables of another program, such as {min(tables)}", True
+    return (
+        f"its tables are those of MLflow's schema {found or 'unknown'}, half made or of another version; {head} is needed",
+        holds,
+    )
 
 
 def insert(path: Path, run: str, points: Iterable[Point]) -> bool:

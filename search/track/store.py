@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,10 +66,11 @@ class Store:
             elif run.tags.get(STUDY) == card.name and self._facts.items() <= {**self._facts, **run.params}.items():
                 self._parent = self._parent or run
 
-    def export(self, records: Iterable[Record]) -> None:
+    def export(self, records: Iterable[Record], told: Callable[[], None] = lambda: None) -> None:
         """Brings the runs of ``records`` up to date, and all runs when a baseline became known.
 
-        If it raises, the rest stays in ``stale``, and the next call goes on with that.
+        If it raises, the rest stays in ``stale``, and the next call goes on with that; ``told`` is called before and after each
+        trial, and may raise to break off.
         """
         known = say.known_baselines(self._records.values(), self._card)
         for record in records:
@@ -78,12 +79,14 @@ class Store:
         baselines = say.known_baselines(self._records.values(), self._card)
         if baselines != known:
             self.stale.update(self._records)
+        told()
         for number in sorted(self.stale):
             self.refused.add(number)  # until it is taken
             with _refusals_logged(f"trial {number}"):
                 self._export(self._records[number], baselines)
                 self.refused.discard(number)
             self.stale.discard(number)
+            told()
         with _refusals_logged("the study's run"):
             self._summarise(baselines)
 

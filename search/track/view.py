@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pitprop.addresses import safe
 from pitprop.study.record import Record, StudyCard
 from pitprop.track.trial_run import key
 
@@ -24,12 +25,13 @@ LIMIT = 6
 
 
 def ui_command(uri: str, artifacts: Path, port: int = 5000) -> list[str]:
-    """The command that serves the UI of the store at ``uri`` on 127.0.0.1; run it with `ENVIRONMENT`.
+    """The command that serves the UI of the store at ``uri`` on 127.0.0.1; run it with the environment `served` of ``uri``, in
+    which the address stands: what is in a command line, every user of the machine can read.
 
     ``ValueError``, in a sentence, if the store is a server (which has its own UI) or if the port is taken.
     """
     if uri.startswith("http"):
-        raise ValueError(f"MLflow is a server already: open {uri} in a browser")
+        raise ValueError(f"MLflow is a server already: open {safe(uri)} in a browser")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -37,7 +39,7 @@ def ui_command(uri: str, artifacts: Path, port: int = 5000) -> list[str]:
         except (OSError, OverflowError) as error:
             look = f"the UI may run already, look at http://127.0.0.1:{port}, or choose another port"
             raise ValueError(f"port {port} cannot be used ({error}): {look}") from error
-    store = ["--backend-store-uri", uri, "--default-artifact-root", artifacts.resolve().as_uri()]
+    store = ["--default-artifact-root", artifacts.resolve().as_uri()]
     return [sys.executable, "-m", "mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 
 

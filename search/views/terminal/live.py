@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from types import TracebackType
 
-from pitprop.driver.progress import Ended, Event, Reported, Retried, Started, Warned
+from pitprop.driver.progress import Ended, Event, Reported, Retried, Started, Unanswered, Warned
 from pitprop.messages import _, localized, ngettext
 from pitprop.space import Space
 from pitprop.study import ranking
@@ -81,6 +81,11 @@ class Screen:
             case Retried(number, error):
                 text = _("{trial} is tried again from its checkpoint").format(trial=words.trial(number))
                 self._say(f"[yellow]{text}[/]: {escape(error)}")
+            case Unanswered(None):
+                self._say(_("the study database answers again"))
+            case Unanswered(why):
+                text = _("the study database does not answer; trainings continue, and new trials wait for it")
+                self._say(f"[yellow]{text}[/]: {escape(str(why))}")
             case Ended(record):
                 self._running.pop(record.number, None)
                 self._count(record)
