@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from pitprop.telemetry import Epoch
+from pitprop.telemetry import Epoch, finite
 from pitprop.trainer import Epochs, Lane, Start
 from pitprop.workers import checkpoint
 
@@ -104,7 +104,7 @@ class Bests:
     def _score(self, epoch: Epoch) -> float:
         """How good an epoch is, the more the better; minus infinity if that cannot be said."""
         score = self._sign * epoch.metrics.get(self._metric, math.nan)
-        return score if self._sign and math.isfinite(score) else -math.inf
+        return score if self._sign and finite(score) else -math.inf
 
     def _settle(self, folders: Mapping[Lane, Path]) -> None:
         """Cuts the best states of lanes out of the checkpoints that are held, into the folders of their trials."""

@@ -22,22 +22,31 @@ class NotWritten(Exception):
     """The disk did not take a checkpoint, which is no fault of the training: one sentence."""
 
 
+class NotPickled(Exception):
+    """What the trainer set as its state cannot be kept: one sentence."""
+
+
 def write(path: Path, epochs: Epochs, state: Any, *, stacked: bool) -> None:
-    """Replaces the checkpoint at ``path``, or leaves it as it was and raises `NotWritten`.
+    """Replaces the checkpoint at ``path``, or leaves it as it was and raises `NotWritten` or `NotPickled`.
 
     ``stacked``: the state's arrays have a leading axis in the order of ``epochs``.
     """
     lanes = [[*lane, epoch.step, dict(epoch.metrics)] for lane, epoch in epochs.items()]
     draft = path.with_suffix(f".{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)  # a trainer may have removed the folder of its trial
         with draft.open("wb") as file:
             file.write(json.dumps({"stacked": stacked, "lanes": lanes}).encode() + b"\n")
             pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
         draft.replace(path)
     except OSError as error:
+        raise NotWritten(f"the checkpoint {path} cannot be written ({error.strerror})") from error
+    except Exception as error:
+        kind = type(error).__name__
+        raise NotPickled(f"context.state cannot be pickled, and so no checkpoint can be written ({kind}: {error})") from error
+    finally:
         with suppress(OSError):
             draft.unlink()
-        raise NotWritten(f"the checkpoint {path} cannot be written ({error.strerror})") from error
 
 
 def epochs(path: Path) -> dict[Lane, Epoch]:
@@ -87,8 +96,8 @@ def newest(*folders: Path) -> dict[Lane, tuple[Path, Epoch]]:
 def sweep(folder: Path, needed: Collection[Lane]) -> None:
     """Removes the checkpoints in ``folder`` but those of ``needed`` lanes, and the folder if nothing is left in it."""
     kept = {path for lane, (path, _) in newest(folder).items() if lane in needed}
-    for path in folder.iterdir():
+    for path in folder.glob("*"):
         if path not in kept:
-            path.unlink()
-    if not kept:
+            path.unlink(missing_ok=True)
+    if not kept and folder.exists():
         folder.rmdir()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import sys
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from pitprop import imports, trainer
-from pitprop.telemetry import Epoch
+from pitprop.telemetry import Epoch, NotAnEpoch, checked, shown
 from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start, Train
 from pitprop.workers import checkpoint
 from pitprop.workers.best_states import Bests
@@ -74,7 +75,10 @@ class Worker:
             return Failure(_sentence(error), traceback=traceback.format_exc())
         if not isinstance(answer, Epoch):
             return Failure(f"preflight() of trainer {self._location} gave {type(answer).__name__}, not an Epoch of step 0")
-        return answer
+        try:
+            return checked(answer.step, answer.metrics, least=0)
+        except NotAnEpoch as error:
+            return Failure(f"preflight() of trainer {self._location}: {error}")
 
     def advance(self, change: Change) -> Epochs | Failure:
         """Drops and adds lanes, then trains every lane for an epoch. A lane missing in the answer has ended by itself."""
@@ -89,7 +93,7 @@ class Worker:
         try:
             self._keep(change.stopped)
             change = replace(change, started=[self._restore(start) for start in change.started])
-            epochs = self._next(change)
+            epochs = self._plain(self._next(change), change)
             ended = self._epochs.keys() - set(change.stopped) - epochs.keys()  # by themselves
             self._bests.leave({lane: self._folders.pop(lane) for lane in ended})
             if epochs:
@@ -118,6 +122,8 @@ class Worker:
 
     def _failure(self, error: Exception, size: int) -> Failure:
         """What is to be said of an exception in a group of ``size`` lanes."""
+        if isinstance(error, NotAnEpoch | checkpoint.NotPickled):
+            return Failure(str(error))
         sentence, full = _sentence(error), _out_of_memory(error)
         if full and size == 1:
             owner = "the GPU's memory" if self._context.device.startswith("cuda") else "memory"
@@ -142,6 +148,23 @@ class Worker:
         except StopIteration:
             self._generator = None
             return {}
+
+    def _plain(self, answer: Any, change: Change) -> Epochs:
+        """What a trainer yielded, in plain numbers. `NotAnEpoch` if it is none, or if a lane's steps do not rise."""
+        if not isinstance(answer, Mapping):
+            raise NotAnEpoch(f"the trainer yielded {shown(answer)}; train_lanes yields a mapping of lanes to epochs")
+        last = {lane: epoch.step for lane, epoch in self._epochs.items() if lane not in change.stopped}
+        trained = {*last, *(start.lane for start in change.started)}
+        epochs = {}
+        for lane, given in answer.items():
+            if not (hasattr(given, "step") and hasattr(given, "metrics")):
+                raise NotAnEpoch(f"the trainer yielded {shown(given)}; it yields Epoch(step, metrics)")
+            if lane not in trained:
+                raise NotAnEpoch(f"the trainer yielded an epoch of {shown(lane)}, a lane that it does not train")
+            epochs[lane] = epoch = checked(given.step, given.metrics)
+            if epoch.step <= last.get(lane, 0) and not getattr(self._module, "REPLAYS", False):
+                raise NotAnEpoch(f"step {epoch.step} came after step {last[lane]}; steps count finished epochs, and rise")
+        return epochs
 
     def _restore(self, start: Start) -> Start:
         self._folders[start.lane] = Path(start.folder)
