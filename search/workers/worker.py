@@ -6,6 +6,7 @@ import gc
 import sys
 import traceback
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from pitprop import imports, trainer
 from pitprop.telemetry import Epoch, NotAnEpoch, checked, shown
 from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start, Train
-from pitprop.workers import checkpoint
+from pitprop.workers import checkpoint, deaths
 from pitprop.workers.best_states import Bests
 
 
@@ -58,9 +59,13 @@ class Worker:
         """Imports the trainer; what is wrong with it, if it does not import."""
         try:
             self._module = trainer.load(self._location)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return f"trainer {self._location} does not import: {_sentence(error)}"
         return None
+
+    def watch(self, path: str) -> None:
+        """Leaves in the file, from now on, how this process ends (`pitprop.workers.deaths`)."""
+        deaths.watch(Path(path))
 
     def preflight(self, params: Params, seed: int) -> Epoch | Failure | None:
         """What the trainer measures before any training with ``params``, at step 0; None if it has no ``preflight``."""
@@ -71,7 +76,7 @@ class Worker:
             if measure is None:
                 return None
             answer = measure(params, replace(self._context, seed=seed, folder=str(self._file.parent)))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return Failure(_sentence(error), traceback=traceback.format_exc())
         if not isinstance(answer, Epoch):
             return Failure(f"preflight() of trainer {self._location} gave {type(answer).__name__}, not an Epoch of step 0")
@@ -103,7 +108,10 @@ class Worker:
         except checkpoint.NotWritten as error:
             self.close()
             return Failure(str(error), Cause.DISK)
-        except Exception as error:
+        except BaseException as error:  # of the trainer's code, which may raise what it likes; Ctrl-C is for `Inline`
+            if hasattr(error, "ray_terminate_msg"):  # by which Ray says that the process has got a SIGTERM
+                deaths.say("was killed by signal 15 (terminated)")
+                raise
             self.close()
             # The lanes of the group continue from this file one after the other, so nothing may be written over it.
             self._file = self._file.with_stem(f"{self._file.stem}+")
@@ -115,12 +123,13 @@ class Worker:
         """Ends the training at hand, so that a trainer's ``finally`` runs."""
         if self._generator is not None:
             imports.use(self._home)
-            self._generator.close()
+            with suppress(Exception, SystemExit):  # its trials have ended, or have failed for another reason
+                self._generator.close()
         self._generator, self._epochs = None, {}
         self._bests.forget()
         imports.use(None)
 
-    def _failure(self, error: Exception, size: int) -> Failure:
+    def _failure(self, error: BaseException, size: int) -> Failure:
         """What is to be said of an exception in a group of ``size`` lanes."""
         if isinstance(error, NotAnEpoch | checkpoint.NotPickled):
             return Failure(str(error))
@@ -201,7 +210,8 @@ def one_lane(train: Train) -> trainer.TrainLanes:
                     if start.lane in change.stopped:
                         break
             finally:
-                training.close()
+                with suppress(Exception, SystemExit):  # which is no fault of the next trial
+                    training.close()
 
     return train_lanes
 
@@ -222,5 +232,10 @@ def _release() -> None:
 
 
 def _sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {text[:300]}"
+    if isinstance(error, SystemExit):
+        status = "" if error.code is None else repr(error.code)[:80]
+        return f"the trainer called sys.exit({status}); one that has finished returns"
+    name, text = type(error).__name__, " ".join(str(error).split())
+    if not text and not isinstance(error, Exception):
+        return f"the trainer raised {name}"
+    return f"{name}: {text[:300] or 'no message'}"

@@ -50,7 +50,17 @@ NO_NUMBERS = {
 }
 """Metrics that are none."""
 NAMES = {"number as name": 5, "no name": "", "None as name": None, "line break as name": "a\nb", "surrogate as name": "\udcff"}
-STEPS = {"text": "2", "two": torch.tensor([2, 3]), "half": 1.5, "none": None, "nan": math.nan, "zero": 0, "boolean": True, "huge": 10**400, "again": 1}
+STEPS = {
+    "text": "2",
+    "two": torch.tensor([2, 3]),
+    "half": 1.5,
+    "none": None,
+    "nan": math.nan,
+    "zero": 0,
+    "boolean": True,
+    "huge": 10**400,
+    "again": 1,
+}
 GOOD_STEPS = {"float": 2.0, "numpy": np.int64(2), "tensor": torch.tensor(2)}
 
 
