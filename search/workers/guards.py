@@ -46,9 +46,7 @@ def silence_told(stall: float) -> Iterator[None]:
     """Says in a sentence, on stderr, when the block has taken ``stall`` seconds; the block itself is left alone."""
 
     def tell() -> None:
-        said = (
-            f"pitprop: no epoch came in {stall:g} seconds (stall: in the space), and with --inline nothing can end the training: "
-        )
+        said = f"pitprop: no epoch came in {stall:g} seconds (stall: in the space), and with --inline nothing ends the training: "
         how = "wait, or end the search with Ctrl-C or kill, and run it without --inline"
         with suppress(OSError, ValueError):
             print(said + how, file=sys.stderr, flush=True)
