@@ -43,6 +43,8 @@ def searched(
         if trials is not None:
             study.plan(trials.number + (study.planned if trials.more else 0))
         code, ended = 0, _ended(study)
+        if ended:
+            session.sweep(space, study)  # which a search that was killed at its very end had not done
         if ended and not confirmation_study.due(space, study.records(), where):
             if console is not None:
                 _print_finished(console, study, where, run.repeat())
@@ -134,7 +136,9 @@ def _confirm(
         publish.exporter(fresh, where) as mlflow,
     ):
         unlimited = replace(run, timeout=None)
-        code = 0 if _ended(study) else session.run(fresh, study, where, unlimited, console=console, exporter=mlflow)
+        if ended := _ended(study):
+            session.sweep(fresh, study)
+        code = 0 if ended else session.run(fresh, study, where, unlimited, console=console, exporter=mlflow)
         mlflow.finish()
     return code
 

@@ -73,7 +73,8 @@ class Training:
         path = self.file(replica)
         if not path.exists():  # perhaps removed by the trainer, as its whole folder may be
             path.parent.mkdir(parents=True, exist_ok=True)
-            telemetry.rewrite(path, curve)
+            if curve:
+                telemetry.rewrite(path, curve)
         telemetry.append(path, epoch)
         curve.append(epoch)
         return True

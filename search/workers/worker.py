@@ -189,7 +189,8 @@ class Worker:
             if lane in self._epochs and self._context.state is not None:
                 state = self._context.state
                 state = checkpoint.slice_lane(state, order.index(lane)) if self._stacked else state
-                path = folder / f"replica-{lane.replica}.ckpt"
+                path = checkpoint.path(folder, lane.replica)
+                path.parent.mkdir(parents=True, exist_ok=True)  # its trainer may have removed it
                 checkpoint.write(path, {lane: self._epochs[lane]}, state, stacked=False)
         self._bests.leave(folders)
 
