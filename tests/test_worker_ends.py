@@ -90,6 +90,12 @@ def test_a_hang_in_this_process_is_told_with_what_to_do(write_space: Callable[..
     assert "run it without --inline" in told
 
 
+def test_an_exit_of_this_process_is_told_before_it_happens(write_space: Callable[..., Path], shell: Callable[..., Said]) -> None:
+    said = shell("search", write_space(**rows("os._exit 7")), "--inline")
+    assert said.code == 7
+    assert "the trainer ended this process with os._exit(7); the same command resumes the search" in said.err
+
+
 @pytest.fixture(scope="module")
 def on_ray() -> Iterator[dict[str, str | None]]:
     """What is told of each kind of end on Ray: its error, by kind."""
@@ -101,7 +107,7 @@ def on_ray() -> Iterator[dict[str, str | None]]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "TMPDIR": folder}
         subprocess.run([*command, "--workers", "2"], env=environment, check=True, capture_output=True, timeout=1500)
         said = subprocess.run([*command[:3], "show", *command[4:5], *command[6:], "--json"], env=environment, capture_output=True)
-        yield {trial["params"]["what"]: trial["error"] for trial in json.loads(said.stdout)["trials"]}
+        yield {trial["params"]["what"]: trial["error"] for trial in json.loads(said.stdout)}
 
 
 @pytest.mark.slow

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 
 @contextmanager
@@ -61,3 +62,22 @@ def silence_told(stall: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+@contextmanager
+def exit_told() -> Iterator[None]:
+    """Within the block an ``os._exit`` of this process, which nothing can stop, is told in a sentence on stderr first."""
+    leave, own = os._exit, os.getpid()
+
+    def left(status: int) -> NoReturn:
+        if os.getpid() == own:
+            said = f"pitprop: the trainer ended this process with os._exit({status}); the same command resumes the search, and "
+            with suppress(OSError, ValueError):
+                print(said + "without --inline only the trial would fail", file=sys.stderr, flush=True)
+        leave(status)
+
+    os._exit = left
+    try:
+        yield
+    finally:
+        os._exit = leave

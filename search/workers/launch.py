@@ -19,7 +19,7 @@ from pitprop.imports import search_path
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Epochs, Start
 from pitprop.workers import deaths, reaper
-from pitprop.workers.guards import own_signals, silence_told
+from pitprop.workers.guards import exit_told, own_signals, silence_told
 from pitprop.workers.worker import Cause, Failure, Worker
 
 MARK = "PITPROP_SCRATCH"
@@ -93,7 +93,7 @@ class Inline:
             raise LaunchError(problem)
 
     def preflight(self, start: Start) -> Epoch | Failure | None:
-        with own_signals(), silence_told(self._stall):
+        with own_signals(), silence_told(self._stall), exit_told():
             return self._worker.preflight(start.params, start.seed)
 
     def advance(self, worker: int, change: Change) -> None:
@@ -102,7 +102,7 @@ class Inline:
     def steps(self) -> Iterator[Step]:
         while self._change is not None:
             change, self._change = self._change, None
-            with own_signals(), silence_told(self._stall):
+            with own_signals(), silence_told(self._stall), exit_told():
                 outcome = self._worker.advance(change)
             yield Step(0, outcome)
 
