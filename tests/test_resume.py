@@ -110,7 +110,7 @@ def test_a_trial_that_waited_for_a_curve_is_answered_after_a_kill(
 
 
 WRITES_OF_ONE = 2 + 2 * 4 + 2
-"""The writes of a trial of two epochs: its row in the database, a checkpoint and a line for each epoch, and its end; each twice."""
+"""The writes of a trial of two epochs: its row, a checkpoint and a line for each epoch, and its end; each counts twice."""
 
 
 @pytest.mark.parametrize("at", [WRITES_OF_ONE, 2 * WRITES_OF_ONE - 3, 2 * WRITES_OF_ONE])
