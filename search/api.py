@@ -23,7 +23,7 @@ from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
 from pitprop.logs.assumptions import Given
 from pitprop.logs.diagnosis import Diagnosis as Found
-from pitprop.telemetry import Epoch, Telemetry
+from pitprop.telemetry import Epoch, Telemetry, checked
 
 if TYPE_CHECKING:
     import pandas
@@ -316,8 +316,7 @@ def _telemetry(epochs: Iterable[Epoch | Mapping[str, Any]]) -> Telemetry:
     names = Names()
 
     def read(step: int, row: Mapping[str, Any]) -> Epoch:
-        metrics = {names(name, "val") or name: float(value) for name, value in row.items() if name != "step"}
-        return Epoch(int(row.get("step", step)), metrics)
+        return checked(row.get("step", step), {names(name, "val") or name: row[name] for name in row if name != "step"}, least=0)
 
     return Telemetry(one if isinstance(one, Epoch) else read(step, one) for step, one in enumerate(epochs, 1))
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-from typing import SupportsFloat
+from typing import Any
 
 PLACE = "PITPROP_REPORT"
 
 
-def report(step: int, /, **metrics: SupportsFloat) -> None:
+def report(step: int, /, **metrics: Any) -> None:
     """Reports the metrics of the finished epoch ``step``, counted from 1, to the search that started this script.
 
-    A metric is a number or a tensor (array) of one number; NaN and infinity are values too. ``ValueError`` or ``TypeError`` for
-    anything else, but only in a search: a script that runs alone is never disturbed.
+    A metric is a number of any kind, or a tensor (array) of one number; NaN and infinity are values too, and None leaves the
+    metric out. ``ValueError`` for anything else, but only in a search: a script that runs alone is never disturbed.
     """
     place = os.environ.get(PLACE)
     if place and os.environ.get("RANK", "0") == "0":
-        line = json.dumps({"epoch": step, **{name: float(value) for name, value in metrics.items()}})
+        from pitprop.telemetry import checked  # not needed by a script that runs alone
+
+        epoch = checked(step, metrics, least=0)
         with open(place, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(json.dumps({"epoch": epoch.step, **epoch.metrics}) + "\n")

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import reprlib
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -52,6 +56,12 @@ VOCABULARY: Mapping[str, str] = {
 """The metric names that signatures understand; a name that ends in ``/`` is a prefix."""
 
 
+LARGEST = 1e150
+"""A reading beyond it counts as infinite: its square, and the span between two such, are no numbers any more."""
+LAST_STEP = 2**31 - 1
+"""The largest step that every database takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """What a trial reported at one step, by flat name. ``step`` counts finished epochs, from 1."""
@@ -60,9 +70,90 @@ class Epoch:
     metrics: Mapping[str, float]
 
 
+class NotAnEpoch(ValueError):
+    """What was reported is no epoch: one sentence that names the metric, or the step, and the value."""
+
+
+def checked(step: Any, metrics: Any, *, least: int = 1) -> Epoch:
+    """The epoch that a report means, in plain numbers of Python; `NotAnEpoch` if that cannot be told.
+
+    A metric is a number of any kind, also of NumPy's or PyTorch's and as an array of one element; a boolean counts as 0 or 1,
+    and None leaves the metric out. A step is a whole number of any kind from ``least``.
+    """
+    at = _step(step, least)
+    if not isinstance(metrics, Mapping):
+        raise NotAnEpoch(f"the metrics of epoch {at} are {shown(metrics)}; they are a mapping of names to numbers")
+    values = {_name(name, at): _value(name, given, at) for name, given in metrics.items()}
+    return Epoch(at, {name: value for name, value in values.items() if value is not None})
+
+
+def finite(value: float) -> bool:
+    """Whether a reading can be compared and drawn: NaN cannot, nor infinity, nor what is beyond `LARGEST`."""
+    return -LARGEST <= value <= LARGEST
+
+
+def shown(value: Any) -> str:
+    """``value`` and its type, cut if it is long, whatever it is."""
+    try:
+        text = " ".join(_BRIEF.repr(value).split())
+    except Exception:  # the code of others, or an int of so many digits that Python does not write it
+        text = "..."
+    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"
+
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 60
+
+
+def _step(given: Any, least: int) -> int:
+    with suppress(Exception):  # the code of others, too
+        value = None if isinstance(given, bool) else given if type(given) is int else _number(given)
+        if value is not None and least <= value <= LAST_STEP and value == int(value):
+            return int(value)
+    raise NotAnEpoch(f"step is {shown(given)}; steps are whole numbers that count finished epochs, from {least} to {LAST_STEP}")
+
+
+def _name(given: Any, at: int) -> str:
+    if not isinstance(given, str):
+        wrong = "; a name is text"
+    elif given == "step":
+        wrong = ", which is what the epoch's own number is called; name the metric otherwise"
+    elif not given.strip() or (not given.isprintable() and any(unicodedata.category(sign) in ("Cc", "Cs") for sign in given)):
+        wrong = "; a name is not empty, and holds no control characters"
+    else:
+        return str.__str__(given)  # of a subclass, such as NumPy's
+    raise NotAnEpoch(f"the name of a metric of epoch {at} is {shown(given)}{wrong}")
+
+
+def _value(name: Any, given: Any, at: int) -> float | None:
+    if given is None or type(given) is float:
+        return given
+    try:
+        return _number(given)
+    except OverflowError:
+        allowed = "a number is at most 1.8e308"
+    except Exception:  # the code of others, too
+        allowed = "a metric is a number, or None to leave it out"
+    raise NotAnEpoch(f"metric {name!r:.80} of epoch {at} is {shown(given)}; {allowed}")
+
+
+def _number(given: Any) -> float | None:
+    """The number that ``given`` is; an error of any kind if it is none, `OverflowError` if it is too large."""
+    item = getattr(given, "item", None)
+    value = item() if callable(item) else given
+    if value is None:
+        return None
+    if isinstance(value, str | bytes | bytearray):
+        raise TypeError("text is no number")
+    number = float(value)
+    if math.isinf(number) and value != number:  # Decimal("1e400")
+        raise OverflowError("too large")
+    return number
+
+
 @dataclass(slots=True)
 class Column:
-    """The finite readings of one metric with their steps, oldest first; ``read`` epochs have been looked at."""
+    """The readings of one metric that are `finite` with their steps, oldest first; ``read`` epochs have been looked at."""
 
     steps: list[int]
     values: list[float]
@@ -95,7 +186,7 @@ class Telemetry(list[Epoch]):
         for index in range(column.read, len(self)):
             epoch = self[index]
             value = epoch.metrics.get(name)
-            if value is not None and math.isfinite(value):
+            if value is not None and finite(value):
                 column.steps.append(epoch.step)
                 column.values.append(value)
         column.read = len(self)
@@ -156,10 +247,13 @@ def dumps(epoch: Epoch) -> str:
 
 def loads(line: str) -> Epoch:
     """The epoch of one JSON line; ``ValueError`` if it is not one."""
-    row = json.loads(line)
+    try:
+        row = json.loads(line)
+    except RecursionError:
+        row = None
     if not isinstance(row, dict) or "step" not in row:
-        raise ValueError(f"not an epoch: {line[:80]!r}")
-    return Epoch(int(row.pop("step")), {name: float(value) for name, value in row.items()})
+        raise NotAnEpoch(f"not an epoch: {line[:80]!r}")
+    return checked(row.pop("step"), row, least=0)
 
 
 def file(folder: Path | str, replica: int = 0) -> Path:
@@ -168,24 +262,29 @@ def file(folder: Path | str, replica: int = 0) -> Path:
 
 
 def read(path: Path) -> Telemetry:
-    """The epochs in a file, oldest first; none if there is no file. A line torn by a crash ends the reading."""
+    """The epochs in a file, oldest first; none if there is no file.
+
+    A line that cannot be read, as one torn by a crash, is a gap, and so is one that does not come after those before it.
+    """
     epochs = Telemetry()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return epochs
     for line in lines:
-        try:
-            epochs.append(loads(line))
-        except (ValueError, TypeError):
-            break
+        with suppress(ValueError):
+            epoch = loads(line.decode())
+            if not epochs or epoch.step > epochs[-1].step:
+                epochs.append(epoch)
     return epochs
 
 
 def append(path: Path, epoch: Epoch) -> None:
-    """Adds one line to the file."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(dumps(epoch) + "\n")
+    """Adds one line to the file, even where a crash has left half a line at its end."""
+    with path.open("ab+") as file:
+        if file.tell() and (file.seek(-1, os.SEEK_END), file.read())[1] != b"\n":
+            file.write(b"\n")
+        file.write(dumps(epoch).encode() + b"\n")
 
 
 def rewrite(path: Path, epochs: Iterable[Epoch]) -> None:

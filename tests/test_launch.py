@@ -76,7 +76,7 @@ def test_a_trial_whose_worker_always_dies_fails_alone(toy: Callable[..., Space],
     done = search(toy(params=PLAIN, retries=0, options={"marker": str(tmp_path / "killed")}), tmp_path / "runs", scratch)
     trials = json.loads(done.stdout)
     assert trials["trials"] == {"COMPLETE": 5, "PRUNED": 0, "FAIL": 1, "RUNNING": 0}
-    assert "its worker died" in trials["failed"][0]["error"]
+    assert "its worker was killed (signal 9" in trials["failed"][0]["error"]
 
 
 @pytest.mark.slow
@@ -126,5 +126,5 @@ def test_a_preflight_is_the_same_in_an_actor_and_a_death_in_it_is_told(tmp_path:
         assert inline.preflight(start) == actors.preflight(start)
         died = actors.preflight(replace(start, params={"dies": True}))
         assert isinstance(died, Failure)
-        assert died.error.startswith("its worker died (killed")
+        assert died.error.startswith("its worker was killed (signal 9")
         assert actors.preflight(start) == inline.preflight(start)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
@@ -22,6 +21,7 @@ from pitprop.results.summary import summarise
 from pitprop.space import Objective, Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State, StudyCard, dumps, loads
+from pitprop.telemetry import finite
 from pitprop.views.content import Content
 from pitprop.views.terminal.live import Screen
 from rich.console import Console
@@ -117,10 +117,10 @@ def test_nothing_leads_over_the_best(values: list[float], goal: str) -> None:
 
 
 @given(st.lists(st.floats(), max_size=8), st.sampled_from(["maximize", "minimize"]))
-def test_the_best_of_values_is_the_first_of_the_best_and_never_nan(values: list[float], goal: str) -> None:
+def test_the_best_of_values_is_the_first_of_the_best_and_always_finite(values: list[float], goal: str) -> None:
     objective = Objective("val/loss", goal)
     best = objective.best(values)
-    known = [value for value in values if not math.isnan(value)]
+    known = [value for value in values if finite(value)]
     assert (best is None) == (not known)
     if best is not None:
         assert values[best] == (max if goal == "maximize" else min)(known)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import events, records
+from conftest import Said, events, records
 from killed import kill, sampled
 from pitprop import telemetry
 from pitprop.driver.progress import Ended, Reported, Started
@@ -107,3 +107,22 @@ def test_a_trial_that_waited_for_a_curve_is_answered_after_a_kill(
     assert kill(space, tmp_path / "killed", at, 2) == -9
     events(space, tmp_path / "killed", width=2)
     assert outcome(space, tmp_path / "killed") == outcome(space, tmp_path / "undisturbed")
+
+
+WRITES_OF_ONE = 2 + 2 * 4 + 2
+"""The writes of a trial of two epochs: its row, a checkpoint and a line for each epoch, and its end; each counts twice."""
+
+
+@pytest.mark.parametrize("at", [WRITES_OF_ONE, 2 * WRITES_OF_ONE - 3, 2 * WRITES_OF_ONE])
+def test_nothing_of_a_killed_worker_stays_behind(
+    at: int, toy: Callable[..., Space], pitprop: Callable[..., Said], tmp_path: Path
+) -> None:
+    space = toy(trials=2, epochs=2, params={"speed": {"float": [0.05, 1.0]}})
+    assert kill(space, tmp_path / "runs", at, 1) == -9
+    folder = tmp_path / "runs" / "toy"
+    assert list((folder / "checkpoints").iterdir())
+    (folder / "trials" / "0000" / "replica-0.99.part").write_bytes(b"torn")
+    assert pitprop("search", space.path, "--inline").code == 0
+    assert not (folder / "checkpoints").exists()
+    assert not list(folder.glob("trials/*/*.part"))
+    assert [record.state for record in records(space, tmp_path / "runs")] == ["COMPLETE"] * 2

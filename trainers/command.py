@@ -39,6 +39,8 @@ OPTIONS: dict[str, Any] = {
     "checkpoint": None,  # the script's checkpoint, a path or a glob
     "grace": 10.0,  # seconds from TERM to KILL
 }
+REPLAYS = True
+"""A command that is started again counts from its first epoch again."""
 KILLED = (137, 143)
 """Exit codes of a command that was killed (KILL, TERM), which is no fault of the trial."""
 

@@ -26,8 +26,8 @@ from pitprop.trainer import Context
 from pitprop.views.terminal.live import Screen
 from pitprop.views.terminal.preflight_table import print_outcome
 from pitprop.views.terminal.status import print_inactive
+from pitprop.workers import checkpoint
 from pitprop.workers.best_states import Bests
-from pitprop.workers.checkpoint import sweep
 from pitprop.workers.launch import Inline, Job, Launcher, LaunchError, OnRay
 from rich.console import Console
 
@@ -78,7 +78,7 @@ def run(
         if code and options.exits:
             # From here on a second Ctrl-C ends at once; the next search resumes from the checkpoints all the same.
             signal.signal(signal.SIGINT, lambda *_: os._exit(code))
-    _sweep(space, study)
+    sweep(space, study)
     return code
 
 
@@ -104,6 +104,7 @@ def _export(event: Event, study: Study, exporter: Exporter | None, last: dict[in
     """Sends a trial when it ends, and from time to time while it runs."""
     now = time.monotonic()
     if isinstance(event, Ended) and event.traceback:
+        Path(event.record.folder).mkdir(parents=True, exist_ok=True)  # its trainer may have removed it
         Path(event.record.folder, "traceback.txt").write_text(event.traceback, encoding="utf-8")
     if exporter is None:
         return
@@ -114,13 +115,18 @@ def _export(event: Event, study: Study, exporter: Exporter | None, last: dict[in
         exporter.send(study.record(event.lane.trial))
 
 
-def _sweep(space: Space, study: Study) -> None:
-    """Removes the workers' checkpoints when no trial runs, but for what only a search that was killed has left among them."""
+def sweep(space: Space, study: Study) -> None:
+    """Leaves nothing of the workers when no trial runs: what is kept of it alone goes to the folders of its trials."""
     records = study.records()
-    if all(record.state != State.RUNNING for record in records):
-        folders = {lane: Path(record.folder) for record in records for lane in lanes(space, record.number)}
+    if any(record.state == State.RUNNING for record in records):
+        return
+    folders = {lane: Path(record.folder) for record in records for lane in lanes(space, record.number)}
+    if study.checkpoints.exists():
         Bests(space.objective.metric, space.objective.best_by).salvage(folders, study.checkpoints)
-        sweep(study.checkpoints, study.parking().only_with_workers())
+        kept = {lane: checkpoint.path(folder, lane.replica) for lane, folder in folders.items()}
+        checkpoint.sweep(study.checkpoints, kept, study.parking().only_with_workers())
+    for draft in (*study.folder.glob("trials/*/replica-*.part"), *study.folder.glob("trials/*/telemetry*.part")):
+        draft.unlink(missing_ok=True)
 
 
 def _launcher(space: Space, study: Study, where: Addresses, options: RunOptions, console: Console, count: int) -> Launcher:

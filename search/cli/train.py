@@ -43,6 +43,8 @@ def searched(
         if trials is not None:
             study.plan(trials.number + (study.planned if trials.more else 0))
         code, ended = 0, _ended(study)
+        if ended:
+            session.sweep(space, study)  # which a search that was killed at its very end had not done
         if ended and not confirmation_study.due(space, study.records(), where):
             if console is not None:
                 _print_finished(console, study, where, run.repeat())
@@ -152,7 +154,9 @@ def _confirm(
     ):
         unlimited = replace(run, timeout=None)
         code = 0
-        if not _ended(study):
+        if _ended(study):
+            session.sweep(fresh, study)
+        else:
             code = session.run(fresh, study, where, unlimited, console=console, exporter=mlflow, checks=False)
         text = _("{question} The answer is on the run of {study}.")
         mlflow.conclude([], text.format(question=fresh.question, study=space.name))

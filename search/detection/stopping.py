@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pitprop.telemetry import finite
+
 
 def sign(maximize: bool) -> int:
     """What to multiply a score by, so that higher is better: 1 or -1."""
@@ -16,17 +18,17 @@ def sign(maximize: bool) -> int:
 
 
 def best(values: Sequence[float], maximize: bool) -> int | None:
-    """The index of the best of ``values``, NaN skipped and the first of equals; None if there is none."""
-    known = (index for index, value in enumerate(values) if not math.isnan(value))
+    """The index of the best of ``values`` that are finite, and the first of equals; None if there is none."""
+    known = (index for index, value in enumerate(values) if finite(value))
     return max(known, key=lambda index: (sign(maximize) * values[index], -index), default=None)
 
 
 def objective(curve: Sequence[float], at: str = "best", maximize: bool = True) -> float:
-    """A trial's value: the ``best`` or the ``last`` of its curve. NaN never counts; NaN if there is nothing else."""
+    """A trial's value: the ``best`` or the ``last`` of its curve. NaN and infinity never count; NaN if there is nothing else."""
     if at not in ("best", "last"):
         raise ValueError(f"an objective is taken at 'best' or 'last', not at {at!r}")
     if at == "last":
-        return next((value for value in reversed(curve) if not math.isnan(value)), math.nan)
+        return next((value for value in reversed(curve) if finite(value)), math.nan)
     found = best(curve, maximize)
     return math.nan if found is None else curve[found]
 
@@ -37,8 +39,8 @@ class EarlyStopping:
 
     An epoch is an improvement if it beats the best so far by strictly more than ``min_delta`` in absolute terms, as in Keras
     and Lightning; the best is then that epoch's value, so gains smaller than ``min_delta`` must add up within ``patience``
-    epochs. NaN is never an improvement, and a curve may be NaN from its start. More patience never makes the best epoch
-    worse: it only trains longer.
+    epochs. NaN and infinity are never an improvement, and a curve may be NaN from its start. More patience never makes the best
+    epoch worse: it only trains longer.
     """
 
     patience: int
@@ -57,7 +59,7 @@ class EarlyStopping:
         upward = sign(self.maximize)
         best, waited = -math.inf, 0
         for spent, value in enumerate(curve, 1):
-            if upward * value > best + self.min_delta:
+            if finite(value) and upward * value > best + self.min_delta:
                 best, waited = upward * value, 0
             else:
                 waited += 1

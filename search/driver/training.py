@@ -70,7 +70,12 @@ class Training:
         curve = self.curves[replica]
         if curve and epoch.step <= curve[-1].step:
             return False
-        telemetry.append(self.file(replica), epoch)
+        path = self.file(replica)
+        if not path.exists():  # perhaps removed by the trainer, as its whole folder may be
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if curve:
+                telemetry.rewrite(path, curve)
+        telemetry.append(path, epoch)
         curve.append(epoch)
         return True
 
@@ -153,10 +158,13 @@ class Training:
 
     def _lacking(self, metric: str) -> str:
         """Why there is no score, in a sentence."""
+        curves = [telemetry.series(curve, metric) for curve in self.curves.values()]
+        lacking = [curve for curve in curves if math.isnan(objective(curve))]
+        infinite = any(not math.isnan(value) for curve in lacking for value in curve)
+        what = f"{metric} was {'NaN or infinite' if infinite else 'NaN'}"
         if self.seeds == 1:
-            return f"{metric} was NaN in all of {self.epochs} epochs"
-        scoreless = [n for n, curve in self.curves.items() if math.isnan(objective(telemetry.series(curve, metric)))]
-        return f"{metric} was NaN in every epoch of {len(scoreless)} of {self.seeds} seeds"
+            return f"{what} in all of {self.epochs} epochs"
+        return f"{what} in every epoch of {len(lacking)} of {self.seeds} seeds"
 
     def _cut(self, replica: int, stopping: EarlyStopping | None) -> bool:
         """Whether early stopping had ended the seed before anything else did."""

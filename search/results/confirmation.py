@@ -146,6 +146,6 @@ def _samples(confirmed: Sequence[Record]) -> int | None:
     for record in confirmed:
         for epoch in telemetry.read(telemetry.file(record.folder))[-1:]:
             labels = [value for metric, value in epoch.metrics.items() if metric.startswith("val/labels/")]
-            if labels:
+            if labels and all(map(telemetry.finite, labels)):
                 return round(math.fsum(labels))
     return None

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from pitprop.space import Objective
 from pitprop.study.record import Record, State
+from pitprop.telemetry import finite
 
 
 class Rules(Protocol):
@@ -30,7 +31,7 @@ def counts(rules: Rules, record: Record) -> bool:
     """
     at_best = rules.objective.at == "best" and not rules.searches_stopping
     states = (State.COMPLETE, State.PRUNED) if at_best else (State.COMPLETE,)
-    return record.state in states and record.baseline is None and not math.isnan(score(record))
+    return record.state in states and record.baseline is None and finite(score(record))
 
 
 def score(record: Record) -> float:

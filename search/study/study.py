@@ -32,6 +32,7 @@ from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, as_
 from pitprop.study.remedies import FollowUps
 from pitprop.study.source import OtherSpace
 from pitprop.study.storage import trial_id
+from pitprop.telemetry import finite
 
 CHECK = 20.0
 """Seconds after which a search that writes nothing looks whether the study is still its own."""
@@ -194,7 +195,7 @@ class Study:
 
     def report(self, trial: Trial, step: int, score: float) -> bool:
         """Tells the population pruner a score; whether it would stop the trial."""
-        if self.space.pruner is None or math.isnan(score):
+        if self.space.pruner is None or not finite(score):
             return False
         self._memory.report(trial.number, step, score)
         written, fence = self._ids[trial.number], self._fence
@@ -209,7 +210,7 @@ class Study:
         then need not read the curve again.
         """
         number, reports = trial.number, {}
-        if isinstance(outcome, Pruned) and len(self.space.directions) == 1 and math.isfinite(outcome.score):
+        if isinstance(outcome, Pruned) and len(self.space.directions) == 1 and finite(outcome.score):
             reports = {outcome.epochs: outcome.score}  # Optuna takes a pruned trial's value from its last report
             self._memory.report(number, outcome.epochs, outcome.score)
         attributes = _attributes(outcome) | ({} if recovery is None else {"recovery": recovery})

@@ -17,6 +17,7 @@ from pitprop.study.record import Record, State, StudyCard, continued_from
 STATUS = {State.RUNNING: "RUNNING", State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
 """MLflow's word for each state of a trial."""
 
+_LONGEST_EPOCH = 1e7  # seconds; of many such no date can be made
 _LONGEST_NAME, _LONGEST_VALUE = 250, 5000  # MLflow takes names of 250, parameters of 6,000 and tags of 8,000 characters
 _LARGEST = 1.7976931348623157e308
 
@@ -120,7 +121,7 @@ def curves(record: Record, logged: Sequence[int]) -> tuple[list[Point], list[int
         clock = record.started
         for epoch in telemetry.read(path):
             seconds = epoch.metrics.get("seconds", 0.0)
-            clock += seconds if math.isfinite(seconds) else 0.0
+            clock += seconds if 0 <= seconds <= _LONGEST_EPOCH else 0.0
             if epoch.step > done:
                 time = round(clock * 1000)
                 points += [Point(key(prefix + name), value, time, epoch.step) for name, value in epoch.metrics.items()]

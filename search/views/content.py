@@ -20,7 +20,7 @@ from pitprop.space import Baseline, Gate, Relative, Space, nested
 from pitprop.space.distributions import STOPPING
 from pitprop.study.commands import next_command
 from pitprop.study.record import Record, State, best_epoch
-from pitprop.telemetry import Telemetry
+from pitprop.telemetry import Telemetry, finite
 from pitprop.views import landscape
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Content:
     @property
     def scored(self) -> list[Record]:
         """Those of them that have a score."""
-        return [r for r in self.ended if r.values is not None and math.isfinite(r.values[0])]
+        return [r for r in self.ended if r.values is not None and finite(r.values[0])]
 
     @property
     def period(self) -> tuple[float, float] | None:
@@ -415,7 +415,7 @@ class Content:
 def trained_seconds(record: Record, seeds: int) -> tuple[float, int]:
     """The seconds that a trial's epochs report, over all its seeds, and how many epochs report any."""
     curves = [telemetry.read(telemetry.file(record.folder, replica)) for replica in range(seeds)]
-    read = [x for curve in curves for epoch in curve if math.isfinite(x := epoch.metrics.get("seconds", math.nan))]
+    read = [x for curve in curves for epoch in curve if finite(x := epoch.metrics.get("seconds", math.nan))]
     return math.fsum(read), len(read)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -201,8 +202,10 @@ def importances(space: Space, scored: Sequence[Record]) -> dict[str, float]:
     try:
         study = optuna.create_study(direction="maximize" if space.objective.goal == "maximize" else "minimize")
         study.add_trials([_frozen(space, record) for record in scored])
-        return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=top_share(len(scored))))
-    except ValueError:  # where every score is the same there are no best ones
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="Target and region quantiles select the same")
+            return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=top_share(len(scored))))
+    except (ValueError, UserWarning):  # where every score is the same, or nearly every one, there are no best ones
         return {}
     finally:
         optuna.logging.set_verbosity(level)

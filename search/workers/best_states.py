@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from pitprop.telemetry import Epoch
+from pitprop.telemetry import Epoch, finite
 from pitprop.trainer import Epochs, Lane, Start
 from pitprop.workers import checkpoint
 
@@ -69,7 +69,7 @@ class Bests:
         if best is not None:
             score, lane, file = best
             if file != own:
-                _cut(file, {lane: (start.lane, own)})
+                checkpoint.cut(file, {lane: (start.lane, own)})
             self._found[start.lane] = score, own
 
     def salvage(self, folders: Mapping[Lane, Path], shared: Path) -> None:
@@ -79,7 +79,7 @@ class Bests:
             own = path(folder, lane.replica)
             best = self._best({own: checkpoint.epochs(own)} | seen, {lane})
             if best is not None and best[2] != own:
-                _cut(best[2], {lane: (lane, own)})
+                checkpoint.cut(best[2], {lane: (lane, own)})
 
     def forget(self) -> None:
         """The lanes continue elsewhere, from what has been kept of them."""
@@ -104,7 +104,7 @@ class Bests:
     def _score(self, epoch: Epoch) -> float:
         """How good an epoch is, the more the better; minus infinity if that cannot be said."""
         score = self._sign * epoch.metrics.get(self._metric, math.nan)
-        return score if self._sign and math.isfinite(score) else -math.inf
+        return score if self._sign and finite(score) else -math.inf
 
     def _settle(self, folders: Mapping[Lane, Path]) -> None:
         """Cuts the best states of lanes out of the checkpoints that are held, into the folders of their trials."""
@@ -112,7 +112,7 @@ class Bests:
             held = {lane: score for lane, (score, file) in self._found.items() if file == link and lane in folders}
             parts = {lane: (lane, path(folders[lane], lane.replica)) for lane in held}
             if parts:
-                _cut(link, parts)
+                checkpoint.cut(link, parts)
                 self._found |= {lane: (score, parts[lane][1]) for lane, score in held.items()}
         self._sweep()
 
@@ -128,14 +128,6 @@ def _seen(*folders: Path) -> dict[Path, Epochs]:
     """What is held as best, and the last checkpoints too: a search may be killed between writing one and holding it."""
     files = (file for kind in ("best", "ckpt") for folder in folders for file in sorted(folder.glob(f"*.{kind}")))
     return {file: checkpoint.epochs(file) for file in files}
-
-
-def _cut(file: Path, parts: Mapping[Lane, tuple[Lane, Path]]) -> None:
-    """Writes the states of some lanes to files of their own, each under the lane that it is to have there."""
-    for lane, (epoch, state) in checkpoint.loads(file, parts).items():
-        name, own = parts[lane]
-        if state is not None:
-            checkpoint.write(own, {name: epoch}, state, stacked=False)
 
 
 def _link(file: Path, link: Path) -> None:

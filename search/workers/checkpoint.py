@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Collection, Container, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,27 @@ class NotWritten(Exception):
     """The disk did not take a checkpoint, which is no fault of the training: one sentence."""
 
 
+class NotPickled(Exception):
+    """What the trainer set as its state cannot be kept: one sentence."""
+
+
+def path(folder: Path, replica: int) -> Path:
+    """Where a trial keeps the state of one of its seeds after its last epoch."""
+    return folder / f"replica-{replica}.ckpt"
+
+
+@dataclass(frozen=True, slots=True)
+class Pickled:
+    """A state as it stands in a checkpoint, for those who need not read it, or lack the trainer's classes for that."""
+
+    data: bytes
+
+
+NO_STATE = Pickled(pickle.dumps(None, protocol=pickle.HIGHEST_PROTOCOL))
+
+
 def write(path: Path, epochs: Epochs, state: Any, *, stacked: bool) -> None:
-    """Replaces the checkpoint at ``path``, or leaves it as it was and raises `NotWritten`.
+    """Replaces the checkpoint at ``path``, or leaves it as it was and raises `NotWritten` or `NotPickled`.
 
     ``stacked``: the state's arrays have a leading axis in the order of ``epochs``.
     """
@@ -32,12 +53,19 @@ def write(path: Path, epochs: Epochs, state: Any, *, stacked: bool) -> None:
     try:
         with draft.open("wb") as file:
             file.write(json.dumps({"stacked": stacked, "lanes": lanes}).encode() + b"\n")
-            pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
+            if isinstance(state, Pickled):
+                file.write(state.data)
+            else:
+                pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
         draft.replace(path)
     except OSError as error:
+        raise NotWritten(f"the checkpoint {path} cannot be written ({error.strerror})") from error
+    except Exception as error:
+        kind = type(error).__name__
+        raise NotPickled(f"context.state cannot be pickled, and so no checkpoint can be written ({kind}: {error})") from error
+    finally:
         with suppress(OSError):
             draft.unlink()
-        raise NotWritten(f"the checkpoint {path} cannot be written ({error.strerror})") from error
 
 
 def epochs(path: Path) -> dict[Lane, Epoch]:
@@ -56,16 +84,25 @@ def load(path: Path, lane: Lane) -> Any:
     return state
 
 
-def loads(path: Path, lanes: Container[Lane]) -> dict[Lane, tuple[Epoch, Any]]:
-    """The last epochs and the states of some lanes."""
+def loads(path: Path, lanes: Container[Lane], *, unread: bool = False) -> dict[Lane, tuple[Epoch, Any]]:
+    """The last epochs and the states of some lanes; ``unread`` states are `Pickled` if they are not stacked."""
     with path.open("rb") as file:
         header = json.loads(file.readline())
-        state = pickle.load(file)
+        state: Any = Pickled(file.read()) if unread and not header["stacked"] else pickle.load(file)
     found = {}
     for index, (trial, replica, step, metrics) in enumerate(header["lanes"]):
         if (lane := Lane(trial, replica)) in lanes:
             found[lane] = Epoch(step, metrics), slice_lane(state, index) if header["stacked"] else state
     return found
+
+
+def cut(path: Path, parts: Mapping[Lane, tuple[Lane, Path]]) -> None:
+    """Writes the states of some lanes to files of their own, each under the lane that it is to have there. `NotWritten`."""
+    for lane, (epoch, state) in loads(path, parts, unread=True).items():
+        if state is not None and state != NO_STATE:
+            name, own = parts[lane]
+            own.parent.mkdir(parents=True, exist_ok=True)  # its trainer may have removed it
+            write(own, {name: epoch}, state, stacked=False)
 
 
 def slice_lane(state: Mapping[str, Any], index: int) -> dict[str, Any]:
@@ -84,11 +121,21 @@ def newest(*folders: Path) -> dict[Lane, tuple[Path, Epoch]]:
     return found
 
 
-def sweep(folder: Path, needed: Collection[Lane]) -> None:
-    """Removes the checkpoints in ``folder`` but those of ``needed`` lanes, and the folder if nothing is left in it."""
-    kept = {path for lane, (path, _) in newest(folder).items() if lane in needed}
-    for path in folder.iterdir():
-        if path not in kept:
-            path.unlink()
-    if not kept:
-        folder.rmdir()
+def sweep(folder: Path, kept: Mapping[Lane, Path], needed: Collection[Lane]) -> None:
+    """Removes the workers' checkpoints in ``folder``, and the folder.
+
+    Those of ``needed`` lanes become files of their own, under the paths in ``kept``; what cannot be taken apart here stays.
+    """
+    found = newest(folder)
+    left = set()
+    for lane in needed:
+        path = found[lane][0]
+        try:
+            cut(path, {lane: (lane, kept[lane])})
+        except Exception:  # a stacked state of the trainer's classes, or a full disk
+            left.add(path)
+    for path in folder.glob("*") if left else ():
+        if path not in left:
+            path.unlink(missing_ok=True)
+    if not left:
+        shutil.rmtree(folder, ignore_errors=True)  # into which a worker of a killed search may be just writing

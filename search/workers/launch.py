@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,11 +18,17 @@ from pitprop.errors import UserError
 from pitprop.imports import search_path
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Epochs, Start
-from pitprop.workers import reaper
+from pitprop.workers import deaths, reaper
+from pitprop.workers.guards import exit_told, own_signals, silence_told
 from pitprop.workers.worker import Cause, Failure, Worker
 
 MARK = "PITPROP_SCRATCH"
-DEATH = "killed, out of memory, or crashed in native code"
+START = 300.0
+"""Seconds in which Ray and its workers have to start; a busy machine takes minutes."""
+LOOK = 2.0
+"""Seconds between two looks at whether Ray itself is alive."""
+SLOW = 20.0
+"""Seconds after which a start of Ray that failed has run into a time limit of its own, so that another attempt may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +75,26 @@ class Job:
 
 
 class Inline:
-    """One worker in the driver's own process, where a debugger and a traceback reach the trainer."""
+    """One worker in the driver's own process, where a debugger and a traceback reach the trainer.
+
+    Nothing can end a training that hangs here; after ``stall`` seconds without an epoch a sentence says so.
+    """
 
     size = 1
 
     def __init__(self, job: Job, *, cpus: float) -> None:
         _limit_threads(cpus)
         self._worker = Worker(*job.arguments(0))
+        self._stall = job.context.stall
         self._change: Change | None = None
-        if (problem := self._worker.warm()) is not None:
+        with own_signals():
+            problem = self._worker.warm()
+        if problem is not None:
             raise LaunchError(problem)
 
     def preflight(self, start: Start) -> Epoch | Failure | None:
-        return self._worker.preflight(start.params, start.seed)
+        with own_signals(), silence_told(self._stall), exit_told():
+            return self._worker.preflight(start.params, start.seed)
 
     def advance(self, worker: int, change: Change) -> None:
         self._change = change
@@ -89,7 +102,9 @@ class Inline:
     def steps(self) -> Iterator[Step]:
         while self._change is not None:
             change, self._change = self._change, None
-            yield Step(0, self._worker.advance(change))
+            with own_signals(), silence_told(self._stall), exit_told():
+                outcome = self._worker.advance(change)
+            yield Step(0, outcome)
 
     def close(self) -> None:
         self._worker.close()
@@ -99,7 +114,8 @@ class OnRay:
     """Actors that are kept from group to group, each with ``cpus`` and ``gpus`` (fractions too) to itself.
 
     An actor that dies, or that says nothing for ``stall`` seconds, is replaced, and the step says what happened to its
-    group. ``address`` joins a cluster; None starts one here, which ends with the launcher. ``logs`` shows what the workers print.
+    group. ``address`` joins a cluster; None starts one here, which ends with the launcher; `LaunchError` when that has died.
+    ``logs`` shows what the workers print.
     """
 
     def __init__(self, job: Job, *, size: int, cpus: float, gpus: float, stall: float, address: str | None, logs: bool) -> None:
@@ -107,16 +123,16 @@ class OnRay:
         self._job, self._stall = job, stall
         self._generations = itertools.count()
         self._pending: dict[Any, tuple[int, float]] = {}
+        self._starting: dict[int, Any] = {}
+        self._notes: dict[int, Path] = {}
         self._scratch = Path(tempfile.mkdtemp(prefix="pitprop-"))
         self._reaper = reaper.start(self._scratch)
         try:
             self._ray = _connect(address, self._scratch, cpus, size, logs)
             self._refuse_too_much(cpus, gpus)
             self._remote = self._ray.remote(Worker).options(num_cpus=cpus, num_gpus=gpus, enable_task_events=False)
-            self._actors = [self._actor() for _ in range(size)]
-            for problem in self._ray.get([actor.warm.remote() for actor in self._actors], timeout=stall):
-                if problem is not None:
-                    raise LaunchError(problem)
+            self._actors = [self._actor(worker) for worker in range(size)]
+            self._await_start()
         except BaseException as error:
             self.close()
             if type(error).__module__.startswith("ray."):
@@ -125,19 +141,20 @@ class OnRay:
 
     def preflight(self, start: Start) -> Epoch | Failure | None:
         reference = self._actors[0].preflight.remote(start.params, start.seed)
-        ready, _ = self._ray.wait([reference], timeout=self._stall)
+        deadline = self._deadline(0)
+        while not (ready := self._ready([reference], deadline)) and time.monotonic() < deadline:
+            pass
         answer: Epoch | Failure | None = self._answer(0, reference) if ready else self._stalled(0)
         return answer
 
     def advance(self, worker: int, change: Change) -> None:
         reference = self._actors[worker].advance.remote(change)
-        self._pending[reference] = worker, time.monotonic() + self._stall
+        self._pending[reference] = worker, self._deadline(worker)
 
     def steps(self) -> Iterator[Step]:
         while self._pending:
-            deadline = min(deadline for _, deadline in self._pending.values())
-            patience = max(0.0, deadline - time.monotonic())
-            ready, _ = self._ray.wait(list(self._pending), timeout=patience)
+            ready = self._ready(list(self._pending), min(deadline for _, deadline in self._pending.values()))
+            self._note_starts()
             for reference in ready or self._late():
                 worker, _ = self._pending.pop(reference)
                 yield Step(worker, self._answer(worker, reference) if ready else self._stalled(worker))
@@ -148,6 +165,38 @@ class OnRay:
             sys.modules["ray"].shutdown()
         self._reaper.communicate()
 
+    def _ready(self, references: list[Any], deadline: float, count: int = 1) -> list[Any]:
+        """Which of them are answered, after a while of waiting at most. `LaunchError` if Ray itself has died."""
+        patience = min(LOOK, max(0.0, deadline - time.monotonic()))
+        ready, _ = self._ray.wait(references, num_returns=count, timeout=patience)
+        _refuse_dead(self._ray)
+        return list(ready)
+
+    def _deadline(self, worker: int) -> float:
+        """When a worker that is asked now has been silent for too long; one that still starts is given the time for that."""
+        return time.monotonic() + self._stall + (START if worker in self._starting else 0.0)
+
+    def _note_starts(self) -> None:
+        """From when a worker has started, its silence counts."""
+        for worker, starting in list(self._starting.items()):
+            if self._ray.wait([starting], timeout=0)[0]:
+                del self._starting[worker]
+                renewed = {ref: (one, self._deadline(one)) for ref, (one, _) in self._pending.items() if one == worker}
+                self._pending |= renewed
+
+    def _await_start(self) -> None:
+        deadline, waiting = time.monotonic() + START, list(self._starting.values())
+        while len(self._ready(waiting, deadline, len(waiting))) < len(waiting):
+            if time.monotonic() >= deadline:
+                raise LaunchError(
+                    f"the workers did not start in {START:g} seconds, so the machine is too busy, or other programs hold Ray's "
+                    f"CPUs; the same command tries again"
+                )
+        self._starting.clear()
+        for problem in self._ray.get(waiting):
+            if problem is not None:
+                raise LaunchError(problem)
+
     def _late(self) -> list[Any]:
         now = time.monotonic()
         return [reference for reference, (_, deadline) in self._pending.items() if deadline <= now]
@@ -156,20 +205,30 @@ class OnRay:
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
+            _refuse_dead(self._ray)
+            told = deaths.told(self._notes[worker])
+            if isinstance(error, self._ray.exceptions.OutOfMemoryError):
+                told = "was ended by Ray, as the memory of its machine is nearly full"
+            elif "Died" not in type(error).__name__:
+                told = f"died ({type(error).__name__})"
             self._replace(worker)
-            kind = DEATH if "Died" in type(error).__name__ else type(error).__name__
-            return Failure(f"its worker died ({kind})", Cause.WORKER_DIED)
+            return Failure(f"its worker {told}", Cause.WORKER_DIED)
 
     def _stalled(self, worker: int) -> Failure:
         self._replace(worker)
         return Failure(f"no epoch came in {self._stall:g} seconds (stall: in the space)")
 
-    def _actor(self) -> Any:
-        return self._remote.remote(*self._job.arguments(next(self._generations)))
+    def _actor(self, worker: int) -> Any:
+        generation = next(self._generations)
+        actor = self._remote.remote(*self._job.arguments(generation))
+        self._notes[worker] = self._scratch / f"worker-{generation}.note"
+        actor.watch.remote(str(self._notes[worker]))
+        self._starting[worker] = actor.warm.remote()
+        return actor
 
     def _replace(self, worker: int) -> None:
         self._ray.kill(self._actors[worker])
-        self._actors[worker] = self._actor()
+        self._actors[worker] = self._actor(worker)
 
     def _refuse_too_much(self, cpus: float, gpus: float) -> None:
         have = self._ray.cluster_resources()
@@ -181,6 +240,16 @@ class OnRay:
                 )
 
 
+def _refuse_dead(ray: Any) -> None:
+    """`LaunchError` if the Ray that was started here has died: what is asked of it then is never answered."""
+    node = ray._private.worker._global_node
+    for name, process in node.dead_processes() if node is not None else ():
+        if name in ("raylet", "gcs_server"):
+            code = process.poll()
+            how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+            raise LaunchError(f"{name} of the local Ray has died ({how}); finished trials are kept, and the same command resumes")
+
+
 def _limit_threads(cpus: float) -> None:
     # With default threads, two trials on two cores ran 5 to 30 times slower than with one thread per CPU asked for.
     os.environ["OMP_NUM_THREADS"] = str(max(1, int(cpus)))
@@ -189,6 +258,8 @@ def _limit_threads(cpus: float) -> None:
 def _connect(address: str | None, folder: Path, cpus: float, size: int, logs: bool) -> Any:
     _limit_threads(cpus)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for limit in ("raylet_start_wait_time_s", "worker_register_timeout_seconds"):
+        os.environ.setdefault(f"RAY_{limit}", f"{START:.0f}")
     if not logs:  # Ray prints deaths of workers between our lines otherwise; the step that comes of one says so
         os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
     import ray
@@ -203,13 +274,26 @@ def _connect(address: str | None, folder: Path, cpus: float, size: int, logs: bo
     paths, changed = os.environ.get("PYTHONPATH"), {MARK: str(folder), "PYTHONPATH": search_path()}
     os.environ.update(changed)
     try:
-        ray.init(address=address or "local", log_to_driver=logs, logging_level=logging.ERROR, **({} if address else own))
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        where = f"at {address}" if address else "here"
-        raise LaunchError(f"Ray does not start {where}: {str(error).splitlines()[0]}") from error
+        _init(ray, address, logs, {} if address else own)
     finally:
         for name in changed:
             del os.environ[name]
         if paths is not None:
             os.environ["PYTHONPATH"] = paths
     return ray
+
+
+def _init(ray: Any, address: str | None, logs: bool, own: Mapping[str, Any]) -> None:
+    """Starts Ray, or joins it; once more where it was too slow, as it gives up on a busy machine. `LaunchError`."""
+    deadline = time.monotonic() + START
+    while True:
+        began = time.monotonic()
+        try:
+            ray.init(address=address or "local", log_to_driver=logs, logging_level=logging.ERROR, **own)
+            return
+        except Exception as error:  # Ray raises bare ones, too
+            ray.shutdown()
+            if not address and time.monotonic() - began > SLOW and time.monotonic() < deadline:
+                continue
+            where = f"at {address}" if address else "here"
+            raise LaunchError(f"Ray does not start {where}: {(str(error) or repr(error)).splitlines()[0]}") from error

@@ -5,16 +5,18 @@ from __future__ import annotations
 import gc
 import sys
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from pitprop import imports, trainer
-from pitprop.telemetry import Epoch
+from pitprop.telemetry import Epoch, NotAnEpoch, checked, shown
 from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start, Train
-from pitprop.workers import checkpoint
+from pitprop.workers import checkpoint, deaths
 from pitprop.workers.best_states import Bests
 
 
@@ -57,9 +59,13 @@ class Worker:
         """Imports the trainer; what is wrong with it, if it does not import."""
         try:
             self._module = trainer.load(self._location)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return f"trainer {self._location} does not import: {_sentence(error)}"
         return None
+
+    def watch(self, path: str) -> None:
+        """Leaves in the file, from now on, how this process ends (`pitprop.workers.deaths`)."""
+        deaths.watch(Path(path))
 
     def preflight(self, params: Params, seed: int) -> Epoch | Failure | None:
         """What the trainer measures before any training with ``params``, at step 0; None if it has no ``preflight``."""
@@ -70,11 +76,14 @@ class Worker:
             if measure is None:
                 return None
             answer = measure(params, replace(self._context, seed=seed, folder=str(self._file.parent)))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return Failure(_sentence(error), traceback=traceback.format_exc())
         if not isinstance(answer, Epoch):
             return Failure(f"preflight() of trainer {self._location} gave {type(answer).__name__}, not an Epoch of step 0")
-        return answer
+        try:
+            return checked(answer.step, answer.metrics, least=0)
+        except NotAnEpoch as error:
+            return Failure(f"preflight() of trainer {self._location}: {error}")
 
     def advance(self, change: Change) -> Epochs | Failure:
         """Drops and adds lanes, then trains every lane for an epoch. A lane missing in the answer has ended by itself."""
@@ -89,7 +98,7 @@ class Worker:
         try:
             self._keep(change.stopped)
             change = replace(change, started=[self._restore(start) for start in change.started])
-            epochs = self._next(change)
+            epochs = self._plain(self._next(change), change)
             ended = self._epochs.keys() - set(change.stopped) - epochs.keys()  # by themselves
             self._bests.leave({lane: self._folders.pop(lane) for lane in ended})
             if epochs:
@@ -99,7 +108,10 @@ class Worker:
         except checkpoint.NotWritten as error:
             self.close()
             return Failure(str(error), Cause.DISK)
-        except Exception as error:
+        except BaseException as error:  # of the trainer's code, which may raise what it likes; Ctrl-C is for `Inline`
+            if hasattr(error, "ray_terminate_msg"):  # by which Ray says that the process has got a SIGTERM
+                deaths.say("was killed by signal 15 (terminated)")
+                raise
             self.close()
             # The lanes of the group continue from this file one after the other, so nothing may be written over it.
             self._file = self._file.with_stem(f"{self._file.stem}+")
@@ -111,13 +123,16 @@ class Worker:
         """Ends the training at hand, so that a trainer's ``finally`` runs."""
         if self._generator is not None:
             imports.use(self._home)
-            self._generator.close()
+            with suppress(Exception, SystemExit):  # its trials have ended, or have failed for another reason
+                self._generator.close()
         self._generator, self._epochs = None, {}
         self._bests.forget()
         imports.use(None)
 
-    def _failure(self, error: Exception, size: int) -> Failure:
+    def _failure(self, error: BaseException, size: int) -> Failure:
         """What is to be said of an exception in a group of ``size`` lanes."""
+        if isinstance(error, NotAnEpoch | checkpoint.NotPickled):
+            return Failure(str(error))
         sentence, full = _sentence(error), _out_of_memory(error)
         if full and size == 1:
             owner = "the GPU's memory" if self._context.device.startswith("cuda") else "memory"
@@ -143,6 +158,23 @@ class Worker:
             self._generator = None
             return {}
 
+    def _plain(self, answer: Any, change: Change) -> Epochs:
+        """What a trainer yielded, in plain numbers. `NotAnEpoch` if it is none, or if a lane's steps do not rise."""
+        if not isinstance(answer, Mapping):
+            raise NotAnEpoch(f"the trainer yielded {shown(answer)}; train_lanes yields a mapping of lanes to epochs")
+        last = {lane: epoch.step for lane, epoch in self._epochs.items() if lane not in change.stopped}
+        trained = {*last, *(start.lane for start in change.started)}
+        epochs = {}
+        for lane, given in answer.items():
+            if not (hasattr(given, "step") and hasattr(given, "metrics")):
+                raise NotAnEpoch(f"the trainer yielded {shown(given)}; it yields Epoch(step, metrics)")
+            if lane not in trained:
+                raise NotAnEpoch(f"the trainer yielded an epoch of {shown(lane)}, a lane that it does not train")
+            epochs[lane] = epoch = checked(given.step, given.metrics)
+            if epoch.step <= last.get(lane, 0) and not getattr(self._module, "REPLAYS", False):
+                raise NotAnEpoch(f"step {epoch.step} came after step {last[lane]}; steps count finished epochs, and rise")
+        return epochs
+
     def _restore(self, start: Start) -> Start:
         self._folders[start.lane] = Path(start.folder)
         if not start.checkpoint:
@@ -157,7 +189,8 @@ class Worker:
             if lane in self._epochs and self._context.state is not None:
                 state = self._context.state
                 state = checkpoint.slice_lane(state, order.index(lane)) if self._stacked else state
-                path = folder / f"replica-{lane.replica}.ckpt"
+                path = checkpoint.path(folder, lane.replica)
+                path.parent.mkdir(parents=True, exist_ok=True)  # its trainer may have removed it
                 checkpoint.write(path, {lane: self._epochs[lane]}, state, stacked=False)
         self._bests.leave(folders)
 
@@ -178,7 +211,8 @@ def one_lane(train: Train) -> trainer.TrainLanes:
                     if start.lane in change.stopped:
                         break
             finally:
-                training.close()
+                with suppress(Exception, SystemExit):  # which is no fault of the next trial
+                    training.close()
 
     return train_lanes
 
@@ -199,5 +233,10 @@ def _release() -> None:
 
 
 def _sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {text[:300]}"
+    if isinstance(error, SystemExit):
+        status = "" if error.code is None else repr(error.code)[:80]
+        return f"the trainer called sys.exit({status}); one that has finished returns"
+    name, text = type(error).__name__, " ".join(str(error).split())
+    if not text and not isinstance(error, Exception):
+        return f"the trainer raised {name}"
+    return f"{name}: {text[:300] or 'no message'}"

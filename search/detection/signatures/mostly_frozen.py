@@ -14,7 +14,7 @@ ELSEWHERE = ""
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: float = 0.01) -> Message | None:
     """Less than ``share`` of the parameters trainable in ``patience`` reports. A frozen backbone may be intended."""
     trainable, total = (telemetry.column(name).values[-patience:] for name in READS)
-    if len(trainable) < patience or len(total) < patience or not max(trainable) < share * min(total):
+    if len(trainable) < patience or len(total) < patience or not 0 <= max(trainable) < share * min(total):
         return None
     return message(
         "{trainable:.0f} of {total:.0f} parameters are trainable ({share:.2%}) at epoch {step}",

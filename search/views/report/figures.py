@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop.messages import _
 from pitprop.study.record import Record, best_epoch
-from pitprop.telemetry import Telemetry, columns
+from pitprop.telemetry import Epoch, Telemetry, columns, finite
 from pitprop.views import chart, words
 from pitprop.views.chart import Curve
 from pitprop.views.content import Content
@@ -78,7 +78,7 @@ def _curve(c: Content) -> Figure | None:
             _draw_best(c, axes, c.best, known[c.best.number])
         _draw_baselines(c, axes, known)
         shown = [r.number for r in c.records if r.number in known and (r is c.best or r.baseline is not None)] or list(known)
-        levels = [[(0, value)] for value in c.summary.baselines.values() if value is not None and math.isfinite(value)]
+        levels = [[(0, value)] for value in c.summary.baselines.values() if value is not None and finite(value)]
         low, high = _bounds([*(known[number] for number in shown), *levels], [known[number] for number in ghosts])
         for number in ghosts:  # one that ends outside ends at the edge
             step, value = known[number][-1]
@@ -120,7 +120,7 @@ def _draw_baselines(c: Content, axes: Axes, known: Mapping[int, Curve]) -> None:
         if curve:
             axes.plot(*zip(*curve, strict=True), color=INK, linewidth=1.1, linestyle=line, marker=marker, label=title, zorder=3,
                       markevery=max(len(curve) // 6, 1), markersize=4, markerfacecolor=PAPER)  # fmt: skip
-        elif value is not None and math.isfinite(value):
+        elif value is not None and finite(value):
             axes.axhline(value, color=INK, linewidth=0.9, linestyle=line, label=title, zorder=2)
 
 
@@ -128,7 +128,7 @@ def _predictions(c: Content) -> Figure | None:
     """What the best trial and a stopped one predicted: the first of the signature that stopped most; few classes only."""
 
     def counted(number: int) -> bool:
-        return 0 < len({name for epoch in c.curves[number] for name in columns(epoch, "val/predicted/")}) <= CLASSES
+        return 0 < len({name for epoch in c.curves[number] for name in _counts(epoch, "predicted")}) <= CLASSES
 
     stopped = ((number, reason.signature) for reason in c.summary.pruned for number in reason.trials if counted(number))
     shown = {c.best.number: _("best")} if c.best is not None and counted(c.best.number) else {}
@@ -140,10 +140,10 @@ def _predictions(c: Content) -> Figure | None:
 
 
 def _predicted(curve: Telemetry, title: str, budget: int) -> str:
-    epochs = [epoch for epoch in curve if columns(epoch, "val/predicted/")]
+    epochs = [epoch for epoch in curve if _counts(epoch, "predicted")]
     epochs = epochs[:: max(1, math.ceil(len(epochs) / POINTS))]
-    counts = [columns(epoch, "val/predicted/") for epoch in epochs]
-    labels = next((found for epoch in epochs if (found := columns(epoch, "val/labels/"))), {})
+    counts = [_counts(epoch, "predicted") for epoch in epochs]
+    labels = next((found for epoch in epochs if (found := _counts(epoch, "labels"))), {})
     classes = sorted({name for row in counts for name in row}, key=lambda name: (-labels.get(name, 0.0), len(name), name))
     total, first = sum(counts[-1].values()), min(row.get(classes[0], 0.0) for row in counts)
     rest = max(total - first, total - labels.get(classes[0], total))
@@ -169,7 +169,17 @@ def _predicted(curve: Telemetry, title: str, budget: int) -> str:
     return render(f"predicted {title}", (3.2, 2.6), draw)
 
 
+def _counts(epoch: Epoch, kind: str) -> dict[str, float]:
+    """How many validation samples are ``predicted`` as each class, or have it by their ``labels``, where that is a number."""
+    return {name: value for name, value in columns(epoch, f"val/{kind}/").items() if finite(value)}
+
+
 # The space
+
+
+def scored(record: Record) -> bool:
+    """Whether there is a score that can be drawn."""
+    return record.values is not None and finite(record.values[0])
 
 
 def _slices(c: Content) -> Figure | None:
@@ -177,7 +187,7 @@ def _slices(c: Content) -> Figure | None:
     if len(c.ended) < 2 or not c.axes:
         return None
     shown = evenly(c.ended, DOTS)
-    baselines = [r for r in c.records if r.baseline is not None and r.values]
+    baselines = [r for r in c.records if r.baseline is not None and scored(r)]
     pictures = [_slice(axis, shown, c.ended, baselines, c.best, c.space.objective.metric) for axis in c.axes[:SLICES]]
     return Figure(tuple(pictures), len(pictures), len(c.axes))
 
@@ -209,7 +219,7 @@ def _slice(
 
 
 def _scores(axes: Axes, axis: Axis, shown: Sequence[Record], baselines: Sequence[Record], best: Record | None) -> None:
-    alive = [r for r in shown if not died(r) and r.values and axis.at(r.params.get(axis.name)) is not None]
+    alive = [r for r in shown if not died(r) and scored(r) and axis.at(r.params.get(axis.name)) is not None]
     scores = [r.values[0] for r in (*alive, *baselines) if r.values]
     low, high = chart.bounds(scores, None) if scores else (0.0, 1.0)
     floor = low - 0.14 * (high - low)
@@ -251,7 +261,7 @@ def _front(c: Content) -> Figure | None:
     """Scores over epochs, and the line of those that nothing beats in both."""
     if not c.space.searches_stopping or c.best is None:
         return None
-    shown = evenly([r for r in c.records if r.values and r.baseline is None], DOTS)
+    shown = evenly([r for r in c.records if scored(r) and r.baseline is None], DOTS)
 
     def draw(paper: Paper) -> None:
         axes = paper.add_subplot()
@@ -262,7 +272,7 @@ def _front(c: Content) -> Figure | None:
         for x, y, number in _apart(line):
             axes.annotate(f"{number}", (x, y), (0, 6), textcoords="offset points", ha="center", fontsize=8)
         for (name, value), (dashes, _mark) in zip(c.summary.baselines.items(), STYLES * len(c.summary.baselines), strict=False):
-            if value is not None:
+            if value is not None and finite(value):
                 axes.axhline(value, color=INK, linewidth=0.9, linestyle=dashes, label=name)
         axes.set(xlabel=_("epochs"), ylabel=c.space.objective.metric)
         if c.summary.baselines:

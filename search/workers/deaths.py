@@ -1,0 +1,65 @@
+"""How a worker's process ended, from what it has left in a file: a fatal signal with its place in the code, or an exit.
+
+What is killed from outside (kill -9, or by the system when memory is full) leaves nothing.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import re
+import signal
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+SIGNALS = {
+    "Segmentation fault": signal.SIGSEGV,
+    "Aborted": signal.SIGABRT,
+    "Bus error": signal.SIGBUS,
+    "Illegal instruction": signal.SIGILL,
+    "Floating-point exception": signal.SIGFPE,
+    "Floating point exception": signal.SIGFPE,
+}
+"""The signals that `faulthandler` reports, by its words for them."""
+SILENT = "was killed (signal 9: by a person, or by the system when memory is full), or ended without a word"
+
+_notes: list[TextIO] = []
+
+
+def watch(path: Path) -> None:
+    """From now on this process leaves in ``path`` how it ends; nothing if the file cannot be made, as on another machine."""
+    try:
+        note = path.open("w", encoding="utf-8", buffering=1)
+    except OSError:
+        return
+    _notes.append(note)  # which faulthandler writes to as long as the process lives
+    faulthandler.enable(note, all_threads=False)
+    os.register_at_fork(after_in_child=faulthandler.disable)  # what happens to a child is no death of the worker
+    leave, own = os._exit, os.getpid()
+
+    def left(status: int) -> NoReturn:
+        if os.getpid() == own:
+            note.write(f"os._exit({status})\n")
+        leave(status)
+
+    os._exit = left
+
+
+def say(words: str) -> None:
+    """Leaves ``words`` as how this process ends."""
+    for note in _notes:
+        note.write(f"{words}\n")
+
+
+def told(path: Path) -> str:
+    """What is to be said of a worker that has died, after "its worker"."""
+    try:
+        said = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        said = ""
+    if (fatal := re.search(r"Fatal Python error: ([^\n]+)", said)) is not None:
+        number, place = SIGNALS.get(fatal[1]), re.search(r'File "([^"]+)", line (\d+)', said)
+        what = f"signal {number.value} ({fatal[1].lower()})" if number is not None else fatal[1]
+        return f"was killed by {what}" + (f" at line {place[2]} of {place[1]}" if place is not None else "")
+    last = said.strip().rpartition("\n")[2]
+    return f"ended by {last}" if last.startswith("os._exit") else last or SILENT
