@@ -172,6 +172,8 @@ def search(
     too). Ctrl-C ends the trainings, keeps what is finished, and raises ``KeyboardInterrupt``; the same call resumes the search.
     """
     _check(trials=trials, workers=workers)
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise UserError(f"seed is {seed!r}; it takes a whole number of at least 0")
     if timeout is not None and not timeout > 0:
         raise UserError(f"timeout is {timeout!r}; it takes a number of seconds above 0")
     if not inline and "ray" in sys.modules and sys.modules["ray"].is_initialized():

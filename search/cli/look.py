@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from json import dumps
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pitprop.detection import signatures
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.results.results import Results
+from pitprop.seeds import of_training
 from pitprop.space import Space, nested
 from pitprop.study.commands import next_command
 from pitprop.study.record import Record
@@ -156,10 +158,12 @@ def _configuration(space: Space, record: Record) -> str:
     Comments above it say which trial that is, and where its trained states are.
     """
     score = f"{space.objective.metric} {record.values[0]:.4f}" if record.values else record.state.lower()
-    text = _("{study}, trial {number}: {score} in {epochs} epochs")
-    lines = [text.format(study=space.name, number=record.number, score=score, epochs=record.epochs)]
-    tree = yaml.safe_dump(nested(record.params), sort_keys=False, allow_unicode=True, default_flow_style=None)
-    return "".join(f"# {line}\n" for line in (*lines, *_states(space, Path(record.folder)))) + str(tree)
+    head = _("{study}, trial {number}: {score} in {epochs} epochs")
+    lines = [head.format(study=space.name, number=record.number, score=score, epochs=record.epochs)]
+    text = yaml.safe_dump(nested(record.params), sort_keys=False, allow_unicode=True, default_flow_style=None)
+    if not (sys.stdout.encoding or "utf-8").lower().startswith("utf") and not text.isascii():  # it is to be copied
+        text = yaml.safe_dump(nested(record.params), sort_keys=False, default_flow_style=None)
+    return "".join(f"# {line}\n" for line in (*lines, *_states(space, Path(record.folder)))) + str(text)
 
 
 def _states(space: Space, folder: Path) -> list[str]:
@@ -179,7 +183,7 @@ def _training(results: Results, record: Record) -> str:
     context = Context(
         space.epochs,
         space.options,
-        seed=space.seed,
+        seed=of_training(space.seed),
         folder=str(Path(f"{space.name}-{record.number}").resolve()),
         home=str(space.home),
         metric=space.objective.metric,

@@ -97,6 +97,13 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
 def several(text: str) -> int:
     """A whole number of at least 2."""
     if not text.isdecimal() or int(text) < 2:

@@ -16,7 +16,7 @@ from pitprop.errors import hint, shown
 from pitprop.space import constraints, params, sampling, yaml_text
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Leaf, check_when, exists, place, read_leaf
-from pitprop.space.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, read, take
+from pitprop.space.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, boolean, read, take
 from pitprop.space.model import Baseline, SignatureChoice, Space
 from pitprop.space.sampling import Method
 from pitprop.space.schema import (
@@ -203,7 +203,7 @@ def _sensible(leaf: Leaf, kind: Kind, where: str, problems: Problems) -> bool:
 
 def _signatures(given: Any, card: Card, problems: Problems) -> tuple[dict[str, SignatureChoice], dict[str, str]]:
     """The signatures that watch, and those that cannot see, each with what it lacks."""
-    if given is False or given == "off":
+    if boolean(given) is False:
         return {}, {}
     rows = read(signature_rows(), given, "signatures", problems, unknown="unknown signature") if given is not None else None
     named = rows.model_fields_set if rows is not None else set()

@@ -19,6 +19,7 @@ from pitprop.space.kinds import (
     MAPPING,
     NATURAL,
     SHARE,
+    TRUTH,
     Amount,
     Boolean,
     Count,
@@ -29,6 +30,7 @@ from pitprop.space.kinds import (
     Rows,
     Text,
     Time,
+    boolean,
     numeric,
     one_of,
     whole,
@@ -51,12 +53,15 @@ SEVERAL = whole(2, "a whole number of at least 2, for one seed shows no spread")
 BOUND = numeric("a number, or a baseline such as {baseline: b, plus: -0.02}")
 WORDS = Kind("text", lambda value: value if isinstance(value, str) else None, {"type": "string"}, "")
 NO_STOPPING = Kind(
-    "false, or a mapping such as {patience: 8}", lambda value: False if value is False else None, {"const": False}, False
+    "false, or a mapping such as {patience: 8}",
+    lambda value: False if boolean(value) is False else None,
+    {"enum": [False, "off", "no"]},
+    False,
 )
 CONFIRMED = Kind(
     "true, false, or a mapping such as {top: 3, seeds: 5}",
-    lambda value: value if isinstance(value, bool) else None,
-    {"type": "boolean"},
+    boolean,
+    TRUTH,
     False,
 )
 
@@ -264,8 +269,9 @@ class Document:
 
 
 def _acts(value: Any) -> str | bool | None:
-    """What a signature does, where ``off`` may have been read as false; true leaves it at what it does by itself."""
-    return "off" if value is False else value if value is True or (isinstance(value, str) and value in ACTS) else None
+    """What a signature does, where false is ``off``; true leaves it at what it does by itself."""
+    truth = boolean(value)
+    return truth or "off" if truth is not None else value if isinstance(value, str) and value in ACTS else None
 
 
 ACTS = (*ACTIONS, "off")
@@ -316,6 +322,7 @@ def json_schema() -> dict[str, Any]:
     _, found = models_json_schema([(row, "validation") for row in rows], schema_generator=_Editors)
     defs = json.loads(json.dumps(found["$defs"]).replace(f'"{REF}"', '"$ref"'))
     whole = defs.pop("Document")
+    whole["patternProperties"] = {"^x-": {"description": "Not read: a place for anchors that are used elsewhere."}}
     for one in (whole, *defs.values()):
         one.pop("title", None)
         one["description"] = " ".join(one.get("description", "").split())

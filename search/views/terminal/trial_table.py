@@ -29,7 +29,7 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
     origin = _(", {continues}").format(continues=words.continues(record)) if record.revives is not None else ""
     console.print(head + role + state + origin, highlight=False)
     for name, value in record.params.items():
-        console.print(f"  {escape(name)}: {escape(json.dumps(value))}", highlight=False)
+        console.print(f"  {escape(name)}: {escape(json.dumps(value, ensure_ascii=False))}", highlight=False)
     if record.values:
         console.print(f"{space.objective.metric} [bold]{words.score(record.values[0])}[/]")
     for verdict in record.verdicts:
