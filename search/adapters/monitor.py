@@ -22,10 +22,10 @@ LOG = logging.getLogger("pitprop")
 class Watch:
     """One training: ``see`` an epoch, and it says whether the training is lost. ``verdict`` is the first that said so.
 
-    ``budget`` is the epochs of a whole training and ``metric`` the objective, whose direction follows its name
-    (`pitprop.detection.directions`: a loss or an error falls, an unknown name rises) unless you say whether to ``maximize``. ``signatures`` are names or `Signature`s, by default all.
-    ``names`` translates yours, beside `NAMES`, the longest that fits first. ``facts`` are further fields of `Facts`, such as
-    ``labels``. ``ValueError`` for what cannot be meant, here or at the first epoch.
+    ``budget`` is the epochs of a whole training and ``metric`` the objective. Whether to ``maximize`` it follows its name
+    unless you say (`pitprop.detection.directions`: a loss or an error falls, an unknown name rises). ``signatures`` are names
+    or `Signature`s, by default all. ``names`` translates yours, beside `NAMES`, the longest that fits first. ``facts`` are
+    further fields of `Facts`, such as ``labels``. ``ValueError`` for what cannot be meant, here or at the first epoch.
     """
 
     def __init__(
