@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 
 _FALLING = """
-loss losses error err errors perplexity ppl nll logloss brier wer cer mer ter eer der mae mse rmse mape smape wape msle rmsle nmse
-nrmse crps ece bpb bpc bpd fid kid lpips fad epe ade fde chamfer hausdorff emd wasserstein divergence kl distance cost regret deviance
-residual latency fpr fnr mindcf
+loss losses error err errors perplexity ppl nll logloss brier wer cer mer ter eer der mae mse rmse mape smape wape msle rmsle
+nmse nrmse crps ece bpb bpc bpd fid kid lpips fad epe ade fde chamfer hausdorff emd wasserstein divergence kl distance cost
+regret deviance residual latency fpr fnr mindcf
 """
 _RISING = """
-acc accuracy f f1 fscore auc auroc auprc aupr roc ap map mar miou iou jaccard dice dsc precision recall sensitivity specificity
-top mean1 knn probe edit bleu sacrebleu chrf rouge rougel rougelsum meteor cider spice mrr ndcg hits hit mcc kappa r2 spearman
-pearson kendall corr correlation ccc psnr ssim msssim reward rewards rew return returns win wins success elbo likelihood elo purity nmi ari
-silhouette throughput tpr tnr similarity exact em pass correct reciprocal
+acc accuracy f f1 fscore auc auroc auprc aupr roc ap map mar miou iou jaccard dice dsc precision recall sensitivity
+specificity top mean1 knn probe edit bleu sacrebleu chrf rouge rougel rougelsum meteor cider spice mrr ndcg hits hit mcc
+kappa r2 spearman pearson kendall corr correlation ccc psnr ssim msssim reward rewards rew return returns win wins success
+elbo likelihood elo purity nmi ari silhouette throughput tpr tnr similarity exact em pass correct reciprocal
 """
 FALL, RISE = frozenset(_FALLING.split()), frozenset(_RISING.split())
 """Words for what is minimized, and for what is maximized."""

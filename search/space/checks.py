@@ -73,6 +73,8 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     for name in document.options:
         if card.options is not None and name not in card.options:
             problems.add(f"options.{name}", f"unknown key{hint(name, card.options)}")
+        elif not params.hides_distribution(document.options[name], f"options.{name}", problems):
+            params.check_kind(document.options[name], (card.options or {}).get(name), f"options.{name}", problems)
     _check_metric(document.objective.metric, "objective.metric", card, problems)
     _check_goal(document.objective.metric, document.objective.goal, "objective", problems)
     leaves, constants = params.read(document.params, card.params, problems)
@@ -322,15 +324,30 @@ def _tree(rows: Any, where: str, space: Space, problems: Problems) -> dict[str, 
         if name in leaves:
             coded = _encoded(leaves[name], value, f"{where}.{name}", problems, inside=False)
             given[name] = value if hasattr(leaves[name].distribution, "choices") else coded
-        elif space.card.params is not None:
+            _check_choice(leaves[name], value, f"{where}.{name}", problems)
+            if hasattr(leaves[name].distribution, "choices") and problems.fine(f"{where}.{name}"):
+                params.check_kind(value, params.default_of(space.card.params, name), f"{where}.{name}", problems)
+            continue
+        if space.card.params is not None:
             params.check(name, value, space.card.params, f"{where}.{name}", problems)
         elif name not in space.constants and problems.fine("trainer", place(name)):
             problems.add(f"{where}.{name}", f"unknown key{hint(name, [*leaves, *space.constants])}")
+        default = params.default_of(space.card.params, name) if space.card.params is not None else space.constants.get(name)
+        if problems.fine(f"{where}.{name}") and not params.hides_distribution(value, f"{where}.{name}", problems):
+            params.check_kind(value, default, f"{where}.{name}", problems)
     unsaid = [name for name in leaves if name not in given and problems.fine(f"{where}.{name}")]
     absent = [name for name in unsaid if exists(leaves[name], given)]
     if absent:
         problems.add(where, f"gives no value for {', '.join(absent)}; a baseline needs one for every searched parameter")
     return params.nested({**space.constants, **given})
+
+
+def _check_choice(leaf: Leaf, value: Any, where: str, problems: Problems) -> None:
+    """Notes a value, outside of the choices or not, that is of another kind than all of them."""
+    known = [leaf.decode(choice) for choice in getattr(leaf.distribution, "choices", ())]
+    kinds = dict.fromkeys(params.WORDS.get(type(choice), "null") for choice in known)
+    if known and value is not None and set(kinds) != {"null"} and params.WORDS.get(type(value)) not in kinds:
+        problems.add(where, f"{shown(value)} is not allowed; it takes {' or '.join(kinds)}, as the choices {shown(known)} are")
 
 
 def _gate(gate: Gate, where: str, document: Document, space: Space, problems: Problems) -> Gate:
