@@ -102,14 +102,16 @@ def check_kind(value: Any, default: Any, place: str, problems: Problems) -> bool
     """Whether ``value`` is of the kind of the ``default`` of the trainer; a problem if not. A default of null takes any."""
     if value is None or default is None:
         return True
-    kinds = (str, int, float) if isinstance(default, str) else (int, float) if _is_number(default) else (type(default),)
+    kinds: tuple[type, ...] = (
+        (str, int, float) if isinstance(default, str) else (int, float) if _is_number(default) else (type(default),)
+    )
     kinds = (list, tuple) if isinstance(default, list | tuple) else kinds
     if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(default, bool)):
         truth = boolean(value) if isinstance(default, bool) else None
         way = f"; write {shown(truth)}" if truth is not None else ""
         problems.add(place, f"{shown(value)} is not allowed; it takes {WORDS[kinds[0]]}, such as {shown(default)}{way}")
         return False
-    if isinstance(default, dict):
+    if isinstance(default, dict) and isinstance(value, dict):
         fits = [check_kind(one, default.get(name), f"{place}.{name}", problems) for name, one in value.items()]
         return all(fits)
     if isinstance(value, list | tuple) and default and all(map(_is_number, default)):
@@ -159,7 +161,7 @@ def default_of(accepted: Mapping[str, Any] | None, name: str) -> Any:
 
 def _misspelt(value: Mapping[str, Any], default: Any) -> bool:
     """Whether a mapping with none of the kinds was meant as a distribution: better a question than a strange constant."""
-    if isinstance(default, dict):
+    if isinstance(default, dict) and isinstance(value, dict):
         return False
     close = any(isinstance(item, list) and difflib.get_close_matches(word, KINDS, 1) for word, item in value.items())
     return close or not SIGNS.isdisjoint(value) or (default is not None and not isinstance(default, dict))
