@@ -11,7 +11,7 @@ from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.results.baselines import looked_up
 from pitprop.results.results import Results
-from pitprop.space import Space
+from pitprop.space import Space, scripts
 from pitprop.study.commands import Repeat, next_command, space_word
 from pitprop.study.record import StoredStudy, read_study
 from pitprop.study.source import as_studied, check_meaning, find_space
@@ -52,11 +52,13 @@ def results_of(
     seeded = as_studied(space, stored) if seed is None else replace(space, seed=seed)
     known = looked_up(seeded, where, ask=ask)
     check_meaning(known, stored)
-    return Results(known, where, stored.records, stored.target)
+    changes = scripts.changed(stored.code, scripts.code(known)) if stored.code else []
+    return Results(known, where, stored.records, stored.target, changes)
 
 
 def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat | None = None) -> None:
     """The summary, for a person or as ``json`` for a script; ``repeat`` are the flags with which trainings were run."""
+    from pitprop.views import words
     from pitprop.views.content import Content
     from pitprop.views.terminal.status import print_status
 
@@ -68,9 +70,11 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
     print_status(console, Content.of(results), where.folder(space.name))
     if space.path:
         console.print(_("Space: {path}").format(path=space_word(space.path)), style="dim", soft_wrap=True, markup=False)
+    if results.code_changes:
+        console.print(words.code_changed(results.code_changes), style="yellow", soft_wrap=True, markup=False, highlight=False)
     if summary.revivable:
-        words = (str(summary.revivable[0]), *repeat.words("revive"))
-        print_command(console, _("Continue a parked trial:"), next_command("revive", space, where, *words))
+        given = (str(summary.revivable[0]), *repeat.words("revive"))
+        print_command(console, _("Continue a parked trial:"), next_command("revive", space, where, *given))
     if summary.best and sure is None:
         confirm = next_command("confirm", space, where, *repeat.words("confirm"))
         print_command(console, _("Is the best really better?"), confirm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from json import dumps
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def status(options: StudyOptions) -> int:
 
 def show(options: StudyOptions, trial: int | None = None) -> int:
     """The trials of a study, or one of them."""
+    from pitprop.views import words
     from pitprop.views.terminal.trial_table import print_trial, print_trials
 
     results, console = open_study(options), Console()
@@ -47,6 +49,8 @@ def show(options: StudyOptions, trial: int | None = None) -> int:
             print_json([record.to_json() for record in records])
         else:
             print_trials(console, records, space)
+            if results.code_changes:
+                console.print(words.code_changed(results.code_changes), style="yellow", markup=False, highlight=False)
         return 0
     if not 0 <= trial < len(records):
         text = _("{study} has no trial {number}: it has {count}, from 0")
@@ -63,6 +67,8 @@ def best(options: StudyOptions, *, command: bool = False, register: str | None =
 
     ``register`` is the name of a model in MLflow's registry, of which the trial becomes a version.
     """
+    from pitprop.views import words
+
     results = open_study(options)
     space, where, found = results.space, results.where, results.best_trial
     if found is None:
@@ -75,7 +81,8 @@ def best(options: StudyOptions, *, command: bool = False, register: str | None =
 
         print(registry.register(where.mlflow, space.name, found, register, next_command("export", space, where)))
     else:
-        print(_configuration(space, found), end="")
+        notes = [words.code_changed(results.code_changes)] if results.code_changes else []
+        print(_configuration(space, found, notes), end="")
     return 0
 
 
@@ -152,7 +159,7 @@ def _needs(kind: str, name: str) -> str:
     return f" [dim]{escape(text)}[/]"
 
 
-def _configuration(space: Space, record: Record) -> str:
+def _configuration(space: Space, record: Record, notes: Sequence[str] = ()) -> str:
     """The whole tree of parameters as YAML, constants of the space included, as it stands in a space's ``baselines``.
 
     Comments above it say which trial that is, and where its trained states are.
@@ -163,7 +170,7 @@ def _configuration(space: Space, record: Record) -> str:
     text = yaml.safe_dump(nested(record.params), sort_keys=False, allow_unicode=True, default_flow_style=None)
     if not (sys.stdout.encoding or "utf-8").lower().startswith("utf") and not text.isascii():  # it is to be copied
         text = yaml.safe_dump(nested(record.params), sort_keys=False, default_flow_style=None)
-    return "".join(f"# {line}\n" for line in (*lines, *_states(space, Path(record.folder)))) + str(text)
+    return "".join(f"# {line}\n" for line in (*lines, *_states(space, Path(record.folder)), *notes)) + str(text)
 
 
 def _states(space: Space, folder: Path) -> list[str]:

@@ -134,6 +134,7 @@ def _training(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=natural, metavar="N", help="seed of the sampler and of the trainings (the space's)")
     parser.add_argument("--inline", action="store_true", help="train in this process, without Ray: a debugger works")
     parser.add_argument("--no-report", action="store_true", help="write no report at the end, which takes some seconds")
+    parser.add_argument("--code-changed", action="store_true", help="train on though the trainer's code has changed")
     parser.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
 
 
@@ -148,7 +149,9 @@ def _study_options(given: Namespace) -> StudyOptions:
 
 
 def _run_options(given: Namespace, timeout: float | None = None) -> RunOptions:
-    return RunOptions(given.workers, given.seed, timeout, given.inline, not given.no_report, given.worker_logs)
+    return RunOptions(
+        given.workers, given.seed, timeout, given.inline, not given.no_report, given.worker_logs, given.code_changed
+    )
 
 
 # Commands that train

@@ -38,6 +38,8 @@ class RunOptions:
     """Write the report at the end."""
     worker_logs: bool = False
     """Show what the trainers print."""
+    code_changed: bool = False
+    """Train on though the code has changed since trials were trained by it."""
     exits: bool = True
     """The process ends after the run, so that after a Ctrl-C a second one may end it at once."""
 

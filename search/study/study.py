@@ -21,7 +21,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.errors import UserError
-from pitprop.space import Baseline, Space
+from pitprop.space import Baseline, Space, scripts
 from pitprop.study import database, ranking, storage
 from pitprop.study.memory import Memory, TooNarrow
 from pitprop.study.ownership import Owned, advisory_lock, claim, file_lock
@@ -71,6 +71,8 @@ class Study:
                 f"trial {foreign[0]} of the study {space.name!r} was not made by pitprop: delete it from the database, or "
                 f"rename the space"
             )
+        self._codes: list[dict[str, str]] = connection.get_study_user_attrs(self._id).get("codes", [])
+        self._code = scripts.code(space)
         self._ids = [trial_id(one) for one in trials]
         self._written = [dict(one.system_attrs) for one in trials]
         self._memory = Memory(space, trials)
@@ -101,6 +103,24 @@ class Study:
         """Sets the number of trials to reach, revived ones not counted."""
         self._database.set_study_user_attr(self._id, "trials", trials)
         self._planned = trials
+
+    @property
+    def code_changes(self) -> list[str]:
+        """The files of code that have changed since trials were trained by them; none where no code was kept."""
+        return scripts.changed(self._codes[-1], self._code) if self._codes and self._records else []
+
+    def take_code(self) -> None:
+        """Trains by the code as it is now from here on, the trials that run among them."""
+        if self._codes and self._codes[-1] == self._code:
+            return
+        self._codes = [*(self._codes if self._records else []), self._code]
+        self._database.set_study_user_attr(self._id, "codes", self._codes)
+        for record in self._records:
+            if record.state == "RUNNING" and record.code and record.code[-1] != scripts.short(self._code):
+                codes = [*record.code, scripts.short(self._code)]
+                self._memory.set_attribute(record.number, "code", codes)
+                self._database.set_trial_user_attr(self._ids[record.number], "code", codes)
+                self._records[record.number] = as_record(self._memory.trial(record.number), self.trial_folder(record.number))
 
     def trial(self, number: int) -> Trial:
         """One trial, with its parameters."""
@@ -184,7 +204,14 @@ class Study:
         return stop is not None and ranking.reaches(self.space, record, self.space.targets[stop])
 
     def _enter(self, frozen: FrozenTrial) -> Trial:
-        """Writes a trial that has begun in memory to the database."""
+        """Writes a trial that has begun in memory to the database, with the code that trains it."""
+        if self.space.card.shell:  # each trial of a command reads its script anew
+            self._code = scripts.code(self.space)
+        if code := scripts.short(self._code):
+            revives = frozen.user_attrs.get("revives")
+            before = self._records[revives].code if revives is not None else ()
+            self._memory.set_attribute(frozen.number, "code", list(dict.fromkeys((*before, code))))
+            frozen = self._memory.trial(frozen.number)
         self._ids.append(storage.begin(self._database, self._id, frozen))
         self._written.append(dict(frozen.system_attrs))
         record = as_record(frozen, self.trial_folder(frozen.number))

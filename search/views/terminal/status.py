@@ -62,6 +62,8 @@ def print_status(console: Console, content: Content, folder: Path) -> None:
         more, command = len(summary.failed) - FAILED_SHOWN, content.command("status", "--json")
         line = ngettext("… and {n} more failed; {command} lists all", "… and {n} more failed; {command} lists all", more)
         console.print(escape(line.format(n=more, command=command)), highlight=False, soft_wrap=True)
+    if codes := words.codes(content.records):
+        console.print(words.styled("yellow", codes), highlight=False)
     line = _("Curves and checkpoints: {folder}").format(folder=folder)
     console.print(escape(line), style="dim", soft_wrap=True, highlight=False)
 
