@@ -109,7 +109,9 @@ def check_kind(value: Any, default: Any, place: str, problems: Problems) -> bool
     if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(default, bool)):
         truth = boolean(value) if isinstance(default, bool) else None
         way = f"; write {shown(truth)}" if truth is not None else ""
-        problems.add(place, f"{shown(value)} is not allowed; it takes {WORDS[kinds[0]]}, such as {shown(default)}{way}")
+        example = default or (value.split() if isinstance(value, str) and isinstance(default, list) else default)
+        such = "" if example in ([], {}) else f", such as {shown(example)}"
+        problems.add(place, f"{shown(value)} is not allowed; it takes {WORDS[kinds[0]]}{such}{way}")
         return False
     if isinstance(default, dict) and isinstance(value, dict):
         fits = [check_kind(one, default.get(name), f"{place}.{name}", problems) for name, one in value.items()]
