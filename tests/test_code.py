@@ -111,3 +111,11 @@ def test_from_python_a_change_is_refused_and_allowed_alike(made: Path, without_m
     with pytest.raises(UserError, match=r"The code has changed since trials were trained by it: t\.py"):
         search(trials=3)
     assert len(search(trials=3, code_changed=True).trials) == 3
+
+
+def test_a_script_that_failed_may_be_put_right_without_a_word(pitprop: Callable[..., Said], made: Path) -> None:
+    (made.parent / "helper.py").write_text("BY = None\n")
+    assert pitprop("search", made, "--inline").code == 1
+    (made.parent / "helper.py").write_text("BY = 1\n")
+    said = pitprop("search", made, "--inline", "--trials", "+1")
+    assert (said.code, "has changed" in said.out + said.err) == (0, False)

@@ -13,7 +13,7 @@ from pitprop.results.baselines import looked_up
 from pitprop.results.results import Results
 from pitprop.space import Space, scripts
 from pitprop.study.commands import Repeat, next_command, space_word
-from pitprop.study.record import StoredStudy, read_study
+from pitprop.study.record import StoredStudy, code_counts, read_study
 from pitprop.study.source import as_studied, check_meaning, find_space
 from rich.console import Console
 
@@ -52,7 +52,8 @@ def results_of(
     seeded = as_studied(space, stored) if seed is None else replace(space, seed=seed)
     known = looked_up(seeded, where, ask=ask)
     check_meaning(known, stored)
-    changes = scripts.changed(stored.code, scripts.code(known)) if stored.code else []
+    counts = stored.code and any(map(code_counts, stored.records))
+    changes = scripts.changed(stored.code, scripts.code(known)) if counts else []
     return Results(known, where, stored.records, stored.target, changes)
 
 

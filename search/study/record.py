@@ -125,6 +125,12 @@ class Record:
         return cls(**rest)
 
 
+def code_counts(record: Record) -> bool:
+    """Whether it matters which code trained the trial: not where it failed, or has had no epoch yet."""
+    began = record.state == State.RUNNING and telemetry.file(record.folder).exists()
+    return began or record.state in (State.COMPLETE, State.PRUNED)
+
+
 def continued_from(record: Record) -> str:
     """``continues trial 17 from epoch 9`` for a revived trial, else nothing."""
     if record.revives is None:

@@ -26,7 +26,7 @@ from pitprop.study import database, ranking, storage
 from pitprop.study.memory import Memory, TooNarrow
 from pitprop.study.ownership import Owned, advisory_lock, claim, file_lock
 from pitprop.study.parking import Parking
-from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, as_record
+from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, as_record, code_counts
 from pitprop.study.remedies import FollowUps
 from pitprop.study.source import OtherSpace
 from pitprop.study.storage import trial_id
@@ -107,7 +107,8 @@ class Study:
     @property
     def code_changes(self) -> list[str]:
         """The files of code that have changed since trials were trained by them; none where no code was kept."""
-        return scripts.changed(self._codes[-1], self._code) if self._codes and self._records else []
+        counts = self._codes and any(map(code_counts, self._records))
+        return scripts.changed(self._codes[-1], self._code) if counts else []
 
     def take_code(self) -> None:
         """Trains by the code as it is now from here on, the trials that run among them."""
