@@ -159,6 +159,7 @@ def search(
     report: bool = True,
     quiet: bool = False,
     worker_logs: bool = False,
+    code_changed: bool = False,
 ) -> Result:
     """Searches a space, or resumes its search; the same as the command ``pitprop search``, with the same files and database.
 
@@ -166,18 +167,21 @@ def search(
     study), or a loaded `Space`. ``trials`` is how many there are to be in all, baselines and finished ones included;
     ``timeout`` is in seconds; ``runs`` is the folder of studies, by default ``runs`` here. What is None is as the space says.
     ``inline`` trains in this process and one trial after the other, where a debugger works; otherwise Ray starts ``workers``
-    processes. A ``report`` is written at the end, and ``quiet`` prints nothing.
+    processes. A ``report`` is written at the end, and ``quiet`` prints nothing. ``code_changed`` trains on though the trainer's
+    code has changed since trials were trained by it.
 
     `pitprop.errors.UserError` says in a sentence what is wrong, such as a space that cannot be read (then it is a ``ValueError``
     too). Ctrl-C ends the trainings, keeps what is finished, and raises ``KeyboardInterrupt``; the same call resumes the search.
     """
     _check(trials=trials, workers=workers)
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise UserError(f"seed is {seed!r}; it takes a whole number of at least 0")
     if timeout is not None and not timeout > 0:
         raise UserError(f"timeout is {timeout!r}; it takes a number of seconds above 0")
     if not inline and "ray" in sys.modules and sys.modules["ray"].is_initialized():
         raise UserError("Ray is running in this process already: call ray.shutdown() first, or search with inline=True")
     loaded, where, _stored = _found(space, runs)
-    options = RunOptions(workers, seed, timeout, inline, report, worker_logs, exits=False)
+    options = RunOptions(workers, seed, timeout, inline, report, worker_logs, code_changed, exits=False)
 
     from pitprop.cli import train  # after `_found`, which silences a warning on import
     from pitprop.results.baselines import looked_up
@@ -272,21 +276,17 @@ def _found(
 
 def _written(rows: Mapping[str, Any], runs: Path) -> Path:
     """The file of a space that was given as a mapping; paths in it go from the current folder, not from that of the file."""
-    import yaml
-    from pitprop.space import SpaceError
+    from pitprop import space as spaces
 
-    rest = dict(rows)
-    name = rest.pop("name", None)
-    if not isinstance(name, str) or not name or name.startswith(".") or "/" in name:
-        raise SpaceError(f"name is {name!r}: a space that is given as a mapping has a key 'name', the name of its study")
-    if str(rest.get("trainer", "")).endswith(".py"):
-        rest["trainer"] = str(Path(rest["trainer"]).resolve())
-    if rest.get("trainer") == "command":
-        options = dict(rest.get("options") or {})
-        rest["options"] = {**options, "cwd": str(Path(options.get("cwd", ".")).resolve())}
+    given = dict(rows)
+    if str(given.get("trainer", "")).endswith(".py"):
+        given["trainer"] = str(Path(given["trainer"]).resolve())
+    if given.get("trainer") == "command" and isinstance(given.get("options"), Mapping):
+        given["options"] = {**given["options"], "cwd": str(Path(given["options"].get("cwd") or ".").resolve())}
+    found = spaces.load(given)  # which says all that is wrong with it, before a file is written
     runs.mkdir(parents=True, exist_ok=True)
-    path = runs / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(rest, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path = runs / f"{found.name}.yaml"
+    path.write_text(found.text, encoding="utf-8")
     return path
 
 

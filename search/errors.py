@@ -30,5 +30,5 @@ def shown(value: Any) -> str:
     """``value`` as a person would write it in YAML, cut if it is long."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    text = json.dumps(value, default=str) if isinstance(value, list | tuple | dict) else repr(value)
+    text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, list | tuple | dict) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -153,7 +153,7 @@ def test_an_interrupted_search_keeps_what_is_finished_and_the_process_as_it_was(
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: pitprop.search({**TREE, "name": None}), "has a key 'name'"),
+        (lambda: pitprop.search({**TREE, "name": None}), "name: is missing; a space without a file takes a name for its study"),
         (lambda: pitprop.search({**TREE, "trils": 3}, inline=True), "did you mean 'trials'"),
         (lambda: pitprop.search("focal_alhpa"), "did you mean 'focal_alpha'"),
         (lambda: pitprop.search(TREE, trials=0), "trials is 0; it takes a whole number of at least 1"),

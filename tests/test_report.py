@@ -227,7 +227,12 @@ def test_the_page_asks_nobody_for_anything_and_names_nothing_twice(study: tuple[
 
 
 def test_what_users_and_errors_wrote_is_text_and_never_markup(toy: Toy, tmp_path: Path) -> None:
-    space = toy(question=EVIL, baselines={EVIL: {"values": {"val/macro_f1": 0.4}}}, params={"speed": {"choice": [EVIL, "b"]}})
+    space = toy(
+        trainer=str(_free(tmp_path)),
+        question=EVIL,
+        baselines={EVIL: {"values": {"val/macro_f1": 0.4}}},
+        params={"speed": {"choice": [EVIL, "b"]}},
+    )
     fields = {"params": {"speed": EVIL}}
     records = [
         trial(tmp_path, 0, **fields),
@@ -449,7 +454,10 @@ def test_an_axis_finds_its_own_values_and_its_ticks_lie_on_it(one: float, other:
 def test_importance_finds_what_matters_and_takes_conditional_parameters(toy: Toy, tmp_path: Path) -> None:
     params = {"a": {"float": [0.0, 1.0]}, "b": {"float": [0.0, 1.0]}, "kind": {"choice": ["x", "y"]},
               "c": {"float": [0.0, 1.0], "when": {"kind": "x"}}}  # fmt: skip
-    space, noise = toy(trainer=str(_free(tmp_path)), objective={"metric": "m"}, params=params), random.Random(0)
+    space, noise = (
+        toy(trainer=str(_free(tmp_path)), objective={"metric": "m", "goal": "maximize"}, params=params),
+        random.Random(0),
+    )
     records = []
     for number in range(60):
         drawn: dict[str, Any] = {"a": noise.random(), "b": noise.random(), "kind": noise.choice("xy")}

@@ -72,14 +72,15 @@ def test_a_distribution_becomes_an_optuna_distribution_under_its_dotted_name(fol
         + """
 params:
   lr: {float: [1e-5, "1e-1"], log: true}
-  focal: {gamma: {float: [0, 1], step: 0.1}, alpha: {choice: [[0.5, 2.0], null, 1.5, text]}}
+  focal: {gamma: {float: [0, 1], step: 0.1}}
+  clip: {choice: [[0.5, 2.0], null, 1.5, text]}
   warmup: {epochs: {int: [1, 9], step: 2}, start: 1e-7}
 """,
     )
     assert {leaf.name: leaf.distribution for leaf in found.leaves} == {
         "lr": FloatDistribution(1e-5, 0.1, log=True),
         "focal.gamma": FloatDistribution(0, 1, step=0.1),
-        "focal.alpha": CategoricalDistribution(["[0.5, 2.0]", None, 1.5, "text"]),
+        "clip": CategoricalDistribution(["[0.5, 2.0]", None, 1.5, "text"]),
         "warmup.epochs": IntDistribution(1, 9, step=2),
     }
     assert found.constants == {"warmup.start": 1e-7}
@@ -414,7 +415,10 @@ ERRORS = [
         PARAMS + "early_stopping: {patience: {int: [0, 5]}}",
         "early_stopping.patience: every value must be a whole number of at least 1, not 0",
     ),
-    (PARAMS + "early_stopping: {patience: 3, metric: val/loss}", "early_stopping.goal: is missing"),
+    (
+        PARAMS + "early_stopping: {patience: 3, metric: grad_norm}",
+        "early_stopping.goal: is missing, and the name .grad_norm. does not tell",
+    ),
     (
         PARAMS + "gates: [{metric: val/loss, epoch: 11, at_most: 1}]",
         r"gates\[0\].epoch: 11 is not allowed; it takes an epoch of the space, 1 to 10",
@@ -464,6 +468,30 @@ ERRORS = [
         r"constraints\[0\]: unknown name 'warmup.epoch'; did you mean 'warmup.epochs'",
     ),
     (PARAMS + "constraints: [epochs < 5]", r"constraints\[0\]: 'epochs < 5' never holds"),
+    (
+        "params: {lr: {int: [1, 2]}, clip: [{float: [0, 1]}]}",
+        r"params.clip\[0\]: .* is a distribution where none is searched",
+    ),
+    ("params: {clip: {choice: [1, {float: [0, 1], log: true}]}}", r"params.clip.choice\[1\]: .* is a distribution where none"),
+    ("params: {clip: {choice: [[{int: [0, 1]}]]}}", r"params.clip.choice\[0\]\[0\]: .* is a distribution where none"),
+    (PARAMS + "options: {batch_size: {choice: [8, 16]}}", "options.batch_size: .* is a distribution where none is searched"),
+    (PARAMS + "options: {batch_size: many}", "options.batch_size: 'many' is not allowed; it takes a number, such as 32"),
+    (PARAMS + "options: {batch_size: [8]}", r"options.batch_size: \[8\] is not allowed; it takes a number"),
+    ("params: {lr: {choice: [1e-3, fast]}}", r"params.lr.choice\[1\]: 'fast' is not allowed; it takes a number, such as 0.001"),
+    ("params: {lr: {choice: [2, true]}}", r"params.lr.choice\[1\]: true is not allowed; it takes a number"),
+    ("params: {lr: {int: [1, 2]}, warmup.start: [0.01]}", r"params.warmup.start: \[0.01\] is not allowed; it takes a number"),
+    ("params: {lr: {int: [1, 2]}, mode: true}", "params.mode: true is not allowed; it takes text, such as 'plain'"),
+    ("params: {focal.alpha: {float: [1, 2]}}", r"params.focal.alpha: 1.0 is not allowed; it takes a list, such as \[1.0, 1.0\]"),
+    ("params: {focal.alpha: {choice: [[1, x]]}}", r"params.focal.alpha.choice\[0\]\[1\]: 'x' is not allowed; it takes a number"),
+    (
+        PARAMS + "baselines: {b: {params: {lr: 1, focal: {alpha: ['null', 1.0]}}}}",
+        r"baselines.b.params.focal.alpha\[0\]: 'null' is not allowed; it takes a number",
+    ),
+    (
+        "params: {clip: {choice: [0.5, 1]}}\nbaselines: {b: {params: {clip: wide}}}",
+        r"baselines.b.params.clip: 'wide' is not allowed; it takes a number, as the choices \[0.5, 1\] are",
+    ),
+    (PARAMS + "points: [{lr: x}]", r"points\[0\].lr: 'x' is not a number"),
     (PARAMS + "constraints: [1]", r"constraints\[0\]: 1 is not a text"),
     (PARAMS + "constraints: lr < 1", "constraints: must be a list, not 'lr < 1'"),
 ]
@@ -672,3 +700,65 @@ def test_a_space_whose_study_would_lie_outside_the_runs_or_on_something_else_the
     path.write_text(PARAMS)
     with pytest.raises(SpaceError, match="cannot be the name of a study"):
         space.load(str(path))
+
+
+# The direction of an objective
+
+
+@pytest.mark.parametrize(
+    ("metric", "goal"),
+    [
+        *(
+            (name, "minimize")
+            for name in ("val/loss", "valLoss", "val/WER", "val/cer", "top1_error", "rmse", "val/mae", "perplexity")
+        ),
+        *((name, "minimize") for name in ("brier_score", "negative_log_likelihood", "val/loss_mean", "false_positive_rate")),
+        *(
+            (name, "maximize")
+            for name in ("val/accuracy", "val/macro_f1", "bbox_mAP_50", "val/AUC", "bleu4", "ep_rew_mean", "val/score")
+        ),
+        *((name, "maximize") for name in ("neg_mean_squared_error", "val/precision_neg", "acc_per_class", "recall@5")),
+    ],
+)
+def test_a_direction_follows_the_name_of_the_metric_unless_the_space_says_otherwise(folder: Path, metric: str, goal: str) -> None:
+    text = (BASE + PARAMS).replace("toy.py", "silent.py").replace("val/macro_f1, goal: maximize", metric)
+    assert load(folder, text).objective.goal == goal
+    other = {"minimize": "maximize", "maximize": "minimize"}[goal]
+    assert load(folder, text.replace(metric, f"{metric}, goal: {other}")).objective.goal == other
+
+
+def test_a_metric_whose_name_tells_no_direction_needs_a_goal(folder: Path) -> None:
+    text = (BASE + PARAMS).replace("toy.py", "silent.py").replace("val/macro_f1, goal: maximize", "val/depth")
+    assert refusal(folder, text) == (
+        "s.yaml: objective.goal: is missing, and the name 'val/depth' does not tell it; it takes one of maximize, minimize"
+    )
+
+
+def test_early_stopping_of_another_metric_goes_by_its_name(folder: Path) -> None:
+    found = load(folder, BASE + PARAMS + "early_stopping: {patience: 3, metric: val/loss}")
+    assert found.early_stopping == {"patience": 3, "min_delta": 0.0, "metric": "val/loss", "maximize": False}
+
+
+def test_a_choice_of_on_and_off_is_text_and_a_switch_of_the_trainer_says_how_it_is_written(folder: Path) -> None:
+    (folder / "switch.py").write_text('PARAMS = {"amp": False}\ndef train(params, context):\n    yield\n')
+    text = BASE + "params: {amp: {choice: [on, off]}}"
+    assert load(folder, text.replace("toy.py", "silent.py")).leaves[0].distribution == CategoricalDistribution(["on", "off"])
+    assert refusal(folder, text.replace("toy.py", "switch.py")).splitlines() == [
+        "s.yaml: params.amp.choice[0]: 'on' is not allowed; it takes true or false, such as false; write true",
+        "s.yaml: params.amp.choice[1]: 'off' is not allowed; it takes true or false, such as false; write false",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ("{command: python train.py}", "options.command: 'python train.py' is not allowed; it takes a list"),
+        ("{command: [x], env: [A=1]}", r"options.env: ..A=1.. is not allowed; it takes a mapping"),
+        ("{command: [x], cwd: [a]}", "options.cwd: .* is not allowed; it takes text"),
+        ("{command: [x], grace: long}", "options.grace: 'long' is not allowed; it takes a number, such as 10.0"),
+        ("{command: [x], metrics: stdout}", "options.metrics: 'stdout' is not allowed; it takes a list"),
+    ],
+)
+def test_an_option_of_a_command_of_the_wrong_kind_is_refused(folder: Path, options: str, wanted: str) -> None:
+    text = BASE.replace("toy.py", "command") + f"params: {{x: {{int: [1, 2]}}}}\noptions: {options}"
+    assert re.search(wanted, refusal(folder, text))

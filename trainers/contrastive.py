@@ -34,7 +34,7 @@ PARAMS = {
     "weight_decay": 1e-4,
     "layer_norm": True,  # of the fused embedding
     "l2_normalize": True,  # then to length 1; without, the loss takes dot products
-    "frozen": 0,  # the modalities whose encoders do not learn, or how many of them
+    "frozen": None,  # the modalities whose encoders do not learn, or how many of them
     "sampler": "stratified",  # or plain, balanced, and single_class, which is broken
     "clip": None,  # largest gradient norm
 }
@@ -235,7 +235,7 @@ def settle(params: Params, modalities: Sequence[str]) -> Settings:
         temperature=number("temperature", tree["temperature"], above=True),
         layer_norm=flag("layer_norm", tree["layer_norm"]),
         l2_normalize=flag("l2_normalize", tree["l2_normalize"]),
-        frozen=_frozen(tree["frozen"], modalities),
+        frozen=_frozen(tree["frozen"] or 0, modalities),
         sampler=tree["sampler"],
     )
 

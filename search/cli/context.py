@@ -11,9 +11,9 @@ from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.results.baselines import looked_up
 from pitprop.results.results import Results
-from pitprop.space import Space
+from pitprop.space import Space, scripts
 from pitprop.study.commands import Repeat, next_command, shown_path, space_word
-from pitprop.study.record import StoredStudy, read_study
+from pitprop.study.record import StoredStudy, code_counts, read_study
 from pitprop.study.source import as_studied, check_meaning, find_space
 from rich.console import Console
 
@@ -50,7 +50,9 @@ def results_of(
     seeded = as_studied(space, stored) if seed is None else replace(space, seed=seed)
     known = looked_up(seeded, where, ask=ask)
     check_meaning(known, stored)
-    return Results(known, where, stored.records, stored.target)
+    counts = stored.code and any(map(code_counts, stored.records))
+    changes = scripts.changed(stored.code, scripts.code(known)) if counts else []
+    return Results(known, where, stored.records, stored.target, changes)
 
 
 def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat | None = None, full: bool = False) -> None:
@@ -58,6 +60,7 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
 
     Unless it is ``full`` the answer and the next commands take a screen at most.
     """
+    from pitprop.views import words
     from pitprop.views.content import Content
     from pitprop.views.terminal.status import print_status
 
@@ -72,9 +75,11 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
         console.print(_("Curves and checkpoints: {folder}").format(folder=folder), style="dim", soft_wrap=True, markup=False)
         if space.path:
             console.print(_("Space: {path}").format(path=space_word(space.path)), style="dim", soft_wrap=True, markup=False)
+    if results.code_changes:
+        console.print(words.code_changed(results.code_changes), style="yellow", soft_wrap=True, markup=False, highlight=False)
     if summary.revivable:
-        words = (str(summary.revivable[0]), *repeat.words("revive"))
-        print_command(console, _("Continue a parked trial:"), next_command("revive", space, where, *words))
+        given = (str(summary.revivable[0]), *repeat.words("revive"))
+        print_command(console, _("Continue a parked trial:"), next_command("revive", space, where, *given))
     if summary.best and sure is None:
         confirm = next_command("confirm", space, where, *repeat.words("confirm"))
         print_command(console, _("Is the best really better?"), confirm)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from json import dumps
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from pitprop.detection import signatures
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.results.results import Results
+from pitprop.seeds import of_training
 from pitprop.space import Space, nested
 from pitprop.study.commands import next_command
 from pitprop.study.record import Record
@@ -36,6 +39,7 @@ def status(options: StudyOptions, *, full: bool = False) -> int:
 
 def show(options: StudyOptions, trial: int | None = None) -> int:
     """The trials of a study, or one of them."""
+    from pitprop.views import words
     from pitprop.views.terminal.trial_table import print_trial, print_trials
 
     results, console = open_study(options), Console()
@@ -45,6 +49,8 @@ def show(options: StudyOptions, trial: int | None = None) -> int:
             print_json([record.to_json() for record in records])
         else:
             print_trials(console, records, space)
+            if results.code_changes:
+                console.print(words.code_changed(results.code_changes), style="yellow", markup=False, highlight=False)
         return 0
     if not 0 <= trial < len(records):
         text = _("{study} has no trial {number}: it has {count}, from 0")
@@ -61,6 +67,8 @@ def best(options: StudyOptions, *, command: bool = False, register: str | None =
 
     ``register`` is the name of a model in MLflow's registry, of which the trial becomes a version.
     """
+    from pitprop.views import words
+
     results = open_study(options)
     space, where, found = results.space, results.where, results.best_trial
     if found is None:
@@ -73,7 +81,8 @@ def best(options: StudyOptions, *, command: bool = False, register: str | None =
 
         print(registry.register(where.mlflow, space.name, found, register, next_command("export", space, where)))
     else:
-        print(_configuration(results, found), end="")
+        notes = [words.code_changed(results.code_changes)] if results.code_changes else []
+        print(_configuration(results, found, notes), end="")
     return 0
 
 
@@ -150,20 +159,22 @@ def _needs(kind: str, name: str) -> str:
     return f" [dim]{escape(text)}[/]"
 
 
-def _configuration(results: Results, record: Record) -> str:
+def _configuration(results: Results, record: Record, notes: Sequence[str] = ()) -> str:
     """The whole tree of parameters as YAML, constants of the space included, as it stands in a space's ``baselines``.
 
     Comments above it say which trial that is, and where its trained states are.
     """
     space, sure = results.space, results.confirmation.winner if results.confirmation is not None else None
     score = f"{space.objective.metric} {record.values[0]:.4f}" if record.values else record.word
-    text = _("{study}, trial {number}: {score} in {epochs} epochs")
-    lines = [text.format(study=space.name, number=record.number, score=score, epochs=record.epochs)]
+    head = _("{study}, trial {number}: {score} in {epochs} epochs")
+    lines = [head.format(study=space.name, number=record.number, score=score, epochs=record.epochs)]
     if sure is not None and sure.trial == record.number:
-        text = _("the best on fresh seeds: {metric} {mean} on average")
-        lines.append(text.format(metric=space.objective.metric, mean=f"{sure.mean:.4f}"))
-    tree = yaml.safe_dump(nested(record.params), sort_keys=False, allow_unicode=True, default_flow_style=None)
-    return "".join(f"# {line}\n" for line in (*lines, *_states(space, Path(record.folder)))) + str(tree)
+        mean = _("the best on fresh seeds: {metric} {mean} on average")
+        lines.append(mean.format(metric=space.objective.metric, mean=f"{sure.mean:.4f}"))
+    text = yaml.safe_dump(nested(record.params), sort_keys=False, allow_unicode=True, default_flow_style=None)
+    if not (sys.stdout.encoding or "utf-8").lower().startswith("utf") and not text.isascii():  # it is to be copied
+        text = yaml.safe_dump(nested(record.params), sort_keys=False, default_flow_style=None)
+    return "".join(f"# {line}\n" for line in (*lines, *_states(space, Path(record.folder)), *notes)) + str(text)
 
 
 def _states(space: Space, folder: Path) -> list[str]:
@@ -183,7 +194,7 @@ def _training(results: Results, record: Record) -> str:
     context = Context(
         space.epochs,
         space.options,
-        seed=space.seed,
+        seed=of_training(space.seed),
         folder=str(Path(f"{space.name}-{record.number}").resolve()),
         home=str(space.home),
         metric=space.objective.metric,

@@ -8,6 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from io import TextIOWrapper
 from types import FrameType
 
 from pitprop import messages
@@ -17,6 +18,7 @@ from pitprop.cli.options import (
     ServeOptions,
     StudyOptions,
     counts,
+    natural,
     seconds,
     several,
     trials,
@@ -59,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; its exit code: 0 done, 1 an error, 2 wrong usage, 130 interrupted, 143 terminated."""
     given = _parser().parse_args(arguments)
     called = COMMANDS[given.command]
+    if isinstance(sys.stdout, TextIOWrapper):  # where the terminal takes ASCII alone, größe is gr\xf6\xdfe
+        sys.stdout.reconfigure(errors="backslashreplace")
     messages.set_language(given.lang)
     signal.signal(signal.SIGTERM, _terminate)
     resume = "; " + _("what was finished is kept, and the same command resumes from there") if called.trains else ""
@@ -127,9 +131,10 @@ def _study(parser: ArgumentParser) -> None:
 
 def _training(parser: ArgumentParser) -> None:
     parser.add_argument("--workers", type=whole, metavar="N", help="workers (as many as the CPUs or GPUs allow)")
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of the sampler and of the trainings (the space's)")
+    parser.add_argument("--seed", type=natural, metavar="N", help="seed of the sampler and of the trainings (the space's)")
     parser.add_argument("--inline", action="store_true", help="train in this process, without Ray: a debugger works")
     parser.add_argument("--no-report", action="store_true", help="write no report at the end, which takes some seconds")
+    parser.add_argument("--code-changed", action="store_true", help="train on though the trainer's code has changed")
     parser.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
 
 
@@ -144,7 +149,9 @@ def _study_options(given: Namespace) -> StudyOptions:
 
 
 def _run_options(given: Namespace, timeout: float | None = None) -> RunOptions:
-    return RunOptions(given.workers, given.seed, timeout, given.inline, not given.no_report, given.worker_logs)
+    return RunOptions(
+        given.workers, given.seed, timeout, given.inline, not given.no_report, given.worker_logs, given.code_changed
+    )
 
 
 # Commands that train

@@ -38,6 +38,8 @@ class RunOptions:
     """Write the report at the end."""
     worker_logs: bool = False
     """Show what the trainers print."""
+    code_changed: bool = False
+    """Train on though the code has changed since trials were trained by it."""
     exits: bool = True
     """The process ends after the run, so that after a Ctrl-C a second one may end it at once."""
 
@@ -94,6 +96,13 @@ def whole(text: str) -> int:
     """A whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
 
 

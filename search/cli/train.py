@@ -10,6 +10,7 @@ from pitprop.addresses import Addresses
 from pitprop.cli.context import conclude, open_space, open_study
 from pitprop.cli.options import RunOptions, StudyOptions, Trials
 from pitprop.cli.output import print_command, print_json
+from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.results import confirmation_study
 from pitprop.results.results import Results
@@ -49,6 +50,7 @@ def searched(
             if console is not None:
                 _print_finished(console, study, where, run.repeat())
             return code, _results(study, where)
+        _check_code(study, where, run, console, "search")
         with publish.exporter(space, where) as mlflow:
             code = 0 if ended else session.run(space, study, where, run, console=console, exporter=mlflow)
             if not code and _ended(study) and (plan := confirmation_study.due(space, study.records(), where)):
@@ -73,6 +75,8 @@ def confirm(
 
     before, console = open_study(options, run.seed, ask=True), Console(stderr=options.json)
     space, where = before.space, before.where
+    if before.code_changes and not run.code_changed:
+        raise UserError(_refusal(space, where, before.code_changes, "confirm", *run.repeat(top, seeds).words("confirm")))
     plan = space.confirm or Confirm()
     plan = Confirm(top or plan.top, seeds or plan.seeds)
     with publish.exporter(space, where) as mlflow:
@@ -116,6 +120,7 @@ def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int
             numbers = [number for number in numbers if known.get(number, State.FAIL) == State.FAIL]
         for reason in filter(None, map(study.parking().why_not, numbers)):  # of all, before the first is begun
             raise studies.StudyError(reason)
+        _check_code(study, where, run, console, "revive", *map(str, trials))
         for number in numbers:
             study.revive(number)
         with publish.exporter(space, where) as mlflow:
@@ -152,6 +157,7 @@ def _confirm(
         studies.opened(fresh, where.study_db, where.folder(fresh.name)) as study,
         publish.exporter(fresh, where) as mlflow,
     ):
+        _check_code(study, where, run, console, "confirm")
         unlimited = replace(run, timeout=None)
         code = 0
         if _ended(study):
@@ -164,9 +170,29 @@ def _confirm(
     return code
 
 
+def _check_code(study: Study, where: Addresses, run: RunOptions, console: Console | None, verb: str, *numbers: str) -> None:
+    """Notes the code that trains from now on; `UserError` if trials were trained by other code, unless that is allowed."""
+    from pitprop.views import words
+
+    if changes := study.code_changes:
+        if not run.code_changed:
+            raise UserError(_refusal(study.space, where, changes, verb, *numbers, *run.repeat().words(verb)))
+        if console is not None:
+            console.print(words.code_changed(changes), style="yellow", soft_wrap=True, markup=False, highlight=False)
+    study.take_code()
+
+
+def _refusal(space: Space, where: Addresses, changes: Sequence[str], verb: str, *flags: str) -> str:
+    from pitprop.views import words
+
+    text = _("{changed}; put it back, or train on with the code as it is now: {command}")
+    command = next_command(verb, space, where, *flags, "--code-changed")
+    return text.format(changed=words.code_changed(changes), command=command)
+
+
 def _results(study: Study, where: Addresses) -> Results:
     """What an open study says now."""
-    return Results(study.space, where, tuple(study.records()), study.target)
+    return Results(study.space, where, tuple(study.records()), study.target, study.code_changes)
 
 
 def _ended(study: Study) -> bool:

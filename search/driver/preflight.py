@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pitprop.detection.facts import Facts
 from pitprop.driver.preflight_checks import Finding, judge
 from pitprop.errors import UserError
+from pitprop.seeds import of_training
 from pitprop.space import Space
 from pitprop.trainer import Lane, Start
 from pitprop.workers.worker import Failure
@@ -29,7 +30,7 @@ def inspect(space: Space, launcher: Launcher) -> list[Finding]:
 
     `pitprop.study.memory.TooNarrow` if no parameters hold the constraints of the space.
     """
-    answer = launcher.preflight(Start(Lane(0, 0), first(space), space.seed, "."))
+    answer = launcher.preflight(Start(Lane(0, 0), first(space), of_training(space.seed), "."))
     if isinstance(answer, Failure):
         return [Finding("trainer", "stop", answer.error, "fix what the trainer's preflight() fails on")]
     return judge(answer, facts(space)) if answer is not None else []

@@ -10,6 +10,7 @@ from pathlib import Path
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict
 from pitprop.detection.stopping import EarlyStopping, objective
+from pitprop.seeds import of_training
 from pitprop.space import Objective
 from pitprop.study.record import Completed, Failed, Outcome, Pruned
 from pitprop.study.study import Trial
@@ -90,7 +91,7 @@ class Training:
 
     def start(self, lane: Lane, seed: int) -> Start:
         """How a worker trains the lane from scratch; ``seed`` is that of the first replica."""
-        return Start(lane, self.trial.params, seed + lane.replica, str(self.folder))
+        return Start(lane, self.trial.params, of_training(seed, lane.replica), str(self.folder))
 
     def resume(self, lanes: Sequence[Lane], seed: int, shared: Path) -> list[Start]:
         """Brings the curves of ``lanes`` to where their last checkpoints stand; how a worker continues from there.

@@ -24,6 +24,8 @@ class Results:
     where: Addresses
     records: Sequence[Record]
     target: int
+    code_changes: Sequence[str] = ()
+    """The files of code that have changed since trials were trained by them."""
 
     @cached_property
     def summary(self) -> Summary:

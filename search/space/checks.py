@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pitprop import trainer
-from pitprop.detection import signatures
+from pitprop.detection import directions, signatures
 from pitprop.errors import hint, shown
 from pitprop.space import constraints, params, sampling, yaml_text
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Leaf, check_when, exists, place, read_leaf
-from pitprop.space.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, read, take
+from pitprop.space.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, boolean, read, take
 from pitprop.space.model import Baseline, SignatureChoice, Space
 from pitprop.space.sampling import Method
 from pitprop.space.schema import (
@@ -87,7 +87,10 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     for name in document.options:
         if card.options is not None and name not in card.options:
             problems.add(f"options.{name}", f"unknown key{hint(name, card.options)}")
+        elif not params.hides_distribution(document.options[name], f"options.{name}", problems):
+            params.check_kind(document.options[name], (card.options or {}).get(name), f"options.{name}", problems)
     _check_metric(document.objective.metric, "objective.metric", card, problems)
+    _check_goal(document.objective.metric, document.objective.goal, "objective", problems)
     leaves, constants = params.read(document.params, card.params, problems)
     early_stopping, searched = _early_stopping(document.early_stopping, document.objective, card, problems)
     leaves += searched
@@ -161,6 +164,12 @@ def _check_metric(metric: str, where: str, card: Card, problems: Problems) -> No
         problems.add(where, f"{metric!r} is not reported by the trainer{hint(metric, card.reports)}")
 
 
+def _check_goal(metric: str, goal: str, where: str, problems: Problems) -> None:
+    """Notes a direction that is neither said nor told by the metric's name."""
+    if not goal and problems.fine(f"{where}.metric", f"{where}.goal"):
+        problems.add(f"{where}.goal", f"is missing, and the name {metric!r} does not tell it; it takes {GOAL.wanted}")
+
+
 def _check_plan(document: Document, sampler: Method, answered: bool, problems: Problems) -> None:
     """Notes what the search cannot do beside the sampler, or where trials are ``answered`` from recorded curves."""
     stop, targets = document.stop_when, document.targets
@@ -189,11 +198,11 @@ def _early_stopping(
             leaves.append(leaf)
     if row.metric is not None:
         _check_metric(row.metric, f"{STOPPING}.metric", card, problems)
-        known = problems.fine(f"{STOPPING}.metric", f"{STOPPING}.goal", "objective.metric")
-        if row.goal is None and row.metric != objective.metric and known:
-            problems.add(f"{STOPPING}.goal", f"is missing; it takes {GOAL.wanted}")
-    constants["metric"] = row.metric or objective.metric
-    constants["maximize"] = (row.goal or objective.goal) == "maximize"
+    metric = row.metric or objective.metric
+    goal = row.goal or (objective.goal if metric == objective.metric else directions.goal(metric))
+    if problems.fine("objective"):
+        _check_goal(metric, goal, STOPPING, problems)
+    constants |= {"metric": metric, "maximize": goal == "maximize"}
     return constants, leaves
 
 
@@ -210,7 +219,7 @@ def _sensible(leaf: Leaf, kind: Kind, where: str, problems: Problems) -> bool:
 
 def _signatures(given: Any, card: Card, problems: Problems) -> tuple[dict[str, SignatureChoice], dict[str, str]]:
     """The signatures that watch, and those that cannot see, each with what it lacks."""
-    if given is False or given == "off":
+    if boolean(given) is False:
         return {}, {}
     rows = read(signature_rows(), given, "signatures", problems, unknown="unknown signature") if given is not None else None
     named = rows.model_fields_set if rows is not None else set()
@@ -329,15 +338,30 @@ def _tree(rows: Any, where: str, space: Space, problems: Problems) -> dict[str, 
         if name in leaves:
             coded = _encoded(leaves[name], value, f"{where}.{name}", problems, inside=False)
             given[name] = value if hasattr(leaves[name].distribution, "choices") else coded
-        elif space.card.params is not None:
+            _check_choice(leaves[name], value, f"{where}.{name}", problems)
+            if hasattr(leaves[name].distribution, "choices") and problems.fine(f"{where}.{name}"):
+                params.check_kind(value, params.default_of(space.card.params, name), f"{where}.{name}", problems)
+            continue
+        if space.card.params is not None:
             params.check(name, value, space.card.params, f"{where}.{name}", problems)
         elif name not in space.constants and problems.fine("trainer", place(name)):
             problems.add(f"{where}.{name}", f"unknown key{hint(name, [*leaves, *space.constants])}")
+        default = params.default_of(space.card.params, name) if space.card.params is not None else space.constants.get(name)
+        if problems.fine(f"{where}.{name}") and not params.hides_distribution(value, f"{where}.{name}", problems):
+            params.check_kind(value, default, f"{where}.{name}", problems)
     unsaid = [name for name in leaves if name not in given and problems.fine(f"{where}.{name}")]
     absent = [name for name in unsaid if exists(leaves[name], given)]
     if absent:
         problems.add(where, f"gives no value for {', '.join(absent)}; a baseline needs one for every searched parameter")
     return params.nested({**space.constants, **given})
+
+
+def _check_choice(leaf: Leaf, value: Any, where: str, problems: Problems) -> None:
+    """Notes a value, outside of the choices or not, that is of another kind than all of them."""
+    known = [leaf.decode(choice) for choice in getattr(leaf.distribution, "choices", ())]
+    kinds = dict.fromkeys(params.WORDS.get(type(choice), "null") for choice in known)
+    if known and value is not None and set(kinds) != {"null"} and params.WORDS.get(type(value)) not in kinds:
+        problems.add(where, f"{shown(value)} is not allowed; it takes {' or '.join(kinds)}, as the choices {shown(known)} are")
 
 
 def _gate(gate: Gate, where: str, document: Document, space: Space, problems: Problems) -> Gate:

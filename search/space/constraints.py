@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import warnings
 from collections.abc import Callable, Mapping
@@ -21,14 +22,14 @@ ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
 }
 COMPARISON: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.In: lambda one, many: one in many,
-    ast.NotIn: lambda one, many: one not in many,
+    ast.Lt: lambda one, other: one < other and not _same(one, other),
+    ast.LtE: lambda one, other: one < other or _same(one, other),
+    ast.Gt: lambda one, other: one > other and not _same(one, other),
+    ast.GtE: lambda one, other: one > other or _same(one, other),
+    ast.Eq: lambda one, other: _same(one, other),
+    ast.NotEq: lambda one, other: not _same(one, other),
+    ast.In: lambda one, many: _within(one, many),
+    ast.NotIn: lambda one, many: not _within(one, many),
 }
 
 
@@ -124,6 +125,20 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
             return all(COMPARISON[type(op)](*pair) for op, pair in zip(node.ops, pairwise(terms), strict=True))
         case _:
             raise TypeError(ast.unparse(node))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are equal; to a person 0.1 + 0.2 is 0.3."""
+    if isinstance(one, float) or isinstance(other, float):
+        numbers = isinstance(one, int | float) and isinstance(other, int | float)
+        return bool(math.isclose(one, other, rel_tol=1e-12)) if numbers else False
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
+
+
+def _within(one: Any, many: Any) -> bool:
+    return any(_same(one, other) for other in many) if isinstance(many, list) else one in many
 
 
 def _number(node: ast.expr, values: Mapping[str, Any]) -> Any:

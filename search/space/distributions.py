@@ -69,7 +69,16 @@ class Leaf:
 
     def decode(self, value: Any) -> Any:
         """What the trainer gets for Optuna's ``value``."""
-        return self.codes.get(value, value) if isinstance(value, str) else value
+        return self.codes.get(value, value) if isinstance(value, str) else self._stepped(value)
+
+    def _stepped(self, value: Any) -> Any:
+        """The decimal number that a step leads to: Optuna's 0.1 + 2 * 0.1 is 0.30000000000000004, which is no 0.3 to `exists`."""
+        step = getattr(self.distribution, "step", None)
+        if not isinstance(value, float) or not isinstance(step, float):
+            return value
+        low = Decimal(str(self.distribution.low))  # type: ignore[attr-defined]
+        steps = (value - float(low)) / step
+        return float(low + round(steps) * Decimal(str(step))) if abs(steps - round(steps)) < 1e-8 else value
 
     def encode(self, value: Any) -> Any:
         """What Optuna gets for the trainer's ``value``, within the distribution or not; ``ValueError`` if of another kind."""
@@ -79,7 +88,7 @@ class Leaf:
         found = number(value) if kind == "FloatDistribution" else integer(value)
         if found is None:
             raise ValueError(f"{shown(value)} is not a {'' if kind == 'FloatDistribution' else 'whole '}number")
-        return found
+        return self._stepped(found)
 
     def holds(self, value: Any) -> bool:
         """Whether the distribution holds Optuna's ``value``."""

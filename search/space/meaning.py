@@ -59,7 +59,9 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     before, after = dict(_paths(old, "")), dict(_paths(new, ""))
     lines = []
     for path in [*before, *(path for path in after if path not in before)]:
-        was, now = (json.dumps(side[path], default=str) if path in side else "absent" for side in (before, after))
+        was, now = (
+            json.dumps(side[path], default=str, ensure_ascii=False) if path in side else "absent" for side in (before, after)
+        )
         if was != now:
             lines.append(f"{path}: {was} -> {now}")
     return lines

@@ -8,9 +8,11 @@ from typing import Any
 
 from pitprop.errors import hint, shown
 from pitprop.space.distributions import KINDS, STOPPING, Leaf, read_leaf
-from pitprop.space.kinds import Problems
+from pitprop.space.kinds import Problems, boolean
 
 SIGNS = {"log", "step", "when"}
+WORDS = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a mapping"}
+"""What a value is called, by its type; null has no type here, as it may stand for anything."""
 
 
 def flat(tree: Mapping[str, Any], stop: Callable[[str, Any], bool], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -58,17 +60,18 @@ def read(rows: Any, accepted: Mapping[str, Any] | None, problems: Problems) -> t
     leaves, constants = [], {}
 
     def stop(name: str, value: Mapping[str, Any]) -> bool:
-        return not KINDS.keys().isdisjoint(value) or _misspelt(value, _default(accepted, name))
+        return not KINDS.keys().isdisjoint(value) or _misspelt(value, default_of(accepted, name))
 
     for name, value in values_of({} if rows is None else rows, "params", problems, stop).items():
         place = f"params.{name}"
         if name.split(".")[0] in (STOPPING, "options"):
             problems.add(place, f"{name.split('.')[0]} stands beside params, not in it")
         elif accepted is None or check(name, value, accepted, place, problems):
+            known = default_of(accepted, name)
             if isinstance(value, dict) and value:
                 leaf = read_leaf(name, value, place, problems)
-                leaves += [leaf] if leaf else []
-            else:
+                leaves += [leaf] if leaf and _all_fit(leaf, value, known, place, problems) else []
+            elif not hides_distribution(value, place, problems) and check_kind(value, known, place, problems):
                 constants[name] = value
     return leaves, constants
 
@@ -95,7 +98,63 @@ def check(name: str, value: Any, accepted: Mapping[str, Any], place: str, proble
     return True
 
 
-def _default(accepted: Mapping[str, Any] | None, name: str) -> Any:
+def check_kind(value: Any, default: Any, place: str, problems: Problems) -> bool:
+    """Whether ``value`` is of the kind of the ``default`` of the trainer; a problem if not. A default of null takes any."""
+    if value is None or default is None:
+        return True
+    kinds: tuple[type, ...] = (
+        (str, int, float) if isinstance(default, str) else (int, float) if _is_number(default) else (type(default),)
+    )
+    kinds = (list, tuple) if isinstance(default, list | tuple) else kinds
+    if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(default, bool)):
+        truth = boolean(value) if isinstance(default, bool) else None
+        way = f"; write {shown(truth)}" if truth is not None else ""
+        example = default or (value.split() if isinstance(value, str) and isinstance(default, list) else default)
+        such = "" if example in ([], {}) else f", such as {shown(example)}"
+        problems.add(place, f"{shown(value)} is not allowed; it takes {WORDS[kinds[0]]}{such}{way}")
+        return False
+    if isinstance(default, dict) and isinstance(value, dict):
+        fits = [check_kind(one, default.get(name), f"{place}.{name}", problems) for name, one in value.items()]
+        return all(fits)
+    if isinstance(value, list | tuple) and default and all(map(_is_number, default)):
+        fits = [check_kind(one, default[0], f"{place}[{index}]", problems) for index, one in enumerate(value)]
+        return all(fits)
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _all_fit(leaf: Leaf, rows: Mapping[str, Any], default: Any, place: str, problems: Problems) -> bool:
+    """Whether every value that the leaf may have is of the kind of the trainer's default."""
+    if isinstance(rows.get("choice"), list):
+        values = {f"{place}.choice[{index}]": value for index, value in enumerate(rows["choice"])}
+        fits = [
+            not hides_distribution(one, at, problems) and check_kind(one, default, at, problems) for at, one in values.items()
+        ]
+        return all(fits)
+    return check_kind(getattr(leaf.distribution, "low", None), default, place, problems)
+
+
+def hides_distribution(value: Any, place: str, problems: Problems) -> bool:
+    """Whether a distribution stands within ``value``, where nothing would search it; a problem if so."""
+    if isinstance(value, list):
+        found = [hides_distribution(one, f"{place}[{index}]", problems) for index, one in enumerate(value)]
+        return any(found)
+    if not isinstance(value, dict):
+        return False
+    kinds = KINDS.keys() & value.keys()
+    if len(kinds) == 1 and isinstance(value[kinds.pop()], list) and value.keys() <= KINDS.keys() | SIGNS:
+        text = "is a distribution where none is searched: a searched parameter has a name of its own in params, or is a choice of"
+        problems.add(place, f"{shown(value)} {text} whole values")
+        return True
+    found = [hides_distribution(one, f"{place}.{name}", problems) for name, one in value.items()]
+    return any(found)
+
+
+def default_of(accepted: Mapping[str, Any] | None, name: str) -> Any:
+    """What the trainer takes for a parameter that is not given; None too where it does not say."""
     node: Any = accepted
     for word in name.split("."):
         node = node.get(word) if isinstance(node, dict) else None
@@ -104,7 +163,7 @@ def _default(accepted: Mapping[str, Any] | None, name: str) -> Any:
 
 def _misspelt(value: Mapping[str, Any], default: Any) -> bool:
     """Whether a mapping with none of the kinds was meant as a distribution: better a question than a strange constant."""
-    if isinstance(default, dict):
+    if isinstance(default, dict) and isinstance(value, dict):
         return False
     close = any(isinstance(item, list) and difflib.get_close_matches(word, KINDS, 1) for word, item in value.items())
     return close or not SIGNS.isdisjoint(value) or (default is not None and not isinstance(default, dict))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pitprop.errors import hint, shown
 from pitprop.space.distributions import Leaf
-from pitprop.space.kinds import Kind, Problems, integer, number, one_of, read
+from pitprop.space.kinds import Kind, Problems, boolean, integer, number, one_of, read
 from pydantic import BaseModel, ConfigDict, create_model
 
 SAMPLERS = {
@@ -44,7 +44,7 @@ OBJECTS = re.compile("Callable|Base|Trial")
 PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "int": integer,
     "float": number,
-    "bool": lambda value: value if isinstance(value, bool) else None,
+    "bool": boolean,
     "str": lambda value: value if isinstance(value, str) else None,
     "dict": lambda value: value if isinstance(value, dict) else None,
 }
@@ -98,7 +98,7 @@ def _kind(annotation: str) -> Kind:
 
 def read_method(kind: str, value: Any, problems: Problems) -> Method | None:
     """The method at ``kind``: a word, or a mapping of the word to its options, such as ``tpe: {multivariate: true}``."""
-    if value is None or (value is False and kind == "pruner"):
+    if value is None or (kind == "pruner" and (boolean(value) is False or value == "none")):
         return None
     name, given = next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else (value, None)
     known = words(kind)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
-from pitprop.detection import signatures, stopping
+from pitprop.detection import directions, signatures, stopping
 from pitprop.detection.detect import ACTIONS, Bound
 from pitprop.space.distributions import KINDS
 from pitprop.space.kinds import (
@@ -19,6 +19,7 @@ from pitprop.space.kinds import (
     MAPPING,
     NATURAL,
     SHARE,
+    TRUTH,
     Amount,
     Boolean,
     Count,
@@ -29,6 +30,7 @@ from pitprop.space.kinds import (
     Rows,
     Text,
     Time,
+    boolean,
     numeric,
     one_of,
     whole,
@@ -51,12 +53,15 @@ SEVERAL = whole(2, "a whole number of at least 2, for one seed shows no spread")
 BOUND = numeric("a number, or a baseline such as {baseline: b, plus: -0.02}")
 WORDS = Kind("text", lambda value: value if isinstance(value, str) else None, {"type": "string"}, "")
 NO_STOPPING = Kind(
-    "false, or a mapping such as {patience: 8}", lambda value: False if value is False else None, {"const": False}, False
+    "false, or a mapping such as {patience: 8}",
+    lambda value: False if boolean(value) is False else None,
+    {"enum": [False, "off", "no"]},
+    False,
 )
 CONFIRMED = Kind(
     "true, false, or a mapping such as {top: 3, seeds: 5}",
-    lambda value: value if isinstance(value, bool) else None,
-    {"type": "boolean"},
+    boolean,
+    TRUTH,
     False,
 )
 
@@ -83,10 +88,14 @@ class Objective:
 
     metric: Text
     """A metric that the trainer reports, such as val/macro_f1."""
-    goal: Goal = "maximize"
-    """Whether higher or lower is better."""
+    goal: Goal = ""
+    """Whether higher or lower is better; as the metric's name says (a loss is minimized) if it is one that we know."""
     at: Annotated[str, one_of("best", "last")] = "best"
     """Whether the best epoch counts, or the last one."""
+
+    def __post_init__(self) -> None:
+        if not self.goal:
+            object.__setattr__(self, "goal", directions.goal(self.metric))
 
     @property
     def sign(self) -> int:
@@ -198,7 +207,7 @@ class StoppingRow:
     metric: Text | None = None
     """The objective's, if not said."""
     goal: Goal | None = None
-    """The objective's, if not said."""
+    """As the metric's name says, if not said; the objective's for its metric."""
 
 
 @dataclass(frozen=True, slots=True, config=MAPPING)
@@ -260,8 +269,9 @@ class Document:
 
 
 def _acts(value: Any) -> str | bool | None:
-    """What a signature does, where ``off`` may have been read as false; true leaves it at what it does by itself."""
-    return "off" if value is False else value if value is True or (isinstance(value, str) and value in ACTS) else None
+    """What a signature does, where false is ``off``; true leaves it at what it does by itself."""
+    truth = boolean(value)
+    return truth or "off" if truth is not None else value if isinstance(value, str) and value in ACTS else None
 
 
 ACTS = (*ACTIONS, "off")
@@ -312,11 +322,12 @@ def json_schema() -> dict[str, Any]:
     _, found = models_json_schema([(row, "validation") for row in rows], schema_generator=_Editors)
     defs = json.loads(json.dumps(found["$defs"]).replace(f'"{REF}"', '"$ref"'))
     whole = defs.pop("Document")
+    whole["patternProperties"] = {"^x-": {"description": "Not read: a place for anchors that are used elsewhere."}}
     for one in (whole, *defs.values()):
         one.pop("title", None)
         one["description"] = " ".join(one.get("description", "").split())
         for field in one["properties"].values():
-            if field.get("default", 0) is None:
+            if field.get("default", 0) in (None, ""):
                 del field["default"]
     ways = {name: defs[row.__name__]["description"] for name, row in KINDS.items()}
     defs |= {

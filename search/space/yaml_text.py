@@ -1,18 +1,37 @@
-"""Finds a space's file and reads its YAML, strictly: duplicate keys are errors, keys are text, and ``1e-5`` is a number."""
+"""Finds a space's file and reads its YAML as YAML 1.2 does (its core schema): ``on`` and ``1:30`` are text, ``010`` is 10.
+
+Strictly: duplicate keys are errors, keys are text, and so are dates. Beyond YAML 1.2, ``1e-5`` is a number without a dot,
+``1_000`` is 1000, and ``<<`` merges mappings.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pitprop.errors import hint, shown
-from pitprop.space.kinds import NUMBER, Problems, SpaceError
+from pitprop.space.kinds import Problems, SpaceError, meant
 
 FOLDER = (Path(__file__).parents[1] / "spaces").resolve()
 DEPTH = 50
 LARGEST = 2**63
+BYTES = 2**18
+"""The largest file that is read: of a space with a thousand choices it is a tenth."""
+VALUES = 20_000
+"""The most values of a space, an alias counted as often as it is named: nested ones would make billions of a few lines."""
+TAG = "tag:yaml.org,2002:"
+PLAIN = {
+    "null": re.compile(r"~|null|Null|NULL|"),
+    "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
+    "int": re.compile(r"[-+]?(?:\d+|\d{1,3}(?:_\d{3})+)|0o[0-7]+|0x[0-9a-fA-F]+"),
+    "float": re.compile(
+        r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?|[-+]?\d{1,3}(?:_\d{3})+\.\d*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    ),
+}
+"""What a scalar without quotes is: the first that fits, else text."""
 
 
 def names() -> list[str]:
@@ -44,7 +63,11 @@ def summary(name: str) -> str:
 def read(path: Path, problems: Problems) -> str | None:
     """The text of the file at ``path``; None, and a problem, if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            found = file.read(BYTES + 1)
+        if len(found) <= BYTES:
+            return found.decode("utf-8-sig")
+        problems.add("", f"is larger than {BYTES // 1024} KiB, which no space is")
     except OSError as error:
         problems.add("", f"cannot be read: {error.strerror or error}")
     except UnicodeDecodeError:
@@ -53,18 +76,21 @@ def read(path: Path, problems: Problems) -> str | None:
 
 
 def parse(text: str, problems: Problems) -> dict[str, Any] | None:
-    """The mapping that ``text`` is; None, and a problem, if it is none."""
+    """The mapping that ``text`` is, without its ``x-`` sections; None, and a problem, if it is none."""
     try:
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        rows = None if node is None else _Plain(loader, problems).value(node, "", ())
+        node = _Loader(text).get_single_node()
+        rows = None if node is None else _Values(problems).value(node, "", ())
     except RecursionError:
         problems.add("", f"is nested more than {DEPTH} deep")
+    except _TooMany:
+        problems.add(
+            "", f"holds more than {VALUES} values, an alias (*name) counted as often as it is named: write fewer of them"
+        )
     except yaml.YAMLError as error:
         problems.add("", f"is not YAML: {_where(error)}")
     else:
         if isinstance(rows, dict):
-            return rows
+            return {name: value for name, value in rows.items() if not name.startswith("x-")}
         problems.add("", "is empty" if rows is None else "must be a mapping of keys such as question, trainer and params")
     return None
 
@@ -81,11 +107,32 @@ def write(rows: Mapping[str, Any], problems: Problems) -> str | None:
     return None
 
 
+class _Loader(yaml.SafeLoader):
+    """Knows the plain scalars of `PLAIN` in place of YAML 1.1's."""
+
+    yaml_implicit_resolvers: Any = {}  # noqa: RUF012
+
+
 class _Dumper(yaml.SafeDumper):
-    """Quotes text such as "1e-5", which `parse` would take for a number."""
+    """Quotes text such as "1e-5", which `parse` would take for a number; a scalar of NumPy or PyTorch is a number."""
+
+    def plain(self, data: Any) -> yaml.Node:
+        """Of an object that only wraps a number, the number; of a path its text."""
+        if isinstance(data, Path):
+            return self.represent_data(str(data))
+        if getattr(data, "shape", None) == () and hasattr(data, "item"):
+            return self.represent_data(data.item())
+        raise yaml.representer.RepresenterError("cannot represent an object", data)
 
 
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))
+_Dumper.add_multi_representer(object, _Dumper.plain)
+for _kind, _pattern in PLAIN.items():
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(TAG + _kind, re.compile(f"(?:{_pattern.pattern})\\Z"), None)
+
+
+class _TooMany(Exception):
+    """A document of more than `VALUES` values."""
 
 
 def _where(error: yaml.YAMLError) -> str:
@@ -94,50 +141,70 @@ def _where(error: yaml.YAMLError) -> str:
     return place + (what or " ".join(str(error).split()))
 
 
-class _Plain:
+class _Values:
     """Turns YAML nodes into None, bool, int, float, str, list and dict, and nothing else."""
 
-    def __init__(self, loader: yaml.SafeLoader, problems: Problems) -> None:
-        self.loader, self.problems = loader, problems
+    def __init__(self, problems: Problems) -> None:
+        self.problems, self.left = problems, VALUES
 
     def value(self, node: yaml.Node, key: str, above: tuple[int, ...]) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise _TooMany
         if id(node) in above or len(above) > DEPTH:
             self.problems.add(key, "refers to itself" if id(node) in above else f"is nested more than {DEPTH} deep")
+            return None
+        kind = node.tag.removeprefix(TAG)
+        if kind not in (*PLAIN, "str", "seq", "map"):
+            self.problems.add(
+                key, f"has the tag {kind if kind.startswith('!') else '!!' + kind}; values here are plain, without one"
+            )
             return None
         above = (*above, id(node))
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, key, above)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, f"{key}[{index}]", above) for index, item in enumerate(node.value)]
-        assert isinstance(node, yaml.ScalarNode)
-        return self.scalar(node, key)
+        return self.scalar(str(node.value), kind, key)
 
     def mapping(self, node: yaml.MappingNode, key: str, above: tuple[int, ...]) -> dict[str, Any]:
         rows: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
         for name_node, value_node in node.value:
             name = name_node.value if isinstance(name_node, yaml.ScalarNode) else None
             place = f"{key}.{name}" if key else str(name)
             if name is None:
                 self.problems.add(key, "has a list or a mapping as a key; keys are words")
-            elif name in rows:
+            elif name in rows or (name == "<<" and merged):
                 self.problems.add(place, f"is given twice, the second time in line {name_node.start_mark.line + 1}")
+            elif name == "<<" and name_node.style is None:
+                for one in self.merges(value_node, place, above):
+                    merged = {**one, **merged}  # of several the first counts
             else:
                 rows[name] = self.value(value_node, place, above)
-        return rows
+        return {**merged, **rows}
 
-    def scalar(self, node: yaml.ScalarNode, key: str) -> Any:
-        text = str(node.value)
-        kind = node.tag.removeprefix("tag:yaml.org,2002:")
-        if kind == "str":  # YAML 1.1 wants a dot and a sign in a float, nobody else does
-            return float(text) if node.style is None and NUMBER.fullmatch(text) else text
-        if kind not in ("null", "bool", "int", "float"):
+    def merges(self, node: yaml.Node, place: str, above: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+        """The mappings that ``<<`` merges: one, or a list of them."""
+        found = self.value(node, place, above)
+        for one in found if isinstance(found, list) else [found]:
+            if isinstance(one, dict):
+                yield one
+            elif self.problems.fine(place):
+                self.problems.add(place, f"merges a mapping such as *name, or a list of them, not {shown(one)}")
+
+    def scalar(self, text: str, kind: str, key: str) -> Any:
+        if kind in ("str", "seq", "map"):
             return text
-        try:
-            value = self.loader.construct_object(node)
-        except (ValueError, KeyError, IndexError, yaml.YAMLError):
+        if not PLAIN[kind].fullmatch(text) and not (kind == "float" and PLAIN["int"].fullmatch(text)):
             self.problems.add(key, f"{text[:40]!r} is not a {kind}")
             return None
-        if isinstance(value, int) and abs(value) >= LARGEST:
+        if kind in ("null", "bool"):
+            return text.lower() == "true" if kind == "bool" else None
+        if kind == "float":
+            return meant(float(text.lower().replace(".inf", "inf").replace(".nan", "nan").replace("_", "")))
+        value = int(text, {"0o": 8, "0x": 16}.get(text[:2], 10)) if len(text) <= 40 else LARGEST
+        if abs(value) >= LARGEST:
             self.problems.add(key, f"{text[:20]}... is too large a number")
             return None
         return value

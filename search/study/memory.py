@@ -96,7 +96,7 @@ class Memory:
             # QMC and grid walk one sequence, shuffled by the seed; the others start anew at each trial.
             walks = name in ("qmc", "grid")
             fresh = keyed(self._space.seed, "proposal", number, attempt) % 2**32
-            seed = self._space.seed if walks else fresh
+            seed = self._space.seed % 2**32 if walks else fresh
             # A sampler that learns nothing from what was refused would propose it for ever: the later half is drawn at random.
             stuck = attempt >= ATTEMPTS // 2 and not walks
             self._study.sampler = samplers.sampler(*(("random", {}) if stuck else (name, options)), seed, self.grid, fresh)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,7 @@ class Record:
     ``epochs`` were spent. ``folder`` holds telemetry.jsonl, and telemetry-1.jsonl and so on for further seeds. ``started``
     and ``ended`` are unix seconds; ``started`` stays what it is over a resume, since it tells a study from another of its name.
     ``revives`` is the number of the parked trial that this one continues: its curve and its epochs begin with that one's.
+    ``code`` are the codes that trained it (`pitprop.space.scripts.short`): several where it was continued by another.
     ``remedy_of`` is the number of the trial whose remedy this one tries, and ``cause`` the signature or gate that named it.
     """
 
@@ -84,6 +85,7 @@ class Record:
     revives: int | None = None
     remedy_of: int | None = None
     cause: str = ""
+    code: tuple[str, ...] = ()
 
     @property
     def parked(self) -> bool:
@@ -119,7 +121,14 @@ class Record:
         values, verdicts = rest["values"], rest["verdicts"]
         rest |= {"state": State(rest["state"]), "values": None if values is None else tuple(values)}
         rest |= {"verdicts": tuple(map(Verdict.from_json, verdicts)), "remedy_of": rest.pop("mends")}
+        rest["code"] = tuple(rest.get("code", ()))
         return cls(**rest)
+
+
+def code_counts(record: Record) -> bool:
+    """Whether it matters which code trained the trial: not where it failed, or has had no epoch yet."""
+    began = record.state == State.RUNNING and telemetry.file(record.folder).exists()
+    return began or record.state in (State.COMPLETE, State.PRUNED)
 
 
 def continued_from(record: Record) -> str:
@@ -176,13 +185,15 @@ class StoredStudy:
     """A study as the database holds it: its trials by number, and how many there are to be.
 
     ``meaning`` is what its space meant (`pitprop.space.meaning`), ``space_file`` the absolute path of that space's file, or the
-    name of one that ships; None where an older version made the study, or the space had no file.
+    name of one that ships; None where an older version made the study, or the space had no file. ``code`` are the files of code
+    with which it was last searched, each with a digest; empty where none was kept.
     """
 
     records: tuple[Record, ...]
     target: int
     meaning: Mapping[str, Any] | None
     space_file: str | None
+    code: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_study(where: Addresses, name: str) -> StoredStudy | None:
@@ -237,6 +248,7 @@ def _stored(frozen: Sequence[FrozenTrial], known: Mapping[str, Any], folder: Pat
         int(known.get("trials", len(frozen) - revivals)) + revivals,
         known.get("meaning"),
         known.get("space file"),
+        (known.get("codes") or [{}])[-1],
     )
 
 
@@ -259,4 +271,5 @@ def as_record(frozen: FrozenTrial, folder: Path) -> Record:
         revives=known.get("revives"),
         remedy_of=known.get("mends"),
         cause=known.get("cause", ""),
+        code=tuple(known.get("code", ())),
     )

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.addresses import safe
 from pitprop.errors import UserError
-from pitprop.space import Baseline, Space
+from pitprop.space import Baseline, Space, scripts
 from pitprop.study import database, ranking, storage
 from pitprop.study.memory import Memory, TooNarrow
 from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark, still_there
 from pitprop.study.parking import Parking
-from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, as_record
+from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, as_record, code_counts
 from pitprop.study.remedies import FollowUps
 from pitprop.study.source import OtherSpace
 from pitprop.study.storage import trial_id
@@ -87,6 +88,8 @@ class Study:
                 f"trial {foreign[0]} of the study {space.name!r} was not made by pitprop: delete it from the database, or "
                 f"rename the space"
             )
+        self._codes: list[dict[str, str]] = connection.get_study_user_attrs(self._id).get("codes", [])
+        self._code = scripts.code(space)
         self._ids = [trial_id(one) for one in trials]
         self._written = [dict(one.system_attrs) for one in trials]
         self._memory = Memory(space, trials)
@@ -118,6 +121,30 @@ class Study:
         self._writes.put(lambda _again: storage.set_fact(self._database, self._id, "trials", trials, self._fence))
         self.settle()
         self._planned = trials
+
+    @property
+    def code_changes(self) -> list[str]:
+        """The files of code that have changed since trials were trained by them; none where no code was kept."""
+        counts = self._codes and any(map(code_counts, self._records))
+        return scripts.changed(self._codes[-1], self._code) if counts else []
+
+    def take_code(self) -> None:
+        """Trains by the code as it is now from here on, the trials that run among them."""
+        if self._codes and self._codes[-1] == self._code:
+            return
+        self._codes = [*(self._codes if self._records else []), self._code]
+        self._writes.put(lambda _again: storage.set_fact(self._database, self._id, "codes", self._codes, self._fence))
+        for record in self._records:
+            if record.state == "RUNNING" and record.code and record.code[-1] != scripts.short(self._code):
+                codes = [*record.code, scripts.short(self._code)]
+                self._memory.set_attribute(record.number, "code", codes)
+                self._writes.put(partial(self._set_code, self._ids[record.number], codes))
+                self._records[record.number] = as_record(self._memory.trial(record.number), self.trial_folder(record.number))
+        self.settle()
+
+    def _set_code(self, trial: int, codes: Sequence[str], _again: bool) -> None:
+        storage.check(self._database, self._fence)
+        self._database.set_trial_user_attr(trial, "code", codes)
 
     def trial(self, number: int) -> Trial:
         """One trial, with its parameters."""
@@ -235,7 +262,14 @@ class Study:
         return stop is not None and ranking.reaches(self.space, record, self.space.targets[stop])
 
     def _enter(self, frozen: FrozenTrial) -> None:
-        """Writes a trial that has begun in memory to the database; it trains when it is there (`_entered`)."""
+        """Writes a trial that has begun in memory to the database, with its code; it trains when it is there (`_entered`)."""
+        if self.space.card.shell:  # each trial of a command reads its script anew
+            self._code = scripts.code(self.space)
+        if code := scripts.short(self._code):
+            revives = frozen.user_attrs.get("revives")
+            before = self._records[revives].code if revives is not None else ()
+            self._memory.set_attribute(frozen.number, "code", list(dict.fromkeys((*before, code))))
+            frozen = self._memory.trial(frozen.number)
         self._entering = frozen
         self._writes.put(lambda again: self._begin(frozen, again))
 

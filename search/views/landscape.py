@@ -180,7 +180,9 @@ def _part(axis: Axis, first: int, last: int, cells: Sequence[tuple[int, bool]]) 
 
 def label(value: Any) -> str:
     """A value at an axis: short."""
-    text = f"{value:.3g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    text = (
+        f"{value:.3g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    )
     text = text.strip("[]") if isinstance(value, list) else text
     return text if len(text) <= 14 else text[:13] + "…"
 

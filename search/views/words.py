@@ -151,6 +151,25 @@ def meaning(name: str) -> str:
     return _((signatures.load(name).__doc__ or "").partition("\n")[0]) if name in signatures.names() else ""
 
 
+def code_changed(files: Sequence[str]) -> str:
+    """That trials were trained by other code than there is now."""
+    text = _("The code has changed since trials were trained by it: {files}")
+    return text.format(files=listed([*files[:6], *(["…"] if len(files) > 6 else [])]))
+
+
+def codes(records: Iterable[Record]) -> str:
+    """Which trials were trained by which code; nothing where it was the same for all."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for record in records:
+        if record.code:
+            found.setdefault(record.code, []).append(record.number)
+    if len(found) < 2:
+        return ""
+    text = _("code {code}: trials {numbers}")
+    parts = [text.format(code=_(", then ").join(code), numbers=numbers(trials, 12)) for code, trials in found.items()]
+    return _("Trained by different code: {parts}").format(parts=_("; ").join(parts))
+
+
 def continues(record: Record) -> str:
     """``continues trial 17 from epoch 9`` for a revived trial, else nothing."""
     if record.revives is None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 PLACE = re.compile(r"\{\{([\w.\-]+)\}\}|\{([\w.\-]+)\}")
 """``{name}`` is a place; ``{{name}}`` stands for the text ``{name}``."""
+NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")
+"""What argparse takes for a number and no flag."""
 PARAMS = "params"
 """The place that takes all parameters which no other place names."""
 LISTS = ("spread", "comma", "json", "repeat")
@@ -67,7 +71,7 @@ def text(value: Any, style: Style) -> str:
         return style.null or ""
     if isinstance(value, list | tuple | dict):
         if style.lists == "json" or isinstance(value, dict):
-            return json.dumps(value)
+            return json.dumps(value, ensure_ascii=False)
         return ("," if style.lists == "comma" else " ").join(text(one, style) for one in value)
     return repr(value) if isinstance(value, float) else str(value)
 
@@ -83,7 +87,7 @@ def written(params: Mapping[str, Any], style: Style) -> list[str]:
         elif value is None and style.null is None:
             continue
         elif isinstance(value, list | tuple) and style.lists in ("spread", "repeat"):
-            each = [text(one, style) for one in value]
+            each = [word(one, style) for one in value]
             spread = [flag, *each] if style.joint == " " else [f"{flag}{style.joint}{' '.join(each)}"]
             arguments += spread if style.lists == "spread" else [word for one in each for word in _pair(flag, one, style)]
         else:
@@ -92,7 +96,19 @@ def written(params: Mapping[str, Any], style: Style) -> list[str]:
 
 
 def _pair(flag: str, value: str, style: Style) -> list[str]:
-    return [flag, value] if style.joint == " " else [f"{flag}{style.joint}{value}"]
+    apart = style.joint == " " and not looks_like_flag(value)
+    return [flag, value] if apart else [f"{flag}{'=' if style.joint == ' ' else style.joint}{value}"]
+
+
+def looks_like_flag(value: Any) -> bool:
+    """Whether a parser such as argparse takes a text that stands alone for a flag: not -3 or -0.5, but -4e-05 and -x."""
+    return isinstance(value, str) and value.startswith("-") and not NEGATIVE.fullmatch(value)
+
+
+def word(value: Any, style: Style) -> str:
+    """One value as an argument that stands alone; a number below 0 without an exponent, with which it looks like a flag."""
+    found = text(value, style)
+    return f"{Decimal(found):f}" if isinstance(value, float) and math.isfinite(value) and looks_like_flag(found) else found
 
 
 def placed(texts: Iterable[str]) -> set[str]:
@@ -112,15 +128,6 @@ def fill(argument: str, words: Mapping[str, Any], rest: Mapping[str, Any], style
         return text(known(name, words, where), style)
 
     return PLACE.sub(one, argument)
-
-
-def fill_all(arguments: Sequence[str], words: Mapping[str, Any], rest: Mapping[str, Any], style: Style, where: str) -> list[str]:
-    """Every argument filled; one that is ``{params}`` alone becomes several, or none."""
-    found: list[str] = []
-    for argument in arguments:
-        whole = argument == "{" + PARAMS + "}" and PARAMS not in words
-        found += written(rest, style) if whole else [fill(argument, words, rest, style, where)]
-    return found
 
 
 def known(name: str, words: Mapping[str, Any], where: str) -> Any:

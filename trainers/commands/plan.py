@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.trainer import Context
-from pitprop.trainers.commands.arguments import PARAMS, CommandError, fill, fill_all, flat, placed, written
+from pitprop.trainers.commands.arguments import PARAMS, CommandError, fill, flat, placed, written
+from pitprop.trainers.commands.quoting import fill_all
 from pitprop.trainers.commands.settings import STREAMS, Settings, Source
 from pitprop.trainers.commands.template import render
 
@@ -63,14 +64,17 @@ def plan(settings: Settings, params: Mapping[str, Any], context: Context, folder
     texts = [*settings.command, *settings.resume, *settings.env.values(), settings.cwd]
     named = placed([*texts, template])
     rest = {name: value for name, value in values.items() if name not in named}
-    arguments = fill_all(settings.command, words, rest, style, "options.command")
+    arguments, variables = fill_all(settings.command, words, rest, style, "options.command")
     if checkpoint is not None:
-        arguments += fill_all(settings.resume, words, rest, style, "options.resume")
+        further, more = fill_all(settings.resume, words, rest, style, "options.resume", len(variables))
+        arguments, variables = arguments + further, variables | more
     cwd = home / fill(settings.cwd, words, rest, style, "options.cwd")
     env = {name: fill(value, words, rest, style, f"options.env.{name}") for name, value in settings.env.items()}
     if style.environment:
         env |= {_upper(pair.partition("=")[0]): pair.partition("=")[2] for pair in written(rest, style)}
-    given = {**_resources(context), REPORT: str(folder / "report.jsonl"), **env}
+    given = {**_resources(context), REPORT: str(folder / "report.jsonl"), **env, **variables}
+    if any("\0" in one for one in (*arguments, *given.values())):
+        raise CommandError("a value holds the character NUL, which no argument or variable of a program can hold")
     places = [fill(source.place, words, rest, style, "options.metrics") for source in settings.metrics]
     sources = [_placed(source, place, cwd, folder) for source, place in zip(settings.metrics, places, strict=True)]
     file = (config, render(template, words, _tree(rest), config.suffix)) if config else None

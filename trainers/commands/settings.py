@@ -86,7 +86,11 @@ def _sources(options: Mapping[str, Any]) -> tuple[Source, ...]:
             raise CommandError(f"{where} has an unknown key {unknown[0]!r}{nearest(unknown[0], known)}")
         names, patterns = {**common, **_mapping(row.get("names"), f"{where}.names")}, row.get("pattern") or []
         patterns = [patterns] if isinstance(patterns, str) else patterns
-        found.append(Source(row["from"], row.get("format"), tuple(map(str, patterns)), names))
+        if not isinstance(patterns, list | tuple) or not all(isinstance(one, str) for one in patterns):
+            raise CommandError(f"{where}.pattern must be a regular expression, or a list of them, not {patterns!r}")
+        if not isinstance(row.get("format"), str | None):
+            raise CommandError(f"{where}.format must be a text such as csv, not {row['format']!r}")
+        found.append(Source(row["from"], row.get("format"), tuple(patterns), names))
     return tuple(found)
 
 
@@ -101,6 +105,9 @@ def _list(options: Mapping[str, Any], name: str) -> tuple[str, ...]:
 def _mapping(given: Any, where: str) -> dict[str, str]:
     if not isinstance(given, Mapping | None):
         raise CommandError(f"{where} must be a mapping of names to texts, not {given!r}")
+    for name, value in (given or {}).items():
+        if isinstance(value, Mapping) or (isinstance(value, list | tuple) and not where.endswith("env")):
+            raise CommandError(f"{where}.{name} must be a text, not {value!r}")
     return {str(name): text(value, STYLES["env"]) for name, value in (given or {}).items()}
 
 

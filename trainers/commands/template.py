@@ -11,6 +11,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import yaml
@@ -47,20 +48,33 @@ def render(template: str, words: Mapping[str, Any], rest: Mapping[str, Any], suf
     language, literal, read = LANGUAGES[suffix]
     values = {PARAMS: rest, **words}
 
-    def one(match: re.Match[str]) -> str:
+    def one(match: re.Match[str], within: str | None = None) -> str:
         name = match["quoted"] or match["bare"]
         if name not in values:
             return match[0]
         value = values[name]
         alone = match["quoted"] or (BEFORE.search(_line(template, match)[0]) and AFTER.match(_line(template, match)[1]))
-        return literal(value) if alone or not isinstance(value, str) else value
+        if alone or not isinstance(value, str):
+            return literal(value)
+        return within or (_escaped(value) if language == "Python" else value)
 
     text = PLACE.sub(one, template)
     try:
-        read(text)
+        whole = read(text)
+        if language == "Python" and _shape(whole) != _shape(read(PLACE.sub(partial(one, within="x"), template))):
+            raise CommandError("a value would be code in the template: let its place stand alone, as in name = {name}")
     except (ValueError, SyntaxError, yaml.YAMLError) as error:
         raise CommandError(f"the template is no {language} once it is filled: {' '.join(str(error).split())}") from error
     return text
+
+
+def _escaped(text: str) -> str:
+    """Text as it stands within quotes of either kind."""
+    return json.dumps(text, ensure_ascii=False)[1:-1].replace("'", "\\'")
+
+
+def _shape(code: ast.AST) -> list[type[ast.AST]]:
+    return [type(node) for node in ast.walk(code)]
 
 
 def _line(text: str, match: re.Match[str]) -> tuple[str, str]:

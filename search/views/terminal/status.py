@@ -38,6 +38,8 @@ def print_status(console: Console, content: Content, *, full: bool = False) -> N
         _print_reasons(console, content)
     else:
         _print_counts(console, content)
+    if codes := words.codes(content.records):
+        console.print(words.styled("yellow", codes), highlight=False)
     failed = summary.failed if full else summary.failed[:FAILED_SHOWN]
     for record in failed:
         line = f"{words.trial(record.number)}: {record.error or ''}"

@@ -29,7 +29,9 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
     origin = _(", {continues}").format(continues=words.continues(record)) if record.revives is not None else ""
     console.print(head + role + state + origin, highlight=False)
     for name, value in record.params.items():
-        console.print(f"  {escape(name)}: {escape(json.dumps(value))}", highlight=False)
+        console.print(f"  {escape(name)}: {escape(json.dumps(value, ensure_ascii=False))}", highlight=False)
+    if record.code:
+        console.print(words.styled("dim", _("code {code}").format(code=_(", then ").join(record.code))), highlight=False)
     if record.values:
         console.print(f"{space.objective.metric} [bold]{words.score(record.values[0])}[/]")
     for verdict in record.verdicts:
@@ -64,3 +66,5 @@ def print_trials(console: Console, records: Sequence[Record], space: Space) -> N
         cells = words.standing(record), str(record.epochs), score, escape(words.story(record, space))
         table.add_row(str(record.number), *cells)
     console.print(table)
+    if codes := words.codes(records):
+        console.print(escape(codes), highlight=False)

@@ -1,0 +1,120 @@
+"""The code that trials are trained by: a trainer's file, or a command's scripts and templates, with what they import beside them.
+
+It is part of what a trial's value means, but unlike the rest it is not in the space: a study keeps a digest of each file.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pitprop.space.model import Space
+
+OURS = "pitprop.trainers."
+SCRIPTS = re.compile(r".*\.(py|sh|bash|zsh|R|jl|lua|pl|rb|js|ya?ml|json|toml|cfg|ini)")
+"""Files that a command names and that are code or configuration; data and programs of the system are not."""
+LARGEST, MOST = 2**24, 2000
+"""Bytes of a file that is read, and files."""
+
+
+def code(space: Space) -> dict[str, str]:
+    """Twelve hexadecimal digits for each file of code, by its path from the folder of the first; empty if none is known."""
+    found: dict[str, str] = {}
+    for file, root in _roots(space):
+        for path in _with_imports(file, root):
+            name = os.path.relpath(path, root)
+            if name not in found and len(found) < MOST and (digest := _digest(path)):
+                found[name] = digest
+    return dict(sorted(found.items()))
+
+
+def short(files: Mapping[str, str]) -> str:
+    """Eight hexadecimal digits for all the code; empty where there is none."""
+    return hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()[:8] if files else ""
+
+
+def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """The files that differ between two codes, those that are gone or new among them."""
+    return sorted(name for name in {**old, **new} if old.get(name) != new.get(name))
+
+
+def _roots(space: Space) -> Iterator[tuple[Path, Path]]:
+    """The files that the space names, each with the folder in which its imports are looked for first."""
+    if space.card.shell:
+        yield from _commanded(space)
+    elif space.trainer.endswith(".py"):
+        yield Path(space.trainer), Path(space.trainer).parent
+    elif (spec := importlib.util.find_spec(space.trainer)) is not None and spec.origin is not None:
+        file = Path(spec.origin)
+        packages = space.trainer.count(".") + (file.name == "__init__.py")
+        yield file, file.parent if space.trainer.startswith(OURS) else file.parents[packages]
+
+
+def _commanded(space: Space) -> Iterator[tuple[Path, Path]]:
+    """The scripts, modules (``-m``) and configuration files in a command's arguments, and its template."""
+    options = space.options
+    cwd = space.home / str(options.get("cwd") or ".")
+    if isinstance(template := options.get("template"), str):
+        yield space.home / template, space.home
+    arguments = [str(one) for name in ("command", "resume") for one in options.get(name) or ()]
+    words = [word for one in arguments for word in dict.fromkeys((one, *re.split(r"[\s'\"=;&|()<>]+", one))) if word]
+    for before, word in zip(["", *words], words, strict=False):
+        if before == "-m" and re.fullmatch(r"[\w.]+", word):
+            yield from ((file, cwd) for file in _modules(word, cwd))
+        path = Path(os.path.normpath(cwd / word)) if "{" not in word and len(word) < 1000 else None
+        if path is not None and path.is_file() and (SCRIPTS.fullmatch(word) or not Path(word).is_absolute()):
+            yield path, path.parent
+
+
+def _modules(name: str, root: Path) -> list[Path]:
+    """The files that importing a dotted name reads below ``root``: packages on the way, and the module, if they are there."""
+    found, parts = list[Path](), name.split(".")
+    for depth in range(1, len(parts) + 1):
+        place = root.joinpath(*parts[:depth])
+        found += [path for path in (place.with_suffix(".py"), place / "__init__.py", place / "__main__.py") if path.is_file()]
+    return found
+
+
+def _with_imports(file: Path, root: Path) -> Iterator[Path]:
+    """``file``, and the modules below ``root`` that it imports, and these import, as far as their text says so."""
+    waiting, seen = [file], set[Path]()
+    while waiting and len(seen) < MOST:
+        path = waiting.pop()
+        if path in seen or not path.is_file():
+            continue
+        seen.add(path)
+        yield path
+        if path.suffix == ".py" and path.stat().st_size <= LARGEST:
+            waiting += [found for name in _imported(path, root) for found in _modules(name, root)]
+
+
+def _imported(path: Path, root: Path) -> Iterator[str]:
+    """The dotted names, from ``root``, that a module's text imports."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = path.parents[max(0, node.level - 1)]
+            package = list(above.relative_to(root).parts) if node.level and above.is_relative_to(root) else []
+            base = ".".join([*package, *([node.module] if node.module else [])])
+            yield from (f"{base}.{one.name}".lstrip(".") for one in node.names)
+
+
+def _digest(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST:
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    except OSError:
+        return ""
