@@ -19,6 +19,7 @@ from pitprop.space import Space, nested
 from pitprop.study.commands import next_command
 from pitprop.study.record import Record
 from pitprop.trainer import Context
+from pitprop.views import words
 from pitprop.workers import checkpoint
 from rich.console import Console
 from rich.markup import escape
@@ -156,8 +157,8 @@ def _configuration(space: Space, record: Record) -> str:
     Comments above it say which trial that is, and where its trained states are.
     """
     score = f"{space.objective.metric} {record.values[0]:.4f}" if record.values else record.state.lower()
-    text = _("{study}, trial {number}: {score} in {epochs} epochs")
-    lines = [text.format(study=space.name, number=record.number, score=score, epochs=record.epochs)]
+    text = _("{study}, trial {number}: {score} in {epochs}")
+    lines = [text.format(study=space.name, number=record.number, score=score, epochs=words.budget(record.epochs, space.unit))]
     tree = yaml.safe_dump(nested(record.params), sort_keys=False, allow_unicode=True, default_flow_style=None)
     return "".join(f"# {line}\n" for line in (*lines, *_states(space, Path(record.folder)))) + str(tree)
 
@@ -185,5 +186,6 @@ def _training(results: Results, record: Record) -> str:
         metric=space.objective.metric,
         cpus=space.resources.cpus,
         gpus=space.resources.gpus,
+        unit=space.unit,
     )
     return str(trainer.load(space.trainer).shell(nested(record.params), context))

@@ -220,6 +220,6 @@ def opened(space: Space, url: str, folder: Path) -> Iterator[Study]:
 
 
 def _attributes(outcome: Outcome) -> dict[str, Any]:
-    error = outcome.error if isinstance(outcome, Failed) else None
-    given = {"epochs": outcome.epochs, "verdicts": [verdict.to_json() for verdict in outcome.verdicts], "error": error}
+    given: dict[str, Any] = {"epochs": outcome.epochs, "verdicts": [verdict.to_json() for verdict in outcome.verdicts]}
+    given |= {name: getattr(outcome, name, None) for name in ("error", "alike", "saved", "patience")}
     return {name: value for name, value in given.items() if value}

@@ -295,18 +295,17 @@ class Content:
     @cached_property
     def costs(self) -> Costs:
         """What was trained, and what stopping early saved: hours at each trial's own mean pace."""
-        budget = self.space.epochs * self.space.seeds
         known = {r.number: trained_seconds(r, self.space.seeds) for r in self.records if r.state != State.RUNNING}
         stopped = [r for r in self.records if r.state == State.PRUNED and r.number not in self.summary.revived]
-        lost = {record.number: max(budget - record.epochs, 0) for record in stopped}
+        lost = {record.number: record.saved for record in stopped}
         seconds = [time for time, epochs in known.values() if epochs]
         saved = [lost[number] * known[number][0] / known[number][1] for number in lost if known[number][1]]
         return Costs(
             math.fsum(seconds) if seconds else None,
             len(stopped),
-            sum(lost.values()),
+            self.summary.left_out.stopped,
             math.fsum(saved) if saved else None,
-            sum(max(budget - r.epochs, 0) for r in self.records if r.state == State.COMPLETE),
+            self.summary.left_out.patience,
         )
 
     # Where it is good, and where it dies

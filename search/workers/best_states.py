@@ -103,8 +103,8 @@ class Bests:
 
     def _score(self, epoch: Epoch) -> float:
         """How good an epoch is, the more the better; minus infinity if that cannot be said."""
-        score = self._sign * epoch.metrics.get(self._metric, math.nan)
-        return score if self._sign and math.isfinite(score) else -math.inf
+        score = epoch.metrics.get(self._metric)
+        return self._sign * score if self._sign and score is not None and math.isfinite(score) else -math.inf
 
     def _settle(self, folders: Mapping[Lane, Path]) -> None:
         """Cuts the best states of lanes out of the checkpoints that are held, into the folders of their trials."""

@@ -32,7 +32,7 @@ def print_status(console: Console, content: Content, folder: Path) -> None:
     console.print(f"\n[bold]{escape(summary.space.name)}[/]  {done}", highlight=False)
     if summary.saved > 0:
         saved = _("{saved} of {epochs} saved ({share})").format(
-            saved=summary.saved, epochs=words.epochs(summary.budget), share=words.percent(summary.saved, summary.budget)
+            saved=summary.saved, epochs=words.budget(summary.budget, summary.space.unit), share=words.percent(summary.saved, summary.budget)
         )
         console.print(saved, highlight=False)
     print_sections(console, content, "answer", *(["front"] if summary.best and summary.space.searches_stopping else []))
