@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -247,7 +248,7 @@ def _stored(frozen: Sequence[FrozenTrial], known: Mapping[str, Any], folder: Pat
     records = tuple(as_record(one, folder / "trials" / f"{one.number:04d}") for one in frozen)
     return StoredStudy(
         records,
-        int(known.get("trials", len(frozen) - revivals)) + revivals,
+        min(int(known.get("trials", len(frozen) - revivals)), int(known.get("room", sys.maxsize))) + revivals,
         known.get("meaning"),
         known.get("space file"),
     )

@@ -64,6 +64,7 @@ class Study:
         self.space, self.folder = space, folder
         self._database = connection
         self._id, self._planned = claim(connection, space, folder)
+        self._room: int | None = None
         trials = connection.get_all_trials(self._id)
         foreign = [one.number for one in trials if "params" not in one.user_attrs]
         if foreign:
@@ -78,14 +79,18 @@ class Study:
         self._follow_ups = FollowUps(space, self._records)
         self._revived = sum(record.revives is not None for record in self._records)
         self._reached = any(map(self._reaches, self._records))
+        self._tell_room()
 
     @property
     def planned(self) -> int:
-        """How many trials the study is to have, baselines and points included, revived ones not."""
-        if not self._memory.grid:
-            return self._planned
-        sampled = math.prod(len(values) for values in self._memory.grid.values())
-        return min(self._planned, len(self._baselines) + len(self.space.points) + sampled)
+        """How many trials the study is to have, baselines and points included, revived ones not; no more than the space allows."""
+        room = self._memory.room
+        return self._planned if room is None else min(self._planned, len(self._records) - self._revived + room)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every trial that the space allows has been asked for."""
+        return self._memory.room == 0
 
     @property
     def target(self) -> int:
@@ -101,6 +106,7 @@ class Study:
         """Sets the number of trials to reach, revived ones not counted."""
         self._database.set_study_user_attr(self._id, "trials", trials)
         self._planned = trials
+        self._tell_room()
 
     def trial(self, number: int) -> Trial:
         """One trial, with its parameters."""
@@ -129,11 +135,13 @@ class Study:
         return found
 
     def ask(self) -> Trial | None:
-        """The next trial, already in the database; None if there are as many as planned, or the score to reach is reached."""
+        """The next trial, already in the database; None if there are as many as planned, or as the space allows, or the target is reached."""
         if len(self._records) >= self.target or self.satisfied:
+            self._tell_room()
             return None
         follow_up = self._follow_ups.due(self.planned) if self.space.remedies == "try" else None
-        return self._enter(self._memory.add_next(follow_up))
+        added = self._memory.add_next(follow_up)
+        return None if added is None else self._enter(added)
 
     def parking(self) -> Parking:
         """Which trials can be revived now."""
@@ -174,6 +182,12 @@ class Study:
         self._follow_ups.add(record)
         self._reached = self._reached or self._reaches(record)
         return record
+
+    def _tell_room(self) -> None:
+        """Writes down how many trials the space allows, where that is less than planned, for who only reads the study."""
+        if self.planned < self._planned and self._room != self.planned:
+            self._room = self.planned
+            self._database.set_study_user_attr(self._id, "room", self._room)
 
     @property
     def _baselines(self) -> list[Baseline]:
