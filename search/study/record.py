@@ -164,6 +164,7 @@ class StudyCard:
     space_yaml: str
     baselines: Mapping[str, float]
     searches_stopping: bool = False
+    unit: str = "epochs"
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> StudyCard:

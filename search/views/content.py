@@ -315,6 +315,10 @@ class Content:
         return landscape.deadly_parts(self.space, self.ended)
 
     @cached_property
+    def failing(self) -> list[landscape.Failing]:
+        return landscape.failing(self.space, self.ended)
+
+    @cached_property
     def importances(self) -> dict[str, float]:
         return landscape.importances(self.space, self.scored)
 
@@ -388,6 +392,14 @@ class Content:
         """What was said of the best trial itself, with a remedy; gates have a table of their own."""
         found = self.best.warnings if self.best is not None else []
         return [verdict for verdict in found if verdict.remedy and not verdict.signature.startswith("gate:")]
+
+    @cached_property
+    def exhausted(self) -> bool:
+        """Whether the search is over because there is no other trial in its space."""
+        from pitprop.study.memory import untried
+
+        tried = (record.params for record in self.records if record.baseline is None)
+        return self.summary.finished and untried(self.space, tried) == {}
 
     @property
     def late(self) -> bool:

@@ -35,6 +35,9 @@ def print_status(console: Console, content: Content, folder: Path) -> None:
             saved=summary.saved, epochs=words.budget(summary.budget, summary.space.unit), share=words.percent(summary.saved, summary.budget)
         )
         console.print(saved, highlight=False)
+    if summary.left_out.patience:
+        spared = words.budget(summary.left_out.patience, summary.space.unit)
+        console.print(_("early stopping left out {epochs} more").format(epochs=spared), highlight=False)
     print_sections(console, content, "answer", *(["front"] if summary.best and summary.space.searches_stopping else []))
     print_confirmation(console, content)
     if summary.remedied:
@@ -55,15 +58,26 @@ def print_status(console: Console, content: Content, folder: Path) -> None:
         )
         line = _("to try (remedies: try in the space does so): {tries}").format(tries=tries)
         console.print(words.styled("dim", line), highlight=False)
-    for record in summary.failed[:FAILED_SHOWN]:
-        line = f"{words.trial(record.number)}: {record.error or ''}"
-        console.print(words.styled("red", _("failed")), escape(line), highlight=False)
-    if len(summary.failed) > FAILED_SHOWN:
-        more, command = len(summary.failed) - FAILED_SHOWN, content.command("status", "--json")
-        line = ngettext("… and {n} more failed; {command} lists all", "… and {n} more failed; {command} lists all", more)
-        console.print(escape(line.format(n=more, command=command)), highlight=False, soft_wrap=True)
+    print_failed(console, content)
+    if content.exhausted:
+        console.print(_("Every trial that the space allows has been trained."), highlight=False)
     line = _("Curves and checkpoints: {folder}").format(folder=folder)
     console.print(escape(line), style="dim", soft_wrap=True, highlight=False)
+
+
+def print_failed(console: Console, content: Content) -> None:
+    """Where trials failed, and why: a sentence for those of one part of the space, else one for each trial."""
+    if any(group.part for group in content.failing):
+        print_sections(console, content, "failing")
+    placed = {record.number for group in content.failing if group.part for record in group.trials[1:]}
+    failed = [record for record in content.summary.failed if record.number not in placed]
+    for record in failed[:FAILED_SHOWN]:
+        line = f"{words.trial(record.number)}: {record.error or ''}"
+        console.print(words.styled("red", _("failed")), escape(line), highlight=False)
+    if len(failed) > FAILED_SHOWN:
+        more, command = len(failed) - FAILED_SHOWN, content.command("status", "--json")
+        line = ngettext("… and {n} more failed; {command} lists all", "… and {n} more failed; {command} lists all", more)
+        console.print(escape(line.format(n=more, command=command)), highlight=False, soft_wrap=True)
 
 
 def print_confirmation(console: Console, content: Content) -> None:
