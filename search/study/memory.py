@@ -20,7 +20,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 ATTEMPTS = 100
 """How often a proposal that breaks a constraint, or that was tried, is drawn again before the space is called too narrow."""
-LISTED = 100_000
+LISTED = 10_000
 """Up to so many different trials a space is listed: a grid is walked in that list, and its end is known."""
 
 
