@@ -16,7 +16,7 @@ from pitprop.driver.reports import misspelt
 from pitprop.results.summary import summarise
 from pitprop.space import Space, SpaceError
 from pitprop.study.record import Record, best_epoch
-from pitprop.telemetry import Epoch, Telemetry, trained
+from pitprop.telemetry import Epoch, Telemetry, file, read, trained
 
 TRAINER = Path(__file__).parent / "toys" / "sparse.py"
 Outcome = Callable[[Space, Path], list[tuple[object, ...]]]
@@ -231,3 +231,99 @@ def test_the_end_of_a_trial_is_told_in_its_unit(sparse: Callable[..., Space], tm
     space = sparse({"stride": 500, "every": 1, "epochs": 2}, epochs=None, steps=1000, trials=1)
     ended = [event for event in events(space, tmp_path) if isinstance(event, Ended)]
     assert [event.record.epochs for event in ended] == [1000]
+
+
+# Commands
+
+EVERY = """
+import sys
+epochs, x, every = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+for epoch in range(1, epochs + 1):
+    print(f"Epoch {epoch}: loss {1 / epoch:.4f}", flush=True)
+    if epoch % every == 0:
+        print(f"Epoch {epoch}: val_acc {0.5 + 0.01 * epoch - 0.1 * x:.4f}", flush=True)
+"""
+STEPS = """
+import sys
+steps = int(sys.argv[1])
+for step in range(100, steps + 1, 100):
+    print(f"step {step}: loss {1 / step:.4f}", flush=True)
+    if step % 500 == 0:
+        print(f"step {step}: val_acc {0.5 + step / 10000:.4f}", flush=True)
+"""
+REPORTS = """
+import sys
+import pitprop
+for step in range(500, int(sys.argv[1]) + 1, 500):
+    pitprop.report(step, train_loss=1 / step, **({"val_accuracy": 0.5 + step / 10000} if step % 1000 == 0 else {}))
+"""
+UNNUMBERED = """
+for value in (0.4, 0.5, 0.6):
+    print(f"val_acc {value}", flush=True)
+"""
+
+
+@pytest.fixture
+def commanded(toy: Callable[..., Space], tmp_path: Path) -> Callable[..., Space]:
+    """A space over a script."""
+
+    def make(script: str, *words: str, **changes: Any) -> Space:
+        (tmp_path / "train.py").write_text(script)
+        return toy(
+            **{
+                "trainer": "command",
+                "options": {"command": ["{python}", "train.py", *words]},
+                "objective": {"metric": "val/accuracy", "goal": "maximize"},
+                "params": {"x": {"choice": [0.25, 0.75]}},
+                "trials": 2,
+                **changes,
+            }
+        )
+
+    return make
+
+
+def test_a_command_that_validates_every_third_epoch_has_trained_them_all(commanded: Callable[..., Space], tmp_path: Path) -> None:
+    space = commanded(EVERY, "{epochs}", "{x}", "3", epochs=9)
+    found = searched(space, tmp_path)
+    assert [(record.state, record.epochs) for record in found] == [("COMPLETE", 9)] * 2
+    assert said(space, found) == (0, 0, 18)
+    curve = read(file(found[0].folder))
+    assert [epoch.step for epoch in curve] == [*range(1, 10)]
+    assert [epoch.step for epoch in curve if "val/accuracy" in epoch.metrics] == [3, 6, 9]
+
+
+def test_a_command_that_never_gives_the_objective_fails_with_what_it_gave(commanded: Callable[..., Space], tmp_path: Path) -> None:
+    space = commanded(EVERY, "{epochs}", "{x}", "3", epochs=2, objective={"metric": "val/recall", "goal": "maximize"})
+    with pytest.raises(SearchError, match="without the objective 'val/recall': what came is train/loss"):
+        events(space, tmp_path)
+
+
+def test_a_misspelt_objective_of_a_command_is_found_in_its_first_epochs(commanded: Callable[..., Space], tmp_path: Path) -> None:
+    space = commanded(EVERY, "{epochs}", "{x}", "1", epochs=400, objective={"metric": "val/acuracy", "goal": "maximize"})
+    with pytest.raises(SearchError, match="'val/acuracy' is not among .*; did you mean 'val/accuracy'"):
+        events(space, tmp_path)
+    assert records(space, tmp_path)[0].epochs < 400
+
+
+@pytest.mark.parametrize(("script", "validated"), [(STEPS, [500, 1000, 1500, 2000]), (REPORTS, [1000, 2000])])
+def test_the_budget_of_a_command_may_be_in_steps(
+    commanded: Callable[..., Space], tmp_path: Path, script: str, validated: list[int]
+) -> None:
+    space = commanded(script, "{steps}", "{x}", epochs=None, steps=2000)
+    found = searched(space, tmp_path)
+    assert [(record.state, record.epochs) for record in found] == [("COMPLETE", 2000)] * 2
+    curve = read(file(found[0].folder))
+    assert [epoch.step for epoch in curve if "val/accuracy" in epoch.metrics] == validated
+
+
+def test_a_command_that_reports_steps_under_a_budget_of_epochs_is_told_so(commanded: Callable[..., Space], tmp_path: Path) -> None:
+    space = commanded(REPORTS, "2000", "{x}", epochs=20)
+    with pytest.raises(SearchError, match="epoch (500|1000) first, and the budget is `epochs: 20`"):
+        events(space, tmp_path)
+
+
+def test_a_command_that_names_no_step_has_no_budget_in_steps(commanded: Callable[..., Space], tmp_path: Path) -> None:
+    space = commanded(UNNUMBERED, "{x}", epochs=None, steps=2000)
+    with pytest.raises(SearchError, match="the budget of the space is in steps, and .*stdout.* names none"):
+        events(space, tmp_path)

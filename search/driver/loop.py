@@ -80,6 +80,7 @@ class Search:
         """Takes up what finished trials have taught, and then the trials of a killed search, each from its last checkpoint."""
         records = self._study.records()
         self._measured = any(record.values is not None for record in records)
+        self._failures.recall(records)
         finished = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
         for record in finished:
             recovery = self._study.recovery(record.number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pitprop.logs import Epochs, Follower
 from pitprop.telemetry import Epoch
@@ -91,7 +92,7 @@ class Sources:
         done = epochs.add(rows) + (epochs.end() if ended else [])
         if self._by_steps and done and not epochs.placed:
             raise CommandError(
-                f"the budget of the space is in steps, and {follower.where} names none beside its metrics: print the step, report "
+                f"the budget of the space is in steps, and {Path(follower.where).name} names none beside its metrics: print the step, report "
                 f"it by pitprop.report(step, ...), or give the budget in epochs"
             )
         return done
