@@ -101,7 +101,9 @@ def test_a_collapsed_trial_is_complete_with_what_it_reached() -> None:
 
 
 def test_a_constraint_is_told_for_every_trial_that_has_ended() -> None:
-    seen = shown([trial(), collapsed(number=1), trial("RUNNING", None, number=2), trial("PRUNED", number=3)], [True], "infeasible")
+    seen = shown(
+        [trial(), collapsed(number=1), trial("RUNNING", None, number=2), trial("PRUNED", number=3)], [True], "infeasible"
+    )
     assert states(seen) == "CCRP"
     assert [[value > 0 for value in one.constraints.values()] for one in seen] == [[False], [True], [], [False]]
 
@@ -115,7 +117,9 @@ def test_what_reached_nothing_gets_the_worst_of_each_objective() -> None:
 
 @pytest.mark.parametrize(("state", "values", "left"), [("COMPLETE", (0.7,), "P"), ("RUNNING", None, "C"), ("FAIL", None, "C")])
 def test_a_trial_that_was_revived_to_an_end_no_longer_counts_as_collapsed(state: str, values: Any, left: str) -> None:
-    assert states(shown([trial(), collapsed(number=1), trial(state, values, number=2, revives=1)], [True], "infeasible"))[1] == left
+    assert (
+        states(shown([trial(), collapsed(number=1), trial(state, values, number=2, revives=1)], [True], "infeasible"))[1] == left
+    )
 
 
 def test_trials_are_shown_as_they_are_while_none_has_collapsed_or_has_a_value() -> None:

@@ -61,7 +61,9 @@ def test_epochs_without_the_objective_are_gaps_and_count_as_trained(sparse: Call
     assert said(space, found) == (0, 0, 27)
 
 
-@pytest.mark.parametrize("changes", [{"seeds": 2}, {"options": {"every": 9}}, {"options": {"every": 2}}, {"options": {"none": True}}])
+@pytest.mark.parametrize(
+    "changes", [{"seeds": 2}, {"options": {"every": 9}}, {"options": {"every": 2}}, {"options": {"none": True}}]
+)
 def test_seeds_and_a_last_epoch_without_validation_make_no_difference(
     sparse: Callable[..., Space], tmp_path: Path, changes: dict[str, Any]
 ) -> None:
@@ -117,16 +119,20 @@ def test_answers_from_a_recorded_curve_count_validations_and_epochs(sparse: Call
     assert {record.params["early_stopping.patience"]: record.values for record in found} == {1: (0.53, 6.0), 2: (0.53, 9.0)}
 
 
-def test_an_objective_that_never_comes_fails_its_trial_and_names_what_there_is(sparse: Callable[..., Space], tmp_path: Path) -> None:
+def test_an_objective_that_never_comes_fails_its_trial_and_names_what_there_is(
+    sparse: Callable[..., Space], tmp_path: Path
+) -> None:
     space = sparse(objective={"metric": "val/recall", "goal": "maximize"})
-    with pytest.raises(SearchError, match="first 3 trials failed alike.*'val/recall' is not among.*[iI]t reports train/loss, val/score"):
+    with pytest.raises(
+        SearchError, match=r"first 3 trials failed alike.*'val/recall' is not among.*[iI]t reports train/loss, val/score"
+    ):
         events(space, tmp_path)
     assert [record.state for record in records(space, tmp_path)] == ["FAIL"] * 3
 
 
 def test_a_misspelt_objective_is_found_in_the_first_epochs(sparse: Callable[..., Space], tmp_path: Path) -> None:
     space = sparse({"every": 1}, objective={"metric": "val/scor", "goal": "maximize"}, epochs=500)
-    with pytest.raises(SearchError, match="'val/scor' is not among .*; did you mean 'val/score'"):
+    with pytest.raises(SearchError, match=r"'val/scor' is not among .*; did you mean 'val/score'"):
         events(space, tmp_path)
     (record,) = records(space, tmp_path)
     assert (record.state, record.epochs) == ("FAIL", 3)
@@ -153,14 +159,14 @@ def test_steps_that_jump_past_a_budget_of_epochs_are_an_error_that_names_both(
     sparse: Callable[..., Space], tmp_path: Path
 ) -> None:
     space = sparse({"stride": 500, "every": 1}, trials=1)
-    with pytest.raises(SearchError, match="epoch 500 first, and the budget is `epochs: 9`.*write `steps:`"):
+    with pytest.raises(SearchError, match=r"epoch 500 first, and the budget is `epochs: 9`.*write `steps:`"):
         events(space, tmp_path)
     assert [record.state for record in records(space, tmp_path)] == ["FAIL"]
 
 
 def test_a_second_report_that_jumps_past_the_budget_is_no_silent_end_either(sparse: Callable[..., Space], tmp_path: Path) -> None:
     space = sparse({"stride": 500, "every": 1, "epochs": 4}, trials=1, epochs=600)
-    with pytest.raises(SearchError, match="epoch 1000 after 500"):
+    with pytest.raises(SearchError, match=r"epoch 1000 after 500"):
         events(space, tmp_path)
 
 
@@ -293,15 +299,17 @@ def test_a_command_that_validates_every_third_epoch_has_trained_them_all(command
     assert [epoch.step for epoch in curve if "val/accuracy" in epoch.metrics] == [3, 6, 9]
 
 
-def test_a_command_that_never_gives_the_objective_fails_with_what_it_gave(commanded: Callable[..., Space], tmp_path: Path) -> None:
+def test_a_command_that_never_gives_the_objective_fails_with_what_it_gave(
+    commanded: Callable[..., Space], tmp_path: Path
+) -> None:
     space = commanded(EVERY, "{epochs}", "{x}", "3", epochs=2, objective={"metric": "val/recall", "goal": "maximize"})
-    with pytest.raises(SearchError, match="without the objective 'val/recall': what came is train/loss"):
+    with pytest.raises(SearchError, match=r"without the objective 'val/recall': what came is train/loss"):
         events(space, tmp_path)
 
 
 def test_a_misspelt_objective_of_a_command_is_found_in_its_first_epochs(commanded: Callable[..., Space], tmp_path: Path) -> None:
     space = commanded(EVERY, "{epochs}", "{x}", "1", epochs=400, objective={"metric": "val/acuracy", "goal": "maximize"})
-    with pytest.raises(SearchError, match="'val/acuracy' is not among .*; did you mean 'val/accuracy'"):
+    with pytest.raises(SearchError, match=r"'val/acuracy' is not among .*; did you mean 'val/accuracy'"):
         events(space, tmp_path)
     assert records(space, tmp_path)[0].epochs < 400
 
@@ -317,13 +325,15 @@ def test_the_budget_of_a_command_may_be_in_steps(
     assert [epoch.step for epoch in curve if "val/accuracy" in epoch.metrics] == validated
 
 
-def test_a_command_that_reports_steps_under_a_budget_of_epochs_is_told_so(commanded: Callable[..., Space], tmp_path: Path) -> None:
+def test_a_command_that_reports_steps_under_a_budget_of_epochs_is_told_so(
+    commanded: Callable[..., Space], tmp_path: Path
+) -> None:
     space = commanded(REPORTS, "2000", "{x}", epochs=20)
-    with pytest.raises(SearchError, match="epoch (500|1000) first, and the budget is `epochs: 20`"):
+    with pytest.raises(SearchError, match=r"epoch (500|1000) first, and the budget is `epochs: 20`"):
         events(space, tmp_path)
 
 
 def test_a_command_that_names_no_step_has_no_budget_in_steps(commanded: Callable[..., Space], tmp_path: Path) -> None:
     space = commanded(UNNUMBERED, "{x}", epochs=None, steps=2000)
-    with pytest.raises(SearchError, match="the budget of the space is in steps, and .*stdout.* names none"):
+    with pytest.raises(SearchError, match=r"the budget of the space is in steps, and .*stdout.* names none"):
         events(space, tmp_path)

@@ -48,7 +48,7 @@ def window(telemetry: Telemetry, facts: Facts, patience: int) -> int:
 
 
 def stride(telemetry: Telemetry, facts: Facts) -> int:
-    """How many epochs (or steps) lie between two validations, on average and rounded down; between two reports if there is none."""
+    """How many epochs (or steps) lie between two validations, on average, rounded down; or two reports if there is none."""
     steps = telemetry.column(facts.metric).steps
     if len(steps) < 2:
         steps = [telemetry[0].step, telemetry[-1].step] if len(telemetry) > 1 else []

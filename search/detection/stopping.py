@@ -38,9 +38,10 @@ class EarlyStopping:
     """Stops when ``patience`` validations in a row have not improved on the best by more than ``min_delta``.
 
     A validation is an epoch that reports ``metric``: one that does not counts for nothing, as in Keras and Lightning, where a
-    model may be validated every few epochs. A validation is an improvement if it beats the best so far by strictly more than ``min_delta`` in absolute terms; the
-    best is then its value, so gains smaller than ``min_delta`` must add up within ``patience`` validations. NaN is never an improvement, and a curve may be NaN from its start. More patience never makes the best epoch
-    worse: it only trains longer.
+    model may be validated every few epochs. It is an improvement if it beats the best so far by strictly more than
+    ``min_delta`` in absolute terms; the best is then its value, so gains smaller than ``min_delta`` must add up within
+    ``patience`` validations. NaN is never an improvement, and a curve may be NaN from its start. More patience never makes the
+    best epoch worse: it only trains longer.
     """
 
     patience: int

@@ -15,7 +15,7 @@ KNOWN = 20
 SOON = 3
 """After so many reports without the objective, each with a metric of nearly its name, it is taken for misspelt."""
 ALIKE = 0.8
-"""How alike names are, from 0 to 1, of which one is taken for the other misspelt. They share what stands before the last slash."""
+"""How alike names are, from 0 to 1, of which one is the other misspelt. They share what stands before the last slash."""
 
 
 def unreported(metric: str, curves: Iterable[Sequence[Epoch]]) -> str | None:
@@ -69,6 +69,6 @@ def beyond(space: Space, curve: Sequence[Epoch], epoch: Epoch) -> str | None:
     other = "steps" if space.unit == "epochs" else "epochs"
     said = f"the trainer reports {space.unit[:-1]} {epoch.step}" + (f" after {before}" if before else " first")
     return (
-        f"{said}, and the budget is `{space.unit}: {space.epochs}`: if it counts {other}, write `{other}:` with their number in the "
-        f"space in place of `{space.unit}:`"
+        f"{said}, and the budget is `{space.unit}: {space.epochs}`: if it counts {other}, write `{other}:` with their number in "
+        f"place of `{space.unit}:` in the space"
     )

@@ -37,7 +37,8 @@ class Epochs:
     An epoch is what the source numbers as one, or lies between two validations; each of these, if there are several in one
     of its numbers; each row, if ``metric`` is one of training and nothing is numbered. It is given as soon as it is over: at
     the first row of the next, or once it has all that the one before had. Its ``step`` counts from 1, by the source's number
-    where there is one; ``by_steps`` it is the optimizer's, and no number of an epoch counts. A validation at step 0, before any training, is given as ``start/...`` of the first epoch.
+    where there is one; ``by_steps`` it is the optimizer's, and no number of an epoch counts. A validation at step 0, before any
+    training, is given as ``start/...`` of the first epoch.
 
     A source that goes back, to a checkpoint or its start, gives steps again: `forget` what it went back before.
 

@@ -74,8 +74,8 @@ class Summary:
     ``baselines`` maps each baseline to its score, None while it is not known. ``pruned`` says why trials were stopped,
     ``warned`` what else was said of them. ``remedied`` are the trials that tried what a verdict or a missed gate advised,
     ``suggested`` what could be tried of it where nothing is tried by itself.
-    ``spent`` and ``budget`` are epochs, of the trials that ended; ``saved`` is what was left out of it, and by what. All three are
-    steps where the space's budget is in steps.
+    ``spent`` and ``budget`` are epochs, of the trials that ended; ``saved`` is what was left out of it. All are steps
+    where the space's budget is in steps.
     """
 
     space: Space
@@ -125,7 +125,12 @@ class Summary:
             "trials": dict(self.states),
             "parked": self.parked,
             "revived": [{"trial": number, "revives": parked} for parked, number in self.revived.items()],
-            self.space.unit: {"spent": self.spent, "budget": self.budget, "saved": self.saved, "patience": self.left_out.patience},
+            self.space.unit: {
+                "spent": self.spent,
+                "budget": self.budget,
+                "saved": self.saved,
+                "patience": self.left_out.patience,
+            },
             "metric": self.space.objective.metric,
             "best": [
                 {

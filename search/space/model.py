@@ -47,8 +47,9 @@ class SignatureChoice:
 class Space:
     """A search, read from one file. ``values`` in the methods are Optuna's, by leaf name.
 
-    ``trainer`` is where `pitprop.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial, in ``unit``: epochs or steps,
-    ``trials`` how many there are, ``seeds`` how often each is trained, ``timeout`` the seconds for all (None: no limit).
+    ``trainer`` is where `pitprop.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial
+    in its ``unit``, epochs or steps, ``trials`` how many there are, ``seeds`` how often each is trained, ``timeout`` seconds for
+    all (None: no limit).
     ``leaves`` stand in the order of the file, ``constants`` go by dotted name. ``points`` are values to try first.
     ``signatures`` watch, and ``lacking`` holds those that cannot, each with what it needs of the trainer. ``early_stopping``
     holds its constants, None if there is none.

@@ -121,7 +121,9 @@ class Memory:
             seed = self._space.seed if name == "qmc" else fresh
             # A sampler that learns nothing from what was refused would propose it for ever: the later half is drawn at random.
             stuck = attempt >= ATTEMPTS // 2 or name == "grid"
-            sampler = samplers.sampler(*(("random", {}) if stuck else (name, options)), seed=fresh if stuck else seed, fresh=fresh)
+            sampler = samplers.sampler(
+                *(("random", {}) if stuck else (name, options)), seed=fresh if stuck else seed, fresh=fresh
+            )
             trial = self._drawn(sampler, given, attributes, anew=attempt < ATTEMPTS - 1 or not again)
             if isinstance(trial, FrozenTrial):
                 return trial
@@ -189,7 +191,7 @@ class Memory:
 
 
 def untried(space: Space, params: Iterable[Mapping[str, Any]] = ()) -> dict[str, dict[str, Any]] | None:
-    """The values of all trials that the space allows but for those with ``params``, shuffled; None if they are too many to list."""
+    """The values of all trials that the space allows but for those with ``params``, shuffled; None if too many to list."""
     found = samplers.every(space, LISTED)
     if found is None:
         return None

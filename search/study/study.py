@@ -83,7 +83,7 @@ class Study:
 
     @property
     def planned(self) -> int:
-        """How many trials the study is to have, baselines and points included, revived ones not; no more than the space allows."""
+        """How many trials the study is to have, baselines and points included, revived ones not; at most what is possible."""
         room = self._memory.room
         return self._planned if room is None else min(self._planned, len(self._records) - self._revived + room)
 
@@ -135,7 +135,7 @@ class Study:
         return found
 
     def ask(self) -> Trial | None:
-        """The next trial, already in the database; None if there are as many as planned, or as the space allows, or the target is reached."""
+        """The next trial, already in the database; None if all that are planned or possible exist, or the target is reached."""
         if len(self._records) >= self.target or self.satisfied:
             self._tell_room()
             return None

@@ -87,7 +87,7 @@ def params(record: Record) -> dict[str, str]:
 
 
 def measures(record: Record, card: StudyCard, baselines: Mapping[str, float]) -> dict[str, float]:
-    """The numbers of an ended trial: objective, epochs (or steps) spent and saved, and the lead over each baseline, positive when better."""
+    """The numbers of an ended trial: objective, epochs (or steps) spent and saved, the lead over each baseline."""
     if record.state == State.RUNNING:
         return {}
     said = {"epochs_spent": float(record.epochs), "epochs_saved": float(record.saved)}

@@ -176,14 +176,18 @@ def failing(space: Space, ended: Sequence[Record]) -> list[Failing]:
             error = record.error or ""
             full = FULL.search(error) is not None
             alike.setdefault(_("out of memory") if full else re.sub(r"\d+", "0", error), []).append(record)
-    found = []
-    for cause, records in sorted(alike.items(), key=lambda item: -len(item[1])):
-        numbers = {record.number for record in records}
-        parts = [deadly(axis, ended, lambda record, own=numbers: record.number in own) for axis in axes(space)]
-        worst = max((part for part in parts if part is not None), key=lambda part: part.excess, default=None)
-        said = cause if FULL.search(records[0].error or "") else (records[0].error or "").rstrip(".")
-        found.append(Failing(said, tuple(records), worst))
-    return found
+    return sorted((_failing(space, ended, cause, records) for cause, records in alike.items()), key=lambda one: -len(one.trials))
+
+
+def _failing(space: Space, ended: Sequence[Record], cause: str, records: Sequence[Record]) -> Failing:
+    error, numbers = records[0].error or "", {record.number for record in records}
+
+    def among(record: Record) -> bool:
+        return record.number in numbers
+
+    parts = (deadly(axis, ended, among) for axis in axes(space))
+    worst = max((part for part in parts if part is not None), key=lambda part: part.excess, default=None)
+    return Failing(cause if FULL.search(error) else error.rstrip("."), tuple(records), worst)
 
 
 def deadly(axis: Axis, ended: Sequence[Record], died: Callable[[Record], bool] = died) -> Part | None:

@@ -69,7 +69,7 @@ class Sources:
         return done + (self._let_go(index) if ended and self._held is not None and self._held[0] == index else [])
 
     def _let_go(self, index: int, before: int | None = None) -> list[Epoch]:
-        """The epoch that is held, if nothing was told of it again and it is of the source ``index``; else that has its readings."""
+        """The epoch that is held, if it is of the source ``index`` and is not told again; what another holds is added later."""
         held, self._held = self._held, None
         if held is not None and held[0] != index:
             self._added.setdefault(held[1].step, {}).update(held[1].metrics)
@@ -91,9 +91,10 @@ class Sources:
                 self._loose |= row.metrics
         done = epochs.add(rows) + (epochs.end() if ended else [])
         if self._by_steps and done and not epochs.placed:
+            place = Path(follower.where).name
             raise CommandError(
-                f"the budget of the space is in steps, and {Path(follower.where).name} names none beside its metrics: print the step, report "
-                f"it by pitprop.report(step, ...), or give the budget in epochs"
+                f"the budget of the space is in steps, and {place} names none beside its metrics: print the step, report it by "
+                f"pitprop.report(step, ...), or give the budget in epochs"
             )
         return done
 

@@ -102,7 +102,9 @@ class Screen:
         score = f" {words.score(record.values[0])}" if record.values and record.state == State.COMPLETE else ""
         number = _("trial {n}").format(n=f"{record.number:>3}")
         head = _("{trial} {state} after {epochs}").format(
-            trial=number, state=f"[{colour}]{words.standing(record)}[/]{score}", epochs=words.budget(record.epochs, self._space.unit)
+            trial=number,
+            state=f"[{colour}]{words.standing(record)}[/]{score}",
+            epochs=words.budget(record.epochs, self._space.unit),
         )
         return f"{head}  [dim]{escape(words.story(record, self._space))}[/]"
 
@@ -123,7 +125,9 @@ class Screen:
         for number, record in list(self._running.items())[:ROWS]:
             epoch, score = self._progress.get(number, (0, float("nan")))
             text = words.story(record, self._space)
-            table.add_row(str(number), f"{epoch}/{self._space.epochs}", f"{score:.4f}" if not math.isnan(score) else "", escape(text))
+            table.add_row(
+                str(number), f"{epoch}/{self._space.epochs}", f"{score:.4f}" if not math.isnan(score) else "", escape(text)
+            )
         more = len(self._running) - ROWS
         rest = words.styled("dim", _("… and {n} more running").format(n=more))
         lines = [*([rest] if more > 0 else []), *self._last]

@@ -32,7 +32,9 @@ def print_status(console: Console, content: Content, folder: Path) -> None:
     console.print(f"\n[bold]{escape(summary.space.name)}[/]  {done}", highlight=False)
     if summary.saved > 0:
         saved = _("{saved} of {epochs} saved ({share})").format(
-            saved=summary.saved, epochs=words.budget(summary.budget, summary.space.unit), share=words.percent(summary.saved, summary.budget)
+            saved=summary.saved,
+            epochs=words.budget(summary.budget, summary.space.unit),
+            share=words.percent(summary.saved, summary.budget),
         )
         console.print(saved, highlight=False)
     if summary.left_out.patience:
