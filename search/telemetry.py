@@ -228,6 +228,15 @@ def series(telemetry: Sequence[Epoch], name: str) -> list[float]:
     return [epoch.metrics.get(name, math.nan) for epoch in telemetry]
 
 
+def trained(telemetry: Sequence[Epoch]) -> int:
+    """How many epochs (or steps) a training has come through: what lies between two reports was trained too.
+
+    Epochs that are numbered 0, 1, 2 are one more than the last number.
+    """
+    from_0 = bool(telemetry) and [epoch.step for epoch in telemetry[:2]] in ([0], [0, 1])
+    return telemetry[-1].step + from_0 if telemetry else 0
+
+
 def columns(epoch: Epoch, prefix: str) -> dict[str, float]:
     """The metrics of ``epoch`` under ``prefix``, by the rest of their names."""
     return {name[len(prefix) :]: value for name, value in epoch.metrics.items() if name.startswith(prefix)}

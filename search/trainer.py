@@ -71,7 +71,8 @@ class Change:
 class Context:
     """Where and how long to train. All lanes of a group share it.
 
-    ``epochs`` is the budget; ``options`` are the space's constants for the trainer; ``device`` is a torch device.
+    ``epochs`` is the budget, ``steps`` too where it is in steps (``unit``); ``options`` are the space's constants for the
+    trainer; ``device`` is a torch device.
     ``state`` is set by the trainer before each yield: for ``train`` anything that pickles; for ``train_lanes`` a mapping of
     names to arrays with a leading lane axis, in the order of the epochs yielded. For ``train``, ``seed``, ``folder`` and
     the ``step`` and ``state`` to go on from are given here too.
@@ -94,6 +95,14 @@ class Context:
     stall: float = math.inf
     cpus: float = 1.0
     gpus: float = 0.0
+    unit: str = "epochs"
+
+    @property
+    def steps(self) -> int:
+        """The budget in steps; ``AttributeError`` where it is in epochs."""
+        if self.unit != "steps":
+            raise AttributeError("the budget of this space is in epochs: write steps: in place of epochs: in the space")
+        return self.epochs
 
 
 Epochs = Mapping[Lane, Epoch]

@@ -116,7 +116,9 @@ def events(
         checkpoints = study.folder / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         objective, home = space.objective, str(Path(space.path).parent)
-        context = Context(space.epochs, space.options, home=home, metric=objective.metric, goal=objective.best_by)
+        context = Context(
+            space.epochs, space.options, home=home, metric=objective.metric, goal=objective.best_by, unit=space.unit
+        )
         launcher = Inline(Job(space.trainer, context, checkpoints), cpus=1)
         seen = []
         running = Search(space, study, launcher, width=width, deadline=deadline, asks=not revive).events()

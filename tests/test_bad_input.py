@@ -121,7 +121,7 @@ def test_a_study_that_is_not_there_is_told_how_to_begin(write_space: Write, pitp
     ("options", "wanted"),
     [
         ({"harm": "nothing"}, "the trainer ended without a single epoch"),
-        ({"harm": "nan"}, "score was NaN in all of 8 epochs"),
+        ({"harm": "nan"}, "score was NaN in all of 8 reports"),
     ],
 )
 def test_a_trainer_that_gives_nothing_ends_the_search(

@@ -324,7 +324,7 @@ def test_early_stopping_ends_a_trial_with_its_value(write_space: Write, pitprop:
     space = write_space(params=SLOPE, trials=2, early_stopping={"patience": 2}, epochs=20, **QUIET)
     said = pitprop("search", space, "--inline", "--json").json
     assert said["trials"]["COMPLETE"] == 2
-    assert said["epochs"] == {"spent": 16, "budget": 40, "saved": 24}
+    assert said["epochs"] == {"spent": 16, "budget": 40, "saved": 0, "patience": 24}
 
 
 def test_a_gate_prunes_what_falls_short_of_a_baseline_but_never_the_baseline(write_space: Write, pitprop: Pitprop) -> None:

@@ -45,15 +45,18 @@ def test_a_gate_without_its_reading_says_nothing_and_nan_misses_it() -> None:
     gate = Bound("val/top1", 1, at_most=0.5)
     assert gate.missed([]) is None
     assert gate.missed(telemetry(0.9, metric="val/other")) is None
-    assert gate.missed([Epoch(2, {"val/top1": 0.9})]) is None
     assert "nan" in (gate.missed(telemetry(math.nan)) or "")
     assert "at most" in (gate.missed(telemetry(0.9)) or "")
 
 
-def test_a_gate_finds_its_epoch_where_others_are_missing() -> None:
+def test_a_gate_whose_epoch_is_not_validated_is_judged_at_the_next_validation() -> None:
     gate = Bound("val/top1", 4, at_least=0.5)
     assert gate.value([Epoch(2, {"val/top1": 0.1}), Epoch(4, {"val/top1": 0.2}), Epoch(6, {"val/top1": 0.9})]) == 0.2
-    assert gate.value([Epoch(2, {"val/top1": 0.1}), Epoch(6, {"val/top1": 0.9})]) is None
+    unvalidated = Epoch(4, {"train/loss": 0.1})
+    assert gate.missed([Epoch(2, {"val/top1": 0.1}), unvalidated]) is None
+    later = [Epoch(2, {"val/top1": 0.1}), unvalidated, Epoch(6, {"val/top1": 0.4}), Epoch(8, {"val/top1": 0.9})]
+    assert gate.value(later) == 0.4
+    assert "was 0.4 at epoch 6" in (gate.missed(later) or "")
 
 
 def test_a_missed_gate_is_a_verdict_with_its_remedy() -> None:

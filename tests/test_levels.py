@@ -64,8 +64,8 @@ def test_nothing_soft_is_said_while_the_learning_rate_still_warms_up() -> None:
 
 
 def test_the_window_is_the_patience_or_a_tenth_of_the_budget() -> None:
-    assert [levels.window(Facts(budget), 5) for budget in (1, 40, 51, 200)] == [5, 5, 6, 20]
-    assert levels.window(Facts(1), 1) == 2
+    assert [levels.window(Telemetry(), Facts(budget), 5) for budget in (1, 40, 51, 200)] == [5, 5, 6, 20]
+    assert levels.window(Telemetry(), Facts(1), 1) == 2
 
 
 def test_the_warm_up_ends_with_the_last_rise_before_the_first_fall() -> None:

@@ -104,6 +104,8 @@ def trial(folder: Path, number: int, *verdicts: Verdict, value: float = 0.5, epo
         "folder": str(home),
         "started": 1e9 + number,
         "ended": 1e9 + number + 1,
+        "saved": EPOCHS - spent if ends else 0,
+        "patience": EPOCHS - spent if not ends else 0,
     }
     return Record(number, **{**fields, **more})
 

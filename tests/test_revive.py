@@ -150,18 +150,23 @@ def test_revived_trials_come_on_top_of_those_that_are_planned(toy: Toy, tmp_path
         ("quick", None),
         (None, None),
         (None, 1),
-        *[(None, None)] * 3,
+        *[(None, None)] * 2,
     ]
     assert [record.params["wakes"] for record in found[:5]] == [0.1, 2.0, 2.0, 0.6, 0.0]
     with owned(space, tmp_path) as study:
-        assert (study.planned, study.target) == (5, 6)
+        assert (study.planned, study.target) == (4, 5)
         assert study.ask() is None
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc", "grid", "nsga2"])
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_a_study_with_a_revived_trial_proposes_what_it_would_have_proposed(sampler: str, toy: Toy, tmp_path: Path) -> None:
-    rows = {**LATE, "trials": 14, "sampler": sampler, "params": {"wakes": {"choice": [0.0, 0.2, 0.4, 0.6, 0.8, 1.5, 2.0]}}}
+    rows = {
+        **LATE,
+        "trials": 14,
+        "sampler": sampler,
+        "params": {"wakes": {"choice": [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.5, 2.0]}},
+    }
     events(toy(**rows), tmp_path / "whole", trials=6)
     events(toy(**rows), tmp_path / "whole", revive=[1])
     events(toy(**rows), tmp_path / "whole", trials=9)

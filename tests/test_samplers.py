@@ -94,40 +94,44 @@ def test_an_earlier_death_violates_it_no_less(first: int, second: int) -> None:
 
 
 def test_a_collapsed_trial_is_complete_with_what_it_reached() -> None:
-    seen = shown([trial(), collapsed(number=1), trial("RUNNING", None, number=2)], [True], False)
+    seen = shown([trial(), collapsed(number=1), trial("RUNNING", None, number=2)], [True], "complete")
     assert states(seen) == "CCR"
     assert [one.values for one in seen] == [[0.6], [0.4], None]
     assert not any(one.constraints for one in seen)
 
 
 def test_a_constraint_is_told_for_every_trial_that_has_ended() -> None:
-    seen = shown([trial(), collapsed(number=1), trial("RUNNING", None, number=2), trial("PRUNED", number=3)], [True], True)
+    seen = shown(
+        [trial(), collapsed(number=1), trial("RUNNING", None, number=2), trial("PRUNED", number=3)], [True], "infeasible"
+    )
     assert states(seen) == "CCRP"
     assert [[value > 0 for value in one.constraints.values()] for one in seen] == [[False], [True], [], [False]]
 
 
 def test_what_reached_nothing_gets_the_worst_of_each_objective() -> None:
     seen = shown(
-        [trial(values=(0.5, 9)), trial(values=(0.7, 3), number=1), collapsed(values=None, number=2)], [True, False], False
+        [trial(values=(0.5, 9)), trial(values=(0.7, 3), number=1), collapsed(values=None, number=2)], [True, False], "complete"
     )
     assert seen[2].values == [0.5, 9]
 
 
 @pytest.mark.parametrize(("state", "values", "left"), [("COMPLETE", (0.7,), "P"), ("RUNNING", None, "C"), ("FAIL", None, "C")])
 def test_a_trial_that_was_revived_to_an_end_no_longer_counts_as_collapsed(state: str, values: Any, left: str) -> None:
-    assert states(shown([trial(), collapsed(number=1), trial(state, values, number=2, revives=1)], [True], True))[1] == left
+    assert (
+        states(shown([trial(), collapsed(number=1), trial(state, values, number=2, revives=1)], [True], "infeasible"))[1] == left
+    )
 
 
 def test_trials_are_shown_as_they_are_while_none_has_collapsed_or_has_a_value() -> None:
     for trials in ([trial(), trial("PRUNED", number=1)], [collapsed(values=None)]):
-        assert shown(trials, [True], True) == trials
+        assert shown(trials, [True], "infeasible") == trials
 
 
 @given(st.lists(st.sampled_from(["lived", "collapsed", "worthless", "running"])), st.booleans())
 def test_showing_changes_no_trial_of_the_study(kinds: list[str], constrained: bool) -> None:
     trials = [KINDS[kind](number) for number, kind in enumerate(kinds)]
     before = [(one.state, one.values, dict(one.system_attrs)) for one in trials]
-    seen = shown(trials, [True], constrained)
+    seen = shown(trials, [True], "infeasible" if constrained else "complete")
     assert [(one.state, one.values, dict(one.system_attrs)) for one in trials] == before
     assert [one.number for one in seen] == list(range(len(kinds)))
 

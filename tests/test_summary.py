@@ -54,6 +54,7 @@ def trial(folder: Path, number: int, *verdicts: Verdict, epochs: int = EPOCHS, v
         "folder": str(home),
         "started": 1.0,
         "ended": 2.0,
+        "saved": EPOCHS - spent if ends else 0,
     }
     return Record(number, **{**fields, **more})
 

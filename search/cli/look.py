@@ -22,6 +22,7 @@ from pitprop.space import Space, nested
 from pitprop.study.commands import next_command
 from pitprop.study.record import Record
 from pitprop.trainer import Context
+from pitprop.views import words
 from pitprop.workers import checkpoint
 from rich.console import Console
 from rich.markup import escape
@@ -166,8 +167,8 @@ def _configuration(results: Results, record: Record, notes: Sequence[str] = ()) 
     """
     space, sure = results.space, results.confirmation.winner if results.confirmation is not None else None
     score = f"{space.objective.metric} {record.values[0]:.4f}" if record.values else record.word
-    head = _("{study}, trial {number}: {score} in {epochs} epochs")
-    lines = [head.format(study=space.name, number=record.number, score=score, epochs=record.epochs)]
+    head = _("{study}, trial {number}: {score} in {epochs}")
+    lines = [head.format(study=space.name, number=record.number, score=score, epochs=words.budget(record.epochs, space.unit))]
     if sure is not None and sure.trial == record.number:
         mean = _("the best on fresh seeds: {metric} {mean} on average")
         lines.append(mean.format(metric=space.objective.metric, mean=f"{sure.mean:.4f}"))
@@ -200,5 +201,6 @@ def _training(results: Results, record: Record) -> str:
         metric=space.objective.metric,
         cpus=space.resources.cpus,
         gpus=space.resources.gpus,
+        unit=space.unit,
     )
     return str(trainer.load(space.trainer).shell(nested(record.params), context))

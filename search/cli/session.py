@@ -166,6 +166,7 @@ def _job(space: Space, folder: Path, *, here: bool) -> Job:
         stall=space.stall,
         cpus=space.resources.cpus,
         gpus=gpus,
+        unit=space.unit,
     )
     return Job(space.trainer, context, folder)
 

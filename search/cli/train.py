@@ -210,6 +210,9 @@ def _print_finished(console: Console, study: Study, where: Addresses, repeat: Re
         words = _("{space} has reached its target {target}; to continue, remove stop_when from the space:")
         words = words.format(space=space.name, target=space.stop_when)
         print_command(console, words, next_command("search", space, where, *flags))
+    elif study.exhausted:
+        words = _("{space} is finished: every trial that the space allows has been trained, so there is none to add.")
+        console.print(words.format(space=space.name), highlight=False, markup=False)
     else:
         words = _("{space} is finished. To add trials:").format(space=space.name)
         print_command(console, words, next_command("search", space, where, "--trials", "+20", *flags))

@@ -9,6 +9,7 @@ while no life sign is seen.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -105,7 +106,10 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A gate in numbers: bounds on ``metric`` at exactly ``epoch``. A later recovery does not count."""
+    """A gate in numbers: bounds on ``metric`` at ``epoch``, or at the first one after it that reports ``metric``.
+
+    A later recovery does not count.
+    """
 
     metric: str
     epoch: int
@@ -124,19 +128,25 @@ class Bound:
         return f"gate:{self.metric}@{self.epoch}"
 
     def value(self, telemetry: Sequence[Epoch]) -> float | None:
-        """The metric at the gate's epoch; None if it was not reported there."""
-        here = next((epoch for epoch in reversed(telemetry) if epoch.step <= self.epoch), None)
-        return here.metrics.get(self.metric) if here is not None and here.step == self.epoch else None
+        """The metric at the epoch that the gate is judged at; None before it."""
+        epoch = self.judged(telemetry)
+        return None if epoch is None else epoch.metrics[self.metric]
+
+    def judged(self, telemetry: Sequence[Epoch]) -> Epoch | None:
+        """The epoch that the gate is judged at; None before it."""
+        after = bisect_left(telemetry, self.epoch, key=lambda epoch: epoch.step)
+        return next((epoch for epoch in telemetry[after:] if self.metric in epoch.metrics), None)
 
     def missed(self, telemetry: Sequence[Epoch]) -> Message | None:
-        """Why the gate is missed; None before its epoch, where the metric was not reported there, and where it is met.
+        """Why the gate is missed; None before it is judged, and where it is met.
 
         A metric that was reported as NaN misses every gate.
         """
-        value = self.value(telemetry)
-        if value is None:
+        epoch = self.judged(telemetry)
+        if epoch is None:
             return None
-        said = {"metric": self.metric, "value": value, "epoch": self.epoch}
+        value = epoch.metrics[self.metric]
+        said = {"metric": self.metric, "value": value, "epoch": epoch.step}
         if self.at_least is not None and not value >= self.at_least:
             at_least = N_("{metric} was {value:.4g} at epoch {epoch}, the gate asks for at least {bound:.4g}")
             return message(at_least, **said, bound=self.at_least)
@@ -196,7 +206,7 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdic
     if reason is None:
         return None
     if module.KIND == "soft":
-        count, grace, blind = levels.window(facts, thresholds["patience"]), thresholds["grace"], thresholds["blind"]
+        count, grace, blind = levels.window(telemetry, facts, thresholds["patience"]), thresholds["grace"], thresholds["blind"]
         despite = getattr(module, "DESPITE", ())
         signs = life.signs(telemetry, facts, count, despite)
         share = grace if life.watched(signs) else max(grace, blind)

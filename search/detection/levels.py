@@ -42,9 +42,18 @@ def losses(telemetry: Telemetry, count: int) -> tuple[Message, list[tuple[int, f
     return (TRAINING, trained) if len(trained) == count else (VALIDATION, found)
 
 
-def window(facts: Facts, patience: int) -> int:
-    """How many readings to judge by: ``patience``, or a tenth of the budget if that is more."""
-    return max(patience, math.ceil(0.1 * facts.budget), 2)
+def window(telemetry: Telemetry, facts: Facts, patience: int) -> int:
+    """How many readings to judge by: ``patience``, or as many as come in a tenth of the budget if that is more."""
+    return max(patience, math.ceil(0.1 * facts.budget / stride(telemetry, facts)), 2)
+
+
+def stride(telemetry: Telemetry, facts: Facts) -> int:
+    """How many epochs (or steps) lie between two validations, on average, rounded down; or two reports if there is none."""
+    steps = telemetry.column(facts.metric).steps
+    if len(steps) < 2:
+        steps = [telemetry[0].step, telemetry[-1].step] if len(telemetry) > 1 else []
+        return max(1, (steps[1] - steps[0]) // (len(telemetry) - 1)) if steps else 1
+    return max(1, (steps[-1] - steps[0]) // (len(steps) - 1))
 
 
 @once

@@ -157,7 +157,7 @@ def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
 
     None for one that never left it, and for one that showed life signs all the time: no grace was needed to spare it.
     """
-    count = levels.window(facts, 5)
+    count = levels.window(telemetry, facts, 5)
     step = levels.left_chance(telemetry, facts, count)
     past = Telemetry()
     for epoch in telemetry if step is not None else ():
@@ -175,7 +175,7 @@ def promise(telemetry: Telemetry, facts: Facts) -> float:
 
     AUC above one half, then decades of growth of the logit spread a window, then the share by which the loss has fallen.
     """
-    count = levels.window(facts, 5)
+    count = levels.window(telemetry, facts, 5)
     areas, losses = _last(telemetry, "val/auc", count), telemetry.column("val/loss").values
     spreads = _last(telemetry, "val/logit_spread", count) or _last(telemetry, "val/probability_spread", count)
     ranks = 2 * sum(areas) / count - 1 if areas else 0.0

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pitprop.telemetry import finite
+from pitprop.telemetry import Epoch, finite
 
 
 def sign(maximize: bool) -> int:
@@ -35,12 +35,13 @@ def objective(curve: Sequence[float], at: str = "best", maximize: bool = True) -
 
 @dataclass(frozen=True, slots=True)
 class EarlyStopping:
-    """Stops when ``patience`` epochs in a row have not improved on the best by more than ``min_delta``.
+    """Stops when ``patience`` validations in a row have not improved on the best by more than ``min_delta``.
 
-    An epoch is an improvement if it beats the best so far by strictly more than ``min_delta`` in absolute terms, as in Keras
-    and Lightning; the best is then that epoch's value, so gains smaller than ``min_delta`` must add up within ``patience``
-    epochs. NaN and infinity are never an improvement, and a curve may be NaN from its start. More patience never makes the best
-    epoch worse: it only trains longer.
+    A validation is an epoch that reports ``metric``: one that does not counts for nothing, as in Keras and Lightning, where a
+    model may be validated every few epochs. It is an improvement if it beats the best so far by strictly more than
+    ``min_delta`` in absolute terms; the best is then its value, so gains smaller than ``min_delta`` must add up within
+    ``patience`` validations. NaN and infinity are never an improvement, and a curve may be NaN from its start. More patience
+    never makes the best epoch worse: it only trains longer.
     """
 
     patience: int
@@ -50,12 +51,18 @@ class EarlyStopping:
 
     def __post_init__(self) -> None:
         if self.patience < 1:
-            raise ValueError(f"early stopping takes a patience of at least 1 epoch, not {self.patience}")
+            raise ValueError(f"early stopping takes a patience of at least 1 validation, not {self.patience}")
         if not 0 <= self.min_delta < math.inf:
             raise ValueError(f"early stopping takes a min_delta of 0 or more, not {self.min_delta}")
 
+    def cut(self, epochs: Sequence[Epoch]) -> int | None:
+        """How many of the reported ``epochs`` there are when training stops; None if they end before that."""
+        validated = [index for index, epoch in enumerate(epochs) if self.metric in epoch.metrics]
+        stop = self.stops_at([epochs[index].metrics[self.metric] for index in validated])
+        return None if stop is None else validated[stop - 1] + 1
+
     def stops_at(self, curve: Sequence[float]) -> int | None:
-        """The number of epochs spent when training stops, from 1; None if ``curve`` ends before that."""
+        """The number of validations when training stops, from 1; None if ``curve``, the values of these, ends before that."""
         upward = sign(self.maximize)
         best, waited = -math.inf, 0
         for spent, value in enumerate(curve, 1):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pitprop import telemetry
 from pitprop.detection import detect, life
 from pitprop.detection.detect import Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
@@ -139,8 +138,8 @@ class Judge:
         """
         if self._space.pruner is None or replica > 0 or training.trial.revives is not None:
             return []
-        step, score = training.curves[0][-1].step, training.curves[0][-1].metrics[self._space.objective.metric]
-        if not self._study.report(training.trial, step, score):
+        step, score = training.curves[0][-1].step, training.curves[0][-1].metrics.get(self._space.objective.metric)
+        if score is None or not self._study.report(training.trial, step, score):
             return []
         name, metric = self._space.pruner.name, self._space.objective.metric
         reason = message(
@@ -152,7 +151,7 @@ class Judge:
     def _stops(self, training: Training, curve: Sequence[Epoch]) -> bool:
         """Whether early stopping ends the seed; where patience is searched the curve is recorded whole instead."""
         stopping = None if self._space.searches_stopping else self.stopping(training)
-        return stopping is not None and stopping.stops_at(telemetry.series(curve, stopping.metric)) is not None
+        return stopping is not None and stopping.cut(curve) is not None
 
 
 def _ends(verdict: Verdict, trial: Trial) -> bool:

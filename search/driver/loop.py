@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pitprop.detection.detect import Verdict
-from pitprop.driver import revival
+from pitprop.driver import reports, revival
 from pitprop.driver.judging import REACH, Judge
 from pitprop.driver.progress import Ended, Event, Failures, Reported, Retried, SearchError, Started, Unanswered, Warned
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
-from pitprop.errors import hint
 from pitprop.space import Space
 from pitprop.study.record import Failed, Outcome, State
 from pitprop.study.study import Study, Trial
@@ -46,6 +46,8 @@ class Search:
         self._events: deque[Event] = deque()
         self._failures = Failures()
         self._unanswered = False
+        self._measured = False
+        """Whether the objective has been seen in this search or before it."""
 
     def events(self) -> Generator[Event, None, None]:
         """Runs the search. `SearchError` when every trial fails alike."""
@@ -100,6 +102,8 @@ class Search:
     def _reattach(self) -> None:
         """Takes up what finished trials have taught, and then the trials of a killed search, each from its last checkpoint."""
         records = self._study.records()
+        self._measured = any(record.values is not None for record in records)
+        self._failures.recall(records)
         finished = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
         for record in finished:
             recovery = self._study.recovery(record.number)
@@ -173,7 +177,7 @@ class Search:
                 self._take(training, lane, epochs[lane])
             elif training is not None:
                 training.ended[lane.replica] = None
-            if training is None or lane.replica in training.ended:
+            if lane.trial not in self._trainings or training is None or lane.replica in training.ended:
                 self._groups.leave(worker, lane)
                 stopped += [lane] if lane in epochs else []
             if training is not None:
@@ -181,26 +185,28 @@ class Search:
         return stopped
 
     def _take(self, training: Training, lane: Lane, epoch: Epoch) -> None:
-        metric = self._space.objective.metric
-        if metric not in epoch.metrics:
-            near = hint(metric, sorted(epoch.metrics))
-            raise SearchError(f"the objective {metric!r} is not among what the trainer reports{near}; correct objective.metric")
-        if training.record(lane.replica, epoch):
+        metric, curve = self._space.objective.metric, training.curves[lane.replica]
+        epoch = replace(epoch, metrics={name: value for name, value in epoch.metrics.items() if value is not None})
+        if (error := reports.beyond(self._space, curve, epoch)) is not None:
+            self._conclude(training, Failed(training.epochs, error, alike=True))
+        elif training.record(lane.replica, epoch):
             self._events.append(Reported(lane, epoch))
+            self._measured = self._measured or metric in epoch.metrics
+            if not self._measured and (error := reports.soon_unreported(metric, training.curves[lane.replica])) is not None:
+                self._conclude(training, Failed(training.epochs, error, alike=True))
+                raise SearchError(error)
             self._warn(training, self._judge.judge(training, lane.replica))
 
     def _warn(self, training: Training, verdicts: Sequence[Verdict]) -> None:
         self._events += [Warned(training.trial.number, verdict) for verdict in verdicts]
 
-    def _conclude(self, training: Training, error: str = "", traceback: str = "") -> None:
-        """Tells a trial whose seeds have all ended, and those that its curve answers."""
-        if training.trial.number not in self._trainings or (training.lanes and not error):
+    def _conclude(self, training: Training, failed: Failed | None = None, traceback: str = "") -> None:
+        """Tells a trial that has ``failed``, or whose seeds have all ended, and those that its curve answers."""
+        if training.trial.number not in self._trainings or (training.lanes and not failed):
             return
-        if error:
+        if failed:
             self._groups.forget(training.trial.number)
-            outcome: Outcome = Failed(training.epochs, error)
-        else:
-            outcome = training.outcome(self._space.objective, self._judge.stopping(training), len(self._space.directions))
+        outcome: Outcome = failed or training.outcome(self._space, self._judge.stopping(training))
         del self._trainings[training.trial.number]
         trained = not isinstance(outcome, Failed) and self._recordings.leader(training) is None
         recovery = self._judge.peers.recovery(training) if trained else None
@@ -244,7 +250,7 @@ class Search:
             training.attempts += 1
             spent = failure.cause is not Cause.WORKER_DIED or training.attempts > self._space.retries
             if spent and len(group) == 1:
-                self._conclude(training, failure.error, failure.traceback)
+                self._conclude(training, Failed(training.epochs, failure.error), failure.traceback)
                 continue
             self._events.append(Retried(number, failure.error))
             self._groups.queue(training.resume(lanes, self._space.seed, self._study.checkpoints), alone=spent)

@@ -55,5 +55,6 @@ def first(space: Space) -> dict[str, Any]:
     from pitprop.study.memory import Memory
 
     known = Memory(space).add_next()
+    assert known is not None, "a study without trials has not had them all"
     baseline = next((one for one in space.baselines if one.name == known.user_attrs.get("baseline")), None)
     return space.params(known.user_attrs.get("values", known.params), baseline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pitprop.detection.detect import Verdict
@@ -69,10 +70,15 @@ class SearchError(UserError):
 
 
 class Failures:
-    """The trials of a run that failed, as long as none did not."""
+    """The trials of a run that failed, as long as none did not, in it or in a run of the search before."""
 
     def __init__(self) -> None:
         self._records: list[Record] | None = []
+
+    def recall(self, records: Iterable[Record]) -> None:
+        """Takes in the trials of earlier runs. If they all failed, what made them fail may have been mended since."""
+        if any(record.state in (State.COMPLETE, State.PRUNED) for record in records):
+            self._records = None
 
     def add(self, record: Record, target: int) -> None:
         """Takes in how a trial ended, of ``target`` in all; `SearchError` if there is no hope."""

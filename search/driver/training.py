@@ -10,8 +10,9 @@ from pathlib import Path
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict
 from pitprop.detection.stopping import EarlyStopping, objective
+from pitprop.driver import reports
 from pitprop.seeds import of_training
-from pitprop.space import Objective
+from pitprop.space import Objective, Space
 from pitprop.study.record import Completed, Failed, Outcome, Pruned
 from pitprop.study.study import Trial
 from pitprop.telemetry import Epoch, Telemetry
@@ -59,8 +60,8 @@ class Training:
 
     @property
     def epochs(self) -> int:
-        """The epochs spent, over all seeds."""
-        return sum(len(curve) for curve in self.curves.values())
+        """The epochs (or steps) trained, over all seeds."""
+        return sum(map(telemetry.trained, self.curves.values()))
 
     def file(self, replica: int) -> Path:
         """Where the curve of one seed is kept."""
@@ -122,10 +123,9 @@ class Training:
         """The objective and the epochs it took, each the mean over the seeds; ``stopping`` cuts the curves first."""
         scores, spent = [], []
         for curve in self.curves.values():
-            values = telemetry.series(curve, goal.metric)
-            stop = stopping.stops_at(telemetry.series(curve, stopping.metric)) if stopping else None
-            spent.append(stop or len(values))
-            scores.append(objective(values[:stop], goal.at, goal.sign > 0))
+            whole = curve[: stopping.cut(curve) if stopping else None]
+            spent.append(telemetry.trained(whole))
+            scores.append(objective(telemetry.series(whole, goal.metric), goal.at, goal.sign > 0))
         return math.fsum(scores) / len(scores), math.fsum(spent) / len(spent)
 
     def bests(self, goal: Objective) -> dict[str, float]:
@@ -136,26 +136,37 @@ class Training:
     def copy(self, leader: Training, stopping: EarlyStopping | None) -> None:
         """Takes over the curves of ``leader`` up to where ``stopping`` ends them."""
         for replica, curve in leader.curves.items():
-            stop = stopping.stops_at(telemetry.series(curve, stopping.metric)) if stopping else None
+            stop = stopping.cut(curve) if stopping else None
             self.curves[replica] = Telemetry(curve[:stop])
             self.ended[replica] = leader.ended.get(replica) if stop is None else None
             telemetry.rewrite(self.file(replica), self.curves[replica])
 
-    def outcome(self, goal: Objective, stopping: EarlyStopping | None, objectives: int) -> Outcome:
+    def outcome(self, space: Space, stopping: EarlyStopping | None) -> Outcome:
         """How the trial ended, now that all its seeds have.
 
         It is pruned if every seed was; a seed that collapsed beside others that did not counts with what it reached.
         """
         verdicts = [v for replica, v in self.ended.items() if v is not None and not self._cut(replica, stopping)]
         told = (*verdicts, *self.warnings.values())
-        if not self.epochs:
-            return Failed(0, "the trainer ended without a single epoch")
-        score, spent = self.score(goal, stopping)
+        if not any(self.curves.values()):
+            return Failed(0, "the trainer ended without a single epoch", alike=True)
+        score, spent = self.score(space.objective, stopping)
+        stopped, patience = self._left_out(space.epochs, stopping)
         if len(verdicts) == self.seeds:
-            return Pruned(self.epochs, told, score)
+            return Pruned(self.epochs, told, score, stopped)
+        if (unreported := reports.unreported(space.objective.metric, self.curves.values())) is not None:
+            return Failed(self.epochs, unreported, told, alike=True)
         if math.isnan(score):
-            return Failed(self.epochs, self._lacking(goal.metric), told)
-        return Completed(self.epochs, (score, spent)[:objectives], told)
+            return Failed(self.epochs, self._lacking(space.objective.metric), told)
+        return Completed(self.epochs, (score, spent)[: len(space.directions)], told, stopped, patience)
+
+    def _left_out(self, budget: int, stopping: EarlyStopping | None) -> tuple[int, int]:
+        """The epochs that were not trained: because of a verdict, and because of early stopping. What a trainer that ended by
+        itself left of its budget is neither."""
+        left = {replica: max(0, budget - telemetry.trained(curve)) for replica, curve in self.curves.items()}
+        cut = {replica for replica in left if self._cut(replica, stopping)}
+        stopped = {replica for replica, verdict in self.ended.items() if verdict is not None} - cut
+        return sum(left[replica] for replica in stopped), sum(left[replica] for replica in cut)
 
     def _lacking(self, metric: str) -> str:
         """Why there is no score, in a sentence."""
@@ -164,9 +175,9 @@ class Training:
         infinite = any(not math.isnan(value) for curve in lacking for value in curve)
         what = f"{metric} was {'NaN or infinite' if infinite else 'NaN'}"
         if self.seeds == 1:
-            return f"{what} in all of {self.epochs} epochs"
+            return f"{what} in all of {sum(metric in epoch.metrics for epoch in self.curves[0])} reports"
         return f"{what} in every epoch of {len(lacking)} of {self.seeds} seeds"
 
     def _cut(self, replica: int, stopping: EarlyStopping | None) -> bool:
         """Whether early stopping had ended the seed before anything else did."""
-        return stopping is not None and stopping.stops_at(telemetry.series(self.curves[replica], stopping.metric)) is not None
+        return stopping is not None and stopping.cut(self.curves[replica]) is not None

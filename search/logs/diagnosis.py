@@ -113,7 +113,7 @@ def _beside(one: Diagnosis, earlier: Sequence[Diagnosis]) -> Diagnosis:
         for verdict in detect.judge(common, facts, [Signature(ALIKE)]) if one.unit == other.unit else ():
             reason = message(
                 "the same curve as {other} in epochs {first}-{last}, so that what was changed between them has no effect",
-                **{"other": other.name, "first": common[-levels.window(facts, 5)].step, "last": verdict.step},
+                **{"other": other.name, "first": common[-levels.window(common, facts, 5)].step, "last": verdict.step},
             )
             alike = replace(verdict, reason=reason, remedy=UNREAD)
             return replace(one, verdicts=sorted([*one.verdicts, alike], key=lambda verdict: verdict.step))
@@ -140,5 +140,5 @@ def _ended(telemetry: Telemetry, facts: Facts, verdicts: Sequence[Verdict]) -> V
     first = next((verdict for verdict in verdicts if verdict.ends), None)
     if first is None or any(verdict.ends for verdict in detect.judge(telemetry, facts, detect.defaults())):
         return first
-    count = min(levels.window(facts, 5), telemetry[-1].step - first.step)
+    count = min(levels.window(telemetry, facts, 5), telemetry[-1].step - first.step)
     return first if levels.above_chance(telemetry, facts, count, 0.1) is False else None

@@ -37,7 +37,8 @@ class Epochs:
     An epoch is what the source numbers as one, or lies between two validations; each of these, if there are several in one
     of its numbers; each row, if ``metric`` is one of training and nothing is numbered. It is given as soon as it is over: at
     the first row of the next, or once it has all that the one before had. Its ``step`` counts from 1, by the source's number
-    where there is one. A validation at step 0, before any training, is given as ``start/...`` of the first epoch.
+    where there is one; ``by_steps`` it is the optimizer's, and no number of an epoch counts. A validation at step 0, before any
+    training, is given as ``start/...`` of the first epoch.
 
     A source that goes back, to a checkpoint or its start, gives steps again: `forget` what it went back before.
 
@@ -68,8 +69,8 @@ class Epochs:
     ``_carried``, the label counts that hold for the next ones too.
     """
 
-    def __init__(self, metric: str | None = None) -> None:
-        self.metric, self.last = metric, 0
+    def __init__(self, metric: str | None = None, *, by_steps: bool = False) -> None:
+        self.metric, self.last, self._by_steps = metric, 0, by_steps
         self._by_training = metric is not None and metric.startswith("train/")
         self._open = Cells()
         self._step: int | None = None
@@ -115,7 +116,8 @@ class Epochs:
             once = ("start/", CARRIED)
             self._expected = {name for name in self._open if "/predicted/" not in name and not name.startswith(once)}
         self._open, self._validated_at = Cells(), None
-        self.last = max(self.last + 1, 0 if self._number is None else self._number + self.from_0)
+        number = self._step if self._by_steps else None if self._number is None else self._number + self.from_0
+        self.last = max(self.last + 1, number or 0)
         self._finished.append((self.last, self._trained_to))
         return [Epoch(self.last, metrics)]
 
@@ -125,6 +127,11 @@ class Epochs:
         if not self._open or self._number is None:
             return None
         return Epoch(self._number + self.from_0, self._open.means())
+
+    @property
+    def placed(self) -> bool:
+        """Whether the source has named a step of the optimizer."""
+        return self._step is not None
 
     @property
     def numbered(self) -> bool:

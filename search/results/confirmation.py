@@ -135,7 +135,7 @@ def _scores(space: Space, seeds: int, record: Record) -> tuple[float, ...]:
     scores = []
     for replica in range(seeds):
         curve = telemetry.read(telemetry.file(record.folder, replica))
-        stop = stopping.stops_at(telemetry.series(curve, stopping.metric)) if stopping else None
+        stop = stopping.cut(curve) if stopping else None
         values = telemetry.series(curve, space.objective.metric)[:stop]
         scores.append(objective(values, space.objective.at, space.objective.sign > 0))
     return tuple(scores)

@@ -53,6 +53,20 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Epochs that would have been trained and were not.
+
+    Verdicts ``stopped`` trials before them; early stopping did by its ``patience``; or they are ``shared``: a recorded curve
+    answered for them, where early stopping is searched. What a script trained between two reports, what a trainer that ended
+    by itself left of its budget, and what failed, is none of it.
+    """
+
+    stopped: int
+    patience: int
+    shared: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """``best`` are the trials that won: one, or the Pareto front of two objectives; baselines are not among them.
 
@@ -60,7 +74,8 @@ class Summary:
     ``baselines`` maps each baseline to its score, None while it is not known. ``pruned`` says why trials were stopped,
     ``warned`` what else was said of them. ``remedied`` are the trials that tried what a verdict or a missed gate advised,
     ``suggested`` what could be tried of it where nothing is tried by itself.
-    ``spent`` and ``budget`` are epochs, of the trials that ended.
+    ``spent`` and ``budget`` are epochs, of the trials that ended; ``saved`` is what was left out of it. All are steps
+    where the space's budget is in steps.
     """
 
     space: Space
@@ -78,6 +93,7 @@ class Summary:
     targets: tuple[Target, ...]
     spent: int
     budget: int
+    left_out: LeftOut
 
     @property
     def finished(self) -> bool:
@@ -90,8 +106,8 @@ class Summary:
 
     @property
     def saved(self) -> int:
-        """The epochs that stopping early has saved."""
-        return self.budget - self.spent
+        """The epochs that would have been trained, had no verdict stopped a trial and no curve answered for several."""
+        return self.left_out.stopped + self.left_out.shared
 
     def delta(self, record: Record, baseline: str) -> float | None:
         """By how much a trial is better than a baseline, whatever the direction of the objective."""
@@ -109,7 +125,12 @@ class Summary:
             "trials": dict(self.states),
             "parked": self.parked,
             "revived": [{"trial": number, "revives": parked} for parked, number in self.revived.items()],
-            "epochs": {"spent": self.spent, "budget": self.budget, "saved": self.saved},
+            self.space.unit: {
+                "spent": self.spent,
+                "budget": self.budget,
+                "saved": self.saved,
+                "patience": self.left_out.patience,
+            },
             "metric": self.space.objective.metric,
             "best": [
                 {
@@ -157,7 +178,18 @@ def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
         targets=tuple(Target(name, value, ranking.reached(space, records, value)) for name, value in space.targets.items()),
         spent=_spent(ended),
         budget=sum(record.revives is None for record in ended) * space.epochs * space.seeds,
+        left_out=left_out(space, records),
     )
+
+
+def left_out(space: Space, records: Sequence[Record]) -> LeftOut:
+    """What the trials of a study have left out: the one place where that is counted."""
+    revived = {record.revives for record in records if record.state != State.FAIL}
+    ended = [r for r in records if r.state in (State.COMPLETE, State.PRUNED) and r.number not in revived]
+    stopped, patience = sum(record.saved for record in ended), sum(record.patience for record in ended)
+    if not space.searches_stopping:
+        return LeftOut(stopped, patience, 0)
+    return LeftOut(stopped, 0, patience + sum(record.epochs for record in ended) - _spent(ended))
 
 
 def _remedied(space: Space, record: Record, parent: Record) -> Remedied:

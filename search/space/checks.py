@@ -103,6 +103,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     pruner = sampling.read_method("pruner", document.pruner, problems)
     sampling.check(sampler, pruner, leaves, 2 if searched else 1, problems)
     _check_plan(document, sampler, bool(searched), problems)
+    unit, budget = _budget(document, problems)
     space = Space(
         name="",
         question=" ".join(document.question.split()),
@@ -110,7 +111,8 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         card=card,
         options=document.options,
         objective=document.objective,
-        epochs=document.epochs,
+        epochs=budget,
+        unit=unit,
         trials=document.trials,
         seeds=document.seeds,
         seed=document.seed,
@@ -156,6 +158,16 @@ def _trainer(name: str, folder: Path, problems: Problems) -> tuple[str, Card]:
     except ValueError as error:
         problems.add("trainer", " ".join(str(error).split()))
         return "", UNSAID
+
+
+def _budget(document: Document, problems: Problems) -> tuple[str, int]:
+    """The unit of the budget and the budget; a blank, and a problem, if there are two or none."""
+    given = {unit: value for unit in ("epochs", "steps") if (value := getattr(document, unit)) is not None}
+    if len(given) == 2:
+        problems.add("steps", f"{given['steps']} is not allowed beside epochs; a budget is in one of them")
+    elif not given and problems.fine("epochs", "steps"):
+        problems.add("epochs", f"is missing; it takes {COUNT.wanted}; or give steps, where the training reports steps")
+    return next(iter(given.items()), ("epochs", 1))
 
 
 def _check_metric(metric: str, where: str, card: Card, problems: Problems) -> None:
@@ -273,7 +285,7 @@ def _constraints(texts: Sequence[Any], space: Space, problems: Problems) -> Iter
 
 def _origin(name: str) -> str:
     """Where a name that stands in a constraint is set in the file."""
-    return name if name == "epochs" or name.startswith("options.") else place(name)
+    return name if name in ("epochs", "steps") or name.startswith("options.") else place(name)
 
 
 def _point(rows: Any, where: str, space: Space, problems: Problems) -> Mapping[str, Any]:
@@ -369,8 +381,9 @@ def _gate(gate: Gate, where: str, document: Document, space: Space, problems: Pr
     if gate.at_least is None and gate.at_most is None and problems.fine(where):
         problems.add(where, "has no bound; it takes at_least or at_most")
     _check_metric(gate.metric, f"{where}.metric", space.card, problems)
-    if problems.fine("epochs", f"{where}.epoch") and gate.epoch > space.epochs:
-        problems.add(f"{where}.epoch", f"{gate.epoch} is not allowed; it takes an epoch of the space, 1 to {space.epochs}")
+    if problems.fine(space.unit, f"{where}.epoch") and gate.epoch > space.epochs:
+        one = "an epoch" if space.unit == "epochs" else "a step"
+        problems.add(f"{where}.epoch", f"{gate.epoch} is not allowed; it takes {one} of the space, 1 to {space.epochs}")
     for key, bound in (("at_least", gate.at_least), ("at_most", gate.at_most)):
         at = f"{where}.{key}.baseline"
         if not isinstance(bound, Relative) or "baselines" in problems.keys or not problems.fine(at):

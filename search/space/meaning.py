@@ -26,7 +26,7 @@ def meaning(space: Space) -> dict[str, Any]:
         "trainer": PurePath(space.trainer).name if space.trainer.endswith(".py") else space.trainer.removeprefix("pitprop."),
         "options": dict(space.options),
         "objective": asdict(space.objective),
-        "epochs": space.epochs,
+        space.unit: space.epochs,
         "seeds": space.seeds,
         "seed": space.seed,
         "params": {**space.constants, **{leaf.name: _leaf(leaf) for leaf in space.leaves}},

@@ -47,8 +47,9 @@ class SignatureChoice:
 class Space:
     """A search, read from one file. ``values`` in the methods are Optuna's, by leaf name.
 
-    ``trainer`` is where `pitprop.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial,
-    ``trials`` how many there are, ``seeds`` how often each is trained, ``timeout`` the seconds for all (None: no limit).
+    ``trainer`` is where `pitprop.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial
+    in its ``unit``, epochs or steps, ``trials`` how many there are, ``seeds`` how often each is trained, ``timeout`` seconds for
+    all (None: no limit).
     ``leaves`` stand in the order of the file, ``constants`` go by dotted name. ``points`` are values to try first.
     ``signatures`` watch, and ``lacking`` holds those that cannot, each with what it needs of the trainer. ``early_stopping``
     holds its constants, None if there is none.
@@ -94,6 +95,7 @@ class Space:
     stop_when: str | None
     remedies: str
     confirm: Confirm | None
+    unit: str = "epochs"
     path: str = field(default="", compare=False)
     text: str = field(default="", compare=False, repr=False)
 
@@ -115,7 +117,7 @@ class Space:
         stops = {
             f"{STOPPING}.{name}": one for name, one in (self.early_stopping or {}).items() if name in ("patience", "min_delta")
         }
-        every = {**defaults, **options, "epochs": self.epochs, **self.constants, **stops}
+        every = {**defaults, **options, self.unit: self.epochs, **self.constants, **stops}
         searched = {leaf.name for leaf in self.leaves}
         return {name: value for name, value in every.items() if name not in searched}
 

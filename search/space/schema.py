@@ -220,8 +220,10 @@ class Document:
     """A trainer that ships, a dotted module, or the path of a .py file."""
     objective: Annotated[Objective, Rows(Objective)]
     """What a trial is worth."""
-    epochs: Count
-    """The budget of one training."""
+    epochs: Count | None = None
+    """The budget of one training, in epochs."""
+    steps: Count | None = None
+    """The same in steps of the optimizer, for a training that reports these, in place of epochs."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Constants of the trainer."""
     params: Annotated[Any, _ref("Parameters")] = Field(default_factory=dict)

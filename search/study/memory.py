@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+import json
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, overload
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.errors import UserError
 from pitprop.seeds import keyed
@@ -17,7 +19,9 @@ from pitprop.study.remedies import FollowUp
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 ATTEMPTS = 100
-"""How often a proposal that breaks a constraint of the space is drawn again before the space is called too narrow."""
+"""How often a proposal that breaks a constraint, or that was tried, is drawn again before the space is called too narrow."""
+LISTED = 10_000
+"""Up to so many different trials a space is listed: a grid is walked in that list, and its end is known."""
 
 
 class TooNarrow(UserError):
@@ -25,13 +29,15 @@ class TooNarrow(UserError):
 
 
 class Memory:
-    """A copy of the study in the database, trial by trial. ``grid`` holds the values of each parameter if a grid is walked."""
+    """A copy of the study in the database, trial by trial.
+
+    A training depends on its parameters and its seed alone, so what was tried is not proposed again. ``untried`` are the values
+    of all trials that the space allows and that it has not had yet; None where these are too many to list.
+    """
 
     def __init__(self, space: Space, trials: Sequence[FrozenTrial] = ()) -> None:
         self._space = space
         self._pruner = samplers.pruner(*space.pruner) if space.pruner else optuna.pruners.NopPruner()
-        leaves = space.leaves if space.sampler.name == "grid" else ()
-        self.grid = {leaf.name: samplers.values(leaf.distribution) or [] for leaf in leaves}
         ways = [optuna.study.StudyDirection[way.upper()] for way in space.directions]
         self._study = optuna.create_study(study_name=space.name, directions=ways, pruner=self._pruner)
         self._study.add_trials(trials)
@@ -40,6 +46,18 @@ class Memory:
             storage.set_place(self._study, name, value)
         self._points = sum("point" in one.user_attrs for one in trials)
         self._baselines = {one.user_attrs.get("baseline") for one in trials}
+        self._tried: set[str] = set()
+        self.untried = untried(space)
+        for one in trials:
+            self._note(one)
+
+    @property
+    def room(self) -> int | None:
+        """How many trials there can be yet; None if there is no end of them."""
+        if self.untried is None or not (self.untried or self._tried):  # none at all is an error of the next proposal
+            return None
+        points, baselines = len(self._space.points), [one.name for one in self._space.baselines if one.params is not None]
+        return max(len(self.untried), points - self._points) + len(set(baselines) - self._baselines)
 
     def __len__(self) -> int:
         """The number of trials."""
@@ -49,8 +67,11 @@ class Memory:
         """One trial; to be read only."""
         return storage.trial(self._study, number)
 
-    def add_next(self, follow_up: FollowUp | None = None) -> FrozenTrial:
-        """The next trial of a search: the baselines first, then the points, then ``follow_up``, then a proposal; `TooNarrow`."""
+    def add_next(self, follow_up: FollowUp | None = None) -> FrozenTrial | None:
+        """The next trial of a search: the baselines first, then the points, then ``follow_up``, then a proposal; `TooNarrow`.
+
+        None if all that the space allows was proposed.
+        """
         left = (one for one in self._space.baselines if one.params is not None and one.name not in self._baselines)
         if (baseline := next(left, None)) is not None:
             return self._add_baseline(baseline)
@@ -82,39 +103,75 @@ class Memory:
 
     def tell(self, number: int, values: Sequence[float] | None, state: TrialState) -> FrozenTrial:
         """Ends a trial."""
-        # At its last point the grid sampler stops the loop that calls it, and there is none; and it looks for the place in the
-        # grid of each trial that ends, which baselines and revived trials have not. Optuna ends the trial all the same.
-        with suppress(RuntimeError, KeyError):
-            self._study.tell(number, values, state)
+        self._study.tell(number, values, state)
         return self.trial(number)
 
-    def _propose(self, given: Mapping[str, Any], attributes: Mapping[str, Any]) -> FrozenTrial:
+    def _propose(self, given: Mapping[str, Any], attributes: Mapping[str, Any]) -> FrozenTrial | None:
         """A new trial from a sampler that is seeded by the trial's number, but for the values that are ``given``."""
-        number, (name, options) = len(self), self._space.sampler
-        broken: list[str] = []
+        number, (name, options), again = len(self), self._space.sampler, False
+        if not given and self.untried is not None and not self.untried:
+            if not self._tried:
+                raise TooNarrow(f"no values hold the constraint {self._space.constraints[0].text!r}: widen it, or the space")
+            return None
+        if name == "grid" and not given and self.untried:
+            return self._drawn(samplers.sampler("random", {}, 0), next(iter(self.untried.values())), attributes)
         for attempt in range(ATTEMPTS):
-            # QMC and grid walk one sequence, shuffled by the seed; the others start anew at each trial.
-            walks = name in ("qmc", "grid")
             fresh = keyed(self._space.seed, "proposal", number, attempt) % 2**32
-            seed = self._space.seed % 2**32 if walks else fresh
+            # QMC walks one sequence, shuffled by the seed; the others start anew at each trial.
+            seed = self._space.seed % 2**32 if name == "qmc" else fresh
             # A sampler that learns nothing from what was refused would propose it for ever: the later half is drawn at random.
-            stuck = attempt >= ATTEMPTS // 2 and not walks
-            self._study.sampler = samplers.sampler(*(("random", {}) if stuck else (name, options)), seed, self.grid, fresh)
-            if given:
-                self._study.enqueue_trial(dict(given))
-            trial = self._study.ask()
-            drawn: dict[str, Any] = {}
-            for leaf in self._space.active(drawn):
-                drawn[leaf.name] = storage.draw(trial, leaf.name, leaf.distribution)
-            broken = self._space.violated(drawn)
-            if not broken:
-                for key, value in {"params": self._space.flat(drawn), **attributes}.items():
-                    trial.set_user_attr(key, value)
-                if places := storage.places(self._study):
-                    storage.set_attribute(self._study, number, "pitprop:study", places, system=True)
-                return self.trial(number)
+            stuck = attempt >= ATTEMPTS // 2 or name == "grid"
+            sampler = samplers.sampler(
+                *(("random", {}) if stuck else (name, options)), seed=fresh if stuck else seed, fresh=fresh
+            )
+            trial = self._drawn(sampler, given, attributes, anew=attempt < ATTEMPTS - 1 or not again)
+            if isinstance(trial, FrozenTrial):
+                return trial
+            again = again or not trial
+            if again and attempt >= ATTEMPTS // 2 and self.untried and not given:  # hardly anything is left
+                left = list(self.untried.values())
+                return self._drawn(sampler, left[fresh % len(left)], attributes)
+        raise TooNarrow(f"{ATTEMPTS} proposals in a row broke the constraint {trial!r}: widen the space or the constraint")
+
+    @overload
+    def _drawn(self, sampler: BaseSampler, given: Mapping[str, Any], attributes: Mapping[str, Any]) -> FrozenTrial: ...
+    @overload
+    def _drawn(
+        self, sampler: BaseSampler, given: Mapping[str, Any], attributes: Mapping[str, Any], *, anew: bool
+    ) -> FrozenTrial | str: ...
+    def _drawn(
+        self, sampler: BaseSampler, given: Mapping[str, Any], attributes: Mapping[str, Any], *, anew: bool = True
+    ) -> FrozenTrial | str:
+        """A new trial with what the sampler draws; or the constraint that it breaks, and "" where ``anew`` and it was tried.
+
+        What is given as a whole may have been tried.
+        """
+        number, drawn = len(self), dict[str, Any]()
+        self._study.sampler = sampler
+        if given:
+            self._study.enqueue_trial(dict(given))
+        trial = self._study.ask()
+        for leaf in self._space.active(drawn):
+            drawn[leaf.name] = storage.draw(trial, leaf.name, leaf.distribution)
+        params = self._space.flat(drawn)
+        broken = self._space.violated(drawn)
+        if broken or (anew and not drawn.keys() <= given.keys() and _key(params) in self._tried):
             storage.forget_last(self._study)
-        raise TooNarrow(f"{ATTEMPTS} proposals in a row broke the constraint {broken[0]!r}: widen the space or the constraint")
+            return broken[0] if broken else ""
+        for key, value in {"params": params, **attributes}.items():
+            trial.set_user_attr(key, value)
+        if places := storage.places(self._study):
+            storage.set_attribute(self._study, number, "pitprop:study", places, system=True)
+        self._note(self.trial(number))
+        return self.trial(number)
+
+    def _note(self, trial: FrozenTrial) -> None:
+        """Takes in what was tried. A baseline has been trained, but as no trial that may win."""
+        if trial.user_attrs.get("baseline") is None:
+            key = _key(trial.user_attrs["params"])
+            self._tried.add(key)
+            if self.untried is not None:
+                self.untried.pop(key, None)
 
     def _add_baseline(self, baseline: Baseline) -> FrozenTrial:
         """A new trial with the parameters of a baseline, some of which may lie outside the space."""
@@ -131,3 +188,27 @@ class Memory:
         )
         self._study.add_trial(made)
         return self.trial(len(self) - 1)
+
+
+def untried(space: Space, params: Iterable[Mapping[str, Any]] = ()) -> dict[str, dict[str, Any]] | None:
+    """The values of all trials that the space allows but for those with ``params``, shuffled; None if too many to list."""
+    found = samplers.every(space, LISTED)
+    if found is None:
+        return None
+    random.Random(keyed(space.seed, "order")).shuffle(found)
+    tried = {_key(one) for one in params}
+    keys = {_key(space.flat(values)): values for values in found}
+    return {key: values for key, values in keys.items() if key not in tried}
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    """What trials with the same parameters have in common; the last bits of a float depend on how it was computed."""
+    return json.dumps(_plain(params), sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return float(f"{value:.12g}") if isinstance(value, float) else value

@@ -165,7 +165,8 @@ def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tu
     means = meaning(space)
     if known.get("meaning", means) != means and _is_blank(storage, found, folder):
         storage.delete_study(found)
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        for kind in ("checkpoints", "trials"):
+            shutil.rmtree(folder / kind, ignore_errors=True)
         found, known = database.study_id(storage, space.name, space.directions), {}
     if "meaning" not in known:
         ways = [way.name.lower() for way in storage.get_study_directions(found)]
@@ -184,10 +185,11 @@ def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tu
 
 
 def _is_blank(storage: optuna.storages.RDBStorage, study: int, folder: Path) -> bool:
-    """Whether no epoch was trained, as after a first try with a slip in it: there is nothing to lose.
+    """Whether no epoch was trained, or none that counts, as after a first try with a slip in it: there is nothing to lose.
 
     The trials are asked too, for their files may lie in another folder, or on another machine.
     """
     trials = storage.get_all_trials(study, deepcopy=False)
     ended = any(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials)
-    return not (ended or any(folder.glob("trials/*/telemetry*.jsonl")))
+    slip = any(trial.user_attrs.get("alike") for trial in trials)  # such as a misspelt objective: what was trained has no score
+    return not ended and (slip or not any(folder.glob("trials/*/telemetry*.jsonl")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -29,33 +30,43 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A trial that ended as it should: its ``values``, one for each objective."""
+    """A trial that ended as it should: its ``values``, one for each objective.
+
+    Verdicts on some of its seeds have ``saved`` so many epochs, and early stopping, by its ``patience``, so many.
+    """
 
     epochs: int
     values: tuple[float, ...]
     verdicts: tuple[Verdict, ...] = ()
+    saved: int = 0
+    patience: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """A trial whose seeds were all stopped, by ``verdicts`` among which warnings may be; ``score`` is NaN if it had none."""
+    """A trial whose seeds were all stopped, by ``verdicts`` among which warnings may be; ``score`` is NaN if it had none.
+
+    ``saved`` are the epochs that it would have trained.
+    """
 
     epochs: int
     verdicts: tuple[Verdict, ...]
     score: float
+    saved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A trial that has no score: one sentence says why."""
+    """A trial that has no score: one sentence says why. ``alike``: any other trial of the space would fail so too."""
 
     epochs: int
     error: str
     verdicts: tuple[Verdict, ...] = ()
+    alike: bool = False
 
 
 Outcome = Completed | Pruned | Failed
-"""How a trial ended. ``epochs`` are those spent, over all seeds."""
+"""How a trial ended. ``epochs`` are those trained, over all seeds; steps where the space's budget is in steps, as elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,8 @@ class Record:
 
     ``params`` are flat, by dotted name. ``baseline`` is the name of the baseline that this trial trains. ``verdicts`` are those
     that ended it, then its warnings.
-    ``epochs`` were spent. ``folder`` holds telemetry.jsonl, and telemetry-1.jsonl and so on for further seeds. ``started``
+    ``epochs`` were trained; ``saved`` ones would have been, but for verdicts, and ``patience`` ones but for early stopping.
+    ``folder`` holds telemetry.jsonl, and telemetry-1.jsonl and so on for further seeds. ``started``
     and ``ended`` are unix seconds; ``started`` stays what it is over a resume, since it tells a study from another of its name.
     ``revives`` is the number of the parked trial that this one continues: its curve and its epochs begin with that one's.
     ``code`` are the codes that trained it (`pitprop.space.scripts.short`): several where it was continued by another.
@@ -86,6 +98,8 @@ class Record:
     remedy_of: int | None = None
     cause: str = ""
     code: tuple[str, ...] = ()
+    saved: int = 0
+    patience: int = 0
 
     @property
     def parked(self) -> bool:
@@ -159,6 +173,7 @@ class StudyCard:
     space_yaml: str
     baselines: Mapping[str, float]
     searches_stopping: bool = False
+    unit: str = "epochs"
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> StudyCard:
@@ -245,7 +260,7 @@ def _stored(frozen: Sequence[FrozenTrial], known: Mapping[str, Any], folder: Pat
     records = tuple(as_record(one, folder / "trials" / f"{one.number:04d}") for one in frozen)
     return StoredStudy(
         records,
-        int(known.get("trials", len(frozen) - revivals)) + revivals,
+        min(int(known.get("trials", len(frozen) - revivals)), int(known.get("room", sys.maxsize))) + revivals,
         known.get("meaning"),
         known.get("space file"),
         (known.get("codes") or [{}])[-1],
@@ -272,4 +287,6 @@ def as_record(frozen: FrozenTrial, folder: Path) -> Record:
         remedy_of=known.get("mends"),
         cause=known.get("cause", ""),
         code=tuple(known.get("code", ())),
+        saved=int(known.get("saved", 0)) if finished else 0,
+        patience=int(known.get("patience", 0)) if finished else 0,
     )

@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners by the names that a space uses, and what the samplers are shown of trials that collapsed.
+"""Optuna's samplers and pruners by the names that a space uses, and what they are shown of trials that collapsed or failed.
 
 Optuna's GP and NSGA-II read complete trials only: a pruned one leaves no trace in them, nor would a constraint that it violates.
 The GP then takes the places where trainings die for unknown ones, and goes there again and again. `Learning` shows such a trial
@@ -9,21 +9,21 @@ opened again has learned the same.
 from __future__ import annotations
 
 import copy
+import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
+from pitprop.space import Space
 from pitprop.space.sampling import COLLAPSED, PRUNERS, SAMPLERS
 from pitprop.study.storage import Filtered
 
 
-def sampler(
-    name: str, options: Mapping[str, Any], seed: int, grid: Mapping[str, Sequence[Any]], fresh: int = 0
-) -> optuna.samplers.BaseSampler:
-    """A fresh sampler. ``grid`` holds the values of each parameter, and only the grid sampler reads it.
+def sampler(name: str, options: Mapping[str, Any], seed: int, fresh: int = 0) -> optuna.samplers.BaseSampler:
+    """A fresh sampler; "grid" is none, as `pitprop.study.memory` walks that.
 
     ``fresh`` seeds what QMC draws outside its sequence, as it does until a trial has completed. With the sequence's ``seed``,
     which is always the same, it would propose for ever what a constraint refused.
@@ -36,12 +36,10 @@ def sampler(
         options.setdefault("constant_liar", True)
     if name == "qmc":
         options.setdefault("independent_sampler", optuna.samplers.RandomSampler(fresh))
-    if name == "grid":
-        options["search_space"] = grid
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         made: optuna.samplers.BaseSampler = getattr(optuna.samplers, SAMPLERS[name])(seed=seed, **options)
-    return made if standing == "pruned" else Learning(made, constrained=standing == "infeasible")
+    return Learning(made, standing) if name in COLLAPSED else made
 
 
 def pruner(name: str, options: Mapping[str, Any]) -> optuna.pruners.BasePruner:
@@ -52,11 +50,38 @@ def pruner(name: str, options: Mapping[str, Any]) -> optuna.pruners.BasePruner:
     return made
 
 
+def every(space: Space, most: int) -> list[dict[str, Any]] | None:
+    """The values of every trial that the space allows, by leaf; None if there are more than ``most``, or no end of them."""
+    total = 1
+    for leaf in space.leaves:
+        total *= len(values(leaf.distribution) or ()) if _size(leaf.distribution) <= most else most + 1
+        if total > most:
+            return None
+    return list(_grown(space, {}))
+
+
+def _grown(space: Space, drawn: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    leaf = next((leaf for leaf in space.active(drawn) if leaf.name not in drawn), None)
+    if leaf is None:
+        yield from () if space.violated(drawn) else (drawn,)
+        return
+    for value in values(leaf.distribution) or ():
+        yield from _grown(space, {**drawn, leaf.name: value})
+
+
+def _size(distribution: BaseDistribution) -> float:
+    """How many values there are."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    low, high, step = (getattr(distribution, name, None) for name in ("low", "high", "step"))
+    return math.inf if low is None or high is None or not step else (high - low) / step + 1
+
+
 def values(distribution: BaseDistribution) -> list[Any] | None:
     """The values of a finite distribution, None if there is no end of them."""
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
-    if isinstance(distribution, IntDistribution) and not distribution.log:
+    if isinstance(distribution, IntDistribution):
         return list(range(distribution.low, distribution.high + 1, distribution.step))
     if isinstance(distribution, FloatDistribution) and distribution.step is not None:
         count = round((distribution.high - distribution.low) / distribution.step)
@@ -64,8 +89,13 @@ def values(distribution: BaseDistribution) -> list[Any] | None:
     return None
 
 
+def failed(trial: FrozenTrial) -> bool:
+    """Whether a trial failed by itself, such as for want of memory; not where any other trial would have failed alike."""
+    return trial.state == TrialState.FAIL and "error" in trial.user_attrs and not trial.user_attrs.get("alike")
+
+
 def violation(trial: FrozenTrial) -> float:
-    """By how much a trial breaks the constraint that trainings live: 1 + 1 / epochs if it collapsed, -1 if it did not.
+    """By how much a trial breaks the constraint that trainings live: 1 + 1 / epochs if it collapsed or failed, else -1.
 
     So the earlier it died the more, and well apart from what lived, for a model of the constraint. What was stopped by a
     population pruner or a gate is slow, not dead. A trial that ended as it should counts by its value, whatever was said
@@ -73,16 +103,22 @@ def violation(trial: FrozenTrial) -> float:
     """
     verdicts = trial.user_attrs.get("verdicts", ()) if trial.state == TrialState.PRUNED else ()
     dead = any(verdict["action"] in ("prune", "park") and ":" not in verdict["signature"] for verdict in verdicts)
-    return 1 + 1 / max(1, trial.user_attrs.get("epochs", 1)) if dead else -1.0
+    return 1 + 1 / max(1, trial.user_attrs.get("epochs", 1)) if dead or failed(trial) else -1.0
 
 
-def shown(trials: Sequence[FrozenTrial], maximize: Sequence[bool], constrained: bool) -> list[FrozenTrial]:
-    """The trials with those that collapsed as complete ones; ``maximize`` has an item for each objective.
+def shown(trials: Sequence[FrozenTrial], maximize: Sequence[bool], standing: str) -> list[FrozenTrial]:
+    """The trials as a sampler is to see those that collapsed or failed; ``maximize`` has an item for each objective.
+
+    Optuna shows failed trials to no sampler, so it would go again and again to where memory is too small. With the ``standing``
+    "pruned" they are pruned ones without a score, the worst that there are; else complete ones, as those that collapsed.
 
     A trial keeps the value that it reached before it collapsed; where it has none, as with two objectives, it gets the worst
     known of each. One that was revived, to an end, stays pruned: the trial that continued it tells the rest. With
     ``constrained`` all trials that have ended carry their `violation` where Optuna's samplers look for it.
     """
+    if standing == "pruned":
+        return [_as_pruned(trial) if failed(trial) else trial for trial in trials]
+    constrained = standing == "infeasible"
     revived = {trial.user_attrs.get("revives") for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)}
     dead = {trial.number for trial in trials if violation(trial) > 0} - revived
     valued = [trial.values for trial in trials if trial.state.is_finished() and trial.values]
@@ -99,15 +135,21 @@ def shown(trials: Sequence[FrozenTrial], maximize: Sequence[bool], constrained: 
     return seen
 
 
-class Learning(optuna.samplers.BaseSampler):
-    """A sampler that learns from trials that collapsed: it is asked about the study with its trials as in `shown`."""
+def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
+    seen = copy.copy(trial)
+    seen.state, seen.values, seen.intermediate_values = TrialState.PRUNED, None, {}
+    return seen
 
-    def __init__(self, made: optuna.samplers.BaseSampler, constrained: bool) -> None:
-        self._made, self._constrained = made, constrained
+
+class Learning(optuna.samplers.BaseSampler):
+    """A sampler that learns from trials that collapsed or failed: it is asked about the study with its trials as in `shown`."""
+
+    def __init__(self, made: optuna.samplers.BaseSampler, standing: str) -> None:
+        self._made, self._standing = made, standing
 
     def _shown(self, study: optuna.Study) -> Filtered:
         maximize = [way == optuna.study.StudyDirection.MAXIMIZE for way in study.directions]
-        return Filtered(study, lambda trials: shown(trials, maximize, self._constrained))
+        return Filtered(study, lambda trials: shown(trials, maximize, self._standing))
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         self._made.before_trial(study, trial)

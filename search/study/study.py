@@ -11,7 +11,6 @@ ones with the same parameters.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -81,6 +80,7 @@ class Study:
         self._writes = database.Writes(name, held)
         self._entering: FrozenTrial | None = None
         self._checked = time.monotonic()
+        self._room: int | None = None
         trials = connection.get_all_trials(self._id)
         foreign = [one.number for one in trials if "params" not in one.user_attrs]
         if foreign:
@@ -97,14 +97,18 @@ class Study:
         self._follow_ups = FollowUps(space, self._records)
         self._revived = sum(record.revives is not None for record in self._records)
         self._reached = any(map(self._reaches, self._records))
+        self._tell_room()
 
     @property
     def planned(self) -> int:
-        """How many trials the study is to have, baselines and points included, revived ones not."""
-        if not self._memory.grid:
-            return self._planned
-        sampled = math.prod(len(values) for values in self._memory.grid.values())
-        return min(self._planned, len(self._baselines) + len(self.space.points) + sampled)
+        """How many trials the study is to have, baselines and points included, revived ones not; at most what is possible."""
+        room = self._memory.room
+        return self._planned if room is None else min(self._planned, len(self._records) - self._revived + room)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every trial that the space allows has been asked for."""
+        return self._memory.room == 0
 
     @property
     def target(self) -> int:
@@ -121,6 +125,7 @@ class Study:
         self._writes.put(lambda _again: storage.set_fact(self._database, self._id, "trials", trials, self._fence))
         self.settle()
         self._planned = trials
+        self._tell_room()
 
     @property
     def code_changes(self) -> list[str]:
@@ -173,13 +178,19 @@ class Study:
         return found
 
     def ask(self) -> Trial | None:
-        """The next trial, already in the database; None if there are as many as planned, or the score to reach is reached, or
+        """The next trial, already in the database; None if all that are planned or possible exist, if the target is reached, or
         if the database does not answer (`trouble`)."""
         if self._entering is None:
-            if not self._writes.flush() or len(self._records) >= self.target or self.satisfied:
+            if not self._writes.flush():
+                return None
+            if len(self._records) >= self.target or self.satisfied:
+                self._tell_room()
                 return None
             follow_up = self._follow_ups.due(self.planned) if self.space.remedies == "try" else None
-            self._enter(self._memory.add_next(follow_up))
+            added = self._memory.add_next(follow_up)
+            if added is None:
+                return None
+            self._enter(added)
         return self._entered()
 
     def parking(self) -> Parking:
@@ -253,6 +264,12 @@ class Study:
         self._reached = self._reached or self._reaches(record)
         return record
 
+    def _tell_room(self) -> None:
+        """Writes down how many trials the space allows, where that is less than planned, for who only reads the study."""
+        if self.planned < self._planned and self._room != self.planned:
+            room = self._room = self.planned
+            self._writes.put(lambda _again: storage.set_fact(self._database, self._id, "room", room, self._fence))
+
     @property
     def _baselines(self) -> list[Baseline]:
         return [baseline for baseline in self.space.baselines if baseline.params is not None]
@@ -317,6 +334,6 @@ def opened(space: Space, url: str, folder: Path) -> Iterator[Study]:
 
 
 def _attributes(outcome: Outcome) -> dict[str, Any]:
-    error = outcome.error if isinstance(outcome, Failed) else None
-    given = {"epochs": outcome.epochs, "verdicts": [verdict.to_json() for verdict in outcome.verdicts], "error": error}
+    given: dict[str, Any] = {"epochs": outcome.epochs, "verdicts": [verdict.to_json() for verdict in outcome.verdicts]}
+    given |= {name: getattr(outcome, name, None) for name in ("error", "alike", "saved", "patience")}
     return {name: value for name, value in given.items() if value}

@@ -54,7 +54,9 @@ def _winner(card: StudyCard, record: Record, searched: Iterable[str], baselines:
         word = WORDS[ranking.standing(lead)]
         leads.append(f"{word} baseline {_code(name)} ({value:.4f})" + (f" by {lead:+.4f}" if lead else ""))
     beside = ": " + ", ".join(leads) if leads else ""
-    return f"**Best: trial {record.number}**, {score} in {record.epochs} epochs{beside}" + (f"\n\n{params}" if params else "")
+    return f"**Best: trial {record.number}**, {score} in {record.epochs} {card.unit}{beside}" + (
+        f"\n\n{params}" if params else ""
+    )
 
 
 def _counts(records: Sequence[Record]) -> str:

@@ -88,10 +88,10 @@ def params(record: Record) -> dict[str, str]:
 
 
 def measures(record: Record, card: StudyCard, baselines: Mapping[str, float]) -> dict[str, float]:
-    """The numbers of an ended trial: objective, epochs spent, and the lead over each baseline, positive when better."""
+    """The numbers of an ended trial: objective, epochs (or steps) spent and saved, the lead over each baseline."""
     if record.state == State.RUNNING:
         return {}
-    said = {"epochs_spent": float(record.epochs)}
+    said = {"epochs_spent": float(record.epochs), "epochs_saved": float(record.saved)}
     if record.values:
         said |= {"objective" if i == 0 else f"objective_{i + 1}": value for i, value in enumerate(record.values)}
         others = {name: value for name, value in baselines.items() if name != record.baseline}

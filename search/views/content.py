@@ -295,18 +295,17 @@ class Content:
     @cached_property
     def costs(self) -> Costs:
         """What was trained, and what stopping early saved: hours at each trial's own mean pace."""
-        budget = self.space.epochs * self.space.seeds
         known = {r.number: trained_seconds(r, self.space.seeds) for r in self.records if r.state != State.RUNNING}
         stopped = [r for r in self.records if r.state == State.PRUNED and r.number not in self.summary.revived]
-        lost = {record.number: max(budget - record.epochs, 0) for record in stopped}
+        lost = {record.number: record.saved for record in stopped}
         seconds = [time for time, epochs in known.values() if epochs]
         saved = [lost[number] * known[number][0] / known[number][1] for number in lost if known[number][1]]
         return Costs(
             math.fsum(seconds) if seconds else None,
             len(stopped),
-            sum(lost.values()),
+            self.summary.left_out.stopped,
             math.fsum(saved) if saved else None,
-            sum(max(budget - r.epochs, 0) for r in self.records if r.state == State.COMPLETE),
+            self.summary.left_out.patience,
         )
 
     # Where it is good, and where it dies
@@ -314,6 +313,10 @@ class Content:
     @cached_property
     def deadly(self) -> list[landscape.Part]:
         return landscape.deadly_parts(self.space, self.ended)
+
+    @cached_property
+    def failing(self) -> list[landscape.Failing]:
+        return landscape.failing(self.space, self.ended)
 
     @cached_property
     def importances(self) -> dict[str, float]:
@@ -389,6 +392,14 @@ class Content:
         """What was said of the best trial itself, with a remedy; gates have a table of their own."""
         found = self.best.warnings if self.best is not None else []
         return [verdict for verdict in found if verdict.remedy and not verdict.signature.startswith("gate:")]
+
+    @cached_property
+    def exhausted(self) -> bool:
+        """Whether the search is over because there is no other trial in its space."""
+        from pitprop.study.memory import untried
+
+        tried = (record.params for record in self.records if record.baseline is None)
+        return self.summary.finished and untried(self.space, tried) == {}
 
     @property
     def late(self) -> bool:

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pitprop.messages import _
 from pitprop.space import Space
 from pitprop.space.distributions import STOPPING, Leaf, same
-from pitprop.study.record import Record
+from pitprop.study.record import Record, State
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 BINS = 6
 """Into how many parts a range is cut; a parameter of few values has one for each."""
+
+FULL = re.compile(r"(?<!killed, )out of memory|OutOfMemory|MemoryError|_ALLOC_FAILED|DefaultCPUAllocator", re.IGNORECASE)
+"""How Python, PyTorch and libraries of CUDA's say that memory is full. A worker that was killed may have had another cause."""
 
 STANDS_OUT = 2.0
 """How many standard deviations of chance there must be between a part of the space and the whole."""
@@ -155,7 +160,38 @@ def deadly_parts(space: Space, ended: Sequence[Record]) -> list[Part]:
     return sorted((part for part in found if part is not None), key=lambda part: -part.excess)
 
 
-def deadly(axis: Axis, ended: Sequence[Record]) -> Part | None:
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Trials that failed alike: why, and the part of the space in which they did most, None if no part stands out."""
+
+    cause: str
+    trials: tuple[Record, ...]
+    part: Part | None
+
+
+def failing(space: Space, ended: Sequence[Record]) -> list[Failing]:
+    """What trials failed of, and where, the most frequent first. Errors that differ in their numbers alone are the same."""
+    alike: dict[str, list[Record]] = {}
+    for record in ended:
+        if record.state == State.FAIL:
+            error = record.error or ""
+            full = FULL.search(error) is not None
+            alike.setdefault(_("out of memory") if full else re.sub(r"\d+", "0", error), []).append(record)
+    return sorted((_failing(space, ended, cause, records) for cause, records in alike.items()), key=lambda one: -len(one.trials))
+
+
+def _failing(space: Space, ended: Sequence[Record], cause: str, records: Sequence[Record]) -> Failing:
+    error, numbers = records[0].error or "", {record.number for record in records}
+
+    def among(record: Record) -> bool:
+        return record.number in numbers
+
+    parts = (deadly(axis, ended, among) for axis in axes(space))
+    worst = max((part for part in parts if part is not None), key=lambda part: part.excess, default=None)
+    return Failing(cause if FULL.search(error) else error.rstrip("."), tuple(records), worst)
+
+
+def deadly(axis: Axis, ended: Sequence[Record], died: Callable[[Record], bool] = died) -> Part | None:
     """The part of a parameter's range in which most more trials die than elsewhere; None if no part stands out."""
     cells = [(cell, died(r)) for r in ended if (cell := axis.cell(r.params.get(axis.name))) is not None]
     parts = [part for first, last in _runs(axis) if (part := _part(axis, first, last, cells)) is not None]

@@ -95,7 +95,20 @@ def trials(n: int) -> str:
 
 
 def epochs(n: int) -> str:
-    return ngettext("{n} epoch", "{n} epochs", n).format(n=n)
+    return budget(n, "epochs")
+
+
+def budget(n: int, unit: str) -> str:
+    """So many epochs or steps: ``unit`` is that of the space's budget."""
+    told = ngettext("{n} step", "{n} steps", n) if unit == "steps" else ngettext("{n} epoch", "{n} epochs", n)
+    return told.format(n=n)
+
+
+def unit_of(space: Space, n: int) -> str:
+    """What the budget of a space is in, as the head of a column: of one reading, or of ``n`` of them."""
+    if space.unit == "steps":
+        return _("step") if n == 1 else _("steps")
+    return _("epoch") if n == 1 else _("epochs")
 
 
 def numbers(found: Sequence[int], most: int | None = None) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pitprop.logs import Epochs, Follower
 from pitprop.telemetry import Epoch
+from pitprop.trainers.commands.arguments import CommandError, nearest
 from pitprop.trainers.commands.settings import Source
 
 LINES, REPORT = "jsonl", "report"
@@ -15,18 +17,25 @@ LINES, REPORT = "jsonl", "report"
 class Sources:
     """Follows ``places``. The first that gives ``metric`` sets the epochs, and the others add what they have of each by then.
 
-    ``last`` is the step of the latest epoch.
+    An epoch that is numbered may be without ``metric``, as where every few epochs are validated. It is held until the next one
+    ends, for its validation may come late, or from another place. ``last`` is the step of the latest epoch, and ``measured``
+    says whether the metric has come at all. ``by_steps``: epochs are numbered by the steps of the optimizer.
     """
 
-    def __init__(self, places: Sequence[Source], metric: str, began: float) -> None:
+    def __init__(self, places: Sequence[Source], metric: str, began: float, *, by_steps: bool = False) -> None:
         kinds = [LINES if place.format == REPORT else place.format for place in places]
         self._followers = [
             Follower(place.place, kind, place.pattern, place.names, began) for place, kind in zip(places, kinds, strict=True)
         ]
-        self._epochs = [Epochs(metric or None) for _ in places]
+        self._epochs = [Epochs(metric or None, by_steps=by_steps) for _ in places]
+        self._by_steps = by_steps
         self._reported = [place.format == REPORT for place in places]
         self._metric = metric
+        alone = [index for index, reported in enumerate(self._reported) if not reported]
+        self._alone = alone[0] if len(alone) == 1 else None  # of several sources none leads before one has the metric
         self._leader: int | None = None
+        self._held: tuple[int, Epoch] | None = None
+        self.measured = False
         self._added: dict[int, dict[str, float]] = {}
         self._loose: dict[str, float] = {}
         self._names: dict[str, None] = {}
@@ -43,16 +52,30 @@ class Sources:
         return [self._whole(epoch) for epoch in done]
 
     def _take(self, index: int, *, ended: bool) -> list[Epoch]:
-        """What one source adds; the epochs it ends, if it is the one that sets them."""
+        """What one source adds; the epochs it ends, if it is the one that sets them, or the only one yet that has any."""
         done: list[Epoch] = []
         for epoch in self._read(index, ended=ended):
-            if self._leader is None and (self._metric in epoch.metrics or not self._metric):
-                self._leader = index
-            if index == self._leader:
-                done += [epoch] if self._metric in epoch.metrics or not self._metric else []
-            else:
+            measured = not self._metric or self._metric in epoch.metrics
+            if measured and self._leader is None:
+                self._leader, self.measured = index, True
+            if index != (self._alone if self._leader is None else self._leader):
                 self._added.setdefault(epoch.step, {}).update(epoch.metrics)
-        return done
+                continue
+            done += self._let_go(index, epoch.step)
+            if measured:
+                done.append(epoch)
+            else:
+                self._held = index, epoch
+        return done + (self._let_go(index) if ended and self._held is not None and self._held[0] == index else [])
+
+    def _let_go(self, index: int, before: int | None = None) -> list[Epoch]:
+        """The epoch that is held, if it is of the source ``index`` and is not told again; what another holds is added later."""
+        held, self._held = self._held, None
+        if held is not None and held[0] != index:
+            self._added.setdefault(held[1].step, {}).update(held[1].metrics)
+        elif held is not None and (before is None or held[1].step < before):
+            return [held[1]]
+        return []
 
     def _read(self, index: int, *, ended: bool) -> list[Epoch]:
         """The epochs of one source that are over."""
@@ -60,11 +83,20 @@ class Sources:
         rows = follower.end() if ended else follower.poll()
         if self._reported[index]:  # each line is an epoch, whatever is in it
             rows = [row._replace(kind="epoch") for row in rows]
+            if self._by_steps:
+                rows = [row._replace(step=row.epoch, epoch=None) for row in rows]
         for row in rows:
             self._names |= dict.fromkeys(row.metrics)
             if row.epoch is None and index != self._leader:
                 self._loose |= row.metrics
-        return epochs.add(rows) + (epochs.end() if ended else [])
+        done = epochs.add(rows) + (epochs.end() if ended else [])
+        if self._by_steps and done and not epochs.placed:
+            place = Path(follower.where).name
+            raise CommandError(
+                f"the budget of the space is in steps, and {place} names none beside its metrics: print the step, report it by "
+                f"pitprop.report(step, ...), or give the budget in epochs"
+            )
+        return done
 
     def _whole(self, epoch: Epoch) -> Epoch:
         under_way = (one.under_way for index, one in enumerate(self._epochs) if index != self._leader)
@@ -77,4 +109,5 @@ class Sources:
         wanted = f"the objective {self._metric!r}" if self._metric else "a metric"
         came = ", ".join(list(self._names)[:20])
         told = f"what came is {came}; correct objective.metric, or options.names"
+        told += nearest(self._metric, list(self._names)) if self._names and self._metric else ""
         return f"without {wanted}: {told if came else 'nothing that it wrote reads like metrics'}"

@@ -91,7 +91,7 @@ def _words(context: Context, folder: Path, config: Path | None, checkpoint: Path
     return {
         "folder": str(folder),
         "seed": context.seed,
-        "epochs": context.epochs,
+        context.unit: context.epochs,
         "device": context.device,
         "gpu": ",".join(map(str, range(gpus))),
         "gpus": gpus,

@@ -41,7 +41,7 @@ def started(settings: Settings, params: Mapping[str, Any], context: Context, fol
     try:
         attempt = begin(settings, context, folder, spoiled)
         ready = plan(settings, params, context, folder, attempt.checkpoint)
-        sources = Sources(ready.sources, context.metric, attempt.began)
+        sources = Sources(ready.sources, context.metric, attempt.began, by_steps=context.unit == "steps")
         known = sources.poll(ended=False)  # what was written, and not read
         log(folder, f"begins {attempt.says}")
         return Run(attempt, sources, known, _start(ready, folder, settings.grace, lock))
@@ -57,16 +57,16 @@ def epochs(run: Run, context: Context, folder: Path) -> Generator[Epoch, None, i
             context.state = {"folder": str(folder), "began": run.attempt.began}
             if known < epoch.step < context.epochs:
                 yield epoch
-            elif epoch.step == context.epochs:
+            elif epoch.step >= context.epochs:
+                if last is not None and epoch.step > last.step:
+                    break
                 last = epoch  # with it the training is over for the search, but the command may still have something to save
-            elif epoch.step > context.epochs:
-                break
         if code := run.process.wait(0.0):
             return code
+        if not run.sources.measured and run.attempt.checkpoint is None:
+            raise CommandError(f"the command ended {run.sources.lack()}")
         if last is not None:
             yield last
-        elif not run.sources.last:
-            raise CommandError(f"the command ended {run.sources.lack()}")
         return 0
     finally:
         run.process.stop()

@@ -24,7 +24,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
     After the share ``late`` of the budget by up to ``band``, which random weights may reach by luck. If the chance score is
     not known, a chance loss that the trainer states decides.
     """
-    count = levels.window(facts, patience)
+    count = levels.window(telemetry, facts, patience)
     name, losses = levels.losses(telemetry, count)
     if len(losses) < count:
         return None

@@ -21,7 +21,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
 
     Macro F1 alone shows it too: it is then exactly (1/K) 2 p / (1 + p), for a class of share p among K classes.
     """
-    found = predictions.constant(telemetry, facts, levels.window(facts, patience), share)
+    found = predictions.constant(telemetry, facts, levels.window(telemetry, facts, patience), share)
     kind = found.kind(levels.labels(telemetry, facts)) if found else ""
     return found.sentence(kind, telemetry[-1].step) if found and kind != "minority" else None
 

@@ -21,11 +21,11 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 4, near: float
     what the class prior gives. It does not count while the objective is well above chance: nearest neighbours scored 0.81
     with all embeddings on one line.
     """
-    if levels.above_chance(telemetry, facts, levels.window(facts, patience), 0.1):
+    if levels.above_chance(telemetry, facts, levels.window(telemetry, facts, patience), 0.1):
         return None
     name = "val/loss" if telemetry.column("val/loss").values else "train/loss"
-    readings = levels.recent(telemetry, name, levels.window(facts, patience))
-    found = _level(telemetry, facts, readings[-1][1]) if len(readings) >= levels.window(facts, patience) else None
+    readings = levels.recent(telemetry, name, levels.window(telemetry, facts, patience))
+    found = _level(telemetry, facts, readings[-1][1]) if len(readings) >= levels.window(telemetry, facts, patience) else None
     if found is None:
         return None
     level, formula = found

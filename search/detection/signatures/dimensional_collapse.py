@@ -18,7 +18,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
     In each of ``patience`` readings, and for the second only if the loss fell meanwhile. The rank cannot exceed the
     number of validation samples.
     """
-    count = levels.window(facts, patience)
+    count = levels.window(telemetry, facts, patience)
     ranks, sizes = levels.recent(telemetry, "embedding/rank", count), telemetry.column("embedding/dimensions").values
     if len(ranks) < count:
         return None

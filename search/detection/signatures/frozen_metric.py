@@ -17,7 +17,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 10) -> Message
 
     A model that predicts one class for all samples, but not always the same one, correctly has a constant balanced accuracy.
     """
-    count = levels.window(facts, patience)
+    count = levels.window(telemetry, facts, patience)
     window = telemetry[-count:]
     scores = levels.recent(telemetry, facts.metric, count)
     if len(window) < count or len(scores) < count or scores[0][0] != window[0].step:

@@ -19,7 +19,7 @@ DESPITE = ("loss_falling",)
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: float = 0.05, band: float = 0.08) -> Message | None:
     """At chance (by up to ``band``), and five times the rate of the last ``patience`` readings gains under ``least``."""
-    count = levels.window(facts, patience)
+    count = levels.window(telemetry, facts, patience)
     name, losses = levels.losses(telemetry, count)
     if len(losses) < count or levels.above_chance(telemetry, facts, count, max(0.02, band)) is not False:
         return None

@@ -17,7 +17,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, spread: flo
 
     Growth is a life sign, unless it is below 0.1 decade a window or too slow to reach 0.1 in time.
     """
-    count = levels.window(facts, patience)
+    count = levels.window(telemetry, facts, patience)
     name = "val/logit_spread" if telemetry.column("val/logit_spread").values else "val/probability_spread"
     readings = levels.recent(telemetry, name, count)
     if len(readings) < count or levels.above_chance(telemetry, facts, count):

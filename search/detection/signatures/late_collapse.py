@@ -17,7 +17,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, windows: in
 
     What the trial reached before still counts. A cyclic learning rate may also cause it, and recover.
     """
-    count = windows * levels.window(facts, patience)
+    count = windows * levels.window(telemetry, facts, patience)
     column, limit = telemetry.column(facts.metric), levels.bound(telemetry, facts, learned)
     if limit is None or len(column.values) <= count or levels.above_chance(telemetry, facts, count) is not False:
         return None

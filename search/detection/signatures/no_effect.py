@@ -20,13 +20,13 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, tolerance: 
 
     Only for losses that change: all dead trainings have the same curve.
     """
-    count = levels.window(facts, patience)
+    count = levels.window(telemetry, facts, patience)
     names = [name for name in LOSSES if telemetry and name in telemetry[-1].metrics]
     if len(telemetry) < count or not names or not any(_moves(telemetry, name, count) for name in names):
         return None
     first, last = telemetry[-count], telemetry[-1]
     for peer in facts.peers:
-        end = last.step - peer.telemetry[0].step if peer.telemetry else 0
+        end = len(telemetry) - 1 + _later(telemetry, peer.telemetry)
         if not 0 < end < len(peer.telemetry) or not _same(last, peer.telemetry[end], names[:1], tolerance):
             continue  # true of nearly all, and cheap to see
         pairs = zip(telemetry[-count:], peer.telemetry[max(0, end - count + 1) : end + 1], strict=False)
@@ -34,6 +34,12 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, tolerance: 
         if apart and all(_same(mine, theirs, (*names, facts.metric), tolerance) for mine, theirs in pairs):
             return _reason(apart, {"trial": peer.trial, "first": first.step, "last": last.step})
     return None
+
+
+def _later(mine: Telemetry, theirs: Telemetry) -> int:
+    """How many reports later in its own curve the peer has the same step, if both report as often."""
+    stride = (mine[-1].step - mine[0].step) / (len(mine) - 1)
+    return round((mine[0].step - theirs[0].step) / stride) if theirs and stride else 0
 
 
 def _same(mine: Epoch, theirs: Epoch, names: Sequence[str], tolerance: float) -> bool:

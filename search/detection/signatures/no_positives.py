@@ -14,7 +14,7 @@ ELSEWHERE = ""
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5) -> Message | None:
     """0 in each of the last ``patience`` epochs for all of F1, recall and, but for the most frequent class, true positives."""
-    count = levels.window(facts, patience)
+    count = levels.window(telemetry, facts, patience)
     window, found = telemetry[-count:], telemetry.each(_positives)[-count:]
     if len(window) < count or not all(found) or any(any(one.values()) for one in found):
         return None

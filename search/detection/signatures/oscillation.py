@@ -19,7 +19,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: flo
 
     And by at least ``least``. As a reason to stop, the same rule (AUTOTRAINER's) kills healthy runs on small validation sets.
     """
-    count = 2 * levels.window(facts, patience)
+    count = 2 * levels.window(telemetry, facts, patience)
     readings = levels.recent(telemetry, facts.metric, count + 1)
     size = max(least, errors * levels.error(telemetry, facts, facts.metric))
     steps = [after - before for (_, before), (_, after) in pairwise(readings)]

@@ -17,7 +17,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
 
     Never a reason to stop: as one (SageMaker's rule) it killed 263 of the 395 best runs of a public benchmark.
     """
-    count = levels.window(facts, patience)
+    count = levels.window(telemetry, facts, patience)
     val, train = telemetry.column("val/loss"), telemetry.column("train/loss")
     if len(val.values) <= count or not train.values:
         return None

@@ -14,7 +14,7 @@ ELSEWHERE = ""
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, auc: float = 0.7, share: float = 0.995) -> Message | None:
     """AUC of at least ``auc`` and 3 standard errors above chance, with constant predictions, in ``patience`` reports."""
-    count = levels.window(facts, patience)
+    count = levels.window(telemetry, facts, patience)
     readings = levels.recent(telemetry, "val/auc", count)
     floor = max(auc, 0.5 + 3 * levels.error(telemetry, facts, "val/auc"))
     if len(readings) < count or min(value for _, value in readings) < floor:

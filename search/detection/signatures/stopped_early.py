@@ -5,7 +5,7 @@ from __future__ import annotations
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
-from pitprop.telemetry import Telemetry, series
+from pitprop.telemetry import Telemetry
 
 READS = ("val/",)
 KIND = "advice"
@@ -21,13 +21,14 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
     values = telemetry.column(stop.metric).values if stop is not None else []
     if stop is None or not values:
         return None
-    step = stop.stops_at(series(telemetry, stop.metric))
-    if step is None or step >= facts.budget:
+    cut = stop.cut(telemetry)
+    if cut is None or telemetry[cut - 1].step >= facts.budget:
         return None
+    step, stride = telemetry[cut - 1].step, levels.stride(telemetry, facts)
     error = levels.error(telemetry, facts, stop.metric)
-    early = step < levels.warmup(telemetry, facts) + levels.window(facts, patience)
+    early = step < levels.warmup(telemetry, facts) + stride * levels.window(telemetry, facts, patience)
     best = (max if stop.maximize else min)(values)
-    near = abs(best - values[-1]) <= error and stop.patience < share * facts.budget
+    near = abs(best - values[-1]) <= error and stride * stop.patience < share * facts.budget
     if not (early or near):
         return None
     why = message("before the warm-up and a window after it are over")
@@ -42,7 +43,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     stop = facts.stopping
     error = levels.error(telemetry, facts, stop.metric) if stop else 0.0
-    patience = message("patience of at least a quarter of the budget ({count} epochs)", count=max(1, round(facts.budget / 4)))
+    quarter = max(1, round(facts.budget / 4 / levels.stride(telemetry, facts)))
+    patience = message("patience of at least a quarter of the budget ({count} validations)", count=quarter)
     if not error:
         return patience
     return message("{patience}, min_delta of about half a standard error ({half:.2g})", patience=patience, half=error / 2)

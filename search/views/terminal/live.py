@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from types import TracebackType
 
 from pitprop.driver.progress import Ended, Event, Reported, Retried, Started, Unanswered, Warned
 from pitprop.messages import _, localized, ngettext
+from pitprop.results.summary import left_out
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
@@ -34,8 +36,7 @@ class Screen:
         self._last: list[str] = []
         self._stopped: Counter[str] = Counter()
         self._warned: Counter[str] = Counter()
-        self._epochs: dict[int, int] = {}
-        self._parked = self._saved = self._here = 0
+        self._parked = self._here = 0
         self._ended: list[Record] = []
         self._drawn = 0.0
         self._began = time.monotonic()
@@ -69,7 +70,8 @@ class Screen:
                         text += _(", where {trial} was parked").format(trial=words.trial(record.revives))
                     self._say(text)
             case Reported(lane, epoch):
-                self._progress[lane.trial] = epoch.step, epoch.metrics[self._space.objective.metric]
+                _step, known = self._progress.get(lane.trial, (0, math.nan))
+                self._progress[lane.trial] = epoch.step, epoch.metrics.get(self._space.objective.metric, known)
             case Warned(number, _) if number in self._running and self._running[number].revives is not None:
                 pass  # it shows what it was parked for, and what the parked one was warned of
             case Warned(number, verdict):
@@ -95,9 +97,6 @@ class Screen:
     def _count(self, record: Record) -> None:
         self._bar.advance(self._task)
         self._here += 1
-        revived = record.revives is not None and self._epochs.get(record.revives)
-        self._saved += (revived or self._space.epochs * self._space.seeds) - record.epochs
-        self._epochs[record.number] = record.epochs
         self._parked += record.parked
         if (verdict := record.ending) is not None:
             self._stopped[verdict.signature] += 1
@@ -108,7 +107,9 @@ class Screen:
         score = f" {words.score(record.values[0])}" if record.values and record.state == State.COMPLETE else ""
         number = _("trial {n}").format(n=f"{record.number:>3}")
         head = _("{trial} {state} after {epochs}").format(
-            trial=number, state=f"[{colour}]{words.standing(record)}[/]{score}", epochs=words.epochs(record.epochs)
+            trial=number,
+            state=f"[{colour}]{words.standing(record)}[/]{score}",
+            epochs=words.budget(record.epochs, self._space.unit),
         )
         return f"{head}  [dim]{escape(words.story(record, self._space))}[/]"
 
@@ -123,13 +124,15 @@ class Screen:
             return
         self._drawn = time.monotonic()
         table = Table(box=None, pad_edge=False, expand=True)
-        for name in (_("trial"), _("epoch"), self._space.objective.metric):
+        for name in (_("trial"), words.unit_of(self._space, 1), self._space.objective.metric):
             table.add_column(name, justify="right")
         table.add_column(_("what"), no_wrap=True, overflow="ellipsis", ratio=1)  # the numbers take what they need, this the rest
         for number, record in list(self._running.items())[:ROWS]:
             epoch, score = self._progress.get(number, (0, float("nan")))
             text = words.story(record, self._space)
-            table.add_row(str(number), f"{epoch}/{self._space.epochs}", f"{score:.4f}" if epoch else "", escape(text))
+            table.add_row(
+                str(number), f"{epoch}/{self._space.epochs}", f"{score:.4f}" if not math.isnan(score) else "", escape(text)
+            )
         more = len(self._running) - ROWS
         rest = words.styled("dim", _("… and {n} more running").format(n=more))
         lines = [*([rest] if more > 0 else []), *self._last]
@@ -149,10 +152,11 @@ class Screen:
         task = self._bar.tasks[0]
         left = (task.total or 0) - task.completed
         eta = _("about {n} s left").format(n=round(left * spent / self._here)) if self._here else ""
-        saved = _("{epochs} saved").format(epochs=words.epochs(self._saved))
+        saved = left_out(self._space, self._ended)
+        spared = _("{epochs} saved").format(epochs=words.budget(saved.stopped + saved.shared, self._space.unit))
         stopped = words.listed(f"{name} {count}" for name, count in self._stopped.most_common()) or _("none")
         pruned = _("pruned {n}").format(n=self._stopped.total() - self._parked)
         parked = [_("parked {n}").format(n=self._parked)] if self._parked else []
         n = self._warned.total()
         warned = ngettext("{n} warning", "{n} warnings", n).format(n=n) if n else ""
-        return " · ".join(part for part in (best, eta, saved, f"{words.listed([pruned, *parked])} ({stopped})", warned) if part)
+        return " · ".join(part for part in (best, eta, spared, f"{words.listed([pruned, *parked])} ({stopped})", warned) if part)

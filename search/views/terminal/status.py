@@ -31,23 +31,23 @@ def print_status(console: Console, content: Content, *, full: bool = False) -> N
     console.print(f"\n[bold]{escape(summary.space.name)}[/]  {done}", highlight=False)
     if summary.saved > 0:
         saved = _("{saved} of {epochs} saved ({share})").format(
-            saved=summary.saved, epochs=words.epochs(summary.budget), share=words.percent(summary.saved, summary.budget)
+            saved=summary.saved,
+            epochs=words.budget(summary.budget, summary.space.unit),
+            share=words.percent(summary.saved, summary.budget),
         )
         console.print(saved, highlight=False)
+    if summary.left_out.patience:
+        spared = words.budget(summary.left_out.patience, summary.space.unit)
+        console.print(_("early stopping left out {epochs} more").format(epochs=spared), highlight=False)
     if full:
         _print_reasons(console, content)
     else:
         _print_counts(console, content)
     if codes := words.codes(content.records):
         console.print(words.styled("yellow", codes), highlight=False)
-    failed = summary.failed if full else summary.failed[:FAILED_SHOWN]
-    for record in failed:
-        line = f"{words.trial(record.number)}: {record.error or ''}"
-        console.print(words.styled("red", _("failed")), escape(line), highlight=False)
-    if len(summary.failed) > len(failed):
-        more, command = len(summary.failed) - len(failed), content.command("status", "--full")
-        line = ngettext("… and {n} more failed; {command} lists all", "… and {n} more failed; {command} lists all", more)
-        console.print(escape(line.format(n=more, command=command)), highlight=False, soft_wrap=True)
+    print_failed(console, content, full=full)
+    if content.exhausted:
+        console.print(_("Every trial that the space allows has been trained."), highlight=False)
     if full:
         print_confirmation(console, content)
     print_sections(console, content, "answer", *(["front"] if summary.best and summary.space.searches_stopping else []))
@@ -81,6 +81,22 @@ def _print_reasons(console: Console, content: Content) -> None:
         )
         line = _("to try (remedies: try in the space does so): {tries}").format(tries=tries)
         console.print(words.styled("dim", line), highlight=False)
+
+
+def print_failed(console: Console, content: Content, *, full: bool) -> None:
+    """Where trials failed, and why: a sentence for those of one part of the space, else one for each trial."""
+    if any(group.part for group in content.failing):
+        print_sections(console, content, "failing")
+    placed = {record.number for group in content.failing if group.part for record in group.trials[1:]}
+    failed = [record for record in content.summary.failed if record.number not in placed]
+    shown = failed if full else failed[:FAILED_SHOWN]
+    for record in shown:
+        line = f"{words.trial(record.number)}: {record.error or ''}"
+        console.print(words.styled("red", _("failed")), escape(line), highlight=False)
+    if more := len(failed) - len(shown):
+        line = ngettext("… and {n} more failed; {command} lists all", "… and {n} more failed; {command} lists all", more)
+        command = content.command("status", "--full")
+        console.print(escape(line.format(n=more, command=command)), highlight=False, soft_wrap=True)
 
 
 def print_confirmation(console: Console, content: Content) -> None:

@@ -25,7 +25,7 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
     """One trial: what it was, how it went, why it ended."""
     head = _("{trial} of {space}").format(trial=f"[bold]{words.trial(record.number)}[/]", space=escape(space.name))
     role = _(", the baseline {name}").format(name=escape(record.baseline)) if record.baseline else ""
-    state = _(": {state} after {epochs}").format(state=words.standing(record), epochs=words.epochs(record.epochs))
+    state = _(": {state} after {epochs}").format(state=words.standing(record), epochs=words.budget(record.epochs, space.unit))
     origin = _(", {continues}").format(continues=words.continues(record)) if record.revives is not None else ""
     console.print(head + role + state + origin, highlight=False)
     for name, value in record.params.items():
@@ -48,17 +48,18 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
     table = Table(box=None, pad_edge=False)
     curve = telemetry.read(telemetry.file(record.folder))
     names = [name for name in dict.fromkeys((space.objective.metric, *COLUMNS)) if telemetry.reports(curve, name)]
-    for name in (_("epoch"), *names):
+    for name in (words.unit_of(space, 1), *names):
         table.add_column(name.replace("val/predicted/", "predicted "), justify="right")
     for epoch in curve:
-        table.add_row(str(epoch.step), *(f"{epoch.metrics.get(name, float('nan')):.4g}" for name in names))
+        cells = (f"{epoch.metrics[name]:.4g}" if name in epoch.metrics else "" for name in names)  # a gap is not NaN
+        table.add_row(str(epoch.step), *cells)
     console.print(table)
 
 
 def print_trials(console: Console, records: Sequence[Record], space: Space) -> None:
     """A line for each trial."""
     table = Table(box=None, pad_edge=False)
-    for name in (_("trial"), _("state"), _("epochs"), space.objective.metric):
+    for name in (_("trial"), _("state"), words.unit_of(space, 2), space.objective.metric):
         table.add_column(name, justify="right" if name != _("state") else "left")
     table.add_column(_("what"), overflow="fold")
     for record in records:

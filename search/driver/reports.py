@@ -1,0 +1,74 @@
+"""What is wrong with the reports of a trial: an objective that never comes, steps that are not those of the budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+
+from pitprop.errors import nearest
+from pitprop.space import Space
+from pitprop.telemetry import Epoch
+
+KNOWN = 20
+"""How many metrics an error names at most."""
+SOON = 3
+"""After so many reports without the objective, each with a metric of nearly its name, it is taken for misspelt."""
+ALIKE = 0.8
+"""How alike names are, from 0 to 1, of which one is the other misspelt. They share what stands before the last slash."""
+
+
+def unreported(metric: str, curves: Iterable[Sequence[Epoch]]) -> str | None:
+    """That no curve has the objective, in a sentence with what there is; None if one has. An epoch may be without it."""
+    names = {name for curve in curves for epoch in curve for name in epoch.metrics}
+    if metric in names:
+        return None
+    near = misspelt(metric, names) or nearest(metric, names)
+    known = ", ".join(sorted(names)[:KNOWN]) or "nothing"
+    return (
+        f"the objective {metric!r} is not among what the trainer reports"
+        + (f"; did you mean {near!r}? It reports {known}" if near is not None else f"; it reports {known}")
+        + "; correct objective.metric"
+    )
+
+
+def soon_unreported(metric: str, curve: Sequence[Epoch]) -> str | None:
+    """The same, as soon as the reports of one seed leave hardly a doubt."""
+    if len(curve) < SOON:
+        return None
+    common = set.intersection(*(set(epoch.metrics) for epoch in curve[:SOON]))
+    return unreported(metric, [curve]) if misspelt(metric, common) is not None else None
+
+
+def misspelt(metric: str, names: Iterable[str]) -> str | None:
+    """Which of ``names`` is the objective but for its spelling: val/acuracy, val_accuracy; not train/accuracy, nor val/top5."""
+    likeness = {name: _likeness(metric, name) for name in sorted(names)}
+    best = max(likeness, key=lambda name: likeness[name], default=None)
+    return best if best is not None and likeness[best] >= ALIKE else None
+
+
+def _likeness(one: str, other: str) -> float:
+    plain = [re.sub(r"[\W_]", "", name).lower() for name in (one, other)]
+    if plain[0] == plain[1]:
+        return 1.0
+    (group, _, name), (others, _, another) = one.rpartition("/"), other.rpartition("/")
+    if group != others or re.findall(r"\d+", one) != re.findall(r"\d+", other):
+        return 0.0
+    return SequenceMatcher(None, name, another).ratio()
+
+
+def beyond(space: Space, curve: Sequence[Epoch], epoch: Epoch) -> str | None:
+    """That a report lies so far beyond the budget that it counts something else, in a sentence; None if it does not.
+
+    One that comes every few epochs may end a little beyond. One that passes more than half of the budget at once does not
+    count what the budget does: steps of the optimizer where it is in epochs, as a rule.
+    """
+    before = curve[-1].step if curve else 0
+    if epoch.step <= space.epochs or epoch.step - before <= space.epochs / 2:
+        return None
+    other = "steps" if space.unit == "epochs" else "epochs"
+    said = f"the trainer reports {space.unit[:-1]} {epoch.step}" + (f" after {before}" if before else " first")
+    return (
+        f"{said}, and the budget is `{space.unit}: {space.epochs}`: if it counts {other}, write `{other}:` with their number in "
+        f"place of `{space.unit}:` in the space"
+    )
