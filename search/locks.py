@@ -13,7 +13,7 @@ from pitprop.addresses import sqlite_file
 KEY = 7316049481213
 """Under which PostgreSQL and MySQL know that somebody makes tables for pitprop, or for its MLflow."""
 _SERVERS = {
-    "postgresql": f"select pg_advisory_lock({KEY})",
+    "postgresql": f"select pg_advisory_xact_lock({KEY})",
     "mysql": f"select get_lock('{KEY}', 600)",
     "mariadb": f"select get_lock('{KEY}', 600)",
 }
@@ -24,7 +24,7 @@ def one_maker(url: str) -> Iterator[None]:
     """For one process at a time: to look whether the database at ``url`` has its tables, and to make them.
 
     The lock goes with its holder, however that ends. It is a file beside a SQLite database; a server gives one that lives as
-    long as its connection, if it is one that has such locks. Raises what SQLAlchemy raises if there is no such server.
+    long as a transaction or a connection, if it has such locks. Raises what SQLAlchemy raises if there is no such server.
     """
     file = sqlite_file(url)
     if file is not None:

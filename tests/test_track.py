@@ -330,6 +330,20 @@ def test_a_search_waits_for_the_exporter_of_the_one_before(uri: str, tmp_path: P
     assert {found.info.status for found in runs(uri).values()} == {"FINISHED"}
 
 
+def test_what_gives_way_while_something_trains_weighs_as_usual_at_the_end() -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from pitprop.track.__main__ import _weigh\n"
+        "for nice in (19, 0):\n"
+        "    _weigh(nice)\n"
+        "    print(Path('/proc/self/autogroup').read_text().split()[-1])\n"
+    )
+    if not Path("/proc/self/autogroup").exists():
+        pytest.skip("this kernel weighs no sessions")
+    done = subprocess.run([sys.executable, "-c", code], start_new_session=True, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["19", "0"]
+
+
 def test_an_unreachable_store_harms_nobody_and_is_told(tmp_path: Path) -> None:
     uri = f"http://user:secret@127.0.0.1:{closed_port()}"
     with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
