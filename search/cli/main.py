@@ -12,7 +12,9 @@ from types import FrameType
 
 from pitprop import messages
 from pitprop.cli.options import (
+    SORTS,
     DiagnoseOptions,
+    Page,
     RunOptions,
     ServeOptions,
     StudyOptions,
@@ -208,13 +210,16 @@ def _status(given: Namespace) -> int:
 
 def _show_flags(parser: ArgumentParser) -> None:
     parser.add_argument("trial", metavar="TRIAL", nargs="?", type=int, help="number of a trial")
+    parser.add_argument("--sort", choices=SORTS, default="number", help="what comes first: the lowest number, the best score, "
+                        "the most epochs, the last ended (number)")  # fmt: skip
+    parser.add_argument("--limit", type=whole, metavar="N", help="trials to list at most (50; with --json all)")
 
 
 @command("show", "list the trials of a study, or tell all about one", _study, _show_flags, _json)
 def _show(given: Namespace) -> int:
     from pitprop.cli import look
 
-    return look.show(_study_options(given), given.trial)
+    return look.show(_study_options(given), given.trial, Page(given.sort, given.limit))
 
 
 def _best_flags(parser: ArgumentParser) -> None:

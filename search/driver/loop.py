@@ -207,7 +207,7 @@ class Search:
 
     def _break_up(self, worker: int, failure: Failure) -> None:
         """Tries the trials of a broken group again from their checkpoints, or fails the one that broke it."""
-        if failure.cause is Cause.DISK:
+        if failure.cause is Cause.CHECKPOINT:
             raise SearchError(f"{failure.error}; finished trials are kept, and the same command continues from there")
         group = self._groups.break_up(worker)
         if failure.cause is Cause.TOO_MANY_LANES:

@@ -34,7 +34,7 @@ class Memory:
         self.grid = {leaf.name: samplers.values(leaf.distribution) or [] for leaf in leaves}
         ways = [optuna.study.StudyDirection[way.upper()] for way in space.directions]
         self._study = optuna.create_study(study_name=space.name, directions=ways, pruner=self._pruner)
-        self._study.add_trials(trials)
+        storage.adopt(self._study, trials)
         # Samplers such as QMC keep their place in the study itself, so it travels with each trial.
         for name, value in (item for one in trials for item in one.system_attrs.get("pitprop:study", {}).items()):
             storage.set_place(self._study, name, value)

@@ -64,7 +64,7 @@ class Study:
         self.space, self.folder = space, folder
         self._database = connection
         self._id, self._planned = claim(connection, space, folder)
-        trials = connection.get_all_trials(self._id)
+        trials = storage.trials(connection, self._id)
         foreign = [one.number for one in trials if "params" not in one.user_attrs]
         if foreign:
             raise OtherSpace(

@@ -1,14 +1,13 @@
 """Checkpoints: what a group of lanes needs to resume, in one file that is replaced as a whole.
 
 The first line is JSON and holds the last epoch of each lane, so that a driver can tell where a training stands without
-loading a tensor; the rest is the trainer's state, pickled.
+loading a tensor; the rest is the trainer's state as `pitprop.workers.states` writes it, which runs no code when it is read.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 from collections.abc import Collection, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any
 
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane
+from pitprop.workers import states
+from pitprop.workers.states import Refused
 
 
 class NotWritten(Exception):
@@ -25,19 +26,22 @@ class NotWritten(Exception):
 def write(path: Path, epochs: Epochs, state: Any, *, stacked: bool) -> None:
     """Replaces the checkpoint at ``path``, or leaves it as it was and raises `NotWritten`.
 
-    ``stacked``: the state's arrays have a leading axis in the order of ``epochs``.
+    ``stacked``: the state's arrays have a leading axis in the order of ``epochs``. `states.NotPlain` if a checkpoint cannot
+    hold the state.
     """
     lanes = [[*lane, epoch.step, dict(epoch.metrics)] for lane, epoch in epochs.items()]
     draft = path.with_suffix(f".{os.getpid()}.part")
     try:
         with draft.open("wb") as file:
             file.write(json.dumps({"stacked": stacked, "lanes": lanes}).encode() + b"\n")
-            pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
+            states.dump(state, file)
         draft.replace(path)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):
             draft.unlink()
-        raise NotWritten(f"the checkpoint {path} cannot be written ({error.strerror})") from error
+        if isinstance(error, OSError):
+            raise NotWritten(f"the checkpoint {path} cannot be written ({error.strerror})") from error
+        raise
 
 
 def epochs(path: Path) -> dict[Lane, Epoch]:
@@ -57,10 +61,13 @@ def load(path: Path, lane: Lane) -> Any:
 
 
 def loads(path: Path, lanes: Container[Lane]) -> dict[Lane, tuple[Epoch, Any]]:
-    """The last epochs and the states of some lanes."""
+    """The last epochs and the states of some lanes; `states.Refused` if loading them might run code."""
     with path.open("rb") as file:
         header = json.loads(file.readline())
-        state = pickle.load(file)
+        try:
+            state = states.load(file)
+        except Refused as error:
+            raise Refused(f"the checkpoint {path} is refused: {error}; remove it, and its training begins again") from None
     found = {}
     for index, (trial, replica, step, metrics) in enumerate(header["lanes"]):
         if (lane := Lane(trial, replica)) in lanes:

@@ -14,7 +14,7 @@ from types import ModuleType
 from pitprop import imports, trainer
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start, Train
-from pitprop.workers import checkpoint
+from pitprop.workers import checkpoint, states
 from pitprop.workers.best_states import Bests
 
 
@@ -24,7 +24,7 @@ class Cause(Enum):
     TRAINER = "an exception, or silence: another attempt does the same, so the trial fails that is the cause of it"
     WORKER_DIED = "the worker is gone: another attempt may help"
     TOO_MANY_LANES = "the memory is full: fewer lanes at once may fit"
-    DISK = "no checkpoint can be written: the search stops, and the trials resume later"
+    CHECKPOINT = "none can be written, or one is not safe to read: the search stops, and the trials resume later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ class Worker:
                 checkpoint.write(self._file, epochs, self._context.state, stacked=self._stacked)
                 if self._context.state is not None:
                     self._bests.note(epochs, self._file, self._folders)
-        except checkpoint.NotWritten as error:
+        except (checkpoint.NotWritten, states.Refused) as error:
             self.close()
-            return Failure(str(error), Cause.DISK)
+            return Failure(str(error), Cause.CHECKPOINT)
         except Exception as error:
             self.close()
             # The lanes of the group continue from this file one after the other, so nothing may be written over it.
