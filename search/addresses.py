@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+PRIVATE = 0o077
+"""The mask of the files that we make: they are for their owner. Files and folders that are there already keep their modes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Addresses:

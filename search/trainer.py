@@ -20,7 +20,9 @@ import ast
 import importlib
 import importlib.util
 import math
+import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +35,16 @@ from pitprop.telemetry import Epoch
 
 Params = Mapping[str, Any]
 """A trial's hyperparameters, as the tree that the space draws."""
+
+SECRET = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD")
+ADDRESSES = ("STUDY_DB", "MLFLOW_TRACKING_URI")
+"""Variables that hold a secret if they are URLs with a password."""
+
+
+def public_environment() -> dict[str, str]:
+    """The environment for what trains: without the passwords of the study's database and of MLflow, which are the driver's."""
+    withheld = {name for name in ADDRESSES if re.search("//[^/@]*:[^/]*@", os.environ.get(name, ""))}
+    return {name: value for name, value in os.environ.items() if name not in (*SECRET, *withheld)}
 
 
 class Lane(NamedTuple):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from types import FrameType
 
 from pitprop import messages
+from pitprop.addresses import PRIVATE
 from pitprop.cli.options import (
     SORTS,
     DiagnoseOptions,
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     called = COMMANDS[given.command]
     messages.set_language(given.lang)
     signal.signal(signal.SIGTERM, _terminate)
+    mask = os.umask(PRIVATE)
     resume = "; " + _("what was finished is kept, and the same command resumes from there") if called.trains else ""
     try:
         return called.run(given)
@@ -78,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"pitprop: {sentence}{'' if isinstance(error, UserError) else resume}", file=sys.stderr)
         return 1
+    finally:
+        os.umask(mask)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

@@ -17,11 +17,13 @@ from typing import Any, Protocol
 from pitprop.errors import UserError
 from pitprop.imports import search_path
 from pitprop.telemetry import Epoch
-from pitprop.trainer import Change, Context, Epochs, Start
+from pitprop.trainer import Change, Context, Epochs, Start, public_environment
 from pitprop.workers import reaper
 from pitprop.workers.worker import Cause, Failure, Worker
 
 MARK = "PITPROP_SCRATCH"
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Has Ray's servers listen on 127.0.0.1, on every system: else whoever reaches them runs code as this user. Read on import."""
 DEATH = "killed, out of memory, or crashed in native code"
 
 
@@ -108,7 +110,7 @@ class OnRay:
         self._generations = itertools.count()
         self._pending: dict[Any, tuple[int, float]] = {}
         self._scratch = Path(tempfile.mkdtemp(prefix="pitprop-"))
-        self._reaper = reaper.start(self._scratch)
+        self._reaper = reaper.start(self._scratch, public_environment())
         try:
             self._ray = _connect(address, self._scratch, cpus, size, logs)
             self._refuse_too_much(cpus, gpus)
@@ -191,6 +193,8 @@ def _connect(address: str | None, folder: Path, cpus: float, size: int, logs: bo
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not logs:  # Ray prints deaths of workers between our lines otherwise; the step that comes of one says so
         os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
+    if not address:
+        os.environ.update(LOOPBACK)
     import ray
 
     own: dict[str, Any] = {
@@ -200,7 +204,9 @@ def _connect(address: str | None, folder: Path, cpus: float, size: int, logs: bo
         "_temp_dir": str(folder),
     }
     # What Ray starts finds the package that this process has, and the reaper finds what Ray starts, under whatever title.
-    paths, changed = os.environ.get("PYTHONPATH"), {MARK: str(folder), "PYTHONPATH": search_path()}
+    before, changed = dict(os.environ), {MARK: str(folder), "PYTHONPATH": search_path()}
+    for name in before.keys() - public_environment().keys():
+        del os.environ[name]
     os.environ.update(changed)
     try:
         ray.init(address=address or "local", log_to_driver=logs, logging_level=logging.ERROR, **({} if address else own))
@@ -208,8 +214,7 @@ def _connect(address: str | None, folder: Path, cpus: float, size: int, logs: bo
         where = f"at {address}" if address else "here"
         raise LaunchError(f"Ray does not start {where}: {str(error).splitlines()[0]}") from error
     finally:
-        for name in changed:
+        for name in changed.keys() - before.keys():
             del os.environ[name]
-        if paths is not None:
-            os.environ["PYTHONPATH"] = paths
+        os.environ.update(before)
     return ray

@@ -6,7 +6,7 @@ Here tensors and arrays are written as their bytes, and what is read may name no
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403
 import sys
 from collections import Counter, OrderedDict, defaultdict
 from importlib import import_module
