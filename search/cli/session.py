@@ -74,7 +74,7 @@ def run(
         if code and options.exits:
             # From here on a second Ctrl-C ends at once; the next search resumes from the checkpoints all the same.
             signal.signal(signal.SIGINT, lambda *_: os._exit(code))
-    _sweep(space, study)
+    sweep_checkpoints(space, study)
     return code
 
 
@@ -110,10 +110,10 @@ def _export(event: Event, study: Study, exporter: Exporter | None, last: dict[in
         exporter.send(study.record(event.lane.trial))
 
 
-def _sweep(space: Space, study: Study) -> None:
+def sweep_checkpoints(space: Space, study: Study) -> None:
     """Removes the workers' checkpoints when no trial runs, but for what only a search that was killed has left among them."""
     records = study.records()
-    if all(record.state != "RUNNING" for record in records):
+    if study.checkpoints.is_dir() and all(record.state != "RUNNING" for record in records):
         folders = {lane: Path(record.folder) for record in records for lane in lanes(space, record.number)}
         Bests(space.objective.metric, space.objective.best_by).salvage(folders, study.checkpoints)
         sweep(study.checkpoints, study.parking().only_with_workers())

@@ -43,6 +43,8 @@ def searched(
         if trials is not None:
             study.plan(trials.number + (study.planned if trials.more else 0))
         code, ended = 0, _ended(study)
+        if ended:
+            session.sweep_checkpoints(space, study)  # it may have been killed after its last trial
         if ended and not confirmation_study.due(space, study.records(), where):
             if console is not None:
                 _print_finished(console, study, where, run.repeat())
