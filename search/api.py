@@ -27,7 +27,7 @@ from pitprop.telemetry import Epoch, Telemetry
 
 if TYPE_CHECKING:
     import pandas
-    from pitprop.addresses import PRIVATE, Addresses
+    from pitprop.addresses import Addresses
     from pitprop.results.results import Results
     from pitprop.results.summary import Summary
     from pitprop.space import Space
@@ -293,6 +293,8 @@ def _written(rows: Mapping[str, Any], runs: Path) -> Path:
 @contextmanager
 def _as_before() -> Iterator[None]:
     """Leaves the environment, the file mask and the handling of Ctrl-C as they were: a notebook goes on after a search."""
+    from pitprop.addresses import PRIVATE
+
     environment, mask = dict(os.environ), os.umask(PRIVATE)
     handler = signal.getsignal(signal.SIGINT)
     try:
