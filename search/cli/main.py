@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -66,8 +65,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     messages.set_language(given.lang)
     signal.signal(signal.SIGTERM, _terminate)
     mask = os.umask(PRIVATE)
-    if not called.trains:
-        gc.disable()  # it ends soon, and to look for cycles among the objects of 10,000 trials takes a fifth of its time
     resume = "; " + _("what was finished is kept, and the same command resumes from there") if called.trains else ""
     try:
         return called.run(given)
@@ -85,7 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     finally:
         os.umask(mask)
-        gc.enable()
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
