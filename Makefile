@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list schema diagnose export ui dashboard test test-slow test-browser lint types check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list schema diagnose export ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -84,10 +84,17 @@ test-browser: $(DEV)  ## MLflow's pages of a study in headless chromium, if ther
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser $(ARGS)
 
 lint: $(DEV)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo && $(BIN)/bandit -q -c pyproject.toml -r search trainers
 
 types: $(DEV)
 	@$(BIN)/mypy
+
+audit: $(DEV)  ## known weaknesses of the packages in requirements.lock, which asks an advisory database on the network
+	@test -x $(BIN)/pip-audit || $(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@$(BIN)/pip-audit --requirement requirements.lock --no-deps --disable-pip
+
+chaos: $(DEV)  ## disturb short searches in every way there is, and check what they leave (CHAOS_SECONDS=600, CHAOS_SEED=n)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(ARGS)
 
 check: lint types test  ## what CI runs
 

@@ -10,6 +10,9 @@ from urllib.parse import unquote
 
 _QUOTED = {"%": "%25", "?": "%3F", "#": "%23"}
 
+PRIVATE = 0o077
+"""The mask of the files that we make: they are for their owner. Files and folders that are there already keep their modes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Addresses:

@@ -292,12 +292,15 @@ def _written(rows: Mapping[str, Any], runs: Path) -> Path:
 
 @contextmanager
 def _as_before() -> Iterator[None]:
-    """Leaves the environment and the handling of Ctrl-C of this process as they were: a notebook goes on after a search."""
-    environment = dict(os.environ)
+    """Leaves the environment, the file mask and the handling of Ctrl-C as they were: a notebook goes on after a search."""
+    from pitprop.addresses import PRIVATE
+
+    environment, mask = dict(os.environ), os.umask(PRIVATE)
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     finally:
+        os.umask(mask)
         os.environ.clear()
         os.environ.update(environment)
         if threading.current_thread() is threading.main_thread() and handler is not None:

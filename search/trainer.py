@@ -20,7 +20,9 @@ import ast
 import importlib
 import importlib.util
 import math
+import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +35,16 @@ from pitprop.telemetry import Epoch
 
 Params = Mapping[str, Any]
 """A trial's hyperparameters, as the tree that the space draws."""
+
+SECRET = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD")
+ADDRESSES = ("STUDY_DB", "MLFLOW_TRACKING_URI")
+"""Variables that hold a secret if they are URLs with a password."""
+
+
+def public_environment() -> dict[str, str]:
+    """The environment for what trains: without the passwords of the study's database and of MLflow, which are the driver's."""
+    withheld = {name for name in ADDRESSES if re.search("//[^/@]*:[^/]*@", os.environ.get(name, ""))}
+    return {name: value for name, value in os.environ.items() if name not in (*SECRET, *withheld)}
 
 
 class Lane(NamedTuple):
@@ -73,9 +85,9 @@ class Context:
 
     ``epochs`` is the budget, ``steps`` too where it is in steps (``unit``); ``options`` are the space's constants for the
     trainer; ``device`` is a torch device.
-    ``state`` is set by the trainer before each yield: for ``train`` anything that pickles; for ``train_lanes`` a mapping of
-    names to arrays with a leading lane axis, in the order of the epochs yielded. For ``train``, ``seed``, ``folder`` and
-    the ``step`` and ``state`` to go on from are given here too.
+    ``state`` is set by the trainer before each yield: for ``train`` plain data, tensors and arrays, however nested
+    (`pitprop.workers.states`); for ``train_lanes`` a mapping of names to arrays with a leading lane axis, in the order of the
+    epochs yielded. For ``train``, ``seed``, ``folder`` and the ``step`` and ``state`` to go on from are given here too.
 
     Of the space: ``home`` is its file's folder, ``metric`` its objective, ``stall`` the seconds of silence that fail a trial;
     ``goal`` is "maximize" or "minimize" where the best epoch counts, and is empty where the last one does;

@@ -160,6 +160,21 @@ def test_signatures_that_cannot_watch_are_told_in_one_line(write_space: Write, p
     assert sum("checks are inactive" in line for line in lines) == 1
 
 
+def test_show_lists_some_trials_in_the_order_asked_for_and_says_how_to_see_the_rest(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(signatures="off")
+    pitprop("search", space, "--inline")
+    every = pitprop("show", space, "--json").json
+    assert len(every) == 6
+    best = [one["number"] for one in sorted(every, key=lambda one: (-one["values"][0], one["number"]))]
+    assert [one["number"] for one in pitprop("show", space, "--sort", "score", "--json").json] == best
+    lines = pitprop("show", space, "--sort", "score", "--limit", "2").out.splitlines()
+    assert [int(line.split()[0]) for line in lines[1:3]] == best[:2]
+    assert lines[3].startswith("… and 4 more trials: pitprop show")
+    assert lines[3].endswith("--sort score --limit 6")
+    assert len(pitprop("show", space, "--limit", "6").out.splitlines()) == 7
+    assert [one["number"] for one in pitprop("show", space, "--sort", "ended", "--limit", "1", "--json").json] == [5]
+
+
 def test_a_path_that_a_terminal_might_misread_is_shown_as_it_is(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
     space = write_space(params=SLOPE, trials=1, **QUIET)
     said = pitprop("search", space, "--inline", runs=tmp_path / "my [bold] runs")

@@ -261,7 +261,7 @@ def test_a_command_ends_with_a_worker_that_is_killed(tmp_path: Path, reaped: boo
         pids = numbers(tmp_path)
         assert len(alive(pids)) == PROCESSES
         if reaped:  # as when the driver dies
-            reaper.start(scratch).communicate()
+            reaper.start(scratch, os.environ).communicate()
         worker.kill()
     assert until(lambda: alive(pids) == [])
 

@@ -26,7 +26,7 @@ TRAINER = """
         import late
         Path(context.folder, "pitprop").write_text(pitprop.__file__)
         for step in range(context.step + 1, context.epochs + 1):
-            context.state = utils.State(step)
+            context.state = vars(utils.State(step))
             yield pitprop.Epoch(step, {"score": slope(params["x"]) * step + search.ZERO + late.ZERO, "val/loss": 1 / step})
 """
 SPACE = """

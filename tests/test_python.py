@@ -197,7 +197,7 @@ def test_trainers_of_two_folders_import_their_own_modules_of_one_name(tmp_path: 
         (folder / "late.py").write_text("from parts import deep\nclass State:\n    value = deep.NUMBER\n")
         body = (
             "from pitprop import Epoch\nimport helper\ndef train(params, context):\n    for step in (1, 2):\n"
-            "        from late import State\n        context.state = State()\n"
+            "        from late import State\n        context.state = State.value\n"
             "        yield Epoch(step, {'early': helper.NUMBER, 'late': State.value})\n"
         )
         (folder / "same.py").write_text(body)

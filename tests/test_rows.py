@@ -135,6 +135,28 @@ def test_a_trial_ends_with_the_rows_that_optuna_would_have_written(
     assert storage.get_trial(mine).datetime_complete == frozen.datetime_complete
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(trials(*TrialState), max_size=4))
+def test_a_study_is_read_as_optuna_would_read_it(storage: RDBStorage, begun: list[FrozenTrial]) -> None:
+    study = new_study(storage)
+    for number, frozen in enumerate(begun):
+        frozen.number = number
+        rows.begin(storage, study, frozen)
+    ours, theirs = rows.trials(storage, study), storage.get_all_trials(study)
+    assert list(map(as_text, ours)) == list(map(as_text, theirs))
+    lean = rows.trials(storage, study, params=False)
+    assert [(one.number, one.state, one.values, repr(one.user_attrs)) for one in lean] == [
+        (one.number, one.state, one.values, repr(one.user_attrs)) for one in ours
+    ]
+
+
+def as_text(frozen: FrozenTrial) -> str:
+    """All that a trial holds; NaN equals NaN, and the order of attributes does not count."""
+    held = {name: value for name, value in vars(frozen).items() if name not in ("_params", "_distributions")}
+    plain = {name: sorted(value.items(), key=repr) if isinstance(value, dict) else value for name, value in held.items()}
+    return repr((sorted(plain.items()), frozen.params, frozen.distributions))
+
+
 def test_trials_have_their_own_numbers_and_rows(storage: RDBStorage) -> None:
     study = new_study(storage)
     begun = [rows.begin(storage, study, trial(number=number, user_attrs={"place": number})) for number in range(3)]

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.space import Space, SpaceError
-from pitprop.study.samplers import COLLAPSED, sampler, shown, violation
+from pitprop.study import samplers, storage
+from pitprop.study.samplers import COLLAPSED, sample, sampler, shown, violation
 
 OneSpace = Callable[..., Space]
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -237,3 +238,50 @@ def test_a_standing_that_is_none_is_refused_with_those_that_are(toy: OneSpace) -
         toy(sampler={"gp": {"collapsed": "infeasable"}})
     with pytest.raises(SpaceError, match=r"pruner\.median.collapsed: unknown key"):
         toy(pruner={"median": {"collapsed": "complete"}})
+
+
+# What TPE is shown of a large study
+
+
+def large(count: int, direction: str = "maximize") -> optuna.Study:
+    """A study in which every fourth trial is pruned, the last one runs, and trial 5 has one parameter more than the others."""
+    study = optuna.create_study(direction=direction)
+    for number in range(count):
+        x = (number * 0.6180339887) % 1
+        one = collapsed(number=number, x=x) if number % 4 == 0 else trial(values=(round(math.sin(9 * x), 2),), number=number, x=x)
+        one.params |= {"y": 0.5} if number == 5 else {}
+        one.distributions |= {"y": FloatDistribution(0, 1)} if number == 5 else {}
+        study.add_trial(one)
+    study.add_trial(trial("RUNNING", None, number=count))
+    return study
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_tpe_takes_the_same_trials_for_good_however_many_it_is_not_shown(direction: str) -> None:
+    study = large(3000, direction)
+    seen = sample(study, study.trials)
+    ended = [one for one in study.trials if one.state.is_finished()]
+    alike = [one for one in seen if one.state.is_finished()]
+    for count in (1, 25, samplers.BEST):
+        assert {one.number for one in storage.best(study, alike, count)} == {
+            one.number for one in storage.best(study, ended, count)
+        }
+        own = optuna.samplers._tpe.sampler._split_trials(study, ended, count)[0]
+        assert {one.number for one in own} == {one.number for one in storage.best(study, ended, count)}
+    assert len(alike) <= samplers.SHOWN + 1
+    assert seen[-1].state == TrialState.RUNNING
+    assert any(one.number == 5 for one in seen)
+
+
+def test_a_study_of_a_thousand_trials_is_shown_whole() -> None:
+    study = large(samplers.SHOWN)
+    assert sample(study, study.trials) == study.trials
+
+
+def test_the_sample_is_spread_over_the_search_and_changes_little_from_trial_to_trial() -> None:
+    study = large(3000)
+    seen = {one.number for one in sample(study, study.trials)}
+    before = {one.number for one in sample(study, study.trials[:-2])}
+    assert len(seen ^ before) <= 6
+    tenths = [sum(number // 300 == tenth for number in seen) for tenth in range(10)]
+    assert max(tenths) < 2 * min(tenths)

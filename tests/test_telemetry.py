@@ -31,8 +31,8 @@ REFUSED = {
     "step again": "step 1 came after step 1",
     "step as name": "the name of a metric of epoch 2 is 'step'",
     "no epoch": "the trainer yielded {'val/score': 0.5} (dict)",
-    "no pickle": "context.state cannot be pickled",
-    "infinite score": "val/score was NaN or infinite in all of 3 epochs",
+    "no pickle": "context.state holds a value of type ",
+    "infinite score": "val/score was NaN or infinite in all of 3 reports",
 }
 
 

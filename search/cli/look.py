@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from json import dumps
 from pathlib import Path
 
@@ -11,14 +12,15 @@ import yaml
 from pitprop import space as spaces
 from pitprop import trainer
 from pitprop.cli.context import conclude, open_study
-from pitprop.cli.options import StudyOptions
-from pitprop.cli.output import print_json
+from pitprop.cli.options import Page, StudyOptions
+from pitprop.cli.output import print_command, print_json
 from pitprop.detection import signatures
 from pitprop.errors import UserError
-from pitprop.messages import _
+from pitprop.messages import _, ngettext
 from pitprop.results.results import Results
 from pitprop.seeds import of_training
 from pitprop.space import Space, nested
+from pitprop.study import ranking
 from pitprop.study.commands import next_command
 from pitprop.study.record import Record
 from pitprop.trainer import Context
@@ -30,6 +32,8 @@ from rich.table import Table
 
 PATIENCE = 600.0
 """Seconds that a server has for an export which is asked for."""
+LISTED = 50
+"""Trials in a list, unless a limit is given."""
 
 
 def status(options: StudyOptions, *, full: bool = False) -> int:
@@ -38,20 +42,26 @@ def status(options: StudyOptions, *, full: bool = False) -> int:
     return 0
 
 
-def show(options: StudyOptions, trial: int | None = None) -> int:
-    """The trials of a study, or one of them."""
+def show(options: StudyOptions, trial: int | None = None, page: Page | None = None) -> int:
+    """The trials of a study, in the order and number of ``page``, or one of them. JSON holds all unless a limit is given."""
     from pitprop.views import words
     from pitprop.views.terminal.trial_table import print_trial, print_trials
 
-    results, console = open_study(options), Console()
+    results, console, page = open_study(options), Console(), page or Page()
     space, records = results.space, results.records
     if trial is None:
+        ordered = _sorted(space, records, page.sort)
         if options.json:
-            print_json([record.to_json() for record in records])
-        else:
-            print_trials(console, records, space)
-            if results.code_changes:
-                console.print(words.code_changed(results.code_changes), style="yellow", markup=False, highlight=False)
+            print_json([record.to_json() for record in ordered[: page.limit]])
+            return 0
+        limit = page.limit or LISTED
+        print_trials(console, ordered[:limit], space)
+        if (more := len(ordered) - limit) > 0:
+            flags = [*(["--sort", page.sort] if page.sort != "number" else []), "--limit", str(len(ordered))]
+            rest = ngettext("… and {n} more trial:", "… and {n} more trials:", more).format(n=more)
+            print_command(console, rest, next_command("show", space, results.where, *flags))
+        if results.code_changes:
+            console.print(words.code_changed(results.code_changes), style="yellow", markup=False, highlight=False)
         return 0
     if not 0 <= trial < len(records):
         text = _("{study} has no trial {number}: it has {count}, from 0")
@@ -61,6 +71,17 @@ def show(options: StudyOptions, trial: int | None = None) -> int:
     else:
         print_trial(console, records[trial], space)
     return 0
+
+
+def _sorted(space: Space, records: Sequence[Record], key: str) -> list[Record]:
+    """The trials by number, or the best, longest or last ended first; those without what is asked for come last."""
+    keys: dict[str, Callable[[Record], float]] = {
+        "number": lambda record: record.number,
+        "score": lambda record: -space.objective.sign * ranking.score(record),
+        "epochs": lambda record: -record.epochs,
+        "ended": lambda record: -(record.ended or math.nan),
+    }
+    return sorted(records, key=lambda record: (math.isnan(keys[key](record)), keys[key](record), record.number))
 
 
 def best(options: StudyOptions, *, command: bool = False, register: str | None = None) -> int:

@@ -12,8 +12,11 @@ from io import TextIOWrapper
 from types import FrameType
 
 from pitprop import messages
+from pitprop.addresses import PRIVATE
 from pitprop.cli.options import (
+    SORTS,
     DiagnoseOptions,
+    Page,
     RunOptions,
     ServeOptions,
     StudyOptions,
@@ -65,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     messages.set_language(given.lang)
     signal.signal(signal.SIGTERM, _terminate)
+    mask = os.umask(PRIVATE)
     resume = "; " + _("what was finished is kept, and the same command resumes from there") if called.trains else ""
     try:
         return called.run(given)
@@ -80,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"pitprop: {sentence}{'' if isinstance(error, UserError) else resume}", file=sys.stderr)
         return 1
+    finally:
+        os.umask(mask)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
@@ -223,13 +229,16 @@ def _status(given: Namespace) -> int:
 
 def _show_flags(parser: ArgumentParser) -> None:
     parser.add_argument("trial", metavar="TRIAL", nargs="?", type=int, help="number of a trial")
+    parser.add_argument("--sort", choices=SORTS, default="number", help="what comes first: the lowest number, the best score, "
+                        "the most epochs, the last ended (number)")  # fmt: skip
+    parser.add_argument("--limit", type=whole, metavar="N", help="trials to list at most (50; with --json all)")
 
 
 @command("show", "list the trials of a study, or tell all about one", _study, _show_flags, _json)
 def _show(given: Namespace) -> int:
     from pitprop.cli import look
 
-    return look.show(_study_options(given), given.trial)
+    return look.show(_study_options(given), given.trial, Page(given.sort, given.limit))
 
 
 def _best_flags(parser: ArgumentParser) -> None:

@@ -59,6 +59,17 @@ class Trials:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """Which trials a list shows: the first ``limit`` (None: as many as fit to be read) in the order of `SORTS` that is named."""
+
+    sort: str = "number"
+    limit: int | None = None
+
+
+SORTS = ("number", "score", "epochs", "ended")
+
+
+@dataclass(frozen=True, slots=True)
 class DiagnoseOptions:
     """What to diagnose, what its log lacks, and how to show it; the flags of ``pitprop diagnose`` say what each is."""
 

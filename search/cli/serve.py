@@ -89,7 +89,7 @@ def _browse(address: str, name: str | None) -> None:
     for _attempt in range(120):
         try:
             query = f"api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}" if name else "health"
-            with urllib.request.urlopen(f"{address}/{query}", timeout=5) as answer:
+            with urllib.request.urlopen(f"{address}/{query}", timeout=5) as answer:  # nosec B310
                 body = answer.read()
             webbrowser.open(page(address, json.loads(body)["experiment"]["experiment_id"]) if name else address)
             return

@@ -78,7 +78,7 @@ def run(
         if code and options.exits:
             # From here on a second Ctrl-C ends at once; the next search resumes from the checkpoints all the same.
             signal.signal(signal.SIGINT, lambda *_: os._exit(code))
-    sweep(space, study)
+    sweep_checkpoints(space, study)
     return code
 
 
@@ -115,7 +115,7 @@ def _export(event: Event, study: Study, exporter: Exporter | None, last: dict[in
         exporter.send(study.record(event.lane.trial))
 
 
-def sweep(space: Space, study: Study) -> None:
+def sweep_checkpoints(space: Space, study: Study) -> None:
     """Leaves nothing of the workers when no trial runs: what is kept of it alone goes to the folders of its trials."""
     records = study.records()
     if any(record.state == State.RUNNING for record in records):

@@ -45,7 +45,7 @@ def searched(
             study.plan(trials.number + (study.planned if trials.more else 0))
         code, ended = 0, _ended(study)
         if ended:
-            session.sweep(space, study)  # which a search that was killed at its very end had not done
+            session.sweep_checkpoints(space, study)  # it may have been killed after its last trial
         if ended and not confirmation_study.due(space, study.records(), where):
             if console is not None:
                 _print_finished(console, study, where, run.repeat())
@@ -161,7 +161,7 @@ def _confirm(
         unlimited = replace(run, timeout=None)
         code = 0
         if _ended(study):
-            session.sweep(fresh, study)
+            session.sweep_checkpoints(fresh, study)
         else:
             code = session.run(fresh, study, where, unlimited, console=console, exporter=mlflow, checks=False)
         text = _("{question} The answer is on the run of {study}.")

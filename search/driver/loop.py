@@ -236,7 +236,7 @@ class Search:
 
     def _break_up(self, worker: int, failure: Failure) -> None:
         """Tries the trials of a broken group again from their checkpoints, or fails the one that broke it."""
-        if failure.cause is Cause.DISK:
+        if failure.cause is Cause.CHECKPOINT:
             self._study.check()  # where the whole folder is gone, nothing is kept
             raise SearchError(f"{failure.error}; finished trials are kept, and the same command continues from there")
         group = self._groups.break_up(worker)

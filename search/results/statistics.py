@@ -29,7 +29,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pitprop.detection.stopping import sign
-from scipy import special
 
 Scores = NDArray[np.float64]
 
@@ -149,6 +148,8 @@ def _pair(table: Scores, shared: float, freedom: int) -> _Estimate:
 def _alike(first: float, freedom: int, second: float, other: int) -> bool:
     """Whether an F test, two-sided at `LEVEL`, leaves it open that two variances are the same."""
     ratio = first / second if second > 0 else math.inf
+    from scipy import special
+
     return bool(min(special.fdtr(freedom, other, ratio), special.fdtrc(freedom, other, ratio)) > LEVEL / 2)
 
 
@@ -182,6 +183,8 @@ def _difference(one: _Estimate, before: float) -> Difference:
     if one.least > LEVEL:
         return Difference(one.mean, -math.inf, math.inf, max(one.least, before), math.inf, OPEN)
     freedom = min(one.freedom, 1e6)  # where t is the normal; the functions below want a finite one
+    from scipy import special  # a quarter of a second to import, and few studies have a confirmation to judge
+
     critical = float(special.stdtrit(freedom, 1 - LEVEL / 2))
     own = 2 * float(special.stdtr(freedom, -abs(one.mean) / one.error)) if one.error else float(one.mean == 0)
     low, high, p = one.mean - critical * one.error, one.mean + critical * one.error, max(own, one.least, before)

@@ -205,10 +205,9 @@ def _spent(ended: Sequence[Record]) -> int:
     """The epochs trained. One curve counts once: of trials that are answered from it, and of a trial and what revives it."""
     curves: dict[str, list[int]] = {}
     for record in ended:
-        stops = {name for name in record.params if name.startswith("early_stopping.")}
-        key = {name: value for name, value in record.params.items() if name not in stops}
+        key = {name: value for name, value in record.params.items() if not name.startswith("early_stopping.")}
         own = str(record.number if record.revives is None else record.revives)
-        curves.setdefault(json.dumps(key, sort_keys=True) if stops else own, []).append(record.epochs)
+        curves.setdefault(own if len(key) == len(record.params) else json.dumps(key, sort_keys=True), []).append(record.epochs)
     return sum(max(epochs) for epochs in curves.values())
 
 

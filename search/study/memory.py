@@ -40,7 +40,7 @@ class Memory:
         self._pruner = samplers.pruner(*space.pruner) if space.pruner else optuna.pruners.NopPruner()
         ways = [optuna.study.StudyDirection[way.upper()] for way in space.directions]
         self._study = optuna.create_study(study_name=space.name, directions=ways, pruner=self._pruner)
-        self._study.add_trials(trials)
+        storage.adopt(self._study, trials)
         # Samplers such as QMC keep their place in the study itself, so it travels with each trial.
         for name, value in (item for one in trials for item in one.system_attrs.get("pitprop:study", {}).items()):
             storage.set_place(self._study, name, value)
@@ -195,7 +195,7 @@ def untried(space: Space, params: Iterable[Mapping[str, Any]] = ()) -> dict[str,
     found = samplers.every(space, LISTED)
     if found is None:
         return None
-    random.Random(keyed(space.seed, "order")).shuffle(found)
+    random.Random(keyed(space.seed, "order")).shuffle(found)  # nosec B311
     tried = {_key(one) for one in params}
     keys = {_key(space.flat(values)): values for values in found}
     return {key: values for key, values in keys.items() if key not in tried}

@@ -11,6 +11,9 @@ from pitprop.study.record import Record, State
 from pitprop.trainer import Lane
 from pitprop.workers import checkpoint
 
+NAMED = 20
+"""The parked trials that an error names at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parking:
@@ -35,8 +38,9 @@ class Parking:
         if self.space.searches_stopping:
             return f"{what}: a space that searches early_stopping answers its trials from whole curves"
         if not record.parked:
-            parked = ", ".join(str(one.number) for one in self.records if one.parked)
-            return f"{what}: it is {_state(record)}, not parked; parked are: {parked or 'none'}"
+            parked = [str(one.number) for one in self.records if one.parked]
+            more = f" and {len(parked) - NAMED} more" if len(parked) > NAMED else ""
+            return f"{what}: it is {_state(record)}, not parked; parked are: {', '.join(parked[:NAMED]) or 'none'}{more}"
         if (revival := self.revived.get(number)) is not None and revival.state != State.FAIL:
             return f"{what}: trial {revival.number} continues it already"
         if any(lane not in self.shared for lane in self._not_kept(record)):

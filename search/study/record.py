@@ -221,24 +221,24 @@ def read_studies(where: Addresses, wanted: Callable[[str], bool]) -> dict[str, S
 
     Empty if there is no database yet.
     """
-    from pitprop.study import database  # Optuna and SQLAlchemy take a second, and the exporter needs neither
+    from pitprop.study import database, storage  # Optuna and SQLAlchemy take a second, and the exporter needs neither
 
     path = database.sqlite_path(where.study_db)
     if path is not None and not path.exists():
         return {}
-    storage = database.connect(where.study_db)
+    opened = database.connect(where.study_db)
     try:
         return {
             study.study_name: _stored(
-                storage.get_all_trials(storage.get_study_id_from_name(study.study_name)),
+                storage.trials(opened, opened.get_study_id_from_name(study.study_name), params=False),
                 study.user_attrs,
                 where.folder(study.study_name),
             )
-            for study in storage.get_all_studies()
+            for study in opened.get_all_studies()
             if wanted(study.study_name)
         }
     finally:
-        storage.engine.dispose()
+        opened.engine.dispose()
 
 
 def study_names(where: Addresses) -> list[str]:

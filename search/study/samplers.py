@@ -4,11 +4,16 @@ Optuna's GP and NSGA-II read complete trials only: a pruned one leaves no trace 
 The GP then takes the places where trainings die for unknown ones, and goes there again and again. `Learning` shows such a trial
 as a complete one. What it shows is a pure function of the trials in the study, and nothing is stored, so a search that is
 opened again has learned the same.
+
+TPE weighs every trial against every proposal, so that a proposal of the ten thousandth trial costs 0.2 s. `Bounded` shows it at
+most `SHOWN` trials that have ended: its model of what is good is that of all trials, to the digit, for it is made of the best
+25 (of two objectives, of the best tenth); its model of the rest is a density, and is made of an even sample of them.
 """
 
 from __future__ import annotations
 
 import copy
+import heapq
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +24,15 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.space import Space
 from pitprop.space.sampling import COLLAPSED, PRUNERS, SAMPLERS
+from pitprop.study import storage
 from pitprop.study.storage import Filtered
+
+SHOWN = 1000
+"""So many trials that have ended TPE is shown at most; a study of fewer is shown as it is."""
+BEST = 100
+"""So many of them are the best. TPE takes 25 at most for good, and of two objectives a tenth of what it is shown."""
+GOLDEN = 2654435769
+"""2**32 over the golden ratio: the multiples of it, modulo 2**32, lie evenly however many there are."""
 
 
 def sampler(name: str, options: Mapping[str, Any], seed: int, fresh: int = 0) -> optuna.samplers.BaseSampler:
@@ -39,7 +52,9 @@ def sampler(name: str, options: Mapping[str, Any], seed: int, fresh: int = 0) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         made: optuna.samplers.BaseSampler = getattr(optuna.samplers, SAMPLERS[name])(seed=seed, **options)
-    return Learning(made, standing) if name in COLLAPSED else made
+    if name in COLLAPSED:
+        made = Learning(made, standing)
+    return Bounded(made) if name == "tpe" else made
 
 
 def pruner(name: str, options: Mapping[str, Any]) -> optuna.pruners.BasePruner:
@@ -141,15 +156,34 @@ def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
     return seen
 
 
-class Learning(optuna.samplers.BaseSampler):
-    """A sampler that learns from trials that collapsed or failed: it is asked about the study with its trials as in `shown`."""
+def sample(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """At most about `SHOWN` of the trials that have ended, and all that run: the best, and of the rest an even sample.
 
-    def __init__(self, made: optuna.samplers.BaseSampler, standing: str) -> None:
-        self._made, self._standing = made, standing
+    The sample goes by the numbers of trials, so it changes by a trial or so from proposal to proposal, and is as old as the rest.
+    The first trial with each set of parameters is in it, for by these TPE finds out which it can draw together.
+    """
+    ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or failed(trial)]
+    if len(ended) <= SHOWN:
+        return list(trials)
+    kept = {trial.number for trial in storage.best(study, [trial for trial in ended if not failed(trial)], BEST)}
+    kept |= {*{tuple(trial.params): trial.number for trial in reversed(ended)}.values()}
+    rest = (trial.number for trial in ended if trial.number not in kept)
+    kept |= set(heapq.nsmallest(SHOWN - len(kept), rest, key=lambda number: number * GOLDEN % 2**32))
+    return [trial for trial in trials if trial.number in kept or not trial.state.is_finished()]
+
+
+class Viewing(optuna.samplers.BaseSampler):
+    """A sampler that is asked about a study as ``view`` shows its trials."""
+
+    def __init__(self, made: optuna.samplers.BaseSampler) -> None:
+        self._made = made
+
+    def view(self, study: optuna.Study, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """What is shown of the trials of a study."""
+        raise NotImplementedError
 
     def _shown(self, study: optuna.Study) -> Filtered:
-        maximize = [way == optuna.study.StudyDirection.MAXIMIZE for way in study.directions]
-        return Filtered(study, lambda trials: shown(trials, maximize, self._standing))
+        return Filtered(study, lambda trials: self.view(study, trials))
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         self._made.before_trial(study, trial)
@@ -170,3 +204,28 @@ class Learning(optuna.samplers.BaseSampler):
 
     def reseed_rng(self) -> None:
         self._made.reseed_rng()
+
+
+class Learning(Viewing):
+    """A sampler that learns from trials that collapsed or failed: it is asked about the study with its trials as in `shown`."""
+
+    def __init__(self, made: optuna.samplers.BaseSampler, standing: str) -> None:
+        super().__init__(made)
+        self._standing = standing
+
+    def view(self, study: optuna.Study, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        maximize = [way == optuna.study.StudyDirection.MAXIMIZE for way in study.directions]
+        return shown(trials, maximize, self._standing)
+
+
+class Bounded(Viewing):
+    """TPE, which is shown a `sample` of the trials, the same for all that it asks about one proposal."""
+
+    def __init__(self, made: optuna.samplers.BaseSampler) -> None:
+        super().__init__(made)
+        self._seen: tuple[int, list[FrozenTrial]] | None = None
+
+    def view(self, study: optuna.Study, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        if self._seen is None or self._seen[0] != len(trials):
+            self._seen = len(trials), sample(study, trials)
+        return self._seen[1] if len(self._seen[1]) < len(trials) else trials  # as they are now, if all are shown

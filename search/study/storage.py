@@ -3,23 +3,32 @@
 `begin` and `end` write a trial in one transaction each, in Optuna's tables. Optuna's own calls leave the same rows, but look each
 of them up before they write it, and commit one attribute at a time: 15 ms a trial, most of what a driver of many lanes spends.
 A study has one owner here, so nothing needs to be looked up; that this process owns it still, each transaction checks (`Fence`).
+`trials` reads a study in a statement for each table,
+where Optuna makes six objects a row and parses every distribution anew: of 10,000 trials that takes seconds.
 
 The functions on a study in memory read and change single trials, where Optuna's public calls copy or list all of them.
 """
 
 from __future__ import annotations
 
+import copy
+import heapq
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+import math
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from optuna.samplers._tpe.sampler import _split_trials
 from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.storages._rdb import models
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.study.database import DatabaseError
 from sqlalchemy import Connection, delete, insert, select, update
@@ -96,6 +105,54 @@ def set_fact(storage: RDBStorage, study: int, name: str, value: Any, fence: Fenc
     with _writing(storage, fence) as connection:
         connection.execute(delete(FACTS).where(FACTS.c.study_id == study, FACTS.c.key == name))
         connection.execute(insert(FACTS), {"study_id": study, "key": name, "value_json": json.dumps(value)})
+
+
+def trials(storage: RDBStorage, study: int, *, params: bool = True) -> list[FrozenTrial]:
+    """All trials of a study by number, as Optuna's ``get_all_trials`` gives them.
+
+    Without ``params`` they lack what only samplers and pruners read: parameters as Optuna holds them, reports, system attributes.
+    """
+    known = cache(json_to_distribution)
+    values, reports = models.TrialValueModel.stored_repr_to_value, _read_report
+    with storage.engine.connect() as connection:
+
+        def rows(table: Any, *columns: Any) -> Iterator[Any]:
+            chosen = select(table.c.trial_id, *columns).join(TRIALS, TRIALS.c.trial_id == table.c.trial_id)
+            yield from connection.execute(chosen.where(TRIALS.c.study_id == study).order_by(table.primary_key.columns[0]))
+
+        user, scores = defaultdict[int, dict[str, Any]](dict), defaultdict[int, dict[int, float]](dict)
+        for trial, key, text in rows(USER, USER.c.key, USER.c.value_json):
+            user[trial][key] = json.loads(text)
+        for trial, objective, value, kind in rows(VALUES, VALUES.c.objective, VALUES.c.value, VALUES.c.value_type):
+            scores[trial][objective] = values(value, kind)
+        drawn, spaces = defaultdict[int, dict[str, Any]](dict), defaultdict[int, dict[str, BaseDistribution]](dict)
+        system, steps = defaultdict[int, dict[str, Any]](dict), defaultdict[int, dict[int, float]](dict)
+        if params:
+            for trial, name, value, text in rows(PARAMS, PARAMS.c.param_name, PARAMS.c.param_value, PARAMS.c.distribution_json):
+                spaces[trial][name] = known(text)
+                drawn[trial][name] = spaces[trial][name].to_external_repr(value)
+            for trial, key, text in rows(SYSTEM, SYSTEM.c.key, SYSTEM.c.value_json):
+                system[trial][key] = json.loads(text)
+            for trial, step, *stored in rows(REPORTS, *REPORTS.c["step", "intermediate_value", "intermediate_value_type"]):
+                steps[trial][step] = reports(*stored)
+        begun = connection.execute(select(TRIALS).where(TRIALS.c.study_id == study).order_by(TRIALS.c.number)).all()
+    return [
+        FrozenTrial(
+            number=row.number,
+            state=row.state,
+            value=None,
+            values=[value for _, value in sorted(scores[row.trial_id].items())] if row.trial_id in scores else None,
+            datetime_start=_local(row.datetime_start),
+            datetime_complete=_local(row.datetime_complete),
+            params=drawn[row.trial_id],
+            distributions=spaces[row.trial_id],
+            user_attrs=user[row.trial_id],
+            system_attrs=system[row.trial_id],
+            intermediate_values=steps[row.trial_id],
+            trial_id=row.trial_id,
+        )
+        for row in begun
+    ]
 
 
 def begin(storage: RDBStorage, study: int, frozen: FrozenTrial, *, fence: Fence | None = None, again: bool = False) -> int:
@@ -202,7 +259,36 @@ def _utc(local: datetime | None) -> datetime | None:
     return local and local.astimezone(UTC).replace(tzinfo=None)
 
 
+def _local(stored: datetime | None) -> datetime | None:
+    """What Optuna makes of a stored time."""
+    return stored and stored.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
+
+
+_read_report = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+
+
 # A study in memory
+
+
+def adopt(study: optuna.Study, trials: Iterable[FrozenTrial]) -> None:
+    """Adds trials that a database held to an empty study in memory; Optuna's own call checks and copies all of them."""
+    storage = _memory(study)
+    for number, one in enumerate(map(copy.copy, trials)):
+        one.number = one._trial_id = number
+        storage._trial_id_to_study_id_and_number[number] = (study._study_id, number)
+        storage._studies[study._study_id].trials.append(one)
+        storage._max_trial_id = number
+        storage._update_cache(number, study._study_id)
+
+
+def best(study: optuna.Study, trials: Sequence[FrozenTrial], count: int) -> list[FrozenTrial]:
+    """The ``count`` best of the trials in the eyes of Optuna's TPE: of complete ones, then of pruned ones, the longest first."""
+    if len(study.directions) == 1:  # by Optuna's own function below this takes four times as long
+        complete = [one for one in trials if one.state == TrialState.COMPLETE]
+        if len(complete) >= count and not any(name.startswith("constraint") for one in complete for name in one.system_attrs):
+            pick = heapq.nlargest if study.direction == StudyDirection.MAXIMIZE else heapq.nsmallest
+            return pick(count, complete, key=lambda one: (one._values or [math.nan])[0])
+    return _split_trials(study, list(trials), count)[0]
 
 
 def draw(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:

@@ -81,7 +81,7 @@ class Study:
         self._entering: FrozenTrial | None = None
         self._checked = time.monotonic()
         self._room: int | None = None
-        trials = connection.get_all_trials(self._id)
+        trials = storage.trials(connection, self._id)
         foreign = [one.number for one in trials if "params" not in one.user_attrs]
         if foreign:
             raise OtherSpace(

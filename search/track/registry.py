@@ -110,7 +110,7 @@ def _nested(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _description(record: Record, study: str, held: str) -> str:
     score = f", objective {record.values[0]:.4f}" if record.values else ""
-    load = "`pitprop.workers.checkpoint.load(path, Lane(trial, seed))` reads a `.best` or `.ckpt` file, which holds a pickle."
+    load = "`pitprop.workers.checkpoint.load(path, Lane(trial, seed))` reads a `.best` or `.ckpt` file, and runs no code."
     return f"Trial {record.number} of {study}{score}. It holds {held}.\n\n{load}"
 
 

@@ -1,14 +1,14 @@
 """Checkpoints: what a group of lanes needs to resume, in one file that is replaced as a whole.
 
 The first line is JSON and holds the last epoch of each lane, so that a driver can tell where a training stands without
-loading a tensor; the rest is the trainer's state, pickled.
+loading a tensor; the rest is the trainer's state as `pitprop.workers.states` writes it, which runs no code when it is read.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import pickle
 import shutil
 from collections.abc import Collection, Container, Mapping
 from contextlib import suppress
@@ -18,14 +18,12 @@ from typing import Any
 
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane
+from pitprop.workers import states
+from pitprop.workers.states import Refused
 
 
 class NotWritten(Exception):
     """The disk did not take a checkpoint, which is no fault of the training: one sentence."""
-
-
-class NotPickled(Exception):
-    """What the trainer set as its state cannot be kept: one sentence."""
 
 
 def path(folder: Path, replica: int) -> Path:
@@ -34,35 +32,40 @@ def path(folder: Path, replica: int) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Pickled:
-    """A state as it stands in a checkpoint, for those who need not read it, or lack the trainer's classes for that."""
+class Unread:
+    """A state as it stands in a checkpoint, for those who need not read it."""
 
     data: bytes
 
+    @classmethod
+    def of(cls, state: Any) -> Unread:
+        """The bytes of a state."""
+        file = io.BytesIO()
+        states.dump(state, file)
+        return cls(file.getvalue())
 
-NO_STATE = Pickled(pickle.dumps(None, protocol=pickle.HIGHEST_PROTOCOL))
+
+NO_STATE = Unread.of(None)
 
 
 def write(path: Path, epochs: Epochs, state: Any, *, stacked: bool) -> None:
-    """Replaces the checkpoint at ``path``, or leaves it as it was and raises `NotWritten` or `NotPickled`.
+    """Replaces the checkpoint at ``path``, or leaves it as it was and raises `NotWritten`.
 
-    ``stacked``: the state's arrays have a leading axis in the order of ``epochs``.
+    ``stacked``: the state's arrays have a leading axis in the order of ``epochs``. `states.NotPlain` if a checkpoint cannot
+    hold the state.
     """
     lanes = [[*lane, epoch.step, dict(epoch.metrics)] for lane, epoch in epochs.items()]
     draft = path.with_suffix(f".{os.getpid()}.part")
     try:
         with draft.open("wb") as file:
             file.write(json.dumps({"stacked": stacked, "lanes": lanes}).encode() + b"\n")
-            if isinstance(state, Pickled):
+            if isinstance(state, Unread):
                 file.write(state.data)
             else:
-                pickle.dump(state, file, protocol=pickle.HIGHEST_PROTOCOL)
+                states.dump(state, file)
         draft.replace(path)
     except OSError as error:
         raise NotWritten(f"the checkpoint {path} cannot be written ({error.strerror})") from error
-    except Exception as error:
-        kind = type(error).__name__
-        raise NotPickled(f"context.state cannot be pickled, and so no checkpoint can be written ({kind}: {error})") from error
     finally:
         with suppress(OSError):
             draft.unlink()
@@ -85,10 +88,16 @@ def load(path: Path, lane: Lane) -> Any:
 
 
 def loads(path: Path, lanes: Container[Lane], *, unread: bool = False) -> dict[Lane, tuple[Epoch, Any]]:
-    """The last epochs and the states of some lanes; ``unread`` states are `Pickled` if they are not stacked."""
+    """The last epochs and the states of some lanes; ``unread`` states are `Unread` if they are not stacked.
+
+    `states.Refused` if loading them might run code.
+    """
     with path.open("rb") as file:
         header = json.loads(file.readline())
-        state: Any = Pickled(file.read()) if unread and not header["stacked"] else pickle.load(file)
+        try:
+            state: Any = Unread(file.read()) if unread and not header["stacked"] else states.load(file)
+        except Refused as error:
+            raise Refused(f"the checkpoint {path} is refused: {error}; remove it, and its training begins again") from None
     found = {}
     for index, (trial, replica, step, metrics) in enumerate(header["lanes"]):
         if (lane := Lane(trial, replica)) in lanes:

@@ -17,12 +17,14 @@ from typing import Any, Protocol
 from pitprop.errors import UserError
 from pitprop.imports import search_path
 from pitprop.telemetry import Epoch
-from pitprop.trainer import Change, Context, Epochs, Start
+from pitprop.trainer import Change, Context, Epochs, Start, public_environment
 from pitprop.workers import deaths, reaper
 from pitprop.workers.guards import exit_told, own_signals, silence_told
 from pitprop.workers.worker import Cause, Failure, Worker
 
 MARK = "PITPROP_SCRATCH"
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Has Ray's servers listen on 127.0.0.1, on every system: else whoever reaches them runs code as this user. Read on import."""
 START = 300.0
 """Seconds in which Ray and its workers have to start; a busy machine takes minutes."""
 LOOK = 2.0
@@ -126,7 +128,7 @@ class OnRay:
         self._starting: dict[int, Any] = {}
         self._notes: dict[int, Path] = {}
         self._scratch = Path(tempfile.mkdtemp(prefix="pitprop-"))
-        self._reaper = reaper.start(self._scratch)
+        self._reaper = reaper.start(self._scratch, public_environment())
         try:
             self._ray = _connect(address, self._scratch, cpus, size, logs)
             self._refuse_too_much(cpus, gpus)
@@ -262,6 +264,8 @@ def _connect(address: str | None, folder: Path, cpus: float, size: int, logs: bo
         os.environ.setdefault(f"RAY_{limit}", f"{START:.0f}")
     if not logs:  # Ray prints deaths of workers between our lines otherwise; the step that comes of one says so
         os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
+    if not address:
+        os.environ.update(LOOPBACK)
     import ray
 
     own: dict[str, Any] = {
@@ -271,15 +275,16 @@ def _connect(address: str | None, folder: Path, cpus: float, size: int, logs: bo
         "_temp_dir": str(folder),
     }
     # What Ray starts finds the package that this process has, and the reaper finds what Ray starts, under whatever title.
-    paths, changed = os.environ.get("PYTHONPATH"), {MARK: str(folder), "PYTHONPATH": search_path()}
+    before, changed = dict(os.environ), {MARK: str(folder), "PYTHONPATH": search_path()}
+    for name in before.keys() - public_environment().keys():
+        del os.environ[name]
     os.environ.update(changed)
     try:
         _init(ray, address, logs, {} if address else own)
     finally:
-        for name in changed:
+        for name in changed.keys() - before.keys():
             del os.environ[name]
-        if paths is not None:
-            os.environ["PYTHONPATH"] = paths
+        os.environ.update(before)
     return ray
 
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,10 +21,10 @@ PATIENCE = 30.0
 """Seconds after which the reaper gives up."""
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """A reaper for ``folder``. It begins when its ``stdin`` is closed, by hand or by the driver's death."""
     command = [sys.executable, "-S", "-E", __file__, str(folder)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)
 
 
 def _users(folder: str, driver: int) -> list[int]:

@@ -16,7 +16,7 @@ from typing import Any
 from pitprop import imports, trainer
 from pitprop.telemetry import Epoch, NotAnEpoch, checked, shown
 from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start, Train
-from pitprop.workers import checkpoint, deaths
+from pitprop.workers import checkpoint, deaths, states
 from pitprop.workers.best_states import Bests
 
 
@@ -26,7 +26,7 @@ class Cause(Enum):
     TRAINER = "an exception, or silence: another attempt does the same, so the trial fails that is the cause of it"
     WORKER_DIED = "the worker is gone: another attempt may help"
     TOO_MANY_LANES = "the memory is full: fewer lanes at once may fit"
-    DISK = "no checkpoint can be written: the search stops, and the trials resume later"
+    CHECKPOINT = "none can be written, or one is not safe to read: the search stops, and the trials resume later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,9 @@ class Worker:
                 checkpoint.write(self._file, epochs, self._context.state, stacked=self._stacked)
                 if self._context.state is not None:
                     self._bests.note(epochs, self._file, self._folders)
-        except checkpoint.NotWritten as error:
+        except (checkpoint.NotWritten, states.Refused) as error:
             self.close()
-            return Failure(str(error), Cause.DISK)
+            return Failure(str(error), Cause.CHECKPOINT)
         except BaseException as error:  # of the trainer's code, which may raise what it likes; Ctrl-C is for `Inline`
             if hasattr(error, "ray_terminate_msg"):  # by which Ray says that the process has got a SIGTERM
                 deaths.say("was killed by signal 15 (terminated)")
@@ -131,7 +131,7 @@ class Worker:
 
     def _failure(self, error: BaseException, size: int) -> Failure:
         """What is to be said of an exception in a group of ``size`` lanes."""
-        if isinstance(error, NotAnEpoch | checkpoint.NotPickled):
+        if isinstance(error, NotAnEpoch | states.NotPlain):
             return Failure(str(error))
         sentence, full = _sentence(error), _out_of_memory(error)
         if full and size == 1:

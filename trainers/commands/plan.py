@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pitprop.trainer import Context
+from pitprop.trainer import Context, public_environment
 from pitprop.trainers.commands.arguments import PARAMS, CommandError, fill, flat, placed, written
 from pitprop.trainers.commands.quoting import fill_all
 from pitprop.trainers.commands.settings import STREAMS, Settings, Source
@@ -35,8 +35,8 @@ class Plan:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The whole environment: ours, and what the space and the trial's resources set."""
-        return {**os.environ, **self.given}
+        """The whole environment: ours without its passwords, and what the space and the trial's resources set."""
+        return {**public_environment(), **self.given}
 
     @property
     def shell(self) -> str:

@@ -38,6 +38,7 @@ class Screen:
         self._warned: Counter[str] = Counter()
         self._parked = self._here = 0
         self._ended: list[Record] = []
+        self._best: tuple[Record, ...] = ()
         self._drawn = 0.0
         self._began = time.monotonic()
         self._bar = Progress(
@@ -101,6 +102,9 @@ class Screen:
         if (verdict := record.ending) is not None:
             self._stopped[verdict.signature] += 1
         self._ended.append(record)
+        # To rank all of thousands at every look would take longer than to train some; but a revived trial replaces another.
+        known = self._ended if record.revives is not None else (*self._best, record)
+        self._best = ranking.best(self._space, known)
 
     def _ending(self, record: Record) -> str:
         colour = {"complete": "green", "pruned": "yellow", "parked": "cyan"}.get(record.word, "red")
@@ -142,7 +146,7 @@ class Screen:
         self._live.update(Group(self._bar, cut[0], table, *cut[1:]), refresh=True)
 
     def _standing(self) -> str:
-        first = ranking.best(self._space, self._ended)[:1]
+        first = self._best[:1]
         best = _("no trial complete yet")
         if first:
             best = _("best {score} ({trial})").format(

@@ -1,0 +1,368 @@
+"""Disturbs short searches in every way there is, and checks what they leave: ``make chaos``.
+
+A step is one search of a trainer whose curves are known, one in five on Ray and some with MLflow. At random moments one
+of its processes is killed, stopped, told to end or hung up on, its disk fills, or all cores are busy; the same command then
+resumes it to its end. What has to hold whatever happened: every trial is told once and none is left RUNNING; curves and scores
+are those of an undisturbed search, to the digit; MLflow, where it is there, has every trial once and no other run; no process,
+no temporary file and no stray checkpoint is left.
+
+CHAOS_SECONDS (600) bounds the run. CHAOS_SEED is printed: the same seed makes the same plan, though a machine is not as quick
+every time. A step that fails keeps its folder; ``--step N`` repeats one. Processes are found by the step's own temporary folder,
+in their environment or among their open files, so nothing else on the machine is touched. PostgreSQL is not restarted here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+TRIALS, EPOCHS = 5, 8
+PATIENCE = 600.0
+"""Seconds after which a command is said to hang."""
+SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "HUP": signal.SIGHUP, "INT": signal.SIGINT, "STOP": signal.SIGSTOP}
+INLINE = [(victim, word) for victim, words in {"driver": SIGNALS, "exporter": ("KILL", "TERM", "STOP")}.items() for word in words]
+ON_RAY = [(victim, word) for victim in ("worker", "raylet", "gcs") for word in ("KILL", "TERM", "STOP")]
+MACHINE = [("disk", "full"), ("disk", "limit"), ("cores", "busy")]
+TITLES = {"worker": "ray::Worker", "raylet": "raylet/raylet", "gcs": "gcs_server", "exporter": "pitprop.track"}
+Blow = tuple[str, str, float]
+"""Whom it hits, how, and after which share of the time that an undisturbed search takes."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One step: where its trials train, and what happens to it."""
+
+    ray: bool
+    mlflow: bool
+    blows: tuple[Blow, ...]
+
+
+@dataclass
+class Step:
+    """The folders of one step, and the command that searches in it."""
+
+    folder: Path
+    ray: bool
+    mlflow: bool
+    scratch: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scratch = Path(tempfile.mkdtemp(prefix="c-"))  # a short name, for the sockets in it
+        self.runs = self.folder / "runs"
+        self.runs.mkdir(parents=True)
+        if not self.mlflow:  # which takes longer to import than a search takes
+            (self.folder / "broken").mkdir()
+            (self.folder / "broken" / "mlflow.py").write_text("raise ImportError('MLflow is left out')\n")
+
+    def command(self, verb: str) -> list[str]:
+        """The command line; ``verb`` is search or export."""
+        how = ["--no-report", "--workers", "1", *([] if self.ray else ["--inline"])] if verb == "search" else []
+        words = [sys.executable, "-m", "pitprop.cli.main", verb, str(self.folder.parent / "steady.yaml")]
+        return [*words, *how, "--runs", str(self.runs)]
+
+    def start(self, verb: str = "search") -> subprocess.Popen[bytes]:
+        """Runs the command in a session of its own; what it prints goes to ``log``."""
+        with (self.folder / "log").open("ab") as log:
+            environment = {**os.environ, "TMPDIR": str(self.scratch), "COLUMNS": "150"}
+            if not self.mlflow:
+                environment["PYTHONPATH"] = str(self.folder / "broken")
+            return subprocess.Popen(
+                self.command(verb), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def processes(self) -> dict[int, str]:
+        """What runs for this step, by process id, with its command line."""
+        found = {}
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                line, marks = (path / "cmdline").read_bytes(), (path / "environ").read_bytes()
+                held = str(self.scratch)
+                if held.encode() in marks + line or any(held in os.readlink(file) for file in (path / "fd").iterdir()):
+                    found[int(path.name)] = line.replace(b"\0", b" ").decode(errors="replace")
+        return found
+
+    def end(self) -> None:
+        """Ends what is left, when a step has failed."""
+        for pid in self.processes():
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def plan(seed: int, number: int, share: float) -> Plan:
+    """What happens in a step; ``share`` is that of the steps with MLflow."""
+    draw = random.Random(f"{seed}:{number}")
+    ray = draw.random() < 0.2
+    mlflow = draw.random() < share
+    menu = [blow for blow in INLINE if mlflow or blow[0] == "driver"] + MACHINE + (3 * ON_RAY if ray else [])
+    count = draw.choice((1, 1, 2, 3))
+    return Plan(ray, mlflow, tuple((*draw.choice(menu), draw.uniform(0.05, 1.1)) for _ in range(count)))
+
+
+def strike(step: Step, driver: subprocess.Popen[bytes], blow: Blow) -> str:
+    """Does it; what was done, which is nothing if its victim is not there."""
+    victim, how, _ = blow
+    if victim == "cores":
+        return burn(3.0)
+    if victim == "disk":
+        return fill(step) if how == "full" else limit(driver)
+    title = TITLES.get(victim, "")
+    pids = [driver.pid] if victim == "driver" else [pid for pid, line in step.processes().items() if title in line]
+    if not pids or driver.poll() is not None:
+        return "missed"
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, SIGNALS[how])
+    if how == "STOP":
+        time.sleep(1.5)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    return f"{victim} {how}"
+
+
+def burn(seconds: float) -> str:
+    """Keeps all cores busy, twice over."""
+    code = f"import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
+    busy = [subprocess.Popen([sys.executable, "-S", "-c", code]) for _ in range(2 * (os.cpu_count() or 1))]
+    for one in busy:
+        one.wait()
+    return "cores busy"
+
+
+def fill(step: Step) -> str:
+    """Fills the disk of the runs for a second, if that is one of its own."""
+    if not os.path.ismount(step.runs):
+        return "missed"
+    ballast = step.runs / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+    time.sleep(1.0)
+    ballast.unlink()
+    return "disk full"
+
+
+def limit(driver: subprocess.Popen[bytes]) -> str:
+    """From now on no file that the driver writes may grow beyond 20 kB, as on a disk that is full."""
+    with suppress(ProcessLookupError):
+        resource.prlimit(driver.pid, resource.RLIMIT_FSIZE, (20_000, 20_000))
+        return "disk limit"
+    return "missed"
+
+
+@contextmanager
+def disk(step: Step, wanted: bool) -> Iterator[None]:
+    """A small disk of its own for the runs, where that may be mounted and is ``wanted``."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(step.runs)]
+    mounted = wanted and os.geteuid() == 0 and subprocess.run(command, check=False, capture_output=True).returncode == 0
+    try:
+        yield
+    finally:
+        if mounted:
+            shutil.copytree(step.runs, step.folder / "kept", dirs_exist_ok=True, ignore_dangling_symlinks=True)
+            subprocess.run(["umount", "-l", str(step.runs)], check=False)
+
+
+def wait(process: subprocess.Popen[bytes], step: Step, what: str) -> int:
+    """The exit code of a command, or a failure that it hangs."""
+    try:
+        return process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"{what} has not ended in {PATIENCE:.0f} s") from None
+
+
+def disturb(step: Step, given: Plan, usual: float, done: Counter[str]) -> None:
+    """Strikes a search, resumes it to its end, and exports it."""
+    began, driver = time.monotonic(), step.start()
+    for blow in sorted(given.blows, key=lambda one: one[2]):
+        while time.monotonic() < began + blow[2] * usual and driver.poll() is None:
+            time.sleep(0.02)
+        done[strike(step, driver, blow)] += 1
+    code, tries = wait(driver, step, "the disturbed search"), 0
+    while code and tries < 4:
+        tries += 1
+        done["resumed"] += 1
+        code = wait(step.start(), step, "the resumed search")
+    assert code == 0, f"the search does not come to its end: {tries} times exit code {code}"
+    if not tries:  # a search that was ended after its last trial says 0 too, and so does one that has nothing to do
+        assert wait(step.start(), step, "the finished search") == 0, "a finished search does not end with 0"
+    assert not step.mlflow or wait(step.start("export"), step, "the export") == 0, "the export fails"
+
+
+# What has to hold
+
+
+def curves(runs: Path) -> dict[str, str]:
+    """What each trial has in its files."""
+    return {path.parent.name: path.read_text() for path in sorted(runs.glob("steady/trials/*/telemetry.jsonl"))}
+
+
+def rows(path: Path, statement: str) -> list[tuple[object, ...]]:
+    """What a database answers."""
+    with sqlite3.connect(path) as connection:
+        found = connection.execute(statement).fetchall()
+    connection.close()
+    return found
+
+
+TOLD = """
+select t.number, t.state, v.value,
+    (select group_concat(param_name || param_value) from trial_params p where p.trial_id = t.trial_id),
+    (select count(*) from trial_user_attributes a where a.trial_id = t.trial_id)
+from trials t left join trial_values v on v.trial_id = t.trial_id order by t.number
+"""
+RUNS = """
+select (select value from tags t where t.run_uuid = r.run_uuid and t.key = 'pitprop.trial'), r.status, r.lifecycle_stage,
+    (select value from tags t where t.run_uuid = r.run_uuid and t.key = 'mlflow.parentRunId') is not null,
+    (select count(*) from metrics m where m.run_uuid = r.run_uuid and m.key = 'val/macro_f1')
+from runs r order by 1, 2
+"""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What an undisturbed search leaves, and how long it takes in seconds."""
+
+    curves: Mapping[str, str]
+    told: list[tuple[object, ...]]
+    runs: list[tuple[object, ...]]
+    seconds: float
+
+
+def check(step: Step, truth: Truth) -> None:
+    """Raises ``AssertionError`` with the property that does not hold."""
+    told = rows(step.runs / "study.db", TOLD)
+    assert [row[0] for row in told] == list(range(TRIALS)), f"the trials are not each there once: {told}"
+    assert not [row for row in told if row[1] == "RUNNING"], f"a trial is left RUNNING: {told}"
+    assert told == truth.told, f"what was told differs: {told} instead of {truth.told}"
+    found = curves(step.runs)
+    differing = [name for name in truth.curves if found.get(name) != truth.curves[name]]
+    assert not differing, f"curves differ from the undisturbed ones: trials {', '.join(differing)}"
+    assert len(found) == len(truth.curves), f"there are {len(found)} curves"
+    runs = rows(step.runs / "mlflow.db", RUNS) if step.mlflow else truth.runs
+    assert runs == truth.runs, f"MLflow holds other runs: {runs} instead of {truth.runs}"
+    stray = [
+        path
+        for kind in ("*.part", "*.tmp", "checkpoints")
+        for path in step.runs.rglob(kind)
+        if path.is_file() or kind == "checkpoints"
+    ]
+    assert not stray, f"files are left in the runs: {', '.join(map(str, stray))}"
+    deadline = time.monotonic() + 90
+    while (left := [*step.processes().values(), *map(str, step.scratch.iterdir())]) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left, f"this is left running, or in the temporary folder: {'; '.join(left)}"
+
+
+def _exported(home: Path) -> list[tuple[object, ...]]:
+    """What an undisturbed search leaves in MLflow; leaves an empty store in ``home``, as to make one takes seconds."""
+    code = f"from mlflow import MlflowClient\nMlflowClient('sqlite:///{home}/empty.db').search_experiments()"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True)
+    step = Step(home / "undisturbed", ray=False, mlflow=True)
+    shutil.copy(home / "empty.db", step.runs / "mlflow.db")
+    for verb in ("search", "export"):
+        assert wait(step.start(verb), step, f"the undisturbed {verb}") == 0, (step.folder / "log").read_text()
+    shutil.rmtree(step.scratch)
+    return rows(step.runs / "mlflow.db", RUNS)
+
+
+def undisturbed(home: Path, *, mlflow: bool) -> Truth:
+    """Searches once in peace, and once more with ``mlflow``; what is left."""
+    space = {
+        "question": "What is left after a disturbance?",
+        "trainer": str(ROOT / "tests" / "toys" / "steady.py"),
+        "objective": {"metric": "val/macro_f1"},
+        "epochs": EPOCHS,
+        "trials": TRIALS,
+        "confirm": False,
+        "retries": 20,
+        "stall": 60,
+        "params": {"speed": {"float": [0.05, 1.0]}, "dead": {"choice": [False, True]}},
+    }
+    (home / "steady.yaml").write_text(yaml.safe_dump(space))
+    quick = Step(home / "quick", ray=False, mlflow=False)
+    began = time.monotonic()
+    assert wait(quick.start(), quick, "the undisturbed search") == 0, (quick.folder / "log").read_text()
+    seconds = time.monotonic() - began
+    exported = _exported(home) if mlflow else []
+    truth = Truth(curves(quick.runs), rows(quick.runs / "study.db", TOLD), exported, seconds)
+    check(quick, truth)
+    shutil.rmtree(quick.scratch)
+    return truth
+
+
+def one(home: Path, number: int, given: Plan, truth: Truth, done: Counter[str]) -> str:
+    """One step; what does not hold afterwards, or nothing."""
+    step = Step(home / f"step-{number}", given.ray, given.mlflow)
+    try:
+        with disk(step, ("disk", "full") in [blow[:2] for blow in given.blows]):
+            if given.mlflow:
+                shutil.copy(home / "empty.db", step.runs / "mlflow.db")
+            disturb(step, given, truth.seconds * (2.5 if given.ray else 1), done)
+            check(step, truth)
+    except (AssertionError, sqlite3.Error, OSError) as error:
+        step.end()
+        return f"{error}; its files are in {step.folder}"
+    shutil.rmtree(step.folder)
+    shutil.rmtree(step.scratch)
+    return ""
+
+
+def told(given: Plan) -> str:
+    """A plan in words."""
+    where = ("on Ray" if given.ray else "inline") + (", with MLflow" if given.mlflow else "")
+    return where + "".join(f", {who} {how} at {at:.0%}" for who, how, at in given.blows)
+
+
+def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> int:
+    """Disturbs until the time is over; 1 if a property did not hold."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=float(os.environ.get("CHAOS_SECONDS") or 600))
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("CHAOS_SEED") or time.time_ns() % 10**6))
+    parser.add_argument("--mlflow", type=float, default=0.3, metavar="SHARE", help="of the steps that export to MLflow (0.3)")
+    parser.add_argument("--step", type=int, nargs="+", help="only these steps")
+    options = parser.parse_args()
+    say(f"seed {options.seed}, {options.seconds:.0f} seconds")
+    failed, done = dict[int, str](), Counter[str]()
+    home = Path(tempfile.mkdtemp(prefix="chaos-"))
+    truth = undisturbed(home, mlflow=options.mlflow > 0)
+    began = time.monotonic()
+    say(f"an undisturbed search takes {truth.seconds:.1f} s")
+    steps = iter(options.step) if options.step else iter(range(10**6))
+    for number in steps:
+        if not options.step and time.monotonic() - began > options.seconds:
+            break
+        given = plan(options.seed, number, options.mlflow)
+        done["searches on Ray" if given.ray else "searches inline"] += 1
+        problem = one(home, number, given, truth, done)
+        say(f"step {number}: {told(given)}: {problem or 'all holds'}")
+        if problem:
+            failed[number] = problem
+    for what, count in sorted(done.items()):
+        say(f"{count:>5}  {what}")
+    for number, problem in failed.items():
+        say(f"FAILED: {problem}\n  again: CHAOS_SEED={options.seed} make chaos ARGS='--step {number} --mlflow {options.mlflow}'")
+    if not failed:
+        shutil.rmtree(home)
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
