@@ -23,6 +23,8 @@ Places = tuple[int | None, int | None]
 class Shape:
     """What stands between the numbers of a line, and what these are, by where they stand in it: names, or places in capitals.
 
+    A name with ``%`` before it is of a number in percent.
+
     ``place`` gives step and epoch for what was read of ``EPOCH``, ``STEP`` and further capitals.
     """
 
@@ -48,9 +50,9 @@ class Shape:
         for role, text in zip(self.roles, texts, strict=True):
             try:
                 if role.isupper():
-                    places[role] = int(text)
+                    places[role] = whole(text)
                 elif role:
-                    metrics[role] = float(text)
+                    metrics[role.lstrip("%")] = float(text) / (100 if role[0] == "%" else 1)
             except ValueError:
                 continue
         step, epoch = self._place(places)  # also of a line that says no more than where it is
@@ -61,7 +63,7 @@ class Shape:
         found = self._each.findall(run)
         columns = list(zip(*found, strict=True)) if len(self.roles) > 1 else [found]
         numbers = {
-            role: list(map(int if role.isupper() else float, c)) for role, c in zip(self.roles, columns, strict=True) if role
+            role: list(map(whole if role.isupper() else float, c)) for role, c in zip(self.roles, columns, strict=True) if role
         }
         epochs = numbers.get("EPOCH")
         bounds = [0, len(columns[0])]
@@ -69,7 +71,8 @@ class Shape:
             sizes = [len(list(same)) for _, same in groupby(epochs)]
             bounds = [sum(sizes[:index]) for index in range(len(sizes) + 1)]
         for start, end in pairwise(bounds):
-            metrics = {role: _mean(role, values[start:end]) for role, values in numbers.items() if not role.isupper()}
+            means = {role: _mean(role, values[start:end]) for role, values in numbers.items() if not role.isupper()}
+            metrics = {role.lstrip("%"): mean / (100 if role[0] == "%" else 1) for role, mean in means.items()}
             places = {role: int(values[end - 1]) for role, values in numbers.items() if role.isupper()}
             yield Row("train", metrics, *self._place(places), weight=end - start)
 
@@ -113,6 +116,16 @@ class Shapes:
             if row := line(text[at:end]):
                 yield row
             at = end + 1
+
+
+def whole(text: str) -> int:
+    """A whole number, which may be written as 2.0; ``ValueError`` for another."""
+    try:
+        return int(text)
+    except ValueError:
+        if not (number := float(text)).is_integer():
+            raise
+        return int(number)
 
 
 def _mean(role: str, values: Sequence[float]) -> float:
