@@ -52,7 +52,7 @@ def _exact(file: Path, format: str | None) -> bool:
 
 
 def _read(file: Path, metric: str | None, format: str | None, pattern: Sequence[str], names: Mapping[str, str]) -> Finished:
-    merge = MERGE if file.stat().st_size > LARGE else 1
+    merge = MERGE if formats.part(file)[0].stat().st_size > LARGE else 1
     follower, joined, bins = Follower(file, format, pattern, names, merge=merge), Epochs(metric), Bins()
     epochs = Telemetry()
     for rows in follower.stream():

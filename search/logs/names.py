@@ -141,7 +141,7 @@ def _words(name: str) -> list[str]:
     """The words of a name: ``metrics/mAP50-95(B)`` has metrics and map50_95."""
     name = re.sub(r"\(B\)", "", name)
     name = re.sub(r"\((?:M|P)\)", lambda match: "_mask" if match[0] == "(M)" else "_pose", name)
-    name = re.sub(r"\b(\w+?)_0?'s ", r"\1 ", name).replace("'s ", " ")  # LightGBM's valid_0's auc
+    name = re.sub(r"\b(\w+?)_0?'s[ _]", r"\1 ", name).replace("'s_", " ").replace("'s ", " ")  # LightGBM's valid_0's auc
     name = MAP.sub(lambda match: "map50" if match["half"] else "map50_95", name)
     name = MIXED.sub(lambda match: match[0].lower(), name)
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

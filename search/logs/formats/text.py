@@ -161,7 +161,7 @@ class Reader:
         if any(start <= at < start + len(name) for at, _ in sides):
             return "train"  # its own name says more
         if before:
-            twin = re.search(rf"(?<![a-z])(?:{SIDE})[ _/\-]{re.escape(name)}(?![\w])", line, re.I)
+            twin = re.search(rf"(?<![a-z])(?:{SIDE})[ _/\-]{re.escape(name)}['\"]?\s*[:=]?\s*{NUMBER}", line, re.I)
             return "train" if before[-1] == "val" and twin else before[-1]
         apart = re.sub(rf"\b(?:{SIDE})[ _/\-][a-z]", "", line, flags=re.I)
         if VALIDATES.search(apart):
