@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pitprop.logs import formats
+from pitprop.errors import UserError
+from pitprop.logs import decoding, formats
 from pitprop.logs.epochs import Bins, Epochs, forget
 from pitprop.logs.follow import Follower
 from pitprop.telemetry import Epoch, Telemetry
@@ -36,6 +37,8 @@ def read(
 ) -> Finished:
     """The epochs of the file that has most of them, with what the other files add to these."""
     found = [_read(file, metric, format, pattern, names) for file in sorted(files, key=lambda file: not _exact(file, format))]
+    if not any(one.epochs or one.pieces for one in found):
+        _explain(files)
     best = max(found, key=lambda one: len(one.epochs))
     best.pieces = max((one.pieces for one in found), key=len)
     best.said = {name: value for one in found for name, value in one.said.items()}
@@ -44,6 +47,16 @@ def read(
             pairs = zip(best.epochs, other.epochs, strict=True)
             best.epochs = Telemetry(Epoch(mine.step, {**theirs.metrics, **mine.metrics}) for mine, theirs in pairs)
     return best
+
+
+def _explain(files: Sequence[Path]) -> None:
+    """`UserError` if it is plain why nothing is read from ``files``."""
+    for file in (one for one in files if one.is_file()):
+        start = decoding.head(file, formats.HEAD)
+        if not start:
+            raise UserError(f"{file} is empty: nothing has been written to it")
+        if b"\0" in start and formats.recognise(file) is None:
+            raise UserError(f"{file} is no log that is known, and no text: give the log itself, plain or packed as .gz, .bz2 or .xz")
 
 
 def _exact(file: Path, format: str | None) -> bool:

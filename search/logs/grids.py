@@ -6,15 +6,16 @@ So print Ultralytics' YOLO and its forks, fastai, skorch and scikit-learn; boxes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pitprop.logs.epochs import Row
-from pitprop.logs.names import Names, tells
+from pitprop.logs.names import Names, bare, tells
 
 FIRST = ("epoch", "epochs", "ep", "class", "iter", "iteration", "step", "round")
 """The first name in a table: what counts its lines, or the classes that YOLO validates by."""
 HEADER = re.compile(r"[\s|]*(?:epochs?|ep|class|iter(?:ation)?|step|round)\b(?!\s*[:=\[(\d])[^:=]*[A-Za-z]", re.I)
-RULE = re.compile(r"[\s\-=+|_*]*[\-=+_]{3}[\s\-=+|_*]*")
+RULE = frozenset(" \t\r-=+|_*")
+"""What lines between the parts of a table are drawn with."""
 PROGRESS = re.compile(r":\s*(?:\d+%|0it).*$")
 VALUE = re.compile(r"[-+]?(?:\d[\d.,]*(?:[eE][-+]?\d+)?|\.\d+|nan|inf)%?", re.I)
 PLACE = re.compile(r"(\d+)(?:/(\d+))?")
@@ -31,13 +32,16 @@ class Grids:
         self._piped = False
         self._box: dict[str, str] = {}
         self._prefix = ""
+        self._pastes: list[str] = []
         self._first: int | None = None
         self.epoch: int | None = None
         self.total: int | None = None
 
     def take(self, line: str) -> tuple[bool, Row | None]:
         """Whether ``line`` is one of a table, and what it reads."""
-        if RULE.fullmatch(line):
+        if "copypaste: " in line:
+            return True, self._pasted(line.partition("copypaste: ")[2])
+        if line.strip(" \t\r|+*")[:3] in ("---", "===", "___", "-+-") and RULE.issuperset(line):
             return bool(self._header or self._box), self._closed()
         cells = _cells(line)
         if self._header and (row := self._values(line)) is not None:
@@ -67,12 +71,13 @@ class Grids:
         if len(cells) < len(self._header) or not (cells[0] == "all" if classes else PLACE.fullmatch(cells[0])):
             return None
         pairs = {
-            YOLO.get(name.lower(), name): _number(cell)
+            name: _number(cell)
             for name, cell in zip(self._header[1:], cells[1:], strict=False)
             if VALUE.fullmatch(cell)
         }
-        sided = {name: ours for name, ours in self._names.of(pairs, "val" if classes else "train").items()}
-        metrics = {ours: pairs[name] for name, ours in sided.items()}
+        ours = self._names.of(pairs, "val" if classes else "train")
+        ours |= self._names.of(filter(tells, pairs), "val") if bare(self._header) == "val" else {}
+        metrics = {known: pairs[name] for name, known in ours.items()}
         if classes:
             return Row("val", metrics, None, self.epoch) if metrics else None
         number, total = PLACE.fullmatch(cells[0]).groups()  # type: ignore[union-attr]
@@ -87,6 +92,18 @@ class Grids:
         self.total = total + (self._first == 0) if total else self.total  # 0/49 is the first of 50
         kind = "epoch" if any(name.startswith("val/") for name in metrics) else "mean"
         return Row(kind, metrics, None, number) if metrics else None
+
+    def _pasted(self, text: str) -> Row | None:
+        """What detectron2 prints of an evaluation: the task, the names, the values."""
+        if text.startswith("Task: "):
+            self._prefix = f"{text.removeprefix('Task: ').strip()}/"
+        elif not VALUE.fullmatch(text.split(",")[0].strip()):
+            self._pastes = [f"{self._prefix}{name.strip()}" for name in text.split(",")]
+        elif self._pastes:
+            found = dict(zip(self._pastes, map(_number, text.split(",")), strict=False))
+            self._prefix = ""
+            return Row("val", {ours: found[name] for name, ours in self._names.of(found, "val").items()})
+        return None
 
     def _boxed(self, cells: Sequence[str]) -> bool:
         """Whether a line is one of a box, ``| name | value |``; a name that ends in / stands over those under it."""
@@ -111,28 +128,23 @@ class Grids:
         return Row(kind, metrics, next((places[name] for name in STEPS if name in places), None), places.get("epoch"))
 
 
-def columns(line: str) -> Iterator[str]:
-    """The cells of a line that is drawn as a table."""
-    return (cell.strip() for cell in line.strip().strip("|").split("|"))
-
-
 def _cells(line: str) -> list[str]:
-    return list(columns(line)) if "|" in line else []
+    """The cells of a line that is drawn as a table."""
+    return [cell.strip() for cell in line.strip().strip("|").split("|")] if "|" in line else []
 
 
 def _split(line: str) -> list[str]:
     """The names in a line: apart by two blanks or more, if they may have one within, as in ``Train Loss``."""
     wide = [cell for cell in re.split(r"\s{2,}|\t", line.strip()) if cell]
     cells = wide if len(wide) > 2 or len(wide) * 2 > len(line.split()) else line.split()
-    return [part for cell in cells for part in _parts(cell)]
-
-
-def _parts(cell: str) -> list[str]:
-    """``Box(P`` and ``mAP50-95)``, as Ultralytics groups its names."""
-    if "(" in cell and ")" not in cell:
-        group, _, name = cell.partition("(")
-        return [name if group.lower() == "box" else f"{group}_{name}"]
-    return [cell.rstrip(")")] if "(" not in cell else [cell]
+    named, group = [], ""
+    for cell in cells:  # Ultralytics writes Box(P R mAP50 mAP50-95) of four columns, and Mask(P ...)
+        if "(" in cell and ")" not in cell:
+            group, _, cell = cell.partition("(")
+            group = "" if group.lower() == "box" else f"{group}_"
+        named.append(group + YOLO.get(cell.rstrip(")").lower(), cell if "(" in cell else cell.rstrip(")")))
+        group = "" if cell.endswith(")") else group
+    return named
 
 
 def _number(text: str) -> float:

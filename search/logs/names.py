@@ -45,7 +45,7 @@ IDLE = re.compile(
     r"n?um_.*|n_updates|updates?|ups|wps|wpb|bsz|fps|sps|created_at|total_flos|(.*_)?best(_.*)?|data|index|"
     r".*(_per_second|_runtime|_ms|_secs?|_seconds|_sec|_minutes|_hours|_timesteps|_tokens|_samples|_scale|_cpp|_cc|_py)|"
     r"wall(_.*)?|elapsed(_.*)?|runtime|timestamp|timesteps|max_.*|min_.*|seed|sec|secs|ms|hours?|minutes?|images?|targets?|"
-    r"instances?|labels?|size|img_size|rank|pid|gb_free|remaining|progress|samples|tokens|len|length|version"
+    r"instances?|labels?|cuda|device|gpu|node|v_num|dur|size|img_size|rank|pid|gb_free|remaining|progress|samples|tokens|len|length|version"
 )
 """What stands in logs and says nothing of how a training goes."""
 BRANCH = re.compile(r"acc/(?P<branch>.+)_(?P<score>top1|top5)")
@@ -79,17 +79,12 @@ class Names:
 
     def of(self, names: Iterable[str], kind: str) -> dict[str, str]:
         """The same of all ``names`` in one place, without those that do not matter: no two of them are one reading."""
-        found: dict[str, str] = {}
+        taken: dict[str, str] = {}
         for name in names:
             ours = self(name, kind)
-            rival = next((other for other in found if found[other] == ours), None)
-            if ours is not None and rival is not None and name not in self.given:
-                if _likely(name) >= _likely(rival):
-                    continue
-                del found[rival]
-            if ours is not None:
-                found[name] = ours
-        return found
+            if ours is not None and (ours not in taken or name in self.given or _likely(name) < _likely(taken[ours])):
+                taken[ours] = name
+        return {name: ours for ours, name in taken.items()}
 
     def _given(self, name: str) -> str | None:
         fits = [one for one in self.given if name == one or (one.endswith(("_", "/")) and name.startswith(one))]
@@ -125,7 +120,20 @@ def custom(name: str, kind: str) -> str | None:
 
 def column(name: str) -> str:
     """The name of a column or a key, which may say no more than what it is the loss of."""
-    return f"{name}_loss" if SIDES.get(name.strip().lower()) and name.strip().lower() != "learn" else name
+    return f"{name}_loss" if name.strip().lower() in SIDES else name
+
+
+def bare(header: Iterable[str]) -> str:
+    """Of which side the scores in ``header`` are that do not say so: of validation where each loss says of which it is."""
+    sided = {True: set[str](), False: set[str]()}
+    for name in header:
+        words = _words(name)
+        if not words or tells(name):
+            val = any(SIDES.get(word) == "val" for word in words)
+            if val or not any(word in SIDES for word in words):
+                sided[val].add("_".join(word for word in words if word not in SIDES))
+    loose = {WORDS.get(base, base) for base in sided[False]}
+    return "val" if sided[True] and "loss" not in loose and not loose & {WORDS.get(base, base) for base in sided[True]} else "train"
 
 
 def tells(name: str) -> bool:
@@ -141,7 +149,7 @@ def _words(name: str) -> list[str]:
     """The words of a name: ``metrics/mAP50-95(B)`` has metrics and map50_95."""
     name = re.sub(r"\(B\)", "", name)
     name = re.sub(r"\((?:M|P)\)", lambda match: "_mask" if match[0] == "(M)" else "_pose", name)
-    name = re.sub(r"\b(\w+?)_0?'s[ _]", r"\1 ", name).replace("'s_", " ").replace("'s ", " ")  # LightGBM's valid_0's auc
+    name = re.sub(r"\b(\w+?)_0?'s[ _]", r"\1 ", name).replace("cv_agg's ", "valid ").replace("'s_", " ").replace("'s ", " ")  # LightGBM's valid_0's auc
     name = MAP.sub(lambda match: "map50" if match["half"] else "map50_95", name)
     name = MIXED.sub(lambda match: match[0].lower(), name)
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

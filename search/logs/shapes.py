@@ -37,9 +37,11 @@ class Shape:
             at = end
         literal.append(_between(line[at:]))
         self.line = re.compile(f"({NUMBER})".join(literal))
-        quick = [part.replace(NUMBER, f"{NUMBER}+") for part in literal]  # possessive: what is read is not read again
-        self.run = re.compile(f"(?:{f'{NUMBER}+'.join(quick)}\n){{2,{merge}}}+") if merge > 1 and kind == "train" else None
-        self._each = re.compile(f"({NUMBER}+)".join(quick))
+        self.run: re.Pattern[str] | None = None
+        if merge > 1 and kind == "train":
+            quick = [part.replace(NUMBER, f"{NUMBER}+") for part in literal]  # possessive: what is read is not read again
+            self.run = re.compile(f"(?:{f'{NUMBER}+'.join(quick)}\n){{2,{merge}}}+")
+            self._each = re.compile(f"({NUMBER}+)".join(quick))
         self.roles = [role for _, role in sorted(roles.items())]
         self.kind, self._place = kind, place
 

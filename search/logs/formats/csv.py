@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
-from pitprop.logs.names import SIDES, Names, column, tells
+from pitprop.logs.names import SIDES, Names, bare, column, tells
 from pitprop.logs.shapes import Shape, Shapes
 
 TRAITS = Traits(Unit.LINES, {"metrics.csv": 0, "*.csv": 3}, single=True, exact=True)
@@ -112,6 +112,7 @@ class Reader:
     def _columns(self, places: Collection[int | None]) -> dict[int, str]:
         """What the columns are of, but those of places. Lightning's of a step and of an epoch are two that are one reading."""
         groups: dict[tuple[bool, str], dict[int, str]] = {}
+        loose = bare(self._header)
         for index, name in enumerate(self._header):
             ending = next((end for end in ("_step", "_epoch") if name.endswith(end)), "")
             if index not in places:
@@ -119,7 +120,8 @@ class Reader:
         found: dict[int, str] = {}
         for (val, _), group in groups.items():
             ours = self._names.of(group.values(), "val" if val else "train")
-            found |= {index: ours[name] for index, name in group.items() if name in ours}
+            scores = self._names.of((name for name in group.values() if tells(name)), "val" if val else loose)
+            found |= {index: scores.get(name, ours[name]) for index, name in group.items() if name in ours}
         return dict(sorted(found.items()))
 
     def _row(self, cells: Sequence[str]) -> Row | None:

@@ -16,6 +16,8 @@ from pitprop.logs.shapes import Shape, Shapes
 TRAITS = Traits(Unit.LINES, {"scalars.json": 0, "*.json": 2, "*.jsonl": 2}, single=True, exact=True)
 EPOCH = ("epoch", "Epoch", "epochs", "n_epoch", "train/epoch")
 STEP = ("iter", "global_step", "iteration", "step", "_step", "trainer/global_step", "num_updates", "total_timesteps")
+SETTINGS = ("config", "cfg", "args", "params", "hparams", "hyperparameters", "hyper_parameters", "hyperparams", "settings")
+"""Keys of what a training was given, not of what it reached."""
 TRAINS = ("iter", "loss", "total_loss", "lr", "learning_rate", "grad_norm")
 """Keys of an object that is of training, if it holds nothing of validation."""
 
@@ -96,6 +98,8 @@ def numbers(found: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """The numbers in an object, which may be nested or written as strings."""
     flat = {}
     for name, value in found.items():
+        if isinstance(value, dict) and name.lower() in SETTINGS:
+            continue
         if isinstance(value, dict):
             flat |= numbers(value, f"{prefix}{name}/")
         elif (number := as_number(value)) is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from pitprop.errors import UserError
@@ -18,13 +19,15 @@ from pitprop.logs import wording
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.grids import Grids
-from pitprop.logs.names import COUNTS, LONE, SCORES, SIDES, WORDS, Names, tells
+from pitprop.logs.names import COUNTS, LONE, SCORES, SIDES, WORDS, Names, column, tells
 from pitprop.logs.shapes import Shape, Shapes
 from pitprop.logs.wording import NUMBER
 
 TRAITS = Traits(Unit.LINES, {"*.log": 4}, single=True, fallback=True)
 LONGEST = 8000
 """Characters of a line that is read; a longer one is a picture or weights."""
+MOST = 120
+"""Readings in a line."""
 TELLS = re.compile(r"loss|acc|f1|auc|auroc|top|perplexity|error|iou|score|norm|lr|distribution|predict|label|/[gd]_|_[gd]$|disc|gen_", re.I)
 EPOCH = re.compile(
     r"\b(?:epochs?|ep)(?:\((?P<side>\w+)\))?['\"]?[\s:=#\['\"(]{1,4}(?P<epoch>\d+)(?:\.0+)?(?![\d.]\d|\d)"
@@ -38,7 +41,9 @@ STEP = re.compile(
 )
 TOTAL = re.compile(r"\bnum_updates[\s:=|'\"]{1,4}(?P<total>\d+)\b|^\[(?P<round>\d+)\]\s+(?=\w+(?:'s |-))|^(?P<tree>\d+):\s+(?=(?:learn|test):)")
 """Places that count over the whole training: fairseq's updates, the rounds of boosted trees."""
-BARE = re.compile(r"^\s*\[\s*(?P<step>\d+)\s*/\s*(?P<steps>\d+)\s*\]")
+BARE = re.compile(r"^\s*\[\s*(?P<step>\d+)\s*/\s*(?P<steps>\d+)\s*\](?!\s*\[)")
+BOTH = re.compile(r"^\s*\[\s*(?P<epoch>\d+)\s*/\s*(?P<epochs>\d+)\s*\]\s*\[\s*(?P<part>\d+)\s*/\s*(?P<parts>\d+)\s*\]")
+"""Places without a word for them: a step, or an epoch and a step in it."""
 USUAL = (
     r"loss|acc|accuracy|f1|auc|macro[ _]f1|top[15]|acc@[15]|prec@[15]|perplexity|ppl|lr|learning rate|grad norm|map|miou|iou|dice|"
     r"bleu|wer|cer|rmse|mae|psnr|ssim|reward|precision|recall"
@@ -137,23 +142,25 @@ class Reader:
 
     def _readings(self, line: str) -> dict[tuple[int, int], str]:
         """What each number of ``line`` that is a reading is of, by where it stands."""
-        placed = bool(EPOCH.search(line) or STEP.search(line) or TOTAL.search(line) or BARE.search(line))
+        placed = any(pattern.search(line) for pattern in (EPOCH, STEP, TOTAL, BARE, BOTH))
         free = placed or line.lstrip().startswith(("{", "[{"))
         pairs: list[tuple[str, tuple[int, int], str]] = []  # name, where its number stands, its side if it does not say so
         sides = [(match.start(), SIDES[match["side"].lower()]) for match in SIDED.finditer(line)]
-        for name, start, span, share in _pairs(line, self._given):
-            if free or name in self._names.given or _known(name) or (self._placed_once and tells(name)):
-                pairs.append((name, span, self._side(name, start, sides, free, line) + share))
-        bare = {side: [name.strip() for name, _, other in pairs if other.rstrip("%") == side] for side in ("train", "val")}
-        ours = {side: self._names.of((name.replace(" ", "_") for name in names), side) for side, names in bare.items()}
+        trees = TOTAL.match(line) if line[:1].isdigit() or line[:1] == "[" else None  # CatBoost names no more than the side
+        given = self._names.given
+        for name, start, span, share in islice(_pairs(line, self._given), MOST):
+            if free or name in given or _known(name) or (self._placed_once and tells(name)):
+                side = self._side(name, start, sides, free, line) + share
+                pairs.append((column(name) if trees else name if name in given else name.replace(" ", "_"), span, side))
+        ours = {
+            side: self._names.of((name for name, _, other in pairs if other.rstrip("%") == side), side) for side in ("train", "val")
+        }
         found = {}
         for name, span, side in pairs:
-            role = ours[side.rstrip("%")].get(name.strip().replace(" ", "_")) or ""
+            role = ours[side.rstrip("%")].get(name) or ""
             found[span] = f"%{role}" if role and side.endswith("%") else role
-        return found if any(_tells(role) for role in found.values()) or self._given_in(pairs) else {}
-
-    def _given_in(self, pairs: Sequence[tuple[str, tuple[int, int], str]]) -> bool:
-        return any(name in self._names.given for name, _, _ in pairs)
+        counts = trees or any(name in given for name, _, _ in pairs) or any(map(_tells, found.values()))
+        return found if counts else {}
 
     def _side(self, name: str, start: int, sides: Sequence[tuple[int, str]], free: bool, line: str) -> str:
         """The data that a reading is of which does not say so: that named before it, or anywhere in the line, or above it."""
@@ -225,10 +232,10 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def _given(names: Iterable[str]) -> re.Pattern[str] | None:
     """What finds a number behind one of the names that a user gives, the longest first."""
-    exact = sorted((re.escape(name) for name in names if not name.endswith(("_", "/"))), key=len, reverse=True)
+    exact = sorted((re.escape(name) for name in names if name and not name.endswith(("_", "/"))), key=len, reverse=True)
     if not exact:
         return None
-    return re.compile(rf"(?<![\w./])(?P<name>{'|'.join(exact)})['\"]?\s*(?:[:=]|->)?\s*['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)", re.I)
+    return re.compile(rf"(?<![\w./])(?P<name>{'|'.join(exact)})['\"]?\s*(?:[:=]|->)?\s*['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)")
 
 
 def _pairs(line: str, given: re.Pattern[str] | None) -> Iterator[tuple[str, int, tuple[int, int], str]]:
@@ -246,16 +253,14 @@ def _pairs(line: str, given: re.Pattern[str] | None) -> Iterator[tuple[str, int,
 def _places(line: str) -> dict[tuple[int, int], str]:
     """Where the line says how far it is. That of a validation within itself does not count."""
     found: dict[tuple[int, int], str] = {}
-    patterns = (EPOCH, STEP, TOTAL)
-    for pattern in patterns:
+    for pattern in (EPOCH, STEP, TOTAL):
         if match := pattern.search(line):
             inner = (match["side"] or "").lower() in ("val", "test") if "side" in pattern.groupindex else False
             for name in pattern.groupindex:
                 if name != "side" and match[name] is not None and not (inner and name != "epoch"):
                     found[match.span(name)] = name.upper()
-    if not found and (match := BARE.search(line)):
-        return {match.span(name): name.upper() for name in BARE.groupindex}
-    return found
+    match = None if found else BARE.search(line) or BOTH.search(line)
+    return {match.span(name): name.upper() for name in match.re.groupindex} if match else found
 
 
 def _kind(roles: Iterable[str]) -> str:
