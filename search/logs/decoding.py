@@ -10,14 +10,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pitprop.logs import wording
+
 PACKED: Mapping[bytes, Callable[[], Any]] = {
     b"\x1f\x8b": lambda: zlib.decompressobj(31),
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\x00": lzma.LZMADecompressor,
 }
 """What unpacks a file that begins so."""
-USED = ("gb18030", "big5", "shift_jis", "euc_kr", "cp1252", "cp1251")
-"""Encodings that logs have beside UTF-8 and UTF-16."""
+EASTERN = ("gb18030", "big5", "shift_jis", "euc_kr")
+"""Encodings beside UTF-8 and UTF-16 in which the words of logs are not ASCII: told by these words, as a log is mostly numbers."""
 
 
 class Decoder:
@@ -84,10 +86,7 @@ def _encoding(data: bytes) -> str | None:
         codecs.getincrementaldecoder("utf-8")().decode(part)
         return None
     except UnicodeDecodeError:
-        from charset_normalizer import from_bytes
-
-        best = from_bytes(part, cp_isolation=list(USED)).best()
-        return best.encoding if best else None
+        return next((name for name in EASTERN if wording.FOREIGN.search(part.decode(name, "ignore"))), None)
 
 
 def _is_wide(high: bytes, low: bytes) -> bool:

@@ -229,7 +229,9 @@ class Bins:
             if kind == "mean":
                 continue
             if kind in ("train", "epoch"):
-                if not self._count or step not in (None, self._step) or not self._names.isdisjoint(metrics):  # else more of the row before
+                if (
+                    not self._count or step not in (None, self._step) or not self._names.isdisjoint(metrics)
+                ):  # else more of the row before
                     if self._count >= self.each:
                         self._close()
                     self.last, self._step, self._names = step or self.last, step, set()

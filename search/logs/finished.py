@@ -56,7 +56,9 @@ def _explain(files: Sequence[Path]) -> None:
         if not start:
             raise UserError(f"{file} is empty: nothing has been written to it")
         if b"\0" in start and formats.recognise(file) is None:
-            raise UserError(f"{file} is no log that is known, and no text: give the log itself, plain or packed as .gz, .bz2 or .xz")
+            raise UserError(
+                f"{file} is no log that is known, and no text: give the log itself, plain or packed as .gz, .bz2 or .xz"
+            )
 
 
 def _exact(file: Path, format: str | None) -> bool:

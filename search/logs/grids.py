@@ -19,7 +19,15 @@ RULE = frozenset(" \t\r-=+|_*")
 PROGRESS = re.compile(r":\s*(?:\d+%|0it).*$")
 VALUE = re.compile(r"[-+]?(?:\d[\d.,]*(?:[eE][-+]?\d+)?|\.\d+|nan|inf)%?", re.I)
 PLACE = re.compile(r"(\d+)(?:/(\d+))?")
-YOLO = {"box": "box_loss", "obj": "obj_loss", "cls": "cls_loss", "dfl": "dfl_loss", "total": "loss", "p": "precision", "r": "recall"}
+YOLO = {
+    "box": "box_loss",
+    "obj": "obj_loss",
+    "cls": "cls_loss",
+    "dfl": "dfl_loss",
+    "total": "loss",
+    "p": "precision",
+    "r": "recall",
+}
 STEPS = ("total_timesteps", "timesteps", "totalenvinteracts", "total_steps", "iteration", "iterations", "steps")
 
 
@@ -70,11 +78,7 @@ class Grids:
         classes = self._header[0].lower() == "class"
         if len(cells) < len(self._header) or not (cells[0] == "all" if classes else PLACE.fullmatch(cells[0])):
             return None
-        pairs = {
-            name: _number(cell)
-            for name, cell in zip(self._header[1:], cells[1:], strict=False)
-            if VALUE.fullmatch(cell)
-        }
+        pairs = {name: _number(cell) for name, cell in zip(self._header[1:], cells[1:], strict=False) if VALUE.fullmatch(cell)}
         ours = self._names.of(pairs, "val" if classes else "train")
         ours |= self._names.of(filter(tells, pairs), "val") if bare(self._header) == "val" else {}
         metrics = {known: pairs[name] for name, known in ours.items()}

@@ -56,9 +56,9 @@ MIXED = re.compile(r"(?<![A-Za-z])(?:m?AP|m?AR|m?IoU|[gd]IoU|m?Dice|[am]Acc|BLEU
 """Words with capitals within."""
 HEADS = re.compile(r"(?:box|cls|obj|dfl|giou)(?:_(?:om|oo))?|\w+_(?:om|oo)")
 """Losses of detectors that lack the word, where a side is said."""
-SETTINGS = frozenset(
-    "threshold thresh weight weights decay smoothing coef coefficient alpha beta gamma size num number max min target patience "
-    "scale factor ratio margin temperature type dir path lambda warmup clip best name mode function fn interval freq every".split()
+SETTINGS = re.compile(
+    r"thresh(old)?|weights?|decay|smoothing|coef(ficient)?|alpha|beta|gamma|size|num|number|max|min|target|patience|scale|factor|"
+    r"ratio|margin|temperature|type|dir|path|lambda|warmup|clip|best|name|mode|function|fn|interval|freq|every"
 )
 """Words of parameters that are named after a metric, such as iou_threshold."""
 
@@ -133,14 +133,16 @@ def bare(header: Iterable[str]) -> str:
             if val or not any(word in SIDES for word in words):
                 sided[val].add("_".join(word for word in words if word not in SIDES))
     loose = {WORDS.get(base, base) for base in sided[False]}
-    return "val" if sided[True] and "loss" not in loose and not loose & {WORDS.get(base, base) for base in sided[True]} else "train"
+    return (
+        "val" if sided[True] and "loss" not in loose and not loose & {WORDS.get(base, base) for base in sided[True]} else "train"
+    )
 
 
 def tells(name: str) -> bool:
     """Whether ``name`` is by itself one of a loss or a score, as in ``Mean F1 (event)``, and not of a parameter or a count."""
     words = _words(re.sub(r"\([^)]*\)", " ", name))
     base = "_".join(word for word in words if word not in SIDES)
-    if not words or SETTINGS & set(words) or (IDLE.fullmatch(base) and base not in LONE):
+    if not words or any(map(SETTINGS.fullmatch, words)) or (IDLE.fullmatch(base) and base not in LONE):
         return False
     return base in WORDS or base in SCORES or base in LONE or directions.rises(base) is not None
 
@@ -149,7 +151,9 @@ def _words(name: str) -> list[str]:
     """The words of a name: ``metrics/mAP50-95(B)`` has metrics and map50_95."""
     name = re.sub(r"\(B\)", "", name)
     name = re.sub(r"\((?:M|P)\)", lambda match: "_mask" if match[0] == "(M)" else "_pose", name)
-    name = re.sub(r"\b(\w+?)_0?'s[ _]", r"\1 ", name).replace("cv_agg's ", "valid ").replace("'s_", " ").replace("'s ", " ")  # LightGBM's valid_0's auc
+    name = (
+        re.sub(r"\b(\w+?)_0?'s[ _]", r"\1 ", name).replace("cv_agg's ", "valid ").replace("'s_", " ").replace("'s ", " ")
+    )  # LightGBM's valid_0's auc
     name = MAP.sub(lambda match: "map50" if match["half"] else "map50_95", name)
     name = MIXED.sub(lambda match: match[0].lower(), name)
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -33,7 +33,7 @@ def trainings(path: Path, format: str | None = None) -> dict[str, list[Path]]:
     known = {file: name for file in files[:MOST] if (name := format or formats.recognise(file))}
     groups: dict[Path, list[Path]] = {}
     for file in known:
-        home = file.parent
+        home = file if file.is_dir() else file.parent
         while home != path and INSIDE.fullmatch(home.name):
             home = home.parent
         groups.setdefault(home, []).append(file)
@@ -55,7 +55,7 @@ def trainings(path: Path, format: str | None = None) -> dict[str, list[Path]]:
 def _held(path: Path, format: str | None) -> dict[str, list[Path]]:
     """The trainings in one file; all of the folder that it is in, if that is one log."""
     if home := formats.home(path):
-        return {home.parent.name: [home]}
+        return {home.name: [home]}
     name = format or formats.recognise(path)
     held = formats.several(path, name) if name else [path]
     return {one.name: [one] for one in held}

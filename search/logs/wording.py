@@ -11,7 +11,10 @@ import re
 NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf(?:inity)?)"
 THOUSANDS = re.compile(r"(?<![\d.,])(?<!\d:)[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
 """A number as 1,230 or 1,230.5; what Python's logging adds to a time, as in 19:15:05,267, is none."""
-BEST = re.compile(r"[\[(<{]\s*(?:(?:the|current|previous|prev|last)\s+)?(?:best|prev(?:ious)?|min|max|highest|lowest)\b[^\[\](){}<>]*[\])>}]", re.I)
+BEST = re.compile(
+    r"[\[(<{]\s*(?:(?:the|current|previous|prev|last)\s+)?(?:best|prev(?:ious)?|min|max|highest|lowest)\b[^\[\](){}<>]*[\])>}]",
+    re.I,
+)
 """What a line adds in brackets of another epoch than its own."""
 SHARE = re.compile(
     r"(?P<name>(?:acc(?:uracy)?|correct|precision|recall|hits?|exact[ _]match)\w*['\"]?\s*[:=]?\s*)"
@@ -19,8 +22,9 @@ SHARE = re.compile(
     re.I,
 )
 """A score as a part of a whole, which may be said in percent as well."""
+ITEM = rf"(?:np\.\w+\()?{NUMBER}\)?"
 LIST = re.compile(
-    rf"(?P<name>\b[A-Za-z][\w \-]{{0,40}}?)\s*[:=]?\s*\[(?P<items>\s*(?:np\.\w+\()?{NUMBER}\)?(?:\s*,\s*(?:np\.\w+\()?{NUMBER}\)?)*\s*)\]",
+    rf"(?P<name>\b[A-Za-z][\w \-]{{0,40}}?)\s*[:=]?\s*\[(?P<items>\s*{ITEM}(?:\s*,\s*{ITEM})*\s*)\]",
     re.I,
 )
 CLASSWISE = re.compile(r"\b(?:dice|iou|f1|accuracy|acc|ap|recall|precision|auc)\s*$", re.I)
@@ -53,7 +57,9 @@ WORDS = {theirs: ours for ours, words in ENGLISH.items() for theirs in words.spl
 FOREIGN = re.compile("|".join(sorted(map(re.escape, WORDS), key=len, reverse=True)))
 EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\uff01-\uff5e]")
 ROUND = re.compile(r"第\s*(\d+)\s*(?:/\s*(\d+)\s*)?(?:个|個)?\s*(?:轮|輪|代|回|次迭代|周期|[Ee]poch)")
-PUNCTUATION = str.maketrans({"：": ":", "，": ",", "；": ";", "（": "(", "）": ")", "％": "%", "。": " ", "、": ",", "【": "[", "】": "]"})
+PUNCTUATION = str.maketrans(
+    {"：": ":", "，": ",", "；": ";", "（": "(", "）": ")", "％": "%", "。": " ", "、": ",", "【": "[", "】": "]"}
+)
 PUNCTUATION |= str.maketrans({"│": "|", "┃": "|", "║": "|", "━": "-", "─": "-", "═": "-", "−": "-", "\u00a0": " "})
 
 

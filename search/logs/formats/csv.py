@@ -33,7 +33,12 @@ def recognises(head: bytes, path: Path) -> bool:
     if not lines or (len(lines) == 1 and not head.endswith(b"\n")):
         return False
     header = [name.strip() for name in _cells(lines[0].strip(), _delimiter(lines[0]))]
-    if len(header) < 2 or any(map(_is_number, header)) or any(mark in lines[0] for mark in ("{", "__MIN")) or max(map(len, header)) > 80:
+    if (
+        len(header) < 2
+        or any(map(_is_number, header))
+        or any(mark in lines[0] for mark in ("{", "__MIN"))
+        or max(map(len, header)) > 80
+    ):
         return False
     if any(name.lower() in (*EPOCHS, *STEPS) for name in header) or tuple(header[:3]) == MONITOR:
         return True

@@ -150,7 +150,7 @@ def _lists(found: Mapping[str, Any], prefix: str = "") -> dict[str, list[float |
 
 
 def _indexed(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Objects that are numbered, as in {"1": {"loss": 0.5}}, or pandas' columns of numbered values, turned; [] if there are none."""
+    """Objects that are numbered, as in {"1": {"loss": 0.5}}, or pandas' columns of numbered values, turned; else []."""
     values = list(found.values())
     if not values or not all(isinstance(value, dict) and value for value in values):
         return []

@@ -96,7 +96,7 @@ class Objects:
 
 def numbers(found: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """The numbers in an object, which may be nested or written as strings."""
-    flat = {}
+    flat: dict[str, float] = {}
     for name, value in found.items():
         if isinstance(value, dict) and name.lower() in SETTINGS:
             continue

@@ -28,7 +28,9 @@ def home(path: Path) -> Path | None:
     """The folder ``metrics`` of a run that ``path`` is in; or ``path``, if it is that or the run."""
     if path.is_dir() and (path / "meta.yaml").is_file() and (path / "metrics").is_dir():
         return path  # the run itself
-    folder = next((one for one in (path, *path.parents[:6]) if one.name == "metrics" and (one.parent / "meta.yaml").is_file()), None)
+    folder = next(
+        (one for one in (path, *path.parents[:6]) if one.name == "metrics" and (one.parent / "meta.yaml").is_file()), None
+    )
     return folder.parent if folder else None
 
 

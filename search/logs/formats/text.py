@@ -28,7 +28,9 @@ LONGEST = 8000
 """Characters of a line that is read; a longer one is a picture or weights."""
 MOST = 120
 """Readings in a line."""
-TELLS = re.compile(r"loss|acc|f1|auc|auroc|top|perplexity|error|iou|score|norm|lr|distribution|predict|label|/[gd]_|_[gd]$|disc|gen_", re.I)
+TELLS = re.compile(
+    r"loss|acc|f1|auc|auroc|top|perplexity|error|iou|score|norm|lr|distribution|predict|label|/[gd]_|_[gd]$|disc|gen_", re.I
+)
 EPOCH = re.compile(
     r"\b(?:epochs?|ep)(?:\((?P<side>\w+)\))?['\"]?[\s:=#\['\"(]{1,4}(?P<epoch>\d+)(?:\.0+)?(?![\d.]\d|\d)"
     r"(?:\s*(?:/|of)\s*(?P<epochs>\d+))?(?:[\]\s,:)]+\[?\s*(?P<part>\d+)\s*/\s*(?P<parts>\d+))?",
@@ -39,18 +41,21 @@ STEP = re.compile(
     r"[\s:=#\['\"(]{1,4}(?P<step>\d+)(?![\d.]*\d)(?:\s*/\s*(?P<steps>\d+))?",
     re.I,
 )
-TOTAL = re.compile(r"\bnum_updates[\s:=|'\"]{1,4}(?P<total>\d+)\b|^\[(?P<round>\d+)\]\s+(?=\w+(?:'s |-))|^(?P<tree>\d+):\s+(?=(?:learn|test):)")
+TOTAL = re.compile(
+    r"\bnum_updates[\s:=|'\"]{1,4}(?P<total>\d+)\b|^\[(?P<round>\d+)\]\s+(?=\w+(?:'s |-))|^(?P<tree>\d+):\s+(?=(?:learn|test):)"
+)
 """Places that count over the whole training: fairseq's updates, the rounds of boosted trees."""
 BARE = re.compile(r"^\s*\[\s*(?P<step>\d+)\s*/\s*(?P<steps>\d+)\s*\](?!\s*\[)")
 BOTH = re.compile(r"^\s*\[\s*(?P<epoch>\d+)\s*/\s*(?P<epochs>\d+)\s*\]\s*\[\s*(?P<part>\d+)\s*/\s*(?P<parts>\d+)\s*\]")
 """Places without a word for them: a step, or an epoch and a step in it."""
 USUAL = (
-    r"loss|acc|accuracy|f1|auc|macro[ _]f1|top[15]|acc@[15]|prec@[15]|perplexity|ppl|lr|learning rate|grad norm|map|miou|iou|dice|"
-    r"bleu|wer|cer|rmse|mae|psnr|ssim|reward|precision|recall"
+    r"loss|acc|accuracy|f1|auc|macro[ _]f1|top[15]|acc@[15]|prec@[15]|perplexity|ppl|lr|learning rate|grad norm|map|"
+    r"miou|iou|dice|bleu|wer|cer|rmse|mae|psnr|ssim|reward|precision|recall"
 )
 SIDE = r"train|training|val|valid|validation|test|eval|evaluation|dev"
 PAIR = re.compile(
-    r"(?<![\w./\-])(?P<name>[a-z][\w./\-]{0,80}(?:'s|:\d+_[\w./\-]{1,60}|@[\d.:]{1,9})?(?: [a-z][\w\-]{0,30}){0,5}(?: ?\([a-z][\w \-]{0,20}\))?)"
+    r"(?<![\w./\-])(?P<name>[a-z][\w./\-]{0,80}(?:'s|:\d+_[\w./\-]{1,60}|@[\d.:]{1,9})?"
+    r"(?: [a-z][\w\-]{0,30}){0,5}(?: ?\([a-z][\w \-]{0,20}\))?)"
     rf"['\"]?\s*(?:[:=]|->)\s*(?:tensor\(|np\.\w{{1,9}}\()?['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
     rf"|\b(?P<plain>(?:best[ _])?(?:(?:{SIDE})[ _])?(?:{USUAL}))\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w)"
     rf"|(?<=\| )(?P<cell>[a-z][\w/\-]{{0,40}}) (?P<held>{NUMBER})(?=\s*(?:\||$))",
@@ -153,7 +158,8 @@ class Reader:
                 side = self._side(name, start, sides, free, line) + share
                 pairs.append((column(name) if trees else name if name in given else name.replace(" ", "_"), span, side))
         ours = {
-            side: self._names.of((name for name, _, other in pairs if other.rstrip("%") == side), side) for side in ("train", "val")
+            side: self._names.of((name for name, _, other in pairs if other.rstrip("%") == side), side)
+            for side in ("train", "val")
         }
         found = {}
         for name, span, side in pairs:
@@ -235,7 +241,9 @@ def _given(names: Iterable[str]) -> re.Pattern[str] | None:
     exact = sorted((re.escape(name) for name in names if name and not name.endswith(("_", "/"))), key=len, reverse=True)
     if not exact:
         return None
-    return re.compile(rf"(?<![\w./])(?P<name>{'|'.join(exact)})['\"]?\s*(?:[:=]|->)?\s*['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)")
+    return re.compile(
+        rf"(?<![\w./])(?P<name>{'|'.join(exact)})['\"]?\s*(?:[:=]|->)?\s*['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
+    )
 
 
 def _pairs(line: str, given: re.Pattern[str] | None) -> Iterator[tuple[str, int, tuple[int, int], str]]:
