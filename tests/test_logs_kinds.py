@@ -177,7 +177,7 @@ FILES: dict[str, tuple[str, str, list[Mapping[str, float]]]] = {
     "unnumbered.json": ("json", json.dumps([{"loss": 0.9, "val_loss": 1.0}, {"loss": 0.8, "val_loss": 0.9}]), LOSSES),
     "numbered.json": ("json", json.dumps({"epoch_1": TWO[0], "epoch_2": TWO[1]}, indent=1), LOSSES),
     "pandas.json": ("json", json.dumps({"loss": {"0": 0.9, "1": 0.8}, "val_loss": {"0": 1.0, "1": 0.9}}), LOSSES),
-    "results.json": ("json", json.dumps({"metrics": {"test": {"loss": 0.3}}, "args": {"lr": 1}}, indent=4), [{"val/loss": 0.3}]),
+    "results.json": ("scores", json.dumps({"metrics": {"test": {"loss": 0.3}}, "args": {"lr": 1}}, indent=4), [{"val/loss": 0.3}]),
     "strings.jsonl": (
         "jsonl",
         "".join(json.dumps({f"{side}_loss": str(row[f"{name}_loss"]), "epoch": n}) + "\n" for n, row in enumerate(TWO, 1)

@@ -58,7 +58,7 @@ HEADS = re.compile(r"(?:box|cls|obj|dfl|giou)(?:_(?:om|oo))?|\w+_(?:om|oo)")
 """Losses of detectors that lack the word, where a side is said."""
 SETTINGS = re.compile(
     r"thresh(old)?|weights?|decay|smoothing|coef(ficient)?|alpha|beta|gamma|size|num|number|max|min|target|patience|scale|factor|"
-    r"ratio|margin|temperature|type|dir|path|lambda|warmup|clip|best|name|mode|function|fn|interval|freq|every"
+    r"ratio|margin|temperature|type|dir|path|lambda|warmup|clip|best|name|mode|function|fn|interval|freq|every|k|p"
 )
 """Words of parameters that are named after a metric, such as iou_threshold."""
 

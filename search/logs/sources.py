@@ -74,12 +74,15 @@ def told_apart(paths: Sequence[Path]) -> list[str]:
 
 def _apart(home: Path, members: Sequence[Path], known: Mapping[Path, str]) -> list[list[Path]]:
     """One training, or as many as there are files of one format. Of documents that were written one after another, the last."""
+    members = [file for file in members if not formats.load(known[file]).TRAITS.aside] or members
     kinds = [known[file] for file in members if file.parent == home and formats.load(known[file]).TRAITS.single]
     if len(kinds) != len(set(kinds)):
         return [[file] for file in members]
-    documents = [file for file in members if formats.load(known[file]).TRAITS.unit is Unit.DOCUMENT]
-    newest = max(documents, key=lambda file: file.stat().st_mtime, default=None)
-    return [[file for file in members if file not in documents or file == newest]]
+    newest: dict[str, Path] = {}
+    for file in sorted(members, key=lambda file: file.stat().st_mtime):
+        if formats.load(known[file]).TRAITS.unit is Unit.DOCUMENT:
+            newest[known[file]] = file
+    return [[file for file in members if newest.get(known[file], file) == file]]
 
 
 def _hidden(file: Path, top: Path) -> bool:

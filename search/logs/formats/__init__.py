@@ -46,7 +46,9 @@ class Traits:
     0 is a name that only this format has, 1 one that is nearly as good, and 2, 3, 4 are suffixes of JSON, tables and plain text.
     ``single``: a file is a training, so that two files in one folder are two trainings. ``exact``: numbers have all their digits,
     so that this file is preferred to others of the same training. ``fallback``, of one format only: it is asked last whether a
-    file is its own, and takes the patterns of a user.
+    file is its own, and takes the patterns of a user. ``aside``: it is left out where a folder holds other logs of the training.
+    ``judged`` says what decides the objective, where that is more than the usual: a score of validation, or its loss, or the loss
+    of training.
     """
 
     unit: Unit
@@ -54,6 +56,8 @@ class Traits:
     single: bool = False
     exact: bool = False
     fallback: bool = False
+    aside: bool = False
+    judged: str = ""
 
 
 class Reader(Protocol):

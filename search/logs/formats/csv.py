@@ -13,7 +13,11 @@ from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.names import SIDES, Names, bare, column, tells
 from pitprop.logs.shapes import Shape, Shapes
 
-TRAITS = Traits(Unit.LINES, {"metrics.csv": 0, "*.csv": 3}, single=True, exact=True)
+JUDGED = (
+    "Ultralytics' results.csv: `val/map50_95`. Stable-Baselines3: `rollout/ep_rew_mean`, the return. A table of nothing but the "
+    "losses of a GAN has no objective: only NaN tells."
+)
+TRAITS = Traits(Unit.LINES, {"metrics.csv": 0, "*.csv": 3}, single=True, exact=True, judged=JUDGED)
 EPOCHS = ("epoch", "epochs", "ep")
 STEPS = (
     *("step", "iter", "iteration", "global_step", "trainer/global_step", "total_timesteps", "time/total_timesteps", "timesteps"),

@@ -14,7 +14,7 @@ from pitprop.logs.names import Names
 
 ENDLESS = 1 << 31
 """More epochs than a training has: what is written for a data set without an end."""
-TRAITS = Traits(Unit.DOCUMENT, {"trainer_state.json": 0}, exact=True)
+TRAITS = Traits(Unit.DOCUMENT, {"trainer_state.json": 0}, exact=True, judged="What is evaluated, `eval_...`, which is `val/...`.")
 
 
 def recognises(head: bytes, path: Path) -> bool:

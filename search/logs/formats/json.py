@@ -1,4 +1,4 @@
-"""JSON as one document: Keras' history, a list of epochs, or the scores at the end, on one line or many."""
+"""JSON as one document: Keras' history or a list of epochs, on one line or many."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.logs.epochs import Row
-from pitprop.logs.formats import HEAD, Traits, Unit
+from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.formats.jsonl import Objects, as_number
-from pitprop.logs.names import Names, column
+from pitprop.logs.names import Names, column, tells
 
 TRAITS = Traits(Unit.DOCUMENT, single=True, exact=True)
 INSIDE = ("history", "log", "logs", "metrics", "epochs", "results", "train_log", "records", "data")
@@ -21,24 +21,32 @@ OTHERS = (b'"log_history"', b'"nbformat"', b'"best_model_checkpoint"')
 
 
 def recognises(head: bytes, path: Path) -> bool:
-    """A document is not JSON lines: it is no object, ends on another line, or its numbers are in lists or deeper."""
+    """A history is several epochs, in lists or one by one, of something that tells: no annotations and no predictions."""
+    if not is_document(head):
+        return False
+    rows = Reader(Names()).history(loads(head.decode("utf-8", "replace")))
+    placed = any(row.epoch is not None or row.step is not None for row in rows)
+    named = {name for row in rows for name in row.metrics if tells(name)}
+    return placed and bool(named) and (len(rows) > 1 or any(row.kind == "epoch" for row in rows))
+
+
+def is_document(head: bytes) -> bool:
+    """Whether a file that begins so is JSON as a whole, and no JSON lines: these are objects with numbers, each on one line."""
     text = head.strip()
-    if not text.startswith((b"{", b"[")) or any(mark in text for mark in OTHERS) or path.name == "telemetry.jsonl":
+    if not text.startswith((b"{", b"[")) or any(mark in text for mark in OTHERS):
         return False
     first, _, more = text.partition(b"\n")
     try:
         found = json.loads(first)
     except (ValueError, RecursionError):
-        if more or len(head) < HEAD:
-            return first.strip() in (b"{", b"[", b"[{") or first.lstrip(b"[{ ").startswith(b'"') or _is_whole(text)
-        return text.startswith((b"[{", b"[ {")) or b": [" in text[:200] or b":[" in text[:200]
-    if isinstance(found, list):
-        return bool(found) and isinstance(found[0], dict) and not more.strip()
-    return isinstance(found, dict) and not more and not any(as_number(value) is not None for value in found.values())
+        return True
+    if isinstance(found, dict):
+        return not more and not any(as_number(value) is not None for value in found.values())
+    return bool(found) and not more
 
 
 class Reader:
-    """Lists of numbers are read by epoch, objects in a list one by one, and numbers alone are of one epoch.
+    """Lists of numbers are read by epoch, objects in a list one by one.
 
     A list that has some times as many numbers as those of validation has them by steps, whose means count.
     """
@@ -48,10 +56,13 @@ class Reader:
         self.facts: dict[str, int] = {}
 
     def feed(self, data: bytes) -> Iterator[Row]:
-        found = loads(data.decode("utf-8", "replace"))
-        rows = list(self._rows(found))
+        rows = self.history(loads(data.decode("utf-8", "replace")))
         yield from rows[self._seen :]
         self._seen = max(self._seen, len(rows))
+
+    def history(self, found: Any) -> list[Row]:
+        """The rows of a document."""
+        return list(self._rows(found))
 
     def _rows(self, found: Any) -> Iterator[Row]:
         if isinstance(found, list):
@@ -65,8 +76,6 @@ class Reader:
                 yield from self._listed(indexed)
             elif inside and (rows := list(self._rows(inside))) and (len(rows) > 1 or isinstance(inside, list)):
                 yield from rows
-            elif row := Objects(self._names).row(found):
-                yield row._replace(kind="epoch" if any(name.startswith("val/") for name in row.metrics) else row.kind)
 
     def _listed(self, found: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
         """Objects of one place each."""
@@ -127,13 +136,6 @@ def _closed(text: str) -> Any:
         except (ValueError, RecursionError):
             continue
     return None
-
-
-def _is_whole(text: bytes) -> bool:
-    try:
-        return isinstance(json.loads(text), dict | list)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _lists(found: Mapping[str, Any], prefix: str = "") -> dict[str, list[float | None]]:

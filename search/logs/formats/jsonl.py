@@ -13,7 +13,10 @@ from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.names import Names, column
 from pitprop.logs.shapes import Shape, Shapes
 
-TRAITS = Traits(Unit.LINES, {"scalars.json": 0, "*.json": 2, "*.jsonl": 2}, single=True, exact=True)
+JUDGED = (
+    "mmengine: its score (`acc/top1` is `val/top1`). detectron2: `bbox/AP`, which is `val/bbox_ap`; `total_loss` is `train/loss`."
+)
+TRAITS = Traits(Unit.LINES, {"scalars.json": 0, "*.json": 2, "*.jsonl": 2}, single=True, exact=True, judged=JUDGED)
 EPOCH = ("epoch", "Epoch", "epochs", "n_epoch", "train/epoch")
 STEP = ("iter", "global_step", "iteration", "step", "_step", "trainer/global_step", "num_updates", "total_timesteps")
 SETTINGS = ("config", "cfg", "args", "params", "hparams", "hyperparameters", "hyper_parameters", "hyperparams", "settings")

@@ -12,7 +12,7 @@ from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.names import Names
 
-TRAITS = Traits(Unit.RECORDS, {"events.out.tfevents.*": 1})
+TRAITS = Traits(Unit.RECORDS, {"events.out.tfevents.*": 1}, judged="The usual; of reinforcement learning `rollout/ep_rew_mean`.")
 FRAME = struct.Struct("<QI")
 """A TFRecord: its length and the checksum of that, then the record, then its own checksum of 4 bytes."""
 

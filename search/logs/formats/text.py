@@ -23,7 +23,11 @@ from pitprop.logs.names import COUNTS, LONE, SCORES, SIDES, WORDS, Names, column
 from pitprop.logs.shapes import Shape, Shapes
 from pitprop.logs.wording import NUMBER
 
-TRAITS = Traits(Unit.LINES, {"*.log": 4}, single=True, fallback=True)
+JUDGED = (
+    "YOLO: `val/map50_95`. nnU-Net: `val/dice`, the mean of the classes that have one. fairseq: `loss`, `ppl` or `bleu` of the "
+    "line `valid`. Boosted trees: the first metric of validation. TRL's GRPO: `train/reward`. CycleGAN and other GANs: only NaN tells."
+)
+TRAITS = Traits(Unit.LINES, {"*.log": 4}, single=True, fallback=True, judged=JUDGED)
 LONGEST = 8000
 """Characters of a line that is read; a longer one is a picture or weights."""
 MOST = 120

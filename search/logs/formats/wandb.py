@@ -12,7 +12,7 @@ from pitprop.logs.epochs import Row
 from pitprop.logs.formats import HEAD, Traits, Unit
 from pitprop.logs.names import Names
 
-TRAITS = Traits(Unit.DOCUMENT, exact=True)
+TRAITS = Traits(Unit.DOCUMENT, exact=True, judged="The metric of the chart.")
 STEPS = ("step", "_step", "global_step", "trainer/global_step", "train/global_step", "epoch", "relative time (process)")
 RANGES = ("__MIN", "__MAX")
 
