@@ -25,7 +25,8 @@ from pitprop.logs.wording import NUMBER
 
 JUDGED = (
     "YOLO: `val/map50_95`. nnU-Net: `val/dice`, the mean of the classes that have one. fairseq: `loss`, `ppl` or `bleu` of the "
-    "line `valid`. Boosted trees: the first metric of validation. TRL's GRPO: `train/reward`. CycleGAN and other GANs: only NaN tells."
+    "line `valid`. Boosted trees: the first metric of validation. TRL's GRPO: `train/reward`. CycleGAN and other GANs: only NaN "
+    "tells."
 )
 TRAITS = Traits(Unit.LINES, {"*.log": 4}, single=True, fallback=True, judged=JUDGED)
 LONGEST = 8000
