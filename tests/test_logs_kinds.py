@@ -164,6 +164,43 @@ PRINTED: dict[str, tuple[str, Mapping[str, float]]] = {
     "tensors": (each("{{'train_loss': tensor(0.{n}, device='cuda:0'), 'epoch': {n}}}\n"), {"train/loss": 0.2}),
     "accelerate": (each("INFO - main - epoch {n}: {{'accuracy': 0.8{n}, 'f1': 0.7}}\n"), {"val/accuracy": 0.82, "val/f1": 0.7}),
     "sides by place": (each(SIDES), {"train/loss": 0.5, "train/accuracy": 0.6, "val/loss": 0.7, "val/accuracy": 0.8}),
+    "headings": (
+        each("Epoch {n} of 10\nTraining...\nloss: 0.5 acc: 0.6\nValidating...\nloss: 0.7 acc: 0.8\n"),
+        {"train/loss": 0.5, "train/accuracy": 0.6, "val/loss": 0.7, "val/accuracy": 0.8},
+    ),
+    "steps under a heading": (
+        each("EPOCH {n}:\n  batch 1000 loss: 1.7\n  batch 2000 loss: 0.9\nLOSS train 0.9 valid 0.5{n}\n"),
+        {"val/loss": 0.52},
+    ),
+    "bars": (
+        each(
+            "train: 100%|███| 64/64 [01:23<00:00, 76.4it/s]\neval: 0%|   | 0/34 [00:00<?]Epoch {n} elapsed: 84.2s\n"
+            "train_loss: 0.001\neval rmse: 0.03{n}\neval r2: 0.02\n====\n"
+        ),
+        {"train/loss": 0.001, "val/rmse": 0.032, "val/r2": 0.02},
+    ),
+    "keras's two bars": (
+        each(
+            "Epoch {n}/9\n13/13 [=====] - 3s 262ms/step - loss: 0.9 - acc: 1.0\n"
+            " - 17s - loss: 0.25 - acc: 0.89 - val_loss: 0.3 - val_acc: 0.{n}\n"
+        ),
+        {"train/loss": 0.25, "train/accuracy": 0.89, "val/loss": 0.3, "val/accuracy": 0.2},
+    ),
+    "awd-lstm": (
+        each(
+            "| epoch   {n} |   200/ 2983 batches | lr 20.00 | ms/batch  3.14 | loss  7.63 | ppl  2057.12\n"
+            "| end of epoch   {n} | time: 50.00s | valid loss  6.1{n} | valid ppl   450.00\n"
+        ),
+        {"lr": 20.0, "train/loss": 7.63, "val/loss": 6.12, "val/ppl": 450.0},
+    ),
+    "sides behind": (
+        each("--- Epoch {n} ---\nLoss (train) = 0.5\nLoss (val) = 0.4{n}\nAccuracy (val): 0.8\n"),
+        {"train/loss": 0.5, "val/loss": 0.42, "val/accuracy": 0.8},
+    ),
+    "the best of all": (
+        each("第 {n}/20 轮\n  训练损失: 0.5\n  验证准确率: 8{n}.2%\n  *** 新的最佳验证准确率: 85.20% (优于之前的 80.00%) ***\n"),
+        {"train/loss": 0.5, "val/accuracy": 0.822},
+    ),
     "places without words": (each("[{n}/500] train_loss: 0.9 val_loss: 0.{n}\n"), {"train/loss": 0.9, "val/loss": 0.2}),
 }  # fmt: skip
 
@@ -177,7 +214,7 @@ FILES: dict[str, tuple[str, str, list[Mapping[str, float]]]] = {
     "unnumbered.json": ("json", json.dumps([{"loss": 0.9, "val_loss": 1.0}, {"loss": 0.8, "val_loss": 0.9}]), LOSSES),
     "numbered.json": ("json", json.dumps({"epoch_1": TWO[0], "epoch_2": TWO[1]}, indent=1), LOSSES),
     "pandas.json": ("json", json.dumps({"loss": {"0": 0.9, "1": 0.8}, "val_loss": {"0": 1.0, "1": 0.9}}), LOSSES),
-    "results.json": ("scores", json.dumps({"metrics": {"test": {"loss": 0.3}}, "args": {"lr": 1}}, indent=4), [{"val/loss": 0.3}]),
+    "results.json": ("scores", json.dumps({"metrics": {"test": {"loss": 0.3}}, "cfg": {"lr": 1}}, indent=4), [{"val/loss": 0.3}]),
     "strings.jsonl": (
         "jsonl",
         "".join(json.dumps({f"{side}_loss": str(row[f"{name}_loss"]), "epoch": n}) + "\n" for n, row in enumerate(TWO, 1)

@@ -9,7 +9,7 @@ from pitprop.detection import directions
 from pitprop.telemetry import VOCABULARY
 
 SIDES = {"train": "train", "training": "train", "trn": "train", "learn": "train", "test": "val", "dev": "val"} | dict.fromkeys(
-    ("val", "valid", "validation", "eval", "evaluation", "heldout", "holdout"), "val"
+    ("val", "valid", "validation", "validating", "eval", "evaluation", "evaluating", "testing", "heldout", "holdout"), "val"
 )
 """The words for the data that a reading is of."""
 TABLED = ("metrics", "metric", "results", "scores")
@@ -45,7 +45,7 @@ IDLE = re.compile(
     r"n?um_.*|n_updates|updates?|ups|wps|wpb|bsz|fps|sps|created_at|total_flos|(.*_)?best(_.*)?|data|index|"
     r".*(_per_second|_runtime|_ms|_secs?|_seconds|_sec|_minutes|_hours|_timesteps|_tokens|_samples|_scale|_cpp|_cc|_py)|"
     r"wall(_.*)?|elapsed(_.*)?|runtime|timestamp|timesteps|max_.*|min_.*|seed|sec|secs|ms|hours?|minutes?|images?|targets?|"
-    r"instances?|labels?|cuda|device|gpu|node|v_num|dur|size|img_size|rank|pid|gb_free|remaining|progress|samples|tokens|len|length|version"
+    r"instances?|labels?|cuda|device|gpu|node|v_num|dur|cc|cpp|cu|py|size|img_size|rank|pid|gb_free|remaining|progress|samples|tokens|len|length|version"
 )
 """What stands in logs and says nothing of how a training goes."""
 BRANCH = re.compile(r"acc/(?P<branch>.+)_(?P<score>top1|top5)")

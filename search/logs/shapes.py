@@ -85,9 +85,14 @@ class Shapes:
     def __init__(self, merge: int) -> None:
         self.merge = merge
         self._known: list[Shape] = []
+        self._all: dict[str | None, list[Shape]] = {None: self._known}
 
     def learn(self, shape: Shape) -> None:
-        self._known = [shape, *self._known[: KNOWN - 1]]
+        self._known[:] = [shape, *self._known[: KNOWN - 1]]
+
+    def under(self, heading: str | None) -> None:
+        """Goes over to the shapes under another heading, where the same line means something else."""
+        self._known = self._all.setdefault(heading, [])
 
     def match(self, line: str) -> tuple[Shape, Sequence[str]] | None:
         """The shape that a line has, with its numbers."""

@@ -29,6 +29,8 @@ LIST = re.compile(
 )
 CLASSWISE = re.compile(r"\b(?:dice|iou|f1|accuracy|acc|ap|recall|precision|auc)\s*$", re.I)
 """Scores of which a list is one for each class."""
+TWO = re.compile(r"\bLOSS train (?P<train>\S+) valid (?P<val>\S+)")
+"""As PyTorch's tutorial on training prints it."""
 COCO = re.compile(
     r"Average (?P<what>Precision|Recall)\s+\((?P<short>AP|AR)\) @\[ IoU=(?P<iou>[\d.:]+)\s*\| area=\s*(?P<area>\w+) \| "
     r"maxDets=\s*(?P<most>\d+)\s*\] = (?P<value>\S+)"
@@ -78,6 +80,8 @@ def plain(line: str) -> str:
         line = THOUSANDS.sub(lambda match: match[0].replace(",", ""), line)
     if "[" in line or "(" in line or "<" in line:
         line = BEST.sub(" ", line)
+    if "LOSS train" in line:
+        line = TWO.sub(r"train loss: \g<train> val loss: \g<val>", line)
     if "/" in line:
         line = SHARE.sub(_share, line)
     if "[" in line:

@@ -42,7 +42,7 @@ EPOCH = re.compile(
     re.I,
 )
 STEP = re.compile(
-    r"\b(?:iters?|iterations?|it|steps?|global_step|batch|batches|batch_idx|updates?|round)(?:\((?P<side>\w+)\))?['\"]?"
+    r"\b(?:iters?|iterations?|it|steps?|global_step|episodes?|batch|batches|batch_idx|updates?|round)(?:\((?P<side>\w+)\))?['\"]?"
     r"[\s:=#\['\"(]{1,4}(?P<step>\d+)(?![\d.]*\d)(?:\s*/\s*(?P<steps>\d+))?",
     re.I,
 )
@@ -54,21 +54,23 @@ BARE = re.compile(r"^\s*\[\s*(?P<step>\d+)\s*/\s*(?P<steps>\d+)\s*\](?!\s*\[)")
 BOTH = re.compile(r"^\s*\[\s*(?P<epoch>\d+)\s*/\s*(?P<epochs>\d+)\s*\]\s*\[\s*(?P<part>\d+)\s*/\s*(?P<parts>\d+)\s*\]")
 """Places without a word for them: a step, or an epoch and a step in it."""
 USUAL = (
-    r"loss|acc|accuracy|f1|auc|macro[ _]f1|top[15]|acc@[15]|prec@[15]|perplexity|ppl|lr|learning rate|grad norm|map|"
-    r"miou|iou|dice|bleu|wer|cer|rmse|mae|psnr|ssim|reward|precision|recall"
+    r"(?:[a-z]\w{0,30}_)?loss(?:_[a-z]\w{0,30})?|acc|accuracy|f1|auc|macro[ _]f1|top[15]|acc@[15]|prec@[15]|perplexity|"
+    r"ppl|lr|learning rate|grad norm|map|miou|iou|dice|bleu|wer|cer|rmse|mae|psnr|ssim|reward|precision|recall"
 )
 SIDE = r"train|training|val|valid|validation|test|eval|evaluation|dev"
 PAIR = re.compile(
     r"(?<![\w./\-])(?P<name>[a-z][\w./\-]{0,80}(?:'s|:\d+_[\w./\-]{1,60}|@[\d.:]{1,9})?"
     r"(?: [a-z][\w\-]{0,30}){0,5}(?: ?\([a-z][\w \-]{0,20}\))?)"
-    rf"['\"]?\s*(?:[:=]|->)\s*(?:tensor\(|np\.\w{{1,9}}\()?['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
+    rf"['\"]?\s*(?:[:=]|->|is\b)\s*(?:tensor\(|np\.\w{{1,9}}\()?['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
     rf"|\b(?P<plain>(?:best[ _])?(?:(?:{SIDE})[ _])?(?:{USUAL}))\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w)"
     rf"|(?<=\| )(?P<cell>[a-z][\w/\-]{{0,40}}) (?P<held>{NUMBER})(?=\s*(?:\||$))",
     re.I | re.A,
 )
 GROUPS = (("name", "number", "share"), ("plain", "value", "part"), ("cell", "held", ""))
 SIDED = re.compile(rf"(?<![\w/.\\\-])(?P<side>{SIDE})(?![a-z])", re.I)
-SECTION = re.compile(rf"\W*(?:(?:on|the|start|starting|begin|running)\s+)*(?P<side>{SIDE})(?![a-z\d.])", re.I)
+SECTION = re.compile(
+    rf"\W*(?:(?:on|the|start|starting|begin|running)\s+)*(?P<side>{SIDE}|validating|testing|evaluating)(?![a-z\d]|\.\w)", re.I
+)
 """What stands above lines that are all of one side."""
 SUMMARY = re.compile(r"\| train \| epoch\b")
 """fairseq's mean over an epoch, which follows the rows of the steps of it."""
@@ -181,7 +183,7 @@ class Reader:
         if before:
             twin = re.search(rf"(?<![a-z])(?:{SIDE})[ _/\-]{re.escape(name)}['\"]?\s*[:=]?\s*{NUMBER}", line, re.I)
             return "train" if before[-1] == "val" and twin else before[-1]
-        apart = re.sub(rf"\b(?:{SIDE})[ _/\-][a-z]", "", line, flags=re.I)
+        apart = re.sub(rf"\b(?:{SIDE})(?:[ _/\-][a-z]|\W{{1,3}}\d)", "", line, flags=re.I)  # but what begins another reading
         if VALIDATES.search(apart):
             return "val"
         if free:
@@ -195,6 +197,7 @@ class Reader:
             self._section = SIDES[match["side"].lower()]
         elif places:
             self._section = None
+        self._shapes.under(self._section)
 
     def _unplaced(self, _: Mapping[str, int]) -> tuple[int | None, int | None]:
         return None, self._epoch
@@ -202,7 +205,7 @@ class Reader:
     def _placed(self, places: Mapping[str, int]) -> tuple[int | None, int | None]:
         """Where a line stands, by what it says: its step may count within its epoch."""
         step = places.get("STEP")
-        self._epoch = places.get("EPOCH", self._epoch if step is not None and "STEPS" in places else None)
+        self._epoch = places.get("EPOCH", self._epoch)  # of a step that does not say it, that of the heading
         if total := places.get("EPOCHS"):
             self.facts["max_epochs"] = total
         if "TOTAL" in places or "ROUND" in places or "TREE" in places:
@@ -295,7 +298,8 @@ def _known(name: str) -> bool:
 
 def _lossy(name: str) -> bool:
     """Whether it is printed of training too, unlike a score."""
-    return name.lower().rsplit(" ", 1)[-1] in ("loss", "accuracy", "acc") or "norm" in name.lower() or "rate" in name.lower()
+    words = re.split(r"[ _]", name.lower())
+    return words[-1] == "loss" or words in (["accuracy"], ["acc"]) or "norm" in words or "rate" in words
 
 
 def _tells(role: str) -> bool:
