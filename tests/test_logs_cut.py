@@ -63,7 +63,9 @@ def test_a_log_that_is_cut_after_a_line_reads_as_far_as_it_goes(name: str, share
     whole = log(name)
     cut = whole[: whole.rfind("\n", 0, int(share * len(whole))) + 1]
     found = read(name, cut.encode())
-    assert found[:-1] == WHOLE[name][: max(0, len(found) - 1)]  # the last may lack what its validation prints on a line of its own
+    assert (
+        found[:-1] == WHOLE[name][: max(0, len(found) - 1)]
+    )  # the last may lack what its validation prints on a line of its own
 
 
 @pytest.mark.parametrize("name", KINDS)

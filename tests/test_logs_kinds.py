@@ -351,6 +351,17 @@ def test_a_run_of_mlflow_is_one_training(tmp_path: Path) -> None:
     assert trainings(tmp_path / "mlruns/1/a/metrics/loss") == {"a": [tmp_path / "mlruns/1/a"]}
 
 
+def test_a_folder_of_dvclive_is_one_training(tmp_path: Path) -> None:
+    for name, values in {"train/loss": [0.9, 0.8], "val/loss": [1.0, 0.9]}.items():
+        file = tmp_path / "dvclive" / "plots" / "metrics" / f"{name}.tsv"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"step\t{file.stem}\n" + "".join(f"{step}\t{value}\n" for step, value in enumerate(values)))
+    (tmp_path / "dvclive" / "metrics.json").write_text('{"train": {"loss": 0.8}, "step": 1}')
+    found = trainings(tmp_path)
+    assert list(found) == ["dvclive"]
+    assert [dict(epoch.metrics) for epoch in finished.read(found["dvclive"], None, None, (), {}).epochs] == LOSSES
+
+
 def test_a_run_of_mlflow_is_followed(tmp_path: Path) -> None:
     home = run_of(tmp_path / "a", loss=[0.9], val_loss=[1.0])
     follower = Follower(home)

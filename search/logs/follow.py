@@ -146,6 +146,8 @@ class Follower:
         self._unit, self._reader = self._module.TRAITS.unit, self._module.Reader(self._names, self._pattern, self._merge)
         if self._part:
             self._reader.only(self._part)
+        if self._module.TRAITS.sided and self.path is not None:
+            self._reader.under(self.path.parent.name)
 
     def _anew(self) -> None:
         """Reads from the start; the reader of a document keeps its position, as the next document repeats the last one."""

@@ -106,6 +106,8 @@ def custom(name: str, kind: str) -> str | None:
         sides, words = ["val"], words[1:]
     if len(words) > 1 and words[-1] in ("step", "epoch"):
         words = words[:-1]
+    if len(words) > 1 and words[0] == "epoch" and words[1] not in ("time", "seconds"):
+        words = words[1:]  # Keras' epoch_loss
     base = "_".join(word for word in words if word not in SIDES and word not in TABLED)
     lone = LONE.get(base) or ("lr" if base.startswith(("lr_", "learning_rate_")) else None)
     if lone:

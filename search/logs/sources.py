@@ -9,6 +9,7 @@ from pathlib import Path
 from pitprop.errors import UserError
 from pitprop.logs import formats
 from pitprop.logs.formats import Unit
+from pitprop.logs.names import SIDES
 
 MOST = 2000
 """Files looked at in a folder."""
@@ -34,6 +35,8 @@ def trainings(path: Path, format: str | None = None) -> dict[str, list[Path]]:
     groups: dict[Path, list[Path]] = {}
     for file in known:
         home = file if file.is_dir() else file.parent
+        if home != path and formats.load(known[file]).TRAITS.sided and home.name.lower() in SIDES:
+            home = home.parent
         while home != path and INSIDE.fullmatch(home.name):
             home = home.parent
         groups.setdefault(home, []).append(file)

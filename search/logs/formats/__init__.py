@@ -47,8 +47,9 @@ class Traits:
     ``single``: a file is a training, so that two files in one folder are two trainings. ``exact``: numbers have all their digits,
     so that this file is preferred to others of the same training. ``fallback``, of one format only: it is asked last whether a
     file is its own, and takes the patterns of a user. ``aside``: it is left out where a folder holds other logs of the training.
-    ``judged`` says what decides the objective, where that is more than the usual: a score of validation, or its loss, or the loss
-    of training.
+    ``sided``: the files of one training lie in a folder for each side, such as ``train`` and ``validation``, where its reader has
+    ``under(folder)``, called before it is fed. ``judged`` says what decides the objective, where that is more than the usual: a
+    score of validation, or its loss, or the loss of training.
     """
 
     unit: Unit
@@ -57,6 +58,7 @@ class Traits:
     exact: bool = False
     fallback: bool = False
     aside: bool = False
+    sided: bool = False
     judged: str = ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -63,24 +63,29 @@ class Reader:
                 self._notes(name.removeprefix("params/"), rest)
             elif (read := _value(rest)) is not None:
                 steps.setdefault(read[1], {})[name.removeprefix("metrics/")] = read[0]
-        rows = [(step, *self._read(metrics)) for step, metrics in sorted(steps.items())]
-        by_epoch = _by_epoch([step for step, _, _ in rows], [metrics for _, metrics, _ in rows])
-        for step, metrics, epoch in rows:
-            if metrics and step > self._seen:
-                sides = {name.split("/")[0] for name in metrics} & {"train", "val"}
-                kind = "epoch" if len(sides) > 1 else "val" if "val" in sides else "train"
-                yield Row(kind, metrics, step, step if by_epoch and epoch is None else epoch)
+        yield from (row for row in by_step(steps, self._names) if row.step is not None and row.step > self._seen)
         self._seen = max(self._seen, *steps) if steps else self._seen
-
-    def _read(self, values: dict[str, float]) -> tuple[dict[str, float], int | None]:
-        """The metrics of one step, and the epoch that it says to be of."""
-        ours = self._names.of(values, "train")
-        epoch = values.get("epoch")
-        return {ours[name]: values[name] for name in ours}, int(epoch) if epoch is not None and epoch >= 0 else None
 
     def _notes(self, name: str, value: str) -> None:
         if name in BUDGETS and value.strip().isdigit():
             self.facts[BUDGETS[name]] = int(value)
+
+
+def by_step(steps: Mapping[int, Mapping[str, float]], names: Names) -> Iterator[Row]:
+    """The rows of metrics that were written by step, each to a file of its own."""
+    rows = [(step, _read(metrics, names)) for step, metrics in sorted(steps.items())]
+    epochs = _by_epoch([step for step, _ in rows], [metrics for _, metrics in rows])
+    for step, metrics in rows:
+        said = steps[step].get("epoch")
+        number = int(said) if said is not None and said >= 0 else step if epochs else None
+        sides = {name.split("/")[0] for name in metrics} & {"train", "val"}
+        if metrics:
+            yield Row("epoch" if len(sides) > 1 else "val" if "val" in sides else "train", metrics, step, number)
+
+
+def _read(values: Mapping[str, float], names: Names) -> dict[str, float]:
+    ours = names.of(values, "train")
+    return {ours[name]: values[name] for name in ours}
 
 
 def _value(line: str) -> tuple[float, int] | None:
