@@ -123,8 +123,9 @@ bench-study: $(DEV)  ## what a study of many trials costs: asking, and finding w
 bench-logs: $(DEV)  ## what reading and following logs of 200 MB costs, against a plain parser
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/bench/logs.py $(ARGS)
 
-docs: $(DEV)  ## write the catalogue in docs/signatures.md and the schema of spaces anew
+docs: $(DEV)  ## write the catalogues in docs/signatures.md and formats.md, and the schema of spaces, anew
 	@$(BIN)/python docs/build_signatures.py
+	@$(BIN)/python docs/build_formats.py
 	@$(BIN)/pitprop schema > spaces/space.schema.json
 
 messages: $(DEV)  ## bring the catalogues in search/locale up to date with the texts in the code

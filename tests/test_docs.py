@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pitprop
 import pytest
@@ -120,12 +121,24 @@ def test_the_signature_in_the_docs_fires_on_what_it_describes_alone(tmp_path: Pa
     assert divergence.remedy(parting, facts)
 
 
-def test_the_catalogue_in_the_docs_is_that_of_the_signature_files() -> None:
-    spec = importlib.util.spec_from_file_location("build_signatures", ROOT / "docs" / "build_signatures.py")
+def builder(name: str) -> ModuleType:
+    """The module that writes a part of a page."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     built = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(built)
+    return built
+
+
+def test_the_list_of_formats_in_the_docs_is_that_of_the_format_files() -> None:
+    built = builder("build_formats")
+    text = built.PAGE.read_text(encoding="utf-8")
+    assert built.page(text) == text, "run make docs"
+
+
+def test_the_catalogue_in_the_docs_is_that_of_the_signature_files() -> None:
+    built = builder("build_signatures")
     text = built.PAGE.read_text(encoding="utf-8")
     assert built.page(text) == text, "run make docs"
     assert [name for name in signatures.names() if f"#### {name}\n" not in text] == []

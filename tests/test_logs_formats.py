@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from pitprop.logs import Epochs, Follower, Row, formats
+from pitprop.logs import Epochs, Follower, Row, finished, formats
 from pitprop.logs.names import Names
+from pitprop.logs.sources import trainings
 from pitprop.telemetry import VOCABULARY, Epoch, dumps
 
 LOGS = Path(__file__).parent / "logs"
@@ -204,6 +205,22 @@ def test_event_files_give_their_scalars(tmp_path: Path) -> None:
     assert len(follower.poll()) == 7
     torn.write_bytes(file.read_bytes())
     assert len(follower.poll()) == 1
+
+
+def test_event_files_in_a_folder_for_each_side_are_one_training(tmp_path: Path) -> None:
+    tensorboard = pytest.importorskip("tensorboardX")
+    for run in ("a", "b"):
+        for side, loss in (("train", 1.0), ("validation", 2.0)):
+            writer = tensorboard.SummaryWriter(str(tmp_path / run / side))
+            for step in range(4):
+                writer.add_scalar("epoch_loss", loss - step / 4, step)
+            writer.close()
+    found = trainings(tmp_path)
+    assert {name: len(files) for name, files in found.items()} == {"a": 2, "b": 2}
+    read = finished.read(found["a"], None, None, (), {}).epochs
+    assert [dict(epoch.metrics) for epoch in read] == [
+        {"train/loss": 1 - step / 4, "val/loss": 2 - step / 4} for step in range(4)
+    ]
 
 
 @pytest.mark.parametrize("name", [name for name in VOCABULARY if not name.endswith("/")])

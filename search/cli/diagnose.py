@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from pitprop.logs.assumptions import Given
 from pitprop.logs.diagnosis import Diagnosis, across
 from pitprop.logs.diagnosis import diagnose as read
 from pitprop.logs.names import Names
-from pitprop.logs.sources import trainings
+from pitprop.logs.sources import told_apart, trainings
 from pitprop.messages import _
 from pitprop.views import chart
 from rich.console import Console
@@ -23,26 +25,43 @@ from rich.markup import escape
 
 
 def diagnose(options: DiagnoseOptions) -> int:
-    """Prints a verdict on each training; 1 if any of them is dead."""
-    from pitprop.views.terminal.diagnosis_table import print_comparison, print_diagnosis
-
+    """Prints a verdict on each training; 1 if any of them is dead, also where nobody reads what it prints."""
     given = _given(options)
     found: list[Diagnosis] = []
     silent: list[str] = []
-    for path in options.path:
-        logs = trainings(Path(path), options.format)
-        for name, files in logs.items():
-            try:
-                found.append(read(files, given, name))
-            except UserError as error:
-                if len(logs) == len(options.path) == 1:
-                    raise
-                silent.append(str(error))
+    logs = _logs(options)
+    for name, files in logs:
+        try:
+            found.append(read(files, given, name))
+        except UserError as error:
+            if len(logs) == 1:
+                raise
+            silent.append(str(error))
     if not found:
         raise UserError(silent[0])
     baseline, found = _baseline(options, given), across(found)
     if options.plot:
         _plot(Path(options.plot), found)
+    try:
+        _print(options, found, silent, baseline)
+    except (BrokenPipeError, SystemExit):  # the latter is how rich tells the former
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return int(any(one.dead for one in found))
+
+
+def _logs(options: DiagnoseOptions) -> list[tuple[str, Sequence[Path]]]:
+    """The trainings that are named, each under a name that no other has."""
+    found = [(Path(path), trainings(Path(path), options.format)) for path in options.path]
+    each = [(path, name, files) for path, held in found for name, files in held.items()]
+    names = [name for _, name, _ in each]
+    if len(set(names)) < len(names):
+        names = told_apart([path if path.name == name else path / name for path, name, _ in each])
+    return [(name, files) for name, (_, _, files) in zip(names, each, strict=True)]
+
+
+def _print(options: DiagnoseOptions, found: Sequence[Diagnosis], silent: Sequence[str], baseline: Mapping[str, float]) -> None:
+    from pitprop.views.terminal.diagnosis_table import print_comparison, print_diagnosis
+
     if options.json:
         print_json({"trainings": [to_json(one) for one in found], "passed_over": silent, "baseline": baseline})
     elif len(found) > 1 or options.compare:
@@ -55,7 +74,6 @@ def diagnose(options: DiagnoseOptions) -> int:
     if options.plot and not options.json:
         text = _("curves drawn in {path}").format(path=options.plot)
         Console().print(f"[dim]{escape(text)}[/]", highlight=False)
-    return int(any(one.dead for one in found))
 
 
 def to_json(found: Diagnosis) -> dict[str, Any]:

@@ -45,17 +45,21 @@ class Command:
     run: Callable[[Namespace], int]
     trains: bool
     """Repeating it resumes what was interrupted."""
+    error: int = 1
+    """Its exit code where it could not do what it was asked."""
 
 
 COMMANDS: dict[str, Command] = {}
 """All subcommands, by name, in the order of ``--help``."""
 
 
-def command(name: str, summary: str, *flags: Flags, trains: bool = False) -> Callable[[Callable[[Namespace], int]], None]:
+def command(
+    name: str, summary: str, *flags: Flags, trains: bool = False, error: int = 1
+) -> Callable[[Callable[[Namespace], int]], None]:
     """Makes the function below it a subcommand."""
 
     def add(run: Callable[[Namespace], int]) -> None:
-        COMMANDS[name] = Command(summary, (*flags, _language), run, trains)
+        COMMANDS[name] = Command(summary, (*flags, _language), run, trains, error)
 
     return add
 
@@ -83,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (sentence := _sentence(error)) is None:
             raise
         print(f"pitprop: {sentence}{'' if isinstance(error, UserError) else resume}", file=sys.stderr)
-        return 1
+        return called.error
     finally:
         os.umask(mask)
 
@@ -295,7 +299,7 @@ def _diagnose_flags(parser: ArgumentParser) -> None:
     add("--name", metavar="A=B", action="append", default=[], help="the log's name A is our B: acc/pose=val/pose/top1")
 
 
-@command("diagnose", "judge a training from its logs, without a search", _diagnose_flags, _json)
+@command("diagnose", "judge a training from its logs, without a search", _diagnose_flags, _json, error=2)
 def _diagnose(given: Namespace) -> int:
     from pitprop.cli import diagnose
 

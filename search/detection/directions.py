@@ -12,7 +12,7 @@ regret deviance residual latency fpr fnr mindcf
 _RISING = """
 acc accuracy f f1 fscore auc auroc auprc aupr roc ap map mar miou iou jaccard dice dsc precision recall sensitivity
 specificity top mean1 knn probe edit bleu sacrebleu chrf rouge rougel rougelsum meteor cider spice mrr ndcg hits hit mcc
-kappa r2 spearman pearson kendall corr correlation ccc psnr ssim msssim reward rewards rew return returns win wins success
+kappa r2 r2score spearman pearson kendall corr correlation ccc psnr ssim msssim reward rewards rew return returns win wins success
 elbo likelihood elo purity nmi ari silhouette throughput tpr tnr similarity exact em pass correct reciprocal
 """
 FALL, RISE = frozenset(_FALLING.split()), frozenset(_RISING.split())

@@ -228,17 +228,23 @@ class Bins:
         self.each, self.last = 1, 0
         self._done: list[Cells] = []
         self._open, self._count = Cells(), 0
+        self._step: int | None = -1
+        self._names: set[str] = set()
 
     def add(self, rows: Iterable[Row]) -> None:
         for kind, metrics, step, _, count in rows:
             if kind == "mean":
                 continue
-            self._open.add(metrics, kind == "val", count)
             if kind in ("train", "epoch"):
-                self.last = step or self.last
-                self._count += count
-                if self._count >= self.each:
-                    self._close()
+                if (
+                    not self._count or step not in (None, self._step) or not self._names.isdisjoint(metrics)
+                ):  # else more of the row before
+                    if self._count >= self.each:
+                        self._close()
+                    self.last, self._step, self._names = step or self.last, step, set()
+                    self._count += count
+                self._names.update(metrics)
+            self._open.add(metrics, kind == "val", count)
 
     def telemetry(self) -> Telemetry:
         """A piece an epoch."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pitprop.logs import formats
-from pitprop.logs.epochs import Bins, Epochs, forget
+from pitprop.errors import UserError
+from pitprop.logs import decoding, formats
+from pitprop.logs.epochs import Bins, Epochs, Row, forget
 from pitprop.logs.follow import Follower
+from pitprop.logs.formats import Traits
+from pitprop.logs.names import SIDES
 from pitprop.telemetry import Epoch, Telemetry
 
 LARGE = 8_000_000
@@ -35,7 +38,12 @@ def read(
     files: Sequence[Path], metric: str | None, format: str | None, pattern: Sequence[str], names: Mapping[str, str]
 ) -> Finished:
     """The epochs of the file that has most of them, with what the other files add to these."""
-    found = [_read(file, metric, format, pattern, names) for file in sorted(files, key=lambda file: not _exact(file, format))]
+    ordered = sorted(files, key=lambda file: not _exact(file, format))
+    sides = [file for file in ordered if file.parent.name.lower() in SIDES and _traits(file, format).sided]
+    apart = [[file] for file in ordered if file not in sides] + ([sides] if sides else [])
+    found = [_read(together, metric, format, pattern, names) for together in apart]
+    if not any(one.epochs or one.pieces for one in found):
+        _explain(files)
     best = max(found, key=lambda one: len(one.epochs))
     best.pieces = max((one.pieces for one in found), key=len)
     best.said = {name: value for one in found for name, value in one.said.items()}
@@ -46,19 +54,46 @@ def read(
     return best
 
 
+def _explain(files: Sequence[Path]) -> None:
+    """`UserError` if it is plain why nothing is read from ``files``."""
+    for file in (one for one in files if one.is_file()):
+        start = decoding.head(file, formats.HEAD)
+        if not start:
+            raise UserError(f"{file} is empty: nothing has been written to it")
+        if b"\0" in start and formats.recognise(file) is None:
+            raise UserError(
+                f"{file} is no log that is known, and no text: give the log itself, plain or packed as .gz, .bz2 or .xz"
+            )
+
+
+def _traits(file: Path, format: str | None) -> Traits:
+    return formats.load(format or formats.recognise(file) or formats.fallback()).TRAITS
+
+
 def _exact(file: Path, format: str | None) -> bool:
-    name = format or formats.recognise(file)
-    return name is not None and formats.load(name).TRAITS.exact
+    return _traits(file, format).exact
 
 
-def _read(file: Path, metric: str | None, format: str | None, pattern: Sequence[str], names: Mapping[str, str]) -> Finished:
-    merge = MERGE if file.stat().st_size > LARGE else 1
-    follower, joined, bins = Follower(file, format, pattern, names, merge=merge), Epochs(metric), Bins()
-    epochs = Telemetry()
-    for rows in follower.stream():
+def _read(
+    files: Sequence[Path], metric: str | None, format: str | None, pattern: Sequence[str], names: Mapping[str, str]
+) -> Finished:
+    """One file; or several of one training, each of one side of it, in the order of their steps."""
+    joined, bins, epochs = Epochs(metric), Bins(), Telemetry()
+    large = sum(formats.part(file)[0].stat().st_size for file in files) > LARGE
+    followers = [Follower(file, format, pattern, names, merge=MERGE if large else 1) for file in files]
+    for rows in _rows(followers):
         forget(epochs, joined.add(rows))
         bins.add(rows)
-    rows = follower.end()
-    bins.add(rows)
-    forget(epochs, joined.add(rows) + joined.end())
-    return Finished(epochs, bins.telemetry(), bins.last, joined.numbered, joined.from_0, dict(follower.facts))
+    forget(epochs, joined.end())
+    said = {name: value for follower in followers for name, value in follower.facts.items()}
+    return Finished(epochs, bins.telemetry(), bins.last, joined.numbered, joined.from_0, said)
+
+
+def _rows(followers: Sequence[Follower]) -> Iterator[list[Row]]:
+    if len(followers) > 1:
+        rows = [row for follower in followers for row in follower.poll() + follower.end()]
+        yield sorted(rows, key=lambda row: (row.step or 0, row.kind == "val"))
+        return
+    for follower in followers:
+        yield from follower.stream()
+        yield follower.end()

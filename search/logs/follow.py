@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.logs import formats
+from pitprop.logs.decoding import Decoder
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Unit
 from pitprop.logs.names import Names
@@ -38,7 +39,8 @@ class Follower:
         after: float = 0.0,
         merge: int = 1,
     ) -> None:
-        self.where, self.format, self.after = os.fspath(where), format or (formats.fallback() if pattern else None), after
+        file, self._part = formats.part(Path(where))
+        self.where, self.format, self.after = os.fspath(file), format or (formats.fallback() if pattern else None), after
         self._pattern, self._names = [pattern] if isinstance(pattern, str) else list(pattern), Names(names)
         self._merge = merge
         self.path: Path | None = None
@@ -46,6 +48,7 @@ class Follower:
         self._offset, self._rest, self._changed, self._head = 0, b"", (0, 0), b""
         self._reader: Any = None
         self._unit: Unit | None = None
+        self._decoder = Decoder()
         if self.format is not None:
             self._begin(self.format)  # an unknown format is an error at once
 
@@ -84,10 +87,10 @@ class Follower:
 
     def _read(self, path: Path) -> Iterator[list[Row]]:
         seen = path.stat()
-        changed = seen.st_mtime_ns, seen.st_size
+        changed = _changed(path) if path.is_dir() else (seen.st_mtime_ns, seen.st_size)
         if changed == self._changed:
             return
-        if self._offset and self._unit is not Unit.DOCUMENT and self._is_other(path, seen):
+        if self._offset and not self._whole and self._is_other(path, seen):
             yield from self._rotated(path)
             self._anew()
         self._file, self._changed = (seen.st_dev, seen.st_ino), changed
@@ -96,8 +99,10 @@ class Follower:
             if name is None:
                 return
             self._begin(name)
-        if self._unit is Unit.DOCUMENT:
-            yield list(self._reader.feed(path.read_bytes()))
+        if self._unit is Unit.FOLDER:
+            yield list(self._reader.feed(self._module.gather(path)))
+        elif self._unit is Unit.DOCUMENT:
+            yield list(self._reader.feed(Decoder().feed(path.read_bytes())))
         elif seen.st_size > self._offset:
             yield from self._further(path)
 
@@ -116,6 +121,7 @@ class Follower:
             file.seek(self._offset)
             while data := file.read(CHUNK):
                 self._offset += len(data)
+                data = self._decoder.feed(data)
                 if self._unit is Unit.LINES:
                     cut = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1  # a \r at the very end may be half a \r\n
                     data, self._rest = (self._rest + data[:cut], data[cut:]) if cut else (b"", (self._rest + data)[-LONGEST:])
@@ -125,19 +131,28 @@ class Follower:
     def _rotated(self, path: Path) -> Iterator[list[Row]]:
         """The end of a file that was moved aside."""
         old = path.with_name(f"{path.name}.1")
-        if self._unit is not Unit.DOCUMENT and old.exists() and (old.stat().st_dev, old.stat().st_ino) == self._file:
+        if not self._whole and old.exists() and (old.stat().st_dev, old.stat().st_ino) == self._file:
             yield from self._further(old)
             if self._rest:
                 yield list(self._reader.feed(self._rest))
 
+    @property
+    def _whole(self) -> bool:
+        """Whether its reader is fed all there is each time."""
+        return self._unit in (Unit.DOCUMENT, Unit.FOLDER)
+
     def _begin(self, name: str) -> None:
-        module = formats.load(name)
-        self._unit, self._reader = module.TRAITS.unit, module.Reader(self._names, self._pattern, self._merge)
+        self._module: Any = formats.load(name)
+        self._unit, self._reader = self._module.TRAITS.unit, self._module.Reader(self._names, self._pattern, self._merge)
+        if self._part:
+            self._reader.only(self._part)
+        if self._module.TRAITS.sided and self.path is not None:
+            self._reader.under(self.path.parent.name)
 
     def _anew(self) -> None:
         """Reads from the start; the reader of a document keeps its position, as the next document repeats the last one."""
-        self._offset, self._rest, self._changed, self._head = 0, b"", (0, 0), b""
-        if self._unit is not Unit.DOCUMENT:
+        self._offset, self._rest, self._changed, self._head, self._decoder = 0, b"", (0, 0), b"", Decoder()
+        if not self._whole:
             self._reader = None
             if self.format is not None:
                 self._begin(self.format)
@@ -146,6 +161,8 @@ class Follower:
         """The file to read: of a folder the best kind of log in it, of several the one that changed last."""
         path = Path(self.where)
         if path.is_dir():
+            if formats.recognise(path):
+                return path
             inside = (glob.glob(f"{glob.escape(self.where)}/**/{name}", recursive=True) for name in formats.files())
             found = next(filter(None, inside), [])
         else:
@@ -155,3 +172,9 @@ class Follower:
         if self.path is not None and fresh and times.get(str(self.path)) == max(times[hit] for hit in fresh):
             return self.path
         return Path(max(fresh, key=lambda hit: (times[hit], hit))) if fresh else None
+
+
+def _changed(folder: Path) -> tuple[int, int]:
+    """When a file in ``folder`` changed last, and how much is in it."""
+    seen = [path.stat() for path in folder.rglob("*")]
+    return max((one.st_mtime_ns for one in seen), default=0), sum(one.st_size for one in seen)

@@ -23,6 +23,8 @@ Places = tuple[int | None, int | None]
 class Shape:
     """What stands between the numbers of a line, and what these are, by where they stand in it: names, or places in capitals.
 
+    A name with ``%`` before it is of a number in percent.
+
     ``place`` gives step and epoch for what was read of ``EPOCH``, ``STEP`` and further capitals.
     """
 
@@ -35,9 +37,11 @@ class Shape:
             at = end
         literal.append(_between(line[at:]))
         self.line = re.compile(f"({NUMBER})".join(literal))
-        quick = [part.replace(NUMBER, f"{NUMBER}+") for part in literal]  # possessive: what is read is not read again
-        self.run = re.compile(f"(?:{f'{NUMBER}+'.join(quick)}\n){{2,{merge}}}+") if merge > 1 and kind == "train" else None
-        self._each = re.compile(f"({NUMBER}+)".join(quick))
+        self.run: re.Pattern[str] | None = None
+        if merge > 1 and kind == "train":
+            quick = [part.replace(NUMBER, f"{NUMBER}+") for part in literal]  # possessive: what is read is not read again
+            self.run = re.compile(f"(?:{f'{NUMBER}+'.join(quick)}\n){{2,{merge}}}+")
+            self._each = re.compile(f"({NUMBER}+)".join(quick))
         self.roles = [role for _, role in sorted(roles.items())]
         self.kind, self._place = kind, place
 
@@ -48,9 +52,9 @@ class Shape:
         for role, text in zip(self.roles, texts, strict=True):
             try:
                 if role.isupper():
-                    places[role] = int(text)
+                    places[role] = whole(text)
                 elif role:
-                    metrics[role] = float(text)
+                    metrics[role.lstrip("%")] = float(text) / (100 if role[0] == "%" else 1)
             except ValueError:
                 continue
         step, epoch = self._place(places)  # also of a line that says no more than where it is
@@ -61,7 +65,7 @@ class Shape:
         found = self._each.findall(run)
         columns = list(zip(*found, strict=True)) if len(self.roles) > 1 else [found]
         numbers = {
-            role: list(map(int if role.isupper() else float, c)) for role, c in zip(self.roles, columns, strict=True) if role
+            role: list(map(whole if role.isupper() else float, c)) for role, c in zip(self.roles, columns, strict=True) if role
         }
         epochs = numbers.get("EPOCH")
         bounds = [0, len(columns[0])]
@@ -69,7 +73,8 @@ class Shape:
             sizes = [len(list(same)) for _, same in groupby(epochs)]
             bounds = [sum(sizes[:index]) for index in range(len(sizes) + 1)]
         for start, end in pairwise(bounds):
-            metrics = {role: _mean(role, values[start:end]) for role, values in numbers.items() if not role.isupper()}
+            means = {role: _mean(role, values[start:end]) for role, values in numbers.items() if not role.isupper()}
+            metrics = {role.lstrip("%"): mean / (100 if role[0] == "%" else 1) for role, mean in means.items()}
             places = {role: int(values[end - 1]) for role, values in numbers.items() if role.isupper()}
             yield Row("train", metrics, *self._place(places), weight=end - start)
 
@@ -80,9 +85,14 @@ class Shapes:
     def __init__(self, merge: int) -> None:
         self.merge = merge
         self._known: list[Shape] = []
+        self._all: dict[str | None, list[Shape]] = {None: self._known}
 
     def learn(self, shape: Shape) -> None:
-        self._known = [shape, *self._known[: KNOWN - 1]]
+        self._known[:] = [shape, *self._known[: KNOWN - 1]]
+
+    def under(self, heading: str | None) -> None:
+        """Goes over to the shapes under another heading, where the same line means something else."""
+        self._known = self._all.setdefault(heading, [])
 
     def match(self, line: str) -> tuple[Shape, Sequence[str]] | None:
         """The shape that a line has, with its numbers."""
@@ -113,6 +123,16 @@ class Shapes:
             if row := line(text[at:end]):
                 yield row
             at = end + 1
+
+
+def whole(text: str) -> int:
+    """A whole number, which may be written as 2.0; ``ValueError`` for another."""
+    try:
+        return int(text)
+    except ValueError:
+        if not (number := float(text)).is_integer():
+            raise
+        return int(number)
 
 
 def _mean(role: str, values: Sequence[float]) -> float:

@@ -17,11 +17,16 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from pitprop.errors import UserError
+from pitprop.logs import decoding
 from pitprop.logs.epochs import Row
 from pitprop.logs.names import Names
 
 HEAD = 1 << 16
 """Bytes of a file that tell its format."""
+
+
+PART = "#"
+"""What stands between a file and the name of one of several trainings in it."""
 
 
 class Unit(enum.Enum):
@@ -30,6 +35,7 @@ class Unit(enum.Enum):
     LINES = "whole lines"
     RECORDS = "bytes, cut anywhere"
     DOCUMENT = "the whole file, whenever it changed"
+    FOLDER = "what `Folder.gather` makes of all files of a folder, whenever one changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,10 @@ class Traits:
     0 is a name that only this format has, 1 one that is nearly as good, and 2, 3, 4 are suffixes of JSON, tables and plain text.
     ``single``: a file is a training, so that two files in one folder are two trainings. ``exact``: numbers have all their digits,
     so that this file is preferred to others of the same training. ``fallback``, of one format only: it is asked last whether a
-    file is its own, and takes the patterns of a user.
+    file is its own, and takes the patterns of a user. ``aside``: it is left out where a folder holds other logs of the training.
+    ``sided``: the files of one training lie in a folder for each side, such as ``train`` and ``validation``, where its reader has
+    ``under(folder)``, called before it is fed. ``judged`` says what decides the objective, where that is more than the usual: a
+    score of validation, or its loss, or the loss of training.
     """
 
     unit: Unit
@@ -48,6 +57,9 @@ class Traits:
     single: bool = False
     exact: bool = False
     fallback: bool = False
+    aside: bool = False
+    sided: bool = False
+    judged: str = ""
 
 
 class Reader(Protocol):
@@ -74,6 +86,23 @@ class Format(Protocol):
 
     def recognises(self, head: bytes, path: Path) -> bool:
         """Whether the file at ``path``, which starts with ``head`` (`HEAD` bytes at most), is of this format."""
+
+
+class Folder(Format, Protocol):
+    """A format in which one training is a folder of files: its `recognises` is asked of files and of the folder."""
+
+    def home(self, path: Path) -> Path | None:
+        """The folder of the training that ``path`` is in or is; None if that is of another format."""
+
+    def gather(self, home: Path) -> bytes:
+        """All that is written in it, for its reader."""
+
+
+class Shared(Format, Protocol):
+    """A format in which one file may hold several trainings; its reader has ``only(name)``, called before it is fed."""
+
+    def trainings(self, path: Path) -> Sequence[str]:
+        """Their names."""
 
 
 @cache
@@ -110,7 +139,32 @@ def files() -> Sequence[str]:
 
 
 def recognise(path: Path) -> str | None:
-    """The format of a file by its content; None for one that holds no log, or nothing yet."""
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+    """The format of a file, or of the folder of a training, by its content; None for what holds no log, or nothing yet."""
+    path, _ = part(path)
+    if path.is_dir():
+        return next((name for name in asked() if _home(name, path) == path), None)
+    head = decoding.head(path, HEAD)
     return next((name for name in asked() if load(name).recognises(head, path)), None) if head else None
+
+
+def home(path: Path) -> Path | None:
+    """The folder of a training that ``path`` is a file of, in a format of folders."""
+    return next((found for name in asked() if (found := _home(name, path))), None)
+
+
+def _home(name: str, path: Path) -> Path | None:
+    module = load(name)
+    return cast(Folder, module).home(path) if module.TRAITS.unit is Unit.FOLDER else None
+
+
+def several(path: Path, name: str) -> list[Path]:
+    """``path``; or, if it holds several trainings, one path for each of them, as `part` takes them apart."""
+    split = getattr(load(name), "trainings", None)
+    held = split(path) if split else ()
+    return [Path(f"{path}{PART}{one}") for one in held] if len(held) > 1 else [path]
+
+
+def part(path: Path) -> tuple[Path, str]:
+    """The file, and the training in it if ``path`` names one: ``export.csv#run_a`` is run_a in export.csv."""
+    file, mark, name = str(path).rpartition(PART)
+    return (Path(file), name) if mark and not path.exists() and Path(file).is_file() else (path, "")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
+from pitprop.logs.formats.json import loads
 from pitprop.logs.formats.jsonl import readings
 from pitprop.logs.names import Names
 
-TRAITS = Traits(Unit.DOCUMENT, {"trainer_state.json": 0}, exact=True)
+ENDLESS = 1 << 31
+"""More epochs than a training has: what is written for a data set without an end."""
+TRAITS = Traits(Unit.DOCUMENT, {"trainer_state.json": 0}, exact=True, judged="What is evaluated, `eval_...`, which is `val/...`.")
 
 
 def recognises(head: bytes, path: Path) -> bool:
@@ -27,13 +29,13 @@ class Reader:
         self.facts: dict[str, int] = {"pretrained": 1}  # as nearly always
 
     def feed(self, data: bytes) -> Iterator[Row]:
-        try:
-            state = json.loads(data)
-            history = state["log_history"]
-        except (ValueError, KeyError, TypeError):
-            return  # not yet written to its end
+        state = loads(data.decode("utf-8", "replace"))
+        history = state.get("log_history") if isinstance(state, dict) else None
+        if not isinstance(history, list):
+            return  # not yet written so far
+        history = [entry for entry in history if isinstance(entry, dict)]
         said = {"max_epochs": state.get("num_train_epochs"), "max_iters": state.get("max_steps")}
-        self.facts |= {name: int(value) for name, value in said.items() if isinstance(value, int | float) and value > 0}
+        self.facts |= {name: int(value) for name, value in said.items() if isinstance(value, int | float) and 0 < value < ENDLESS}
         whole = _by_epoch(history)
         for entry in history[self._seen :]:
             kind = "val" if any(name.startswith(("eval_", "test_")) for name in entry) else "train"

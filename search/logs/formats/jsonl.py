@@ -1,4 +1,4 @@
-"""JSON lines: mmengine's scalars.json, and what else is an object a line."""
+"""JSON lines: mmengine's scalars.json, detectron2's metrics.json, and what else is an object a line."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ from typing import Any
 
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
-from pitprop.logs.names import Names
+from pitprop.logs.names import Names, column
 from pitprop.logs.shapes import Shape, Shapes
 
-TRAITS = Traits(Unit.LINES, {"scalars.json": 0, "*.json": 2, "*.jsonl": 2}, single=True, exact=True)
-EPOCH, STEP = ("epoch", "Epoch"), ("iter", "global_step", "iteration", "step", "_step")
+JUDGED = (
+    "mmengine: its score (`acc/top1` is `val/top1`). detectron2: `bbox/AP`, which is `val/bbox_ap`; `total_loss` is `train/loss`."
+)
+TRAITS = Traits(Unit.LINES, {"scalars.json": 0, "*.json": 2, "*.jsonl": 2}, single=True, exact=True, judged=JUDGED)
+EPOCH = ("epoch", "Epoch", "epochs", "n_epoch", "train/epoch")
+STEP = ("iter", "global_step", "iteration", "step", "_step", "trainer/global_step", "num_updates", "total_timesteps")
+SETTINGS = ("config", "cfg", "args", "params", "hparams", "hyperparameters", "hyper_parameters", "hyperparams", "settings")
+"""Keys of what a training was given, not of what it reached."""
+TRAINS = ("iter", "loss", "total_loss", "lr", "learning_rate", "grad_norm")
+"""Keys of an object that is of training, if it holds nothing of validation."""
 
-FIELD = re.compile(r'"([^"]+)": ?(-?(?:\d[-+.\w]*|NaN|Infinity))')
+FIELD = re.compile(r'"([^"]+)": ?"?(-?(?:\d[-+.\w]*|NaN|Infinity))')
 
 
 def recognises(head: bytes, path: Path) -> bool:
     first = head.lstrip().split(b"\n", 1)[0]
-    if path.name == "telemetry.jsonl":
-        return False  # ours
+    if path.name == "telemetry.jsonl" or b'"nbformat"' in head or b'"cells"' in first[:200]:
+        return False  # ours, or a notebook
     try:
         return isinstance(json.loads(first), dict) and first.rstrip().endswith(b"}") and b'"log_history"' not in first
     except ValueError:
@@ -37,7 +45,8 @@ class Reader:
     """
 
     def __init__(self, names: Names, patterns: Sequence[str] = (), merge: int = 1) -> None:
-        self._names, self._by_epoch, self._shapes = names, False, Shapes(merge)
+        self._rows, self._shapes = Objects(names), Shapes(merge)
+        self._names = names
 
     def feed(self, data: bytes) -> Iterator[Row]:
         yield from self._shapes.read(data.decode("utf-8", "replace"), self._line)
@@ -45,46 +54,77 @@ class Reader:
     def _line(self, line: str) -> Row | None:
         try:
             found = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
-        row = self._row(found) if isinstance(found, dict) else None
+        row = self._rows.row(found) if isinstance(found, dict) else None
         if row and row.kind == "train" and self._shapes.merge > 1 and line.find("{", 1) < 0:
             self._learn(line)
         return row
 
     def _learn(self, line: str) -> None:
         """What a row of training looks like, so that the next ones need not be parsed."""
+        fields = list(FIELD.finditer(line))
+        ours = self._names.of((match[1] for match in fields), "train")
         roles = {}
-        for match in FIELD.finditer(line):
+        for match in fields:
             place = next((role for role, names in (("EPOCH", EPOCH), ("STEP", STEP)) if match[1] in names), None)
-            if role := place or self._names(match[1], "train"):
+            if role := place or ours.get(match[1]):
                 roles[match.span(2)] = role
-        if list(roles.values()).count("STEP") <= 2:
+        if roles:
             self._shapes.learn(Shape(line, roles, "train", _place, self._shapes.merge))
 
-    def _row(self, found: dict[str, Any]) -> Row | None:
+
+class Objects:
+    """Rows of objects that stand for one place each."""
+
+    def __init__(self, names: Names) -> None:
+        self._names, self._by_epoch = names, False
+
+    def row(self, found: Mapping[str, Any]) -> Row | None:
+        """The row of one; None if it holds no reading."""
         epoch, step = _whole(found, EPOCH), _whole(found, STEP)
+        kind = "train" if any(name in found for name in TRAINS) else _kind(found)
         if "iter" in found or "loss" in found:
             self._by_epoch |= epoch is not None
-            kind = "train"
-        else:
-            kind = _kind(found)
-            if epoch is None and (kind == "epoch" or (kind == "val" and self._by_epoch)):
-                epoch, step = step, None
-        metrics = readings(found, lambda name: self._names(name, kind))
+        elif epoch is None and (kind == "epoch" or (kind == "val" and self._by_epoch)):
+            epoch, step = step, None
+        flat = numbers(found)
+        ours = self._names.of(flat, kind)
+        metrics = {ours[name]: flat[name] for name in ours}
+        sides = {name.split("/")[0] for name in metrics} & {"train", "val"}
+        if kind == "train" and "val" in sides:
+            kind = "epoch" if "train" in sides else "val"
         return Row(kind, metrics, step, epoch) if metrics else None
 
 
-def readings(found: Mapping[str, Any], ours: Callable[[str], str | None], prefix: str = "") -> dict[str, float]:
-    """The numbers in an object, by our names."""
-    metrics = {}
+def numbers(found: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers in an object, which may be nested or written as strings."""
+    flat: dict[str, float] = {}
     for name, value in found.items():
-        if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
-            if (known := ours(prefix + name)) is not None:
-                metrics[known] = float(value)
-        elif isinstance(value, dict):
-            metrics |= readings(value, ours, f"{prefix}{name}/")
-    return metrics
+        if isinstance(value, dict) and name.lower() in SETTINGS:
+            continue
+        if isinstance(value, dict):
+            flat |= numbers(value, f"{prefix}{name}/")
+        elif (number := as_number(value)) is not None:
+            flat[f"{prefix}{name}" if prefix else column(name)] = number
+    return flat
+
+
+def readings(found: Mapping[str, Any], ours: Callable[[str], str | None]) -> dict[str, float]:
+    """The numbers in an object, by our names."""
+    return {known: value for name, value in numbers(found).items() if (known := ours(name)) is not None}
+
+
+def as_number(value: Any) -> float | None:
+    """``value`` as a number, if it is one or is written as one: 0.5, "0.5", "12.5%"."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, str) or len(value) > 32:
+        return None
+    try:
+        return float(value[:-1]) / 100 if value.endswith("%") else float(value)
+    except ValueError:
+        return None
 
 
 def _place(places: Mapping[str, int]) -> tuple[int | None, int | None]:
@@ -92,12 +132,17 @@ def _place(places: Mapping[str, int]) -> tuple[int | None, int | None]:
 
 
 def _kind(found: Mapping[str, Any]) -> str:
-    sides = {side for name in found for side in ("train", "val", "eval") if name.startswith((f"{side}/", f"{side}_"))}
+    sides = {
+        "train" if side == "train" else "val"
+        for name in found
+        for side in ("train", "val", "eval", "valid", "test", "dev")
+        if name == side or name.startswith((f"{side}/", f"{side}_"))
+    }
     if "train" in sides:
         return "epoch" if len(sides) > 1 else "train"
     return "val"
 
 
 def _whole(found: Mapping[str, Any], names: Sequence[str]) -> int | None:
-    value = next((found[name] for name in names if name in found), None)
-    return int(value) if isinstance(value, int | float) and value == value and abs(value) < 1e15 else None
+    value = next((as_number(found[name]) for name in names if name in found), None)
+    return int(value) if value is not None and value == value and abs(value) < 1e15 else None

@@ -10,7 +10,7 @@ from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.names import Names
 from pitprop.telemetry import loads
 
-TRAITS = Traits(Unit.LINES, exact=True)
+TRAITS = Traits(Unit.LINES, exact=True, judged="The objective of its space, with `--metric`.")
 
 
 def recognises(head: bytes, path: Path) -> bool:

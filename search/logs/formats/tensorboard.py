@@ -10,9 +10,11 @@ from typing import Any
 from pitprop.errors import UserError
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
-from pitprop.logs.names import Names
+from pitprop.logs.names import SIDES, Names
 
-TRAITS = Traits(Unit.RECORDS, {"events.out.tfevents.*": 1})
+TRAITS = Traits(
+    Unit.RECORDS, {"events.out.tfevents.*": 1}, sided=True, judged="The usual; of reinforcement learning `rollout/ep_rew_mean`."
+)
 FRAME = struct.Struct("<QI")
 """A TFRecord: its length and the checksum of that, then the record, then its own checksum of 4 bytes."""
 
@@ -25,12 +27,17 @@ def recognises(head: bytes, path: Path) -> bool:
 class Reader:
     """Tags name the side (``val/loss``, ``Loss/train``). A record that has not been written to its end is waited for.
 
-    Steps are whatever the training gave: those of training and of validation may count different things.
+    Keras' folders ``train`` and ``validation`` are the sides of one training. Steps are whatever the training gave: those of
+    training and of validation may count different things.
     """
 
     def __init__(self, names: Names, patterns: Sequence[str] = (), merge: int = 1) -> None:
-        self._names, self._rest = names, b""
+        self._names, self._rest, self._side = names, b"", "train"
         self._event = _proto()
+
+    def under(self, folder: str) -> None:
+        """What ``folder`` is called, which may say the side of tags that do not."""
+        self._side = SIDES.get(folder.lower(), "train")
 
     def feed(self, data: bytes) -> Iterator[Row]:
         data, at = self._rest + data, 0
@@ -48,7 +55,7 @@ class Reader:
         found: dict[str, dict[str, float]] = {}
         for value in event.summary.value:
             number = _number(value)
-            if number is not None and (ours := self._names(value.tag, "train")) is not None:
+            if number is not None and (ours := self._names(value.tag, self._side)) is not None:
                 kind = "val" if ours.startswith("val/") else "train"
                 found.setdefault(kind, {})[ours] = number
         for kind, metrics in found.items():

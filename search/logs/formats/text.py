@@ -3,40 +3,78 @@
 Without patterns, a line counts that names a place (``Epoch 3/20``, ``step 50``, mmengine's ``Epoch(val) [6][17/17]``) and a loss
 or a score, each as ``name: value``, ``name=value``, or (for the usual names) ``name value``; and a line without a place that
 holds nothing unusual, such as ``f1_macro: 0.5494`` or ``Prediction distribution: {0: 900}``. What is between two carriage
-returns, as progress bars print it, is a line.
+returns, as progress bars print it, is a line. Tables and boxes are read by `pitprop.logs.grids`, words that are not English and
+unusual ways to write a number by `pitprop.logs.wording`; a name that the user gives is read wherever it stands.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from pitprop.errors import UserError
+from pitprop.logs import wording
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
-from pitprop.logs.names import COUNTS, LONE, SCORES, WORDS, Names
+from pitprop.logs.grids import Grids
+from pitprop.logs.names import COUNTS, LONE, SCORES, SIDES, WORDS, Names, column, tells
 from pitprop.logs.shapes import Shape, Shapes
+from pitprop.logs.wording import NUMBER
 
-TRAITS = Traits(Unit.LINES, {"*.log": 4}, single=True, fallback=True)
-NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf(?:inity)?)"
-TELLS = re.compile(r"loss|acc|f1|auc|auroc|top|perplexity|error|iou|score|norm|learning|lr|distribution|predict|label", re.I)
+JUDGED = (
+    "YOLO: `val/map50_95`. nnU-Net: `val/dice`, the mean of the classes that have one. fairseq: `loss`, `ppl` or `bleu` of the "
+    "line `valid`. Boosted trees: the first metric of validation. TRL's GRPO: `train/reward`. CycleGAN and other GANs: only NaN "
+    "tells."
+)
+TRAITS = Traits(Unit.LINES, {"*.log": 4}, single=True, fallback=True, judged=JUDGED)
+LONGEST = 8000
+"""Characters of a line that is read; a longer one is a picture or weights."""
+MOST = 120
+"""Readings in a line."""
+TELLS = re.compile(
+    r"loss|acc|f1|auc|auroc|top|perplexity|error|iou|score|norm|lr|distribution|predict|label|/[gd]_|_[gd]$|disc|gen_", re.I
+)
 EPOCH = re.compile(
-    r"\bepoch(?:\((?P<side>\w+)\))?['\"]?[\s:=#\[(]{1,4}(?P<epoch>\d+)(?![\d.])(?:\s*(?:/|of)\s*(?P<epochs>\d+))?"
-    r"(?:[\]\s,:)]*\[\s*(?P<part>\d+)/(?P<parts>\d+))?",
+    r"\b(?:epochs?|ep)(?:\((?P<side>\w+)\))?['\"]?[\s:=#\['\"(]{1,4}(?P<epoch>\d+)(?:\.0+)?(?![\d.]\d|\d)"
+    r"(?:\s*(?:/|of)\s*(?P<epochs>\d+))?(?:[\]\s,:)]+\[?\s*(?P<part>\d+)\s*/\s*(?P<parts>\d+))?",
     re.I,
 )
 STEP = re.compile(
-    r"\b(?:iter|iteration|step|global_step|batch)(?:\((?P<side>\w+)\))?['\"]?[\s:=#\[(]{1,4}(?P<step>\d+)(?![\d.])(?:\s*/\s*(?P<steps>\d+))?",
+    r"\b(?:iters?|iterations?|it|steps?|global_step|episodes?|batch|batches|batch_idx|updates?|round)(?:\((?P<side>\w+)\))?['\"]?"
+    r"[\s:=#\['\"(]{1,4}(?P<step>\d+)(?![\d.]*\d)(?:\s*/\s*(?P<steps>\d+))?",
     re.I,
 )
-USUAL = "loss|acc|accuracy|f1|auc|macro[ _]f1|top[15]|perplexity|ppl|lr|learning rate|grad norm"
+TOTAL = re.compile(
+    r"\bnum_updates[\s:=|'\"]{1,4}(?P<total>\d+)\b|^\[(?P<round>\d+)\]\s+(?=\w+(?:'s |-))|^(?P<tree>\d+):\s+(?=(?:learn|test):)"
+)
+"""Places that count over the whole training: fairseq's updates, the rounds of boosted trees."""
+BARE = re.compile(r"^\s*\[\s*(?P<step>\d+)\s*/\s*(?P<steps>\d+)\s*\](?!\s*\[)")
+BOTH = re.compile(r"^\s*\[\s*(?P<epoch>\d+)\s*/\s*(?P<epochs>\d+)\s*\]\s*\[\s*(?P<part>\d+)\s*/\s*(?P<parts>\d+)\s*\]")
+"""Places without a word for them: a step, or an epoch and a step in it."""
+USUAL = (
+    r"(?:[a-z]\w{0,30}_)?loss(?:_[a-z]\w{0,30})?|acc|accuracy|f1|auc|macro[ _]f1|top[15]|acc@[15]|prec@[15]|perplexity|"
+    r"ppl|lr|learning rate|grad norm|map|miou|iou|dice|bleu|wer|cer|rmse|mae|psnr|ssim|reward|precision|recall"
+)
+SIDE = r"train|training|val|valid|validation|test|eval|evaluation|dev"
 PAIR = re.compile(
-    rf"(?P<name>[A-Za-z][\w./\-]*(?::\d[\w./\-]*)?(?: [A-Za-z]\w*)*)['\"]?\s*[:=]\s*(?P<number>{NUMBER})(?![\w.])"
-    rf"|\b(?P<plain>(?:(?:train|training|val|valid|validation|test|eval)[ _])?(?:{USUAL}))\s+(?P<value>{NUMBER})(?![\w.])",
-    re.I,
+    r"(?<![\w./\-])(?P<name>[a-z][\w./\-]{0,80}(?:'s|:\d+_[\w./\-]{1,60}|@[\d.:]{1,9})?"
+    r"(?: [a-z][\w\-]{0,30}){0,5}(?: ?\([a-z][\w \-]{0,20}\))?)"
+    rf"['\"]?\s*(?:[:=]|->|is\b)\s*(?:tensor\(|np\.\w{{1,9}}\()?['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
+    rf"|\b(?P<plain>(?:best[ _])?(?:(?:{SIDE})[ _])?(?:{USUAL}))\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w)"
+    rf"|(?<=\| )(?P<cell>[a-z][\w/\-]{{0,40}}) (?P<held>{NUMBER})(?=\s*(?:\||$))",
+    re.I | re.A,
 )
-TABLE = re.compile(r"(?P<name>[A-Za-z][\w ]*?)\s*[:=]\s*\{(?P<items>[^{}]*)\}")
+GROUPS = (("name", "number", "share"), ("plain", "value", "part"), ("cell", "held", ""))
+SIDED = re.compile(rf"(?<![\w/.\\\-])(?P<side>{SIDE})(?![a-z])", re.I)
+SECTION = re.compile(
+    rf"\W*(?:(?:on|the|start|starting|begin|running)\s+)*(?P<side>{SIDE}|validating|testing|evaluating)(?![a-z\d]|\.\w)", re.I
+)
+"""What stands above lines that are all of one side."""
+SUMMARY = re.compile(r"\| train \| epoch\b")
+"""fairseq's mean over an epoch, which follows the rows of the steps of it."""
+TABLE = re.compile(r"(?P<name>[A-Za-z][\w ]{0,60}?)\s*[:=]\s*\{(?P<items>[^{}]*)\}")
 ITEM = re.compile(r"(?:^|,)\s*(?:np\.\w+\()?['\"]?([\w.\- ]+?)['\"]?\)?\s*:\s*(?:np\.\w+\()?(\d+)")
 VALIDATES = re.compile(r"\b(val|valid|validation|eval|evaluation|test)\b|\((val|test)\)", re.I)
 PLACES = {"epoch": "EPOCH", **dict.fromkeys(("step", "iter", "iteration"), "STEP")}
@@ -53,15 +91,20 @@ class Reader:
     """``facts`` are what the log says of the training itself: the last of each ``max_epochs``, ``vocab_size`` and so on."""
 
     def __init__(self, names: Names, patterns: Sequence[str] = (), merge: int = 1) -> None:
-        self._names, self._shapes = names, Shapes(merge)
+        self._names, self._shapes, self._grids = names, Shapes(merge), Grids(names)
         self._patterns = [_compiled(pattern) for pattern in patterns]
+        self._given = _given(names.given)
         self._epoch: int | None = None
+        self._section: str | None = None
+        self._placed_once = False
         self.facts: dict[str, int] = {}
 
     def feed(self, data: bytes) -> Iterator[Row]:
         text = data.decode("utf-8", "replace").replace("\b", "\n")
         if "\x1b" in text:
-            text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+            text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+        if not text.isascii():
+            text = wording.english(text)
         yield from self._shapes.read(text, self._matched if self._patterns else self._line)
 
     def _matched(self, line: str) -> Row | None:
@@ -76,6 +119,8 @@ class Reader:
         return None
 
     def _line(self, line: str) -> Row | None:
+        if len(line) > LONGEST:
+            return None
         if known := self._shapes.match(line):
             return known[0].row(known[1])
         return self._learn(line)
@@ -86,37 +131,90 @@ class Reader:
             self.facts[name] = int(number)
         if PRETRAINED.search(line):
             self.facts["pretrained"] = 1
-        if not TELLS.search(line) and not EPOCH.search(line):
-            return None
+        taken, row = self._grids.take(line)
+        if taken:
+            self._epoch = self._epoch if self._grids.epoch is None else self._grids.epoch
+            self.facts |= {"max_epochs": self._grids.total} if self._grids.total else {}
+            return row
         if "{" in line and (row := self._table(line)):
             return row
-        places, found = _places(line), {}
-        side = "val" if VALIDATES.search(line) else "train"
-        for match in PAIR.finditer(line):
-            name, group = (match["name"], "number") if match["name"] else (match["plain"], "value")
-            if _known(name) or places or line.startswith("{"):
-                found[match.span(group)] = self._role(name.strip(), side if places or _lossy(name) else "val")
-        if not any(_tells(role) for role in found.values()):
-            found = {}
+        said = wording.plain(line)
+        places, found = _places(said), self._readings(said)
         roles = {**found, **places}  # a place such as "step: 3" is no reading
+        self._notes_section(said, places, found)
         if not roles:
             return None
-        shape = Shape(line, roles, _kind(found.values()), self._placed if places else self._unplaced, self._shapes.merge)
-        self._shapes.learn(shape)
-        numbers = shape.line.fullmatch(line)
+        self._placed_once |= bool(places)
+        kind = "mean" if SUMMARY.search(said) else _kind(found.values())
+        shape = Shape(said, roles, kind, self._placed if places else self._unplaced, self._shapes.merge)
+        if said == line:
+            self._shapes.learn(shape)
+        numbers = shape.line.fullmatch(said)
         return shape.row(numbers.groups()) if numbers else None
+
+    def _readings(self, line: str) -> dict[tuple[int, int], str]:
+        """What each number of ``line`` that is a reading is of, by where it stands."""
+        placed = any(pattern.search(line) for pattern in (EPOCH, STEP, TOTAL, BARE, BOTH))
+        free = placed or line.lstrip().startswith(("{", "[{"))
+        pairs: list[tuple[str, tuple[int, int], str]] = []  # name, where its number stands, its side if it does not say so
+        sides = [(match.start(), SIDES[match["side"].lower()]) for match in SIDED.finditer(line)]
+        trees = TOTAL.match(line) if line[:1].isdigit() or line[:1] == "[" else None  # CatBoost names no more than the side
+        given = self._names.given
+        for name, start, span, share in islice(_pairs(line, self._given), MOST):
+            if free or name in given or _known(name) or (self._placed_once and tells(name)):
+                side = self._side(name, start, sides, free, line) + share
+                pairs.append((column(name) if trees else name if name in given else name.replace(" ", "_"), span, side))
+        ours = {
+            side: self._names.of((name for name, _, other in pairs if other.rstrip("%") == side), side)
+            for side in ("train", "val")
+        }
+        found = {}
+        for name, span, side in pairs:
+            role = ours[side.rstrip("%")].get(name) or ""
+            found[span] = f"%{role}" if role and side.endswith("%") else role
+        counts = trees or any(name in given for name, _, _ in pairs) or any(map(_tells, found.values()))
+        return found if counts else {}
+
+    def _side(self, name: str, start: int, sides: Sequence[tuple[int, str]], free: bool, line: str) -> str:
+        """The data that a reading is of which does not say so: that named before it, or anywhere in the line, or above it."""
+        before = [side for at, side in sides if at < start]
+        if any(start <= at < start + len(name) for at, _ in sides):
+            return "train"  # its own name says more
+        if before:
+            twin = re.search(rf"(?<![a-z])(?:{SIDE})[ _/\-]{re.escape(name)}['\"]?\s*[:=]?\s*{NUMBER}", line, re.I)
+            return "train" if before[-1] == "val" and twin else before[-1]
+        apart = re.sub(rf"\b(?:{SIDE})(?:[ _/\-][a-z]|\W{{1,3}}\d)", "", line, flags=re.I)  # but what begins another reading
+        if VALIDATES.search(apart):
+            return "val"
+        if free:
+            lossless = "{" in line and not re.search(r"loss|norm|rate|reward|\blr\b|time", line, re.I)
+            return "val" if lossless or "'eval_" in line else "train"
+        return self._section or "train" if _lossy(name) else "val"
+
+    def _notes_section(self, line: str, places: Mapping[tuple[int, int], str], found: Mapping[tuple[int, int], str]) -> None:
+        """Which side the next lines are of, that say nothing of it."""
+        if not found and len(line) < 80 and (match := SECTION.match(line)):
+            self._section = SIDES[match["side"].lower()]
+        elif places:
+            self._section = None
+        self._shapes.under(self._section)
 
     def _unplaced(self, _: Mapping[str, int]) -> tuple[int | None, int | None]:
         return None, self._epoch
 
     def _placed(self, places: Mapping[str, int]) -> tuple[int | None, int | None]:
         """Where a line stands, by what it says: its step may count within its epoch."""
-        self._epoch, step = places.get("EPOCH"), places.get("STEP")
+        step = places.get("STEP")
+        self._epoch = places.get("EPOCH", self._epoch)  # of a step that does not say it, that of the heading
         if total := places.get("EPOCHS"):
             self.facts["max_epochs"] = total
+        if "TOTAL" in places or "ROUND" in places or "TREE" in places:
+            return places.get("TOTAL", places.get("ROUND", places.get("TREE", 0)) + 1), self._epoch
         part, parts = places.get("PART", step), places.get("PARTS", places.get("STEPS"))
         if self._epoch is not None and part is not None and parts is not None:
             step = self._epoch * parts + part
+        elif total := places.get("STEPS"):
+            self.facts["max_steps"] = total
         return step, self._epoch
 
     def _role(self, name: str, side: str) -> str:
@@ -146,20 +244,43 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
+def _given(names: Iterable[str]) -> re.Pattern[str] | None:
+    """What finds a number behind one of the names that a user gives, the longest first."""
+    exact = sorted((re.escape(name) for name in names if name and not name.endswith(("_", "/"))), key=len, reverse=True)
+    if not exact:
+        return None
+    return re.compile(
+        rf"(?<![\w./])(?P<name>{'|'.join(exact)})['\"]?\s*(?:[:=]|->)?\s*['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
+    )
+
+
+def _pairs(line: str, given: re.Pattern[str] | None) -> Iterator[tuple[str, int, tuple[int, int], str]]:
+    """Names with where they begin, where their numbers stand, and % if these are in percent; names of the user first."""
+    taken: list[tuple[int, int]] = []
+    for match in given.finditer(line) if given else ():
+        taken.append(match.span())
+        yield match["name"], match.start(), match.span("number"), "%" if match["share"] else ""
+    for match in PAIR.finditer(line):
+        name, number, share = next(groups for groups in GROUPS if match[groups[0]])
+        if not any(start < match.end(number) and match.start(number) < end for start, end in taken):
+            yield match[name], match.start(name), match.span(number), "%" if share and match[share] else ""
+
+
 def _places(line: str) -> dict[tuple[int, int], str]:
     """Where the line says how far it is. That of a validation within itself does not count."""
     found: dict[tuple[int, int], str] = {}
-    for pattern in (EPOCH, STEP):
+    for pattern in (EPOCH, STEP, TOTAL):
         if match := pattern.search(line):
-            inner = (match["side"] or "").lower() in ("val", "test")
+            inner = (match["side"] or "").lower() in ("val", "test") if "side" in pattern.groupindex else False
             for name in pattern.groupindex:
                 if name != "side" and match[name] is not None and not (inner and name != "epoch"):
                     found[match.span(name)] = name.upper()
-    return found
+    match = None if found else BARE.search(line) or BOTH.search(line)
+    return {match.span(name): name.upper() for name in match.re.groupindex} if match else found
 
 
 def _kind(roles: Iterable[str]) -> str:
-    return "val" if any(role.startswith(("val/", "embedding/")) for role in roles) else "train"
+    return "val" if any(role.lstrip("%").startswith(("val/", "embedding/")) for role in roles) else "train"
 
 
 def _endings(name: str) -> list[str]:
@@ -177,8 +298,10 @@ def _known(name: str) -> bool:
 
 def _lossy(name: str) -> bool:
     """Whether it is printed of training too, unlike a score."""
-    return name.lower().rsplit(" ", 1)[-1] in ("loss", "accuracy", "acc") or "norm" in name.lower() or "rate" in name.lower()
+    words = re.split(r"[ _]", name.lower())
+    return words[-1] == "loss" or words in (["accuracy"], ["acc"]) or "norm" in words or "rate" in words
 
 
 def _tells(role: str) -> bool:
-    return role in ("lr", "grad_norm") or bool(role and TELLS.search(role))
+    role = role.lstrip("%")
+    return role in ("lr", "grad_norm") or bool(role and (TELLS.search(role) or tells(role)))

@@ -1,0 +1,93 @@
+"""Bring the bytes of any log to UTF-8: compressed ones, UTF-16, what Windows writes in China, byte order marks."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import lzma
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pitprop.logs import wording
+
+PACKED: Mapping[bytes, Callable[[], Any]] = {
+    b"\x1f\x8b": lambda: zlib.decompressobj(31),
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\x00": lzma.LZMADecompressor,
+}
+"""What unpacks a file that begins so."""
+EASTERN = ("gb18030", "big5", "shift_jis", "euc_kr")
+"""Encodings beside UTF-8 and UTF-16 in which the words of logs are not ASCII: told by these words, as a log is mostly numbers."""
+
+
+class Decoder:
+    """The bytes of one file as UTF-8, fed in order and cut anywhere. What is broken in them is left out."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._make: Callable[[], Any] | None = None
+        self._unpack: Any = None
+        self._decode: codecs.IncrementalDecoder | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """The next piece."""
+        if not self._begun and data:
+            self._make = next((make for magic, make in PACKED.items() if data.startswith(magic)), None)
+        data = self._unpacked(data) if self._make else data
+        if not self._begun and data:
+            self._begun = True
+            data = data.removeprefix(codecs.BOM_UTF8)
+            encoding = _encoding(data)
+            self._decode = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
+        return self._decode.decode(data).encode("utf-8", "replace") if self._decode else data
+
+    def _unpacked(self, data: bytes) -> bytes:
+        """``data`` unpacked; there may be several packed pieces one after another, as where a log was appended to."""
+        whole = b""
+        try:
+            while data and self._make:
+                if self._unpack is None or self._unpack.eof:
+                    self._unpack = self._make()
+                whole += self._unpack.decompress(data)
+                data = self._unpack.unused_data if self._unpack.eof else b""
+        except (zlib.error, lzma.LZMAError, OSError, EOFError):
+            self._make = lambda: _Nothing()
+            self._unpack = _Nothing()
+        return whole
+
+
+class _Nothing:
+    """Unpacks what is broken."""
+
+    eof, unused_data = False, b""
+
+    def decompress(self, data: bytes) -> bytes:
+        return b""
+
+
+def head(path: Path, size: int) -> bytes:
+    """The first bytes of what is written in a file."""
+    with path.open("rb") as file:
+        return Decoder().feed(file.read(size))[:size]
+
+
+def _encoding(data: bytes) -> str | None:
+    """How ``data``, the beginning of a file, is encoded; None for UTF-8 and for what is no text."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\0" in data:
+        even, odd = data[:200:2], data[1:200:2]
+        wide = [name for name, high, low in (("utf-16-le", odd, even), ("utf-16-be", even, odd)) if _is_wide(high, low)]
+        return wide[0] if wide else None
+    part = data[: 1 << 16]
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(part)
+        return None
+    except UnicodeDecodeError:
+        return next((name for name in EASTERN if wording.FOREIGN.search(part.decode(name, "ignore"))), None)
+
+
+def _is_wide(high: bytes, low: bytes) -> bool:
+    return len(high) > 1 and high.count(0) > 0.8 * len(high) and 0 not in low

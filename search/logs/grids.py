@@ -1,0 +1,159 @@
+"""Read the tables that trainings print: a line of names with values under it, and boxes of a name and a value a line.
+
+So print Ultralytics' YOLO and its forks, fastai, skorch and scikit-learn; boxes are Stable-Baselines3's and Spinning Up's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pitprop.logs.epochs import Row
+from pitprop.logs.names import Names, bare, tells
+
+FIRST = ("epoch", "epochs", "ep", "class", "iter", "iteration", "step", "round")
+"""The first name in a table: what counts its lines, or the classes that YOLO validates by."""
+HEADER = re.compile(r"[\s|]*(?:epochs?|ep|class|iter(?:ation)?|step|round)\b(?!\s*[:=\[(\d])[^:=]*[A-Za-z]", re.I)
+RULE = frozenset(" \t\r-=+|_*")
+"""What lines between the parts of a table are drawn with."""
+PROGRESS = re.compile(r":\s*(?:\d+%|0it).*$")
+VALUE = re.compile(r"[-+]?(?:\d[\d.,]*(?:[eE][-+]?\d+)?|\.\d+|nan|inf)%?", re.I)
+PLACE = re.compile(r"(\d+)(?:/(\d+))?")
+YOLO = {
+    "box": "box_loss",
+    "obj": "obj_loss",
+    "cls": "cls_loss",
+    "dfl": "dfl_loss",
+    "total": "loss",
+    "p": "precision",
+    "r": "recall",
+}
+STEPS = ("total_timesteps", "timesteps", "totalenvinteracts", "total_steps", "iteration", "iterations", "steps")
+
+
+class Grids:
+    """The table or box under way. ``epoch`` is the one that its last line was of, and ``total`` how many there are to be."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._header: list[str] = []
+        self._piped = False
+        self._box: dict[str, str] = {}
+        self._prefix = ""
+        self._pastes: list[str] = []
+        self._first: int | None = None
+        self.epoch: int | None = None
+        self.total: int | None = None
+
+    def take(self, line: str) -> tuple[bool, Row | None]:
+        """Whether ``line`` is one of a table, and what it reads."""
+        if "copypaste: " in line:
+            return True, self._pasted(line.partition("copypaste: ")[2])
+        if line.strip(" \t\r|+*")[:3] in ("---", "===", "___", "-+-") and RULE.issuperset(line):
+            return bool(self._header or self._box), self._closed()
+        cells = _cells(line)
+        if self._header and (row := self._values(line)) is not None:
+            return True, row
+        if HEADER.match(PROGRESS.sub("", line)) and self._begins(line):
+            return True, None
+        if line.lstrip().startswith("|") and len(cells) == 2:
+            return self._boxed(cells), None
+        return False, None
+
+    def _begins(self, line: str) -> bool:
+        """Whether ``line`` names the columns of a table."""
+        line = PROGRESS.sub("", line)
+        self._piped = line.lstrip().startswith("|")
+        cells = _cells(line) if self._piped else _split(line)
+        if len(cells) < 2 or cells[0].lower() not in FIRST or any(VALUE.fullmatch(cell) for cell in cells):
+            return False
+        if len(cells) == 2 and self._piped and not tells(cells[1]):
+            return False
+        self._header = cells
+        return True
+
+    def _values(self, line: str) -> Row | None:
+        """The row of a line that stands under names; None if it does not."""
+        cells = _cells(line) if self._piped else line.split()
+        classes = self._header[0].lower() == "class"
+        if len(cells) < len(self._header) or not (cells[0] == "all" if classes else PLACE.fullmatch(cells[0])):
+            return None
+        pairs = {name: _number(cell) for name, cell in zip(self._header[1:], cells[1:], strict=False) if VALUE.fullmatch(cell)}
+        ours = self._names.of(pairs, "val" if classes else "train")
+        ours |= self._names.of(filter(tells, pairs), "val") if bare(self._header) == "val" else {}
+        metrics = {known: pairs[name] for name, known in ours.items()}
+        if classes:
+            return Row("val", metrics, None, self.epoch) if metrics else None
+        number, total = PLACE.fullmatch(cells[0]).groups()  # type: ignore[union-attr]
+        return self._placed(int(number), int(total) if total else None, metrics)
+
+    def _placed(self, number: int, total: int | None, metrics: dict[str, float]) -> Row | None:
+        counts = self._header[0].lower()
+        if counts in ("iter", "iteration", "step", "round"):
+            kind = "val" if any(name.startswith("val/") for name in metrics) else "train"
+            return Row(kind, metrics, number) if metrics else None
+        self.epoch, self._first = number, number if self._first is None else self._first
+        self.total = total + (self._first == 0) if total else self.total  # 0/49 is the first of 50
+        kind = "epoch" if any(name.startswith("val/") for name in metrics) else "mean"
+        return Row(kind, metrics, None, number) if metrics else None
+
+    def _pasted(self, text: str) -> Row | None:
+        """What detectron2 prints of an evaluation: the task, the names, the values."""
+        if text.startswith("Task: "):
+            self._prefix = f"{text.removeprefix('Task: ').strip()}/"
+        elif not VALUE.fullmatch(text.split(",")[0].strip()):
+            self._pastes = [f"{self._prefix}{name.strip()}" for name in text.split(",")]
+        elif self._pastes:
+            found = dict(zip(self._pastes, map(_number, text.split(",")), strict=False))
+            self._prefix = ""
+            return Row("val", {ours: found[name] for name, ours in self._names.of(found, "val").items()})
+        return None
+
+    def _boxed(self, cells: Sequence[str]) -> bool:
+        """Whether a line is one of a box, ``| name | value |``; a name that ends in / stands over those under it."""
+        name, value = cells
+        if name.endswith("/") and not value:
+            self._prefix = name
+        elif VALUE.fullmatch(value) and re.match(r"[A-Za-z]", name):
+            self._box[self._prefix + name] = value
+        else:
+            return bool(self._box)
+        return True
+
+    def _closed(self) -> Row | None:
+        """What the box that ends here holds."""
+        box, self._box, self._prefix = self._box, {}, ""
+        numbers = {name: _number(value) for name, value in box.items()}
+        places = {name.rsplit("/", 1)[-1].lower(): int(value) for name, value in numbers.items() if value.is_integer()}
+        metrics = {ours: numbers[name] for name, ours in self._names.of(numbers, "train").items()}
+        if not metrics:
+            return None
+        kind = "val" if any(name.startswith("val/") for name in metrics) else "train"
+        return Row(kind, metrics, next((places[name] for name in STEPS if name in places), None), places.get("epoch"))
+
+
+def _cells(line: str) -> list[str]:
+    """The cells of a line that is drawn as a table."""
+    return [cell.strip() for cell in line.strip().strip("|").split("|")] if "|" in line else []
+
+
+def _split(line: str) -> list[str]:
+    """The names in a line: apart by two blanks or more, if they may have one within, as in ``Train Loss``."""
+    wide = [cell for cell in re.split(r"\s{2,}|\t", line.strip()) if cell]
+    cells = wide if len(wide) > 2 or len(wide) * 2 > len(line.split()) else line.split()
+    named, group = [], ""
+    for cell in cells:  # Ultralytics writes Box(P R mAP50 mAP50-95) of four columns, and Mask(P ...)
+        if "(" in cell and ")" not in cell:
+            group, _, cell = cell.partition("(")
+            group = "" if group.lower() == "box" else f"{group}_"
+        named.append(group + YOLO.get(cell.rstrip(")").lower(), cell if "(" in cell else cell.rstrip(")")))
+        group = "" if cell.endswith(")") else group
+    return named
+
+
+def _number(text: str) -> float:
+    share = text.endswith("%")
+    try:
+        return float(text.rstrip("%").replace(",", "")) / (100 if share else 1)
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,111 @@
+"""Bring what a line says to the form that lines usually have, before it is read.
+
+`plain` works on one line that is of no known shape, `english` on all text that is not ASCII.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf(?:inity)?)"
+THOUSANDS = re.compile(r"(?<![\d.,])(?<!\d:)[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
+"""A number as 1,230 or 1,230.5; what Python's logging adds to a time, as in 19:15:05,267, is none."""
+BEST = re.compile(
+    r"[\[(<{]\s*(?:(?:the|current|previous|prev|last)\s+)?(?:best|prev(?:ious)?|min|max|highest|lowest)\b[^\[\](){}<>]*[\])>}]",
+    re.I,
+)
+"""What a line adds in brackets of another epoch than its own."""
+SHARE = re.compile(
+    r"(?P<name>(?:acc(?:uracy)?|correct|precision|recall|hits?|exact[ _]match)\w*['\"]?\s*[:=]?\s*)"
+    r"(?P<part>\d+)\s*/\s*(?P<whole>\d+)(?![\d/])(?:\s*\(?\s*[\d.]+\s*%\s*\)?)?",
+    re.I,
+)
+"""A score as a part of a whole, which may be said in percent as well."""
+ITEM = rf"(?:np\.\w+\()?{NUMBER}\)?"
+LIST = re.compile(
+    rf"(?P<name>\b[A-Za-z][\w \-]{{0,40}}?)\s*[:=]?\s*\[(?P<items>\s*{ITEM}(?:\s*,\s*{ITEM})*\s*)\]",
+    re.I,
+)
+CLASSWISE = re.compile(r"\b(?:dice|iou|f1|accuracy|acc|ap|recall|precision|auc)\s*$", re.I)
+"""Scores of which a list is one for each class."""
+TWO = re.compile(r"\bLOSS train (?P<train>\S+) valid (?P<val>\S+)")
+"""As PyTorch's tutorial on training prints it."""
+COCO = re.compile(
+    r"Average (?P<what>Precision|Recall)\s+\((?P<short>AP|AR)\) @\[ IoU=(?P<iou>[\d.:]+)\s*\| area=\s*(?P<area>\w+) \| "
+    r"maxDets=\s*(?P<most>\d+)\s*\] = (?P<value>\S+)"
+)
+ENGLISH = {
+    "train_": "训练集上的 训练集上 训练集 训练时 训练 訓練集 訓練 訓練集 学習 학습 훈련",
+    "val_": "验证集上的 验证集上 验证集 验证 校验集 校验 驗證集 驗證 検証 검증",
+    "test_": "测试集上的 测试集上 测试集 测试 測試集 測試 評価 テスト 테스트 评估",
+    "best_": "历史最佳 最佳 最好 最优 最高 最低 最良 최고",
+    "mean_": "平均",
+    "lr": "学习率 學習率 学習率 학습률",
+    "loss": "损失函数值 损失函数 损失值 损失 損失 손실",
+    "accuracy": "准确率 准确度 正确率 精度 準確率 正解率 정확도",
+    "precision": "精确率 查准率 適合率 정밀도",
+    "recall": "召回率 查全率 再現率 재현율",
+    "f1": "F1分数 F1值 F1-分数 F1スコア",
+    "perplexity": "困惑度",
+    "reward": "累计奖励 奖励 回报 獎勵 報酬 보상",
+    "time": "总耗时 耗时 用时 时间 時間 시간",
+    "epoch ": "轮次 轮数 训练轮次 エポック 에폭 에포크",
+    "iter ": "迭代次数 迭代",
+    "step ": "步数 步骤 ステップ 스텝",
+}
+"""Words of logs in Chinese, Japanese and Korean, and what they are in English."""
+WORDS = {theirs: ours for ours, words in ENGLISH.items() for theirs in words.split()}
+FOREIGN = re.compile("|".join(sorted(map(re.escape, WORDS), key=len, reverse=True)))
+EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\uff01-\uff5e]")
+ROUND = re.compile(r"第\s*(\d+)\s*(?:/\s*(\d+)\s*)?(?:个|個)?\s*(?:轮|輪|代|回|次迭代|周期|[Ee]poch)")
+PUNCTUATION = str.maketrans(
+    {"：": ":", "，": ",", "；": ";", "（": "(", "）": ")", "％": "%", "。": " ", "、": ",", "【": "[", "】": "]"}
+)
+PUNCTUATION |= str.maketrans({"│": "|", "┃": "|", "║": "|", "━": "-", "─": "-", "═": "-", "−": "-", "\u00a0": " "})
+
+
+def english(text: str) -> str:
+    """``text`` with the words of logs that are not English, and signs that are not ASCII, replaced."""
+    text = text.translate(PUNCTUATION)
+    if not EASTERN.search(text):
+        return text
+    text = ROUND.sub(lambda match: f" Epoch {match[1]}" + (f"/{match[2]} " if match[2] else " "), text)
+    return FOREIGN.sub(lambda match: WORDS[match[0]], text)
+
+
+def plain(line: str) -> str:
+    """``line`` with shares as fractions, lists by class as means, thousands without commas; without what it says of the best."""
+    if "," in line:
+        line = THOUSANDS.sub(lambda match: match[0].replace(",", ""), line)
+    if "[" in line or "(" in line or "<" in line:
+        line = BEST.sub(" ", line)
+    if "LOSS train" in line:
+        line = TWO.sub(r"train loss: \g<train> val loss: \g<val>", line)
+    if "/" in line:
+        line = SHARE.sub(_share, line)
+    if "[" in line:
+        line = COCO.sub(_coco, line) if "IoU=" in line else LIST.sub(_mean, line)
+    return line
+
+
+def _share(match: re.Match[str]) -> str:
+    part, whole = int(match["part"]), int(match["whole"])
+    return f"{match['name']}{part / whole:.6g}" if 0 < whole >= part else match[0]
+
+
+def _mean(match: re.Match[str]) -> str:
+    """A score by class as its mean over the classes that have one."""
+    if not CLASSWISE.search(match["name"]):
+        return match[0]
+    values = [float(item) for item in re.sub(r"np\.\w+\(|\)", "", match["items"]).split(",")]
+    there = [value for value in values if not math.isnan(value)]
+    return f"{match['name']}: {sum(there) / len(there) if there else math.nan:.6g}"
+
+
+def _coco(match: re.Match[str]) -> str:
+    """What pycocotools prints of all sizes of objects; nothing of the others."""
+    names = {"0.50:0.95": "map50_95", "0.50": "map50", "0.75": "map75"}
+    if match["area"] != "all" or match["short"] != "AP" or match["iou"] not in names:
+        return ""
+    return f"val {names[match['iou']]}: {match['value']}"
