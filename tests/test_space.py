@@ -414,7 +414,7 @@ ERRORS = [
         PARAMS + "early_stopping: {patience: {int: [0, 5]}}",
         "early_stopping.patience: every value must be a whole number of at least 1, not 0",
     ),
-    (PARAMS + "early_stopping: {patience: 3, metric: val/loss}", "early_stopping.goal: is missing"),
+    (PARAMS + "early_stopping: {patience: 3, metric: grad_norm}", "early_stopping.goal: is missing, and the name .grad_norm. does not tell"),
     (
         PARAMS + "gates: [{metric: val/loss, epoch: 11, at_most: 1}]",
         r"gates\[0\].epoch: 11 is not allowed; it takes an epoch of the space, 1 to 10",
@@ -662,3 +662,34 @@ def test_what_touches_a_trial_is_shown_as_a_difference(folder: Path, old: str, n
     after = space.meaning(load(folder, (BASE + PARAMS).replace(old, new)))
     assert line in space.difference(json.loads(json.dumps(before)), after)
     assert space.difference(after, json.loads(json.dumps(after))) == []
+
+
+# The direction of an objective
+
+
+@pytest.mark.parametrize(
+    ("metric", "goal"),
+    [
+        *((name, "minimize") for name in ("val/loss", "valLoss", "val/WER", "val/cer", "top1_error", "rmse", "val/mae", "perplexity")),
+        *((name, "minimize") for name in ("brier_score", "negative_log_likelihood", "val/loss_mean", "false_positive_rate")),
+        *((name, "maximize") for name in ("val/accuracy", "val/macro_f1", "bbox_mAP_50", "val/AUC", "bleu4", "ep_rew_mean", "val/score")),
+        *((name, "maximize") for name in ("neg_mean_squared_error", "val/precision_neg", "acc_per_class", "recall@5")),
+    ],
+)
+def test_a_direction_follows_the_name_of_the_metric_unless_the_space_says_otherwise(folder: Path, metric: str, goal: str) -> None:
+    text = (BASE + PARAMS).replace("toy.py", "silent.py").replace("val/macro_f1, goal: maximize", metric)
+    assert load(folder, text).objective.goal == goal
+    other = {"minimize": "maximize", "maximize": "minimize"}[goal]
+    assert load(folder, text.replace(metric, f"{metric}, goal: {other}")).objective.goal == other
+
+
+def test_a_metric_whose_name_tells_no_direction_needs_a_goal(folder: Path) -> None:
+    text = (BASE + PARAMS).replace("toy.py", "silent.py").replace("val/macro_f1, goal: maximize", "val/depth")
+    assert refusal(folder, text) == (
+        "s.yaml: objective.goal: is missing, and the name 'val/depth' does not tell it; it takes one of maximize, minimize"
+    )
+
+
+def test_early_stopping_of_another_metric_goes_by_its_name(folder: Path) -> None:
+    found = load(folder, BASE + PARAMS + "early_stopping: {patience: 3, metric: val/loss}")
+    assert found.early_stopping == {"patience": 3, "min_delta": 0.0, "metric": "val/loss", "maximize": False}

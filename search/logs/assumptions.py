@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from pitprop.detection import chance
+from pitprop.detection import chance, directions
 from pitprop.detection.detect import Bound
 from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
@@ -20,8 +20,6 @@ BEST = ("val/macro_f1", "val/balanced_accuracy", "val/auc", "val/top1", "val/acc
 ASIDE = ("predicted/", "labels/", "true_positives/", "loss", "logit_spread", "probability_spread")
 SHARES = ("accuracy", "acc", "top1", "top5", "mean1", "macro_f1", "f1", "auc", "balanced_accuracy", "precision", "recall")
 """Scores that lie between 0 and 1, where they are not printed in percent."""
-FALLS = ("loss", "error", "perplexity", "ppl", "mae", "mse", "rmse", "wer")
-"""What the name of an objective ends in that is minimized."""
 CONTRASTIVE = {"supcon": chance.supervised_contrastive, "ntxent": chance.nt_xent, "clip": chance.clip}
 
 
@@ -78,7 +76,7 @@ def facts(telemetry: Telemetry, metric: str, given: Given, said: Mapping[str, in
     return Facts(
         budget,
         metric,
-        not metric.endswith(FALLS) if given.maximize is None else given.maximize,
+        directions.rises(metric) is not False if given.maximize is None else given.maximize,
         labels=labels,
         batch=given.batch,
         chance_score=1 / classes if classes and guess else None,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pitprop import trainer
-from pitprop.detection import signatures
+from pitprop.detection import directions, signatures
 from pitprop.errors import hint, shown
 from pitprop.space import constraints, params, sampling, yaml_text
 from pitprop.space.constraints import Constraint
@@ -74,6 +74,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         if card.options is not None and name not in card.options:
             problems.add(f"options.{name}", f"unknown key{hint(name, card.options)}")
     _check_metric(document.objective.metric, "objective.metric", card, problems)
+    _check_goal(document.objective.metric, document.objective.goal, "objective", problems)
     leaves, constants = params.read(document.params, card.params, problems)
     early_stopping, searched = _early_stopping(document.early_stopping, document.objective, card, problems)
     leaves += searched
@@ -147,6 +148,12 @@ def _check_metric(metric: str, where: str, card: Card, problems: Problems) -> No
         problems.add(where, f"{metric!r} is not reported by the trainer{hint(metric, card.reports)}")
 
 
+def _check_goal(metric: str, goal: str, where: str, problems: Problems) -> None:
+    """Notes a direction that is neither said nor told by the metric's name."""
+    if not goal and problems.fine(f"{where}.metric", f"{where}.goal"):
+        problems.add(f"{where}.goal", f"is missing, and the name {metric!r} does not tell it; it takes {GOAL.wanted}")
+
+
 def _check_plan(document: Document, sampler: Method, answered: bool, problems: Problems) -> None:
     """Notes what the search cannot do beside the sampler, or where trials are ``answered`` from recorded curves."""
     stop, targets = document.stop_when, document.targets
@@ -175,11 +182,11 @@ def _early_stopping(
             leaves.append(leaf)
     if row.metric is not None:
         _check_metric(row.metric, f"{STOPPING}.metric", card, problems)
-        known = problems.fine(f"{STOPPING}.metric", f"{STOPPING}.goal", "objective.metric")
-        if row.goal is None and row.metric != objective.metric and known:
-            problems.add(f"{STOPPING}.goal", f"is missing; it takes {GOAL.wanted}")
-    constants["metric"] = row.metric or objective.metric
-    constants["maximize"] = (row.goal or objective.goal) == "maximize"
+    metric = row.metric or objective.metric
+    goal = row.goal or (objective.goal if metric == objective.metric else directions.goal(metric))
+    if problems.fine("objective"):
+        _check_goal(metric, goal, STOPPING, problems)
+    constants |= {"metric": metric, "maximize": goal == "maximize"}
     return constants, leaves
 
 

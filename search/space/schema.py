@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
-from pitprop.detection import signatures, stopping
+from pitprop.detection import directions, signatures, stopping
 from pitprop.detection.detect import ACTIONS, Bound
 from pitprop.space.distributions import KINDS
 from pitprop.space.kinds import (
@@ -83,10 +83,14 @@ class Objective:
 
     metric: Text
     """A metric that the trainer reports, such as val/macro_f1."""
-    goal: Goal = "maximize"
-    """Whether higher or lower is better."""
+    goal: Goal = ""
+    """Whether higher or lower is better; as the metric's name says (a loss is minimized) if it is one that we know."""
     at: Annotated[str, one_of("best", "last")] = "best"
     """Whether the best epoch counts, or the last one."""
+
+    def __post_init__(self) -> None:
+        if not self.goal:
+            object.__setattr__(self, "goal", directions.goal(self.metric))
 
     @property
     def sign(self) -> int:
@@ -198,7 +202,7 @@ class StoppingRow:
     metric: Text | None = None
     """The objective's, if not said."""
     goal: Goal | None = None
-    """The objective's, if not said."""
+    """As the metric's name says, if not said; the objective's for its metric."""
 
 
 @dataclass(frozen=True, slots=True, config=MAPPING)
@@ -316,7 +320,7 @@ def json_schema() -> dict[str, Any]:
         one.pop("title", None)
         one["description"] = " ".join(one.get("description", "").split())
         for field in one["properties"].values():
-            if field.get("default", 0) is None:
+            if field.get("default", 0) in (None, ""):
                 del field["default"]
     ways = {name: defs[row.__name__]["description"] for name, row in KINDS.items()}
     defs |= {
