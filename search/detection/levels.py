@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
-from pitprop.detection import chance
+from pitprop.detection import chance, metrics
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry, columns
@@ -102,13 +102,35 @@ def labels(telemetry: Telemetry, facts: Facts) -> Mapping[str, float]:
 
 
 @once
+def unit(telemetry: Telemetry, facts: Facts) -> float:
+    """What the objective calls a whole: 100 for a share that is printed in percent, by this curve so far or those of peers."""
+    if not metrics.of(facts.metric).share:
+        return 1.0
+    curves = (telemetry, *(peer.telemetry for peer in facts.peers))
+    return 100.0 if any(metrics.percent(facts.metric, one.column(facts.metric).values) for one in curves) else 1.0
+
+
+@once
+def reach(telemetry: Telemetry, facts: Facts) -> float:
+    """What a band on the objective is a share of: the whole of a share; of others the largest reading so far."""
+    if facts.range is not None:
+        return abs(facts.range[1] - facts.range[0])
+    values, meaning = telemetry.column(facts.metric).values, metrics.of(facts.metric)
+    largest = max(map(abs, values), default=1.0)
+    if meaning.share or (not meaning.family and largest <= 1):
+        return unit(telemetry, facts)
+    return largest
+
+
+@once
 def score(telemetry: Telemetry, facts: Facts) -> float | None:
     """The objective of a model that has learned nothing; None if the metric or the prior is not known."""
     if facts.chance_score is not None:
         return facts.chance_score
     if facts.metric in ("val/loss", "train/loss"):
         return loss(telemetry, facts, guess=False)
-    return chance.score(facts.metric, list(labels(telemetry, facts).values()))
+    found = chance.score(facts.metric, list(labels(telemetry, facts).values()))
+    return None if found is None else found * unit(telemetry, facts)
 
 
 @once
@@ -125,7 +147,8 @@ def loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> float | None
 @once
 def error(telemetry: Telemetry, facts: Facts, metric: str) -> float:
     """The standard error of ``metric`` at chance; 0 if it is not known."""
-    return chance.standard_error(metric, [round(n) for n in labels(telemetry, facts).values()]) or 0.0
+    found = chance.standard_error(metric, [round(n) for n in labels(telemetry, facts).values()]) or 0.0
+    return found * unit(telemetry, facts) if metric == facts.metric else found
 
 
 @once
@@ -134,9 +157,23 @@ def bound(telemetry: Telemetry, facts: Facts, margin: float = 0.02) -> float | N
     level = score(telemetry, facts)
     if level is None:
         return None
-    room = abs(1 - level) if facts.maximize else abs(level)
-    ahead = max(margin * room, 2 * error(telemetry, facts, facts.metric))
+    ahead = max(margin * _room(telemetry, facts, level), 2 * error(telemetry, facts, facts.metric))
     return level + ahead if facts.maximize else level - ahead
+
+
+def _room(telemetry: Telemetry, facts: Facts, level: float) -> float:
+    """What lies between chance and the best that there can be; of a scale whose end nobody reaches, the best that was seen."""
+    if facts.range is not None:
+        return abs(facts.range[facts.maximize] - level)
+    if not facts.maximize:
+        return abs(level)
+    meaning, seen = metrics.of(facts.metric), telemetry.column(facts.metric).values
+    if meaning.share and meaning.attainable:
+        return abs(unit(telemetry, facts) - level)
+    if not meaning.family and max(seen, default=1.0) <= 1:
+        return abs(1 - level)
+    peers = (max(peer.telemetry.column(facts.metric).values, default=level) for peer in facts.peers)
+    return max(0.0, *(value - level for value in (max(seen, default=level), *peers)))
 
 
 def above_chance(telemetry: Telemetry, facts: Facts, count: int, margin: float = 0.02) -> bool | None:
