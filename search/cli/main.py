@@ -40,23 +40,28 @@ class Command:
     run: Callable[[Namespace], int]
     trains: bool
     """Repeating it resumes what was interrupted."""
+    failed: int
+    """The exit code of an error."""
 
 
 COMMANDS: dict[str, Command] = {}
 """All subcommands, by name, in the order of ``--help``."""
 
 
-def command(name: str, summary: str, *flags: Flags, trains: bool = False) -> Callable[[Callable[[Namespace], int]], None]:
+def command(name: str, summary: str, *flags: Flags, trains: bool = False, failed: int = 1) -> Callable[[Callable[[Namespace], int]], None]:
     """Makes the function below it a subcommand."""
 
     def add(run: Callable[[Namespace], int]) -> None:
-        COMMANDS[name] = Command(summary, (*flags, _language), run, trains)
+        COMMANDS[name] = Command(summary, (*flags, _language), run, trains, failed)
 
     return add
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; its exit code: 0 done, 1 an error, 2 wrong usage, 130 interrupted, 143 terminated."""
+    """Runs one command; its exit code: 0 done, 1 an error, 2 wrong usage, 130 interrupted, 143 terminated.
+
+    Of ``diagnose`` 1 is a training that is dead, and 2 an error, or one that could not be judged.
+    """
     given = _parser().parse_args(arguments)
     called = COMMANDS[given.command]
     messages.set_language(given.lang)
@@ -75,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (sentence := _sentence(error)) is None:
             raise
         print(f"pitprop: {sentence}{'' if isinstance(error, UserError) else resume}", file=sys.stderr)
-        return 1
+        return called.failed
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
@@ -250,6 +255,7 @@ def _compare(given: Namespace) -> int:
 
 
 def _diagnose_flags(parser: ArgumentParser) -> None:
+    parser.epilog = "exit code: 0 alive, 1 dead, 2 could not judge or read"
     add = parser.add_argument
     add("path", metavar="PATH", nargs="+", help="a log, or a folder of them")
     add("--compare", action="store_true", help="compare them side by side, as is done with several")
@@ -271,7 +277,7 @@ def _diagnose_flags(parser: ArgumentParser) -> None:
     add("--name", metavar="A=B", action="append", default=[], help="the log's name A is our B: acc/pose=val/pose/top1")
 
 
-@command("diagnose", "judge a training from its logs, without a search", _diagnose_flags, _json)
+@command("diagnose", "judge a training from its logs, without a search", _diagnose_flags, _json, failed=2)
 def _diagnose(given: Namespace) -> int:
     from pitprop.cli import diagnose
 

@@ -49,7 +49,7 @@ TELLING: tuple[tuple[Meaning, str], ...] = (
     (ERROR, "eer der hter ece fpr fnr"),
     (DISTANCE, "error err errors residual mae mse rmse mape smape wape msle rmsle nmse nrmse mase rse crps brier fid kid lpips fad epe"),
     (DISTANCE, "ade fde mpjpe pve chamfer hausdorff hd hd95 assd emd wasserstein distance mindcf mmd rank_loss"),
-    (SCORE, "acc accuracy macc aacc oa top top1 top5 mean1 knn probe specificity tpr tnr em exact correct pass purity nmi ari"),
+    (SCORE, "acc accuracy accuracies macc aacc oa top top1 top5 mean1 knn probe specificity tpr tnr em exact correct pass purity nmi ari"),
     (SCORE, "silhouette similarity ssim msssim stoi uas las pck gauc aupr auprc mota hota idf1 nds pq fitness"),
     (replace(SCORE, chance=0.5), "auc auroc roc"),
     (replace(SCORE, chance=0.0), "mcc kappa r2 r2score spearman spearmanr pearson pearsonr kendall corr correlation ccc lcc srcc plcc"),

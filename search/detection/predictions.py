@@ -105,7 +105,8 @@ def _by_score(telemetry: Telemetry, facts: Facts, count: int) -> Constant | None
     readings, labels = levels.recent(telemetry, facts.metric, count), levels.labels(telemetry, facts)
     if len(readings) < count or len(labels) < 2:
         return None
-    prior = list(labels.values())
+    prior, whole = list(labels.values()), levels.unit(telemetry, facts)
+    readings = [(step, score / whole) for step, score in readings]
     for index in sorted(range(len(prior)), key=lambda c: -prior[c]):
         value = chance.macro_f1(prior, index)
         if prior[index] > 0 and all(abs(score - value) <= 0.001 for _, score in readings):

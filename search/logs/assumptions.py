@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
-from pitprop.detection import chance, directions
+from pitprop.detection import chance, metrics
 from pitprop.detection.detect import Bound
 from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
+from pitprop.logs import objectives
+from pitprop.logs.finished import Finished
 from pitprop.telemetry import Epoch, Telemetry, columns, reports
 
 FEW = 5
 """Epochs of which fewer tell nothing: then each reading of training is looked at."""
-BEST = ("val/macro_f1", "val/balanced_accuracy", "val/auc", "val/top1", "val/accuracy", "val/mean1", "val/f1")
-"""Objectives, the first that is reported counts; otherwise any score of validation, or the loss."""
-ASIDE = ("predicted/", "labels/", "true_positives/", "loss", "logit_spread", "probability_spread")
-SHARES = ("accuracy", "acc", "top1", "top5", "mean1", "macro_f1", "f1", "auc", "balanced_accuracy", "precision", "recall")
-"""Scores that lie between 0 and 1, where they are not printed in percent."""
+ENDLESS = 10**7
+"""Epochs of which no training has so many: what stands for no limit, such as sys.maxsize."""
 CONTRASTIVE = {"supcon": chance.supervised_contrastive, "ntxent": chance.nt_xent, "clip": chance.clip}
+DETECTOR = frozenset("box bbox giou ciou obj objectness rpn dfl om oo".split())
+"""Words of the parts of a detector's loss."""
+ABSURD = 20.0
+"""A loss that no classifier has: more than the logarithm of any number of classes."""
+STILL = 0.02
+"""What a score that has not moved may have risen by, as a share of its scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,85 +49,154 @@ class Given:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-def objective(telemetry: Telemetry) -> str:
-    """What to judge by: the usual score, any other of the whole model, the loss of validation, or that of training."""
-    counts: dict[str, int] = {}
-    for epoch in telemetry:
-        for name in epoch.metrics:
-            counts[name] = counts.get(name, 0) + 1
-    scores = [name for name in counts if name.startswith("val/") and not name.removeprefix("val/").startswith(ASIDE)]
-    ordered = [*BEST, *sorted(scores, key=lambda name: name.count("/")), "val/loss"]
-    enough = (name for name in ordered if counts.get(name, 0) >= max(1, min(FEW, counts.get("train/loss", 0))))
-    return next(enough, "train/loss" if "train/loss" in counts else next(iter(counts)))
-
-
 def shares(telemetry: Telemetry) -> Telemetry:
-    """``telemetry`` with scores that are printed in percent brought to shares."""
-    readings = ((name, value) for epoch in telemetry for name, value in epoch.metrics.items())
-    percent = {name for name, value in readings if name.rsplit("/", 1)[-1] in SHARES and 1.5 < value <= 100}
-    if not percent:
+    """``telemetry`` with shares that are printed in percent brought to shares: decided for each metric, over its whole curve."""
+    names = {name for epoch in telemetry for name in epoch.metrics if metrics.of(name).share}
+    found = {name for name in names if metrics.percent(name, telemetry.column(name).values)}
+    kinds = {_kind(name) for name in found} - {""}
+    found |= {name for name in names if _kind(name) in kinds}  # a training of 1000 classes may never pass 1.5 %
+    if not found:
         return telemetry
     return Telemetry(
-        Epoch(epoch.step, {name: value / 100 if name in percent else value for name, value in epoch.metrics.items()})
+        Epoch(epoch.step, {name: value / 100 if name in found else value for name, value in epoch.metrics.items()})
         for epoch in telemetry
     )
 
 
-def facts(telemetry: Telemetry, metric: str, given: Given, said: Mapping[str, int], budget: int, notes: list[str]) -> Facts:
-    """The facts; to ``notes`` is added what was concluded. ``UserError`` for a loss that lacks what it is computed from."""
+def totals(telemetry: Telemetry) -> Telemetry:
+    """``telemetry`` with the sum of a detector's losses as the loss of that side, where a log has parts of it only."""
+    names = {name for epoch in telemetry for name in epoch.metrics}
+    if objectives.adversarial(names) or objectives.reinforced(names):
+        return telemetry
+    parts = {f"{side}/loss": _parts(side, names) for side in ("train", "val") if f"{side}/loss" not in names}
+    parts = {name: found for name, found in parts.items() if len(found) > 1}
+    return Telemetry(
+        Epoch(epoch.step, {**epoch.metrics, **{name: _sum(epoch, found) for name, found in parts.items() if found <= epoch.metrics.keys()}})
+        for epoch in telemetry
+    ) if parts else telemetry
+
+
+def _parts(side: str, names: set[str]) -> set[str]:
+    """The losses of a detector's parts: of boxes, classes and the like."""
+    found = {name for name in names if name.startswith(f"{side}/") and metrics.of(name).family == "loss"}
+    return found if any(DETECTOR & {*metrics.split(name)} for name in found) else set()
+
+
+def _sum(epoch: Epoch, names: set[str]) -> float:
+    return sum(epoch.metrics[name] for name in names)
+
+
+def _kind(name: str) -> str:
+    """``accuracy`` for all that are of one unit in a log: accuracies of training and validation, top 1 and top 5."""
+    return "accuracy" if {"acc", "accuracy", "top1", "top5"} & {*metrics.split(name)} else ""
+
+
+def facts(
+    telemetry: Telemetry, metric: str, given: Given, log: Finished, budget: int, notes: list[str]
+) -> tuple[Facts, bool]:
+    """The facts, and whether chance is a guess; to ``notes`` is added what was concluded.
+
+    ``UserError`` for a loss that lacks what it is computed from.
+    """
     counts = columns(telemetry[-1], "val/labels/")
     labels = given.labels or {name: int(count) for name, count in counts.items() if math.isfinite(count)}
-    level = _chance(telemetry, given, labels, said, notes)
-    classes = given.classes or (said.get("num_classes") if level is not None else None)
-    guess = metric.rsplit("/", 1)[-1] in ("accuracy", "acc", "top1", "mean1") and not labels
-    return Facts(
+    level, score, guessed = _chance(telemetry, metric, given, labels, log, notes)
+    found = Facts(
         budget,
         metric,
-        directions.rises(metric) is not False if given.maximize is None else given.maximize,
+        metrics.rises(metric) is not False if given.maximize is None else given.maximize,
         labels=labels,
         batch=given.batch,
-        chance_score=1 / classes if classes and guess else None,
+        chance_score=score,
         chance_loss=level,
         checkpoint=given.checkpoint,
     )
+    return found, guessed
 
 
-def budget(given: Given, said: Mapping[str, int], last: int, steps: int, few: bool, notes: list[str]) -> int:
+def budget(given: Given, log: Finished, last: int, few: bool, notes: list[str]) -> int:
     """The epochs of the whole training, as a person or its log says; else those it has had. ``few`` if these are no epochs."""
     if given.epochs is not None:
         return given.epochs
+    said, had = log.said, log.epochs[-1].step if log.epochs else 1
     total = next((said[name] for name in ("max_epochs", "num_epochs", "num_train_epochs") if name in said), 0)
-    if total >= last and not few:
+    if (had if few else last) <= total < ENDLESS:
         notes.append(f"a training of {total} epochs, as its log says")
-        return total
+        return max(last, round(last * total / had)) if few else total
     planned = next((said[name] for name in ("max_iters", "max_steps") if name in said), 0)
-    if planned >= steps > 0:
+    if planned >= log.steps > 0:
         notes.append(f"a training of {planned} steps, as its log says")
-        return max(last, round(last * planned / steps))
+        return max(last, round(last * planned / log.steps))
     return max(last, 1)
 
 
 def _chance(
-    telemetry: Telemetry, given: Given, labels: Mapping[str, int], said: Mapping[str, int], notes: list[str]
-) -> float | None:
-    """The loss of a model that has learned nothing: given, computed, read off the log, or the start of one that never moved."""
+    telemetry: Telemetry,
+    metric: str,
+    given: Given,
+    labels: Mapping[str, int],
+    log: Finished,
+    notes: list[str],
+) -> tuple[float | None, float | None, bool]:
+    """The loss and the score of a model that has learned nothing, and whether that is a guess.
+
+    Given, computed, read off the log, or the start of a training that never moved. Where a log begins late, or a checkpoint
+    was loaded, its start is not chance; and the losses of a reward say nothing.
+    """
+    stated = _stated(given, labels)
+    if stated is not None or metrics.of(metric).family == "reward":
+        return stated, None, False
+    start, classes = _start(telemetry), given.classes or log.said.get("num_classes") or log.said.get("vocab_size") or 0
+    if classes > 1 and start is not None and abs(start / math.log(classes) - 1) < 0.15:
+        notes.append(f"chance is a loss of ln {classes} = {math.log(classes):.4g}, near which it began")
+        return math.log(classes), 1 / classes if _accuracy(metric) and not labels else None, False
+    if not labels and (classes := _classes(telemetry, metric)):
+        notes.append(
+            f"its loss stands at ln {classes} and {metric} at 1/{classes}: that is chance with {classes} classes of one size"
+        )
+        return math.log(classes), 1 / classes, False
+    if learned(given, log) or log.late or labels or start is None or reports(telemetry, "chance/loss"):
+        return None, None, False
+    score = _stood(telemetry, metric)
+    if score is not None and (not _moved(telemetry, start) or _absurd(telemetry)):
+        notes.append(f"{metric} never left {score:.4g}, where it began, which is taken for chance; --class-counts says better")
+        return None if _absurd(telemetry) else start, score, True
+    if _moved(telemetry, start):
+        return None, None, False
+    notes.append(f"its loss never left {start:.4g}, where it began, which is taken for chance; --chance-loss says better")
+    return start, None, True
+
+
+def _stated(given: Given, labels: Mapping[str, int]) -> float | None:
+    """The loss at chance that a person states, or that follows from what is stated."""
     if given.chance_loss is not None:
         return given.chance_loss
     if given.loss in CONTRASTIVE:
         if given.batch is None:
             raise UserError(f"what --loss {given.loss} is at chance depends on the batch: say --batch N too")
         return CONTRASTIVE[given.loss](given.batch)
-    if given.loss == "cross_entropy" and labels:
-        return chance.cross_entropy(list(labels.values()))
-    start, classes = _start(telemetry), given.classes or said.get("num_classes") or said.get("vocab_size") or 0
-    if classes > 1 and start is not None and abs(start / math.log(classes) - 1) < 0.15:
-        notes.append(f"chance is a loss of ln {classes} = {math.log(classes):.4g}, near which it began")
-        return math.log(classes)
-    learned = given.checkpoint or said.get("pretrained")  # such a start is not chance
-    if learned or labels or start is None or reports(telemetry, "chance/loss") or _moved(telemetry, start):
-        return None
-    notes.append(f"its loss never left {start:.4g}, where it began, which is taken for chance; --chance-loss says better")
-    return start
+    return chance.cross_entropy(list(labels.values())) if given.loss == "cross_entropy" and labels else None
+
+
+def learned(given: Given, log: Finished) -> bool:
+    """Whether it starts from something that has learned, whose score and loss are not those of chance."""
+    return bool(given.checkpoint) or bool(log.said.get("pretrained"))
+
+
+def _accuracy(metric: str) -> bool:
+    return bool({"acc", "accuracy", "top1", "mean1"} & {*metrics.split(metric)}) and metrics.of(metric).maximize is True
+
+
+def _classes(telemetry: Telemetry, metric: str) -> int:
+    """The K for which the loss stands at ln K and the accuracy at 1/K in the later half; 0 if they do not agree on one."""
+    losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
+    scores = telemetry.column(metric).values if _accuracy(metric) else []
+    if min(len(losses), len(scores)) < FEW:
+        return 0
+    loss, score = (median(values[len(values) // 2 :]) for values in (losses, scores))
+    count = round(math.exp(loss)) if 0 < loss < 10 else 0
+    agree = count > 1 and abs(loss / math.log(count) - 1) < 0.01 and abs(score * count - 1) < 0.15
+    return count if agree and max(scores) * count < 1.5 else 0
 
 
 def _start(telemetry: Telemetry) -> float | None:
@@ -133,5 +209,41 @@ def _start(telemetry: Telemetry) -> float | None:
 def _moved(telemetry: Telemetry, start: float) -> bool:
     """Whether the mean of five losses running, of training or validation, ever lay 5 % below the start, or there are too few."""
     found = [telemetry.column(name).values for name in ("train/loss", "val/loss")]
-    means = [sum(values[i : i + FEW]) / FEW for values in found for i in range(len(values) - FEW + 1)]
+    means = [mean for values in found for mean in _means(values)]
     return not means or min(means) < 0.95 * start
+
+
+def _absurd(telemetry: Telemetry) -> bool:
+    """Whether the loss was always far above that of any guess."""
+    values = telemetry.column("val/loss").values or telemetry.column("train/loss").values
+    return bool(values) and min(values) > ABSURD
+
+
+def _stood(telemetry: Telemetry, metric: str) -> float | None:
+    """The best of the first five scores, if the mean of five running never rose above the first ones by `STILL`; else None."""
+    meaning, values = metrics.of(metric), telemetry.column(metric).values
+    if not (meaning.share and meaning.maximize) or meaning.chance is not None or len(values) < FEW:
+        return None
+    means = _means(values)
+    if not any(values):
+        return None  # nothing found, which is judged by that
+    return max(values[:FEW]) if max(means) < means[0] + STILL and max(values) < max(values[:FEW]) + STILL else None
+
+
+def _means(values: Sequence[float]) -> list[float]:
+    return [sum(values[i : i + FEW]) / FEW for i in range(len(values) - FEW + 1)]
+
+
+def improved(values: Sequence[float], sign: int) -> bool:
+    """Whether a curve ends better than it began, by more than its readings scatter; of one that is short, by anything."""
+    part = max(1, min(FEW, len(values) // 3))
+    first, then = (sum(some) / part for some in (values[:part], values[-part:]))
+    best = max(sign * mean for mean in (_means(values) or [then])) if len(values) >= 3 * FEW else sign * then
+    scatter = median(abs(b - a) for a, b in pairwise(values)) / math.sqrt(part) if len(values) > 1 else 0.0
+    return max(best, sign * then) - sign * first > max(scatter, 1e-12)
+
+
+def named(names: Iterable[str], most: int = 6) -> str:
+    """Some of the readings, to be quoted."""
+    found = [name for name in sorted(names) if not re.search(r"/(predicted|labels|true_positives)/", name)]
+    return ", ".join(found[:most]) + (" and others" if len(found) > most else "")

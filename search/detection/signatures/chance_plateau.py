@@ -12,6 +12,7 @@ from pitprop.telemetry import Telemetry
 
 READS = ("val/loss or train/loss",)
 KIND = "soft"
+BY_LOSS = True
 ELSEWHERE = "in part AUTOTRAINER (slow convergence), SageMaker (LossNotDecreasing)"
 FALLBACK = True
 SHORT, LONG = 1e-4, 0.01

@@ -12,6 +12,7 @@ from pitprop.telemetry import Telemetry
 
 READS = ("val/loss or train/loss",)
 KIND = "soft"
+BY_LOSS = True
 ELSEWHERE = ""
 GRACE = 0.3
 DESPITE = ("loss_falling",)
@@ -30,7 +31,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
         return None
     if drop <= 0:
         rose = N_("at chance, and {name} rose by {rise:.2%} in epochs {first}-{last}")
-        return message(rose, name=name, rise=-drop, first=since, last=step)
+        return message(rose, name=name, rise=abs(drop), first=since, last=step)
     return message(
         "at chance, and {name} fell by {drop:.2%} in epochs {first}-{last}: at five times that rate it would be "
         "{ahead:.1%} lower at the end",

@@ -18,6 +18,7 @@ EXPONENTIALS = ("ppl", "perplexity")
 """What overflows where the loss is only large: infinite is no proof of it, NaN is."""
 STEPS = 5
 """Reports in a row in which the gradient has to be non-finite: steps that are skipped under AMP are normal."""
+ONCE = N_("{name} is {value} at epoch {last}")
 SEEN = N_("{name} is {value} in {patience} consecutive reports, epochs {first} to {last}")
 
 
@@ -33,16 +34,18 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> Message 
         return message("validation loss is {loss} at epoch {step}", loss=loss, step=last.step)
     reported = _reports(telemetry, "train/loss", patience)
     if reported and not any(math.isfinite(epoch.metrics["train/loss"]) for epoch in reported):
+        if patience == 1:
+            return message("training loss is {loss} at epoch {step}", loss=last.metrics["train/loss"], step=last.step)
         return message(
             "training loss is {loss} in {patience} consecutive reports, epochs {first} to {last}",
             **{"loss": reported[-1].metrics["train/loss"], "patience": patience},
             **{"first": reported[0].step, "last": reported[-1].step},
         )
-    for name, count in _others(last, patience):
+    for name, count in sorted(_others(last, patience), key=lambda one: one[0] != facts.metric):
         reported = _reports(telemetry, name, count)
         if reported and all(_broken(name, epoch.metrics[name]) for epoch in reported):
             said = {"name": name, "value": last.metrics[name], "patience": count}
-            return message(SEEN, **said, first=reported[0].step, last=last.step)
+            return message(SEEN if count > 1 else ONCE, **said, first=reported[0].step, last=last.step)
     return None
 
 

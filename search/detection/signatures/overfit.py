@@ -9,6 +9,7 @@ from pitprop.telemetry import Telemetry
 
 READS = ("train/loss", "val/loss")
 KIND = "advice"
+BY_LOSS = True
 ELSEWHERE = "SageMaker, UMLAUT, as a reason to stop"
 
 

@@ -114,6 +114,8 @@ class Reader:
         self._epoch, step = places.get("EPOCH"), places.get("STEP")
         if total := places.get("EPOCHS"):
             self.facts["max_epochs"] = total
+        elif self._epoch is None and (total := places.get("STEPS")):
+            self.facts["max_iters"] = total  # Iter [600/80000]; within an epoch it is the length of that
         part, parts = places.get("PART", step), places.get("PARTS", places.get("STEPS"))
         if self._epoch is not None and part is not None and parts is not None:
             step = self._epoch * parts + part
