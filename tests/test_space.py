@@ -414,7 +414,10 @@ ERRORS = [
         PARAMS + "early_stopping: {patience: {int: [0, 5]}}",
         "early_stopping.patience: every value must be a whole number of at least 1, not 0",
     ),
-    (PARAMS + "early_stopping: {patience: 3, metric: grad_norm}", "early_stopping.goal: is missing, and the name .grad_norm. does not tell"),
+    (
+        PARAMS + "early_stopping: {patience: 3, metric: grad_norm}",
+        "early_stopping.goal: is missing, and the name .grad_norm. does not tell",
+    ),
     (
         PARAMS + "gates: [{metric: val/loss, epoch: 11, at_most: 1}]",
         r"gates\[0\].epoch: 11 is not allowed; it takes an epoch of the space, 1 to 10",
@@ -670,9 +673,15 @@ def test_what_touches_a_trial_is_shown_as_a_difference(folder: Path, old: str, n
 @pytest.mark.parametrize(
     ("metric", "goal"),
     [
-        *((name, "minimize") for name in ("val/loss", "valLoss", "val/WER", "val/cer", "top1_error", "rmse", "val/mae", "perplexity")),
+        *(
+            (name, "minimize")
+            for name in ("val/loss", "valLoss", "val/WER", "val/cer", "top1_error", "rmse", "val/mae", "perplexity")
+        ),
         *((name, "minimize") for name in ("brier_score", "negative_log_likelihood", "val/loss_mean", "false_positive_rate")),
-        *((name, "maximize") for name in ("val/accuracy", "val/macro_f1", "bbox_mAP_50", "val/AUC", "bleu4", "ep_rew_mean", "val/score")),
+        *(
+            (name, "maximize")
+            for name in ("val/accuracy", "val/macro_f1", "bbox_mAP_50", "val/AUC", "bleu4", "ep_rew_mean", "val/score")
+        ),
         *((name, "maximize") for name in ("neg_mean_squared_error", "val/precision_neg", "acc_per_class", "recall@5")),
     ],
 )

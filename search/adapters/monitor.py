@@ -23,7 +23,7 @@ class Watch:
     """One training: ``see`` an epoch, and it says whether the training is lost. ``verdict`` is the first that said so.
 
     ``budget`` is the epochs of a whole training and ``metric`` the objective, whose direction follows its name
-    (`pitprop.detection.metrics`) unless you say whether to ``maximize``. ``signatures`` are names or `Signature`s, by default all.
+    (`pitprop.detection.metrics`) unless you say whether to ``maximize``. ``signatures`` are names or `Signature`, by default all.
     ``names`` translates yours, beside `NAMES`, the longest that fits first. ``facts`` are further fields of `Facts`, such as
     ``labels``. ``ValueError`` for what cannot be meant, here or at the first epoch.
     """

@@ -48,7 +48,9 @@ COMMANDS: dict[str, Command] = {}
 """All subcommands, by name, in the order of ``--help``."""
 
 
-def command(name: str, summary: str, *flags: Flags, trains: bool = False, failed: int = 1) -> Callable[[Callable[[Namespace], int]], None]:
+def command(
+    name: str, summary: str, *flags: Flags, trains: bool = False, failed: int = 1
+) -> Callable[[Callable[[Namespace], int]], None]:
     """Makes the function below it a subcommand."""
 
     def add(run: Callable[[Namespace], int]) -> None:

@@ -99,6 +99,8 @@ def balanced_accuracy(classes: int) -> float:
 
 ERRORS = frozenset(("error_rate", "class_error", "classification_error", "top1_error", "err1"))
 """Names for the share of samples that are classified wrongly."""
+
+
 def average_precision(prior: Sequence[float], c: int | None = None) -> float:
     """The share of class ``c``, by default the rarest one that there is: the precision at every recall of a random ranking."""
     p = shares(prior)

@@ -1,7 +1,7 @@
 """What metrics mean, by their names: the one table of it, for spaces, logs, adapters and signatures alike.
 
-A name is read as words (``val/ValLoss_step`` is val, val, loss, step). The last word that tells decides, so that ``loss_weight`` is a
-setting and ``cls_accuracy`` a score; words of `FAINT` count only where no other word tells.
+A name is read as words (``val/ValLoss_step`` is val, val, loss, step). The last word that tells decides, so that ``loss_weight``
+is a setting and ``cls_accuracy`` a score; words of `FAINT` count only where no other word tells.
 """
 
 from __future__ import annotations
@@ -44,16 +44,21 @@ FOUND = replace(SCORE, empty=True)
 HARD = replace(FOUND, attainable=False)
 ASIDE = {family: Meaning(family) for family in ("time", "counter", "place", "rate", "setting", "state")}
 TELLING: tuple[tuple[Meaning, str], ...] = (
-    (LOSS, "loss losses perplexity ppl nll logloss xent xentropy ce bce crossentropy bpb bpc bpd kl divergence deviance cost regret"),
+    (LOSS, "loss losses perplexity ppl nll logloss xent xentropy ce bce crossentropy bpb bpc bpd kl divergence"),
+    (LOSS, "deviance cost regret"),
     (replace(ERROR, chance=1.0), "wer cer mer ter ler wil"),
     (ERROR, "eer der hter ece fpr fnr"),
-    (DISTANCE, "error err errors residual mae mse rmse mape smape wape msle rmsle nmse nrmse mase rse crps brier fid kid lpips fad epe"),
+    (DISTANCE, "error err errors residual mae mse rmse mape smape wape msle rmsle nmse nrmse mase rse crps brier"),
+    (DISTANCE, "fid kid lpips fad epe"),
     (DISTANCE, "ade fde mpjpe pve chamfer hausdorff hd hd95 assd emd wasserstein distance mindcf mmd rank_loss"),
-    (SCORE, "acc accuracy accuracies macc aacc oa top top1 top5 mean1 knn probe specificity tpr tnr em exact correct pass purity nmi ari"),
+    (SCORE, "acc accuracy accuracies macc aacc oa top top1 top5 mean1 knn probe specificity tpr tnr em exact"),
+    (SCORE, "correct pass purity nmi ari"),
     (SCORE, "silhouette similarity ssim msssim stoi uas las pck gauc aupr auprc mota hota idf1 nds pq fitness"),
     (replace(SCORE, chance=0.5), "auc auroc roc"),
-    (replace(SCORE, chance=0.0), "mcc kappa r2 r2score spearman spearmanr pearson pearsonr kendall corr correlation ccc lcc srcc plcc"),
-    (FOUND, "f f1 fscore fmeasure miou iou fwiou jaccard dice mdice dsc precision prec recall rec sensitivity hits hit mrr ndcg"),
+    (replace(SCORE, chance=0.0), "mcc kappa r2 r2score spearman spearmanr pearson pearsonr kendall corr"),
+    (replace(SCORE, chance=0.0), "correlation ccc lcc srcc plcc"),
+    (FOUND, "f f1 fscore fmeasure miou iou fwiou jaccard dice mdice dsc precision prec recall rec sensitivity"),
+    (FOUND, "hits hit mrr ndcg dcg"),
     (HARD, "ap map mar ar rouge rouge1 rouge2 rougel rougelsum chrf meteor cider spice"),
     (replace(HARD, chance=0.0), "bleu sacrebleu"),
     (replace(SCORE, chance=0.0), "edit"),
@@ -65,9 +70,11 @@ TELLING: tuple[tuple[Meaning, str], ...] = (
     (ASIDE["time"], "time seconds secs sec ms eta elapsed duration runtime timestamp hours minutes speed walltime"),
     (ASIDE["counter"], "count counts num length len"),
     (ASIDE["rate"], "lr"),
-    (ASIDE["setting"], "alpha beta beta1 beta2 gamma eps epsilon temperature momentum weight decay wd dropout seed threshold thr coef"),
+    (ASIDE["setting"], "alpha beta beta1 beta2 gamma eps epsilon temperature momentum weight decay wd dropout"),
+    (ASIDE["setting"], "seed threshold thr coef"),
     (ASIDE["setting"], "coefficient scale clip range"),
-    (ASIDE["state"], "norm gnorm std var variance entropy spread logps logits chosen rejected margin margins memory mem mb gb gib gpu"),
+    (ASIDE["state"], "norm gnorm std var variance entropy spread logps logits chosen rejected margin margins"),
+    (ASIDE["state"], "memory mem mb gb gib gpu"),
     (ASIDE["state"], "fraction ratio util utilization predicted labels nbformat version size magnitude"),
 )
 """What each word means, wherever in a name it stands."""
@@ -75,18 +82,21 @@ FAINT: tuple[tuple[Meaning, str], ...] = (
     (LOSS, "box cls obj dfl om oo gan cycle idt real fake errd errg"),
     (QUALITY, "score scores"),
     (ASIDE["counter"], "n tokens samples images episodes games updates timesteps examples flos flops params"),
-    (ASIDE["place"], "epoch epochs step steps iter iters iteration iterations batch batches index idx round rounds progress percent"),
+    (ASIDE["place"], "epoch epochs step steps iter iters iteration iterations batch batches index idx round"),
+    (ASIDE["place"], "rounds progress percent"),
 )
 """The same for words that count only where no other word tells."""
 PHRASES = {
     **dict.fromkeys(("class_error", "cls_error", "classification_error", "error_rate", "err_rate"), ERROR),
     **dict.fromkeys(("class_err", "false_positive_rate", "false_negative_rate"), ERROR),
-    **dict.fromkeys(("word_error_rate", "character_error_rate", "phoneme_error_rate", "label_error_rate"), replace(ERROR, chance=1.0)),
+    **dict.fromkeys(("word_error_rate", "character_error_rate", "phoneme_error_rate"), replace(ERROR, chance=1.0)),
     **dict.fromkeys(("bits_per_byte", "bits_per_dim", "bits_per_char", "bits_per_character", "cross_entropy"), LOSS),
     **dict.fromkeys(("true_positive_rate", "true_negative_rate"), SCORE),
     **dict.fromkeys(("success_rate", "win_rate"), Meaning("reward", True, share=True)),
     **dict.fromkeys(("pr_auc", "auc_pr"), SCORE),
     **dict.fromkeys(("lcl_f1", "event_f1", "element_f1"), replace(FOUND, chance=0.0)),
+    **dict.fromkeys(("io_u", "f1score"), FOUND),
+    "chr_f": HARD,
     "learning_rate": ASIDE["rate"],
     "edit_distance": DISTANCE,
     "clip_score": QUALITY,
@@ -94,7 +104,7 @@ PHRASES = {
 """Words that say it together, at the end of a name."""
 ENDINGS = {"per": replace(ERROR, chance=1.0)}
 """Words that say it only as the last one: ``val/per`` is the phoneme error rate, ``loss_per_token`` is not."""
-CLASSES = frozenset("top top1 top5 class classes classification acc".split())
+CLASSES = frozenset(["top", "top1", "top5", "class", "classes", "classification", "acc"])
 """Words which make an error one of classes, a share."""
 TURNED = re.compile(r"(?:^|_)neg(?:ative)?_(?:mean|root|median|max|brier|log)")
 """What turns the direction, as in neg_mean_squared_error; precision_neg, of a class, does not."""
@@ -133,12 +143,12 @@ def goal(metric: str) -> str:
 def percent(metric: str, values: Sequence[float]) -> bool:
     """Whether ``values``, of a whole curve, are shares that are printed in percent.
 
-    A share above 1.5 is none; but an error rate may be, at first: of 3.2, where far too many words are written.
+    A share above 1 is none; but an error rate may be, at first: of 3.2, where far too many words are written.
     """
     meaning = of(metric)
     if not meaning.share or not values or max(values) > 1000:
         return False
-    return max(values) > (1.5 if meaning.maximize else 5) or median(values) > 1.5
+    return max(values) > (1.001 if meaning.maximize else 5) or median(values) > 1.5
 
 
 def _told(words: Sequence[str]) -> Meaning | None:

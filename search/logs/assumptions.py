@@ -22,8 +22,12 @@ FEW = 5
 ENDLESS = 10**7
 """Epochs of which no training has so many: what stands for no limit, such as sys.maxsize."""
 CONTRASTIVE = {"supcon": chance.supervised_contrastive, "ntxent": chance.nt_xent, "clip": chance.clip}
-DETECTOR = frozenset("box bbox giou ciou obj objectness rpn dfl om oo".split())
+DETECTOR = frozenset(["box", "bbox", "giou", "ciou", "obj", "objectness", "rpn", "dfl", "om", "oo"])
 """Words of the parts of a detector's loss."""
+LEAST = 0.6
+"""A loss below which no start is taken for that of an untrained model: a little less than ln 2."""
+GOOD = 0.6
+"""A score above which no start is taken for that of an untrained model: of one that learned within its first epoch, or before."""
 ABSURD = 20.0
 """A loss that no classifier has: more than the logarithm of any number of classes."""
 STILL = 0.02
@@ -49,18 +53,28 @@ class Given:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-def shares(telemetry: Telemetry) -> Telemetry:
-    """``telemetry`` with shares that are printed in percent brought to shares: decided for each metric, over its whole curve."""
+def shares(telemetry: Telemetry) -> tuple[Telemetry, set[str]]:
+    """``telemetry`` with shares that are printed in percent brought to shares, and their names.
+
+    Decided for each metric, over its whole curve.
+    """
     names = {name for epoch in telemetry for name in epoch.metrics if metrics.of(name).share}
     found = {name for name in names if metrics.percent(name, telemetry.column(name).values)}
     kinds = {_kind(name) for name in found} - {""}
+    if not kinds and (classes := _by_loss(telemetry)) >= 100:  # a constant prediction may stand at 1.0 of 100
+        kinds = {
+            "accuracy"
+            for name in names
+            if _kind(name) and all(abs(value * classes / 100 - 1) < 0.15 for value in telemetry.column(name).values)
+        }
     found |= {name for name in names if _kind(name) in kinds}  # a training of 1000 classes may never pass 1.5 %
     if not found:
-        return telemetry
-    return Telemetry(
+        return telemetry, found
+    brought = Telemetry(
         Epoch(epoch.step, {name: value / 100 if name in found else value for name, value in epoch.metrics.items()})
         for epoch in telemetry
     )
+    return brought, found
 
 
 def totals(telemetry: Telemetry) -> Telemetry:
@@ -70,10 +84,9 @@ def totals(telemetry: Telemetry) -> Telemetry:
         return telemetry
     parts = {f"{side}/loss": _parts(side, names) for side in ("train", "val") if f"{side}/loss" not in names}
     parts = {name: found for name, found in parts.items() if len(found) > 1}
-    return Telemetry(
-        Epoch(epoch.step, {**epoch.metrics, **{name: _sum(epoch, found) for name, found in parts.items() if found <= epoch.metrics.keys()}})
-        for epoch in telemetry
-    ) if parts else telemetry
+    if not parts:
+        return telemetry
+    return Telemetry(Epoch(epoch.step, {**epoch.metrics, **_sums(epoch, parts)}) for epoch in telemetry)
 
 
 def _parts(side: str, names: set[str]) -> set[str]:
@@ -82,8 +95,9 @@ def _parts(side: str, names: set[str]) -> set[str]:
     return found if any(DETECTOR & {*metrics.split(name)} for name in found) else set()
 
 
-def _sum(epoch: Epoch, names: set[str]) -> float:
-    return sum(epoch.metrics[name] for name in names)
+def _sums(epoch: Epoch, parts: Mapping[str, set[str]]) -> dict[str, float]:
+    whole = {name: found for name, found in parts.items() if found <= epoch.metrics.keys()}
+    return {name: sum(epoch.metrics[part] for part in found) for name, found in whole.items()}
 
 
 def _kind(name: str) -> str:
@@ -91,9 +105,7 @@ def _kind(name: str) -> str:
     return "accuracy" if {"acc", "accuracy", "top1", "top5"} & {*metrics.split(name)} else ""
 
 
-def facts(
-    telemetry: Telemetry, metric: str, given: Given, log: Finished, budget: int, notes: list[str]
-) -> tuple[Facts, bool]:
+def facts(telemetry: Telemetry, metric: str, given: Given, log: Finished, budget: int, notes: list[str]) -> tuple[Facts, bool]:
     """The facts, and whether chance is a guess; to ``notes`` is added what was concluded.
 
     ``UserError`` for a loss that lacks what it is computed from.
@@ -157,6 +169,8 @@ def _chance(
         return math.log(classes), 1 / classes, False
     if learned(given, log) or log.late or labels or start is None or reports(telemetry, "chance/loss"):
         return None, None, False
+    if start < LEAST or _good(telemetry, metric):
+        return None, None, False
     score = _stood(telemetry, metric)
     if score is not None and (not _moved(telemetry, start) or _absurd(telemetry)):
         notes.append(f"{metric} never left {score:.4g}, where it began, which is taken for chance; --class-counts says better")
@@ -189,14 +203,17 @@ def _accuracy(metric: str) -> bool:
 
 def _classes(telemetry: Telemetry, metric: str) -> int:
     """The K for which the loss stands at ln K and the accuracy at 1/K in the later half; 0 if they do not agree on one."""
-    losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
-    scores = telemetry.column(metric).values if _accuracy(metric) else []
-    if min(len(losses), len(scores)) < FEW:
-        return 0
-    loss, score = (median(values[len(values) // 2 :]) for values in (losses, scores))
-    count = round(math.exp(loss)) if 0 < loss < 10 else 0
-    agree = count > 1 and abs(loss / math.log(count) - 1) < 0.01 and abs(score * count - 1) < 0.15
+    count, scores = _by_loss(telemetry), telemetry.column(metric).values if _accuracy(metric) else []
+    agree = count > 1 and len(scores) >= FEW and abs(median(scores[len(scores) // 2 :]) * count - 1) < 0.15
     return count if agree and max(scores) * count < 1.5 else 0
+
+
+def _by_loss(telemetry: Telemetry) -> int:
+    """The K for which the loss stands at ln K in the later half; 0 if there is none."""
+    losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
+    loss = median(losses[len(losses) // 2 :]) if len(losses) >= FEW else 0.0
+    count = round(math.exp(loss)) if 0 < loss < 10 else 0
+    return count if count > 1 and abs(loss / math.log(count) - 1) < 0.01 else 0
 
 
 def _start(telemetry: Telemetry) -> float | None:
@@ -211,6 +228,14 @@ def _moved(telemetry: Telemetry, start: float) -> bool:
     found = [telemetry.column(name).values for name in ("train/loss", "val/loss")]
     means = [mean for values in found for mean in _means(values)]
     return not means or min(means) < 0.95 * start
+
+
+def _good(telemetry: Telemetry, metric: str) -> bool:
+    """Whether a share was better than that of a guess from the beginning."""
+    meaning, values = metrics.of(metric), telemetry.column(metric).values[:FEW]
+    if not meaning.share or not values:
+        return False
+    return max(values) > GOOD if meaning.maximize else min(values) < 1 - GOOD
 
 
 def _absurd(telemetry: Telemetry) -> bool:
@@ -235,12 +260,12 @@ def _means(values: Sequence[float]) -> list[float]:
 
 
 def improved(values: Sequence[float], sign: int) -> bool:
-    """Whether a curve ends better than it began, by more than its readings scatter; of one that is short, by anything."""
+    """Whether a curve ends, or was for five readings, better than it began, by more than its readings scatter."""
     part = max(1, min(FEW, len(values) // 3))
     first, then = (sum(some) / part for some in (values[:part], values[-part:]))
-    best = max(sign * mean for mean in (_means(values) or [then])) if len(values) >= 3 * FEW else sign * then
-    scatter = median(abs(b - a) for a, b in pairwise(values)) / math.sqrt(part) if len(values) > 1 else 0.0
-    return max(best, sign * then) - sign * first > max(scatter, 1e-12)
+    best = max(sign * mean for mean in (_means(values) if part == FEW else [then]))
+    scatter = median(abs(b - a) for a, b in pairwise(values)) if len(values) > 1 else 0.0
+    return max(best, sign * then) - sign * first > max(4 * scatter * math.sqrt(2 / part), 1e-12)
 
 
 def named(names: Iterable[str], most: int = 6) -> str:

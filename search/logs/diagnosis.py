@@ -24,6 +24,8 @@ BY_START = ("bad_start",)
 """Signatures that need a stated chance: where it is a guess from the start, they would hold the start against itself."""
 SEEN_EARLY = ("constant_prediction", "minority_prediction", "no_positives")
 """Evidence that is told at once, as a warning, before it counts and where the training came back from it."""
+PASSING = "unchanged_score"
+"""What says nothing any more once it has ended."""
 SHORT = 50
 """Optimizer steps of which fewer take no model from chance."""
 MOST = 512
@@ -130,7 +132,8 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     log = finished.read(files, given.metric, given.format, given.pattern, given.names)
     asked = bool(given.gates or given.checkpoint) or (given.metric or "").startswith("val/")  # of validation, so of epochs
     few = len(log.epochs) < FEW and len(log.pieces) > len(log.epochs) and not (asked and log.epochs)
-    telemetry, each = coarser(assumptions.totals(assumptions.shares(log.pieces if few else log.epochs)), MOST)
+    read, percent = assumptions.shares(log.pieces if few else log.epochs)
+    telemetry, each = coarser(assumptions.totals(read), MOST)
     if not telemetry:
         where = ", ".join(map(str, files))
         raise UserError(f"{where}: no reading of a loss or a score is in it; --pattern says how it prints them")
@@ -138,15 +141,17 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     if metric and not reports(telemetry, metric):
         known = sorted({key for epoch in telemetry for key in epoch.metrics})
         raise UserError(f"{metric!r} is not among the readings of {files[0].name}: {', '.join(known)}")
+    if metric in percent:
+        notes.append(f"{metric} is printed in percent, and shown as a share")
     if log.from_0 and not few and each == 1:
         notes.append("its log counts epochs from 0, so that epoch 1 here is its epoch 0")
     unit = "epoch" if log.numbered else "evaluation" if metric.startswith("val/") else "reading"
     budget = assumptions.budget(given, log, telemetry[-1].step * each, few, notes)
     facts, guessed = assumptions.facts(telemetry, metric, given, log, -(-budget // each), notes)
     unit = "reading of training" if few else unit
-    known = Known(log, given, few, guessed)
+    beside = Known(log, given, few, guessed)
     unit = unit if each == 1 else f"mean of {each} {unit}s"
-    return _judged(Diagnosis(name or files[0].name, files, telemetry, facts, [], None, {}, [], unit, notes), known)
+    return _judged(Diagnosis(name or files[0].name, files, telemetry, facts, [], None, {}, [], unit, notes), beside)
 
 
 def across(found: Sequence[Diagnosis]) -> list[Diagnosis]:
@@ -187,6 +192,8 @@ def _judged(found: Diagnosis, known: Known) -> Diagnosis:
         ended, verdicts = last, [*(one for one in verdicts if one.signature != last.signature), last]
     early = [Signature(name, "warn") for name in SEEN_EARLY if name not in {one.signature for one in verdicts}]
     verdicts = [*verdicts, *detect.replay(telemetry, facts, early if ended is None else (), over=True)]
+    holds = detect.judge(telemetry, facts, [Signature(PASSING)])
+    verdicts = [one for one in verdicts if one.signature != PASSING or holds]
     unjudged = _unjudged(telemetry, facts, known, ended)
     if unjudged is not None:
         ended, verdicts = None, [one for one in verdicts if not one.ends]
@@ -236,9 +243,7 @@ def _learns(telemetry: Telemetry, facts: Facts) -> bool:
     return assumptions.improved(values, facts.sign) or any(len(one) >= FEW and assumptions.improved(one, -1) for one in curves)
 
 
-def _ended(
-    telemetry: Telemetry, facts: Facts, verdicts: Sequence[Verdict], watching: Sequence[Signature]
-) -> Verdict | None:
+def _ended(telemetry: Telemetry, facts: Facts, verdicts: Sequence[Verdict], watching: Sequence[Signature]) -> Verdict | None:
     """The first verdict that ends it, unless the training came back after it."""
     first = next((verdict for verdict in verdicts if verdict.ends), None)
     if first is None or any(verdict.ends for verdict in detect.judge(telemetry, facts, watching)):

@@ -21,7 +21,8 @@ class Finished:
     """``epochs`` and, if these are few, finer ``pieces`` of a training; ``steps`` is the last step of it that is named.
 
     ``begins`` is the epoch and the step at which it begins, each None if not named; ``late`` says that these are not the start
-    of a training, as of one that was resumed, or of an excerpt. ``numbered`` says whether the source counts epochs, and ``from_0`` whether from 0. ``said`` is what it says of itself.
+    of a training, as of one that was resumed, or of an excerpt. ``numbered`` says whether the source counts epochs, and
+    ``from_0`` whether from 0. ``said`` is what it says of itself.
     """
 
     epochs: Telemetry = field(default_factory=Telemetry)

@@ -13,17 +13,21 @@ FEW = 5
 """Readings of which a score needs as many as that, or as the training loss has."""
 BEST = ("val/macro_f1", "val/balanced_accuracy", "val/auc", "val/top1", "val/accuracy", "val/mean1", "val/f1")
 """Objectives, the first that is reported counts; then what lies further down."""
-HARDEST = "map ap bleu sacrebleu chrf wer cer miou dice f1 fitness".split()
+HARDEST = ["map", "ap", "bleu", "sacrebleu", "chrf", "wer", "cer", "miou", "dice", "f1", "fitness"]
 """Words of the scores that a field reports first; all other scores come after them."""
-LEAST = "precision prec recall rec specificity sensitivity top5 knn probe pass".split()
+LEAST = ["precision", "prec", "recall", "rec", "specificity", "sensitivity", "top5", "knn", "probe", "pass"]
 """Words of scores that are half of one."""
 PARTIAL = re.compile(r"(?:map|ap)_?(?:50|75|s|m|l|small|medium|large)(?:_b|_m)?$")
 """A detector's precision at one overlap or size only."""
-EVALUATED = frozenset("map ap ar bleu sacrebleu chrf rouge wer cer miou dice psnr fid return reward".split())
+EVALUATED = frozenset(
+    ["map", "ap", "ar", "bleu", "sacrebleu", "chrf", "rouge", "wer", "cer", "miou", "dice", "psnr", "fid", "return", "reward"]
+)
+    ["map", "ap", "ar", "bleu", "sacrebleu", "chrf", "rouge", "wer", "cer", "miou", "dice", "psnr", "fid", "return", "reward"]
+)
 """Words of what is measured by an evaluation, whatever side a log says."""
 PLAIN = (("loss",), ("xent", "nll", "ce", "bce", "crossentropy", "logloss"), ("bpb", "bpd", "bpc"), ("ppl", "perplexity"))
 """Losses that stand for the whole one, in this order; ``total`` and others lie between the first and the next."""
-GENERATOR, DISCRIMINATOR = frozenset("g gen generator errg".split()), frozenset("d disc discriminator errd".split())
+GENERATOR, DISCRIMINATOR = frozenset(["g", "gen", "generator", "errg"]), frozenset(["d", "disc", "discriminator", "errd"])
 POLICY = re.compile(r"(?:^|[/_])(?:policy|actor|value_loss|explained_variance|approx_kl|clip_fraction|ep_len|ent_coef|td_error)")
 
 

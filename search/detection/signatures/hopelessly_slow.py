@@ -30,8 +30,9 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
     if not 0 <= ahead < least:
         return None
     if drop <= 0:
+        still = N_("at chance, and {name} did not fall at all in epochs {first}-{last}")
         rose = N_("at chance, and {name} rose by {rise:.2%} in epochs {first}-{last}")
-        return message(rose, name=name, rise=abs(drop), first=since, last=step)
+        return message(rose if drop <= -5e-5 else still, name=name, rise=-drop, first=since, last=step)
     return message(
         "at chance, and {name} fell by {drop:.2%} in epochs {first}-{last}: at five times that rate it would be "
         "{ahead:.1%} lower at the end",

@@ -13,7 +13,7 @@ ELSEWHERE = ""
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5) -> Message | None:
-    """0 in each of the last ``patience`` epochs for all F1, recall, mAP and Dice, and all true positives but those of the background."""
+    """0 in the last ``patience`` epochs for all F1, recall, mAP and Dice, and true positives but those of the background."""
     count = levels.window(facts, patience)
     window, found = telemetry[-count:], telemetry.each(_positives)[-count:]
     if len(window) < count or not all(found) or any(any(one.values()) for one in found):

@@ -40,6 +40,6 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, settled: in
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     return message(
-        "look at what is predicted: most often it is one class, or nothing, for every sample; check labels, class weights and the "
-        "learning rate, and that the model which is evaluated is the one that trains"
+        "look at what is predicted: most often it is one class, or nothing, for every sample; check labels, class weights and "
+        "the learning rate, and that the model which is evaluated is the one that trains"
     )

@@ -176,6 +176,7 @@ def _columns(found: Diagnosis) -> Iterator[str]:
     aside = ("val/predicted/", "val/labels/", "val/true_positives/")
     branches = [name for name in known if name.startswith("val/") and name.count("/") == 2 and not name.startswith(aside)]
     names = (found.facts.metric, *branches[:3], "train/loss", "val/loss", "val/auc", *counts[:4], "grad_norm", "lr")
+    names = names if found.facts.metric else (*names, *known)  # nothing that is known to matter, so all there is
     yield from (name for name in dict.fromkeys(names) if reports(found.telemetry, name))
 
 
@@ -183,6 +184,9 @@ def _notes(found: Diagnosis) -> Iterator[str]:
     """What is called an epoch, what was concluded, and which checks are inactive."""
     if found.unit != "epoch":
         yield _("an epoch is here one {unit}, of which there are {n}").format(unit=found.unit, n=found.telemetry[-1].step)
+    if found.facts.metric:
+        more, less = _("judged by {metric}, of which more is better"), _("judged by {metric}, of which less is better")
+        yield (more if found.facts.maximize else less).format(metric=found.facts.metric)
     yield from map(localized, found.notes)
     lacking: dict[str, list[str]] = {}
     for name, needs in found.unwatched.items():
