@@ -31,7 +31,7 @@ GOOD = 0.6
 ABSURD = 20.0
 """A loss that no classifier has: more than the logarithm of any number of classes."""
 STILL = 0.02
-"""What a score that has not moved may have risen by, as a share of its scale."""
+"""What a score that has not moved may have risen by, as a share of its scale; and a loss, of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +209,14 @@ def _classes(telemetry: Telemetry, metric: str) -> int:
 
 
 def _by_loss(telemetry: Telemetry) -> int:
-    """The K for which the loss stands at ln K in the later half; 0 if there is none."""
+    """The K at whose logarithm the loss stands all the time; 0 if there is none."""
     losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
-    loss = median(losses[len(losses) // 2 :]) if len(losses) >= FEW else 0.0
-    count = round(math.exp(loss)) if 0 < loss < 10 else 0
-    return count if count > 1 and abs(loss / math.log(count) - 1) < 0.01 else 0
+    if len(losses) < FEW or not 0 < max(losses) < 10:
+        return 0
+    loss = median(losses)
+    count = round(math.exp(loss))
+    stands = count > 1 and abs(loss / math.log(count) - 1) < 0.01 and max(losses) - min(losses) < STILL * loss
+    return count if stands else 0
 
 
 def _start(telemetry: Telemetry) -> float | None:

@@ -20,6 +20,10 @@ from pitprop.telemetry import Telemetry, reports
 
 ALIKE = "no_effect"
 UNREAD = message("check how the script reads what was changed: a misspelt name, a default that wins, a branch never taken")
+BATCHES = ("oscillation",)
+"""Signatures that single readings of training would always show."""
+BY_END = ("hopelessly_slow",)
+"""Signatures that ask what can still be reached: they need to know how long the training is, not only the log."""
 BY_START = ("bad_start",)
 """Signatures that need a stated chance: where it is a guess from the start, they would hold the start against itself."""
 SEEN_EARLY = ("constant_prediction", "minority_prediction", "no_positives")
@@ -109,7 +113,8 @@ class Known:
         """Whether a signature is to be asked: without an objective that is understood, only proof."""
         if not facts.metric or not self.directed(facts.metric):
             return catalogue.load(signature.name).KIND == "hard"
-        return not (self.few and signature.name == "oscillation") and not (self.guessed and signature.name in BY_START)
+        barred = {*(BATCHES if self.few else ()), *(BY_START if self.guessed else ()), *(() if self.planned else BY_END)}
+        return signature.name not in barred
 
     def blind(self, facts: Facts) -> Message:
         """Why nothing can be said of a training that has not improved: where chance is is not known."""

@@ -22,8 +22,6 @@ PARTIAL = re.compile(r"(?:map|ap)_?(?:50|75|s|m|l|small|medium|large)(?:_b|_m)?$
 EVALUATED = frozenset(
     ["map", "ap", "ar", "bleu", "sacrebleu", "chrf", "rouge", "wer", "cer", "miou", "dice", "psnr", "fid", "return", "reward"]
 )
-    ["map", "ap", "ar", "bleu", "sacrebleu", "chrf", "rouge", "wer", "cer", "miou", "dice", "psnr", "fid", "return", "reward"]
-)
 """Words of what is measured by an evaluation, whatever side a log says."""
 PLAIN = (("loss",), ("xent", "nll", "ce", "bce", "crossentropy", "logloss"), ("bpb", "bpd", "bpc"), ("ppl", "perplexity"))
 """Losses that stand for the whole one, in this order; ``total`` and others lie between the first and the next."""
@@ -37,15 +35,13 @@ def choose(telemetry: Telemetry) -> str:
     A return or reward first; then the usual score, any other score or error of validation, the loss of validation, that of
     training. The losses of a policy and of a GAN are none.
     """
-    counts: dict[str, int] = {}
-    for epoch in telemetry:
-        for name in epoch.metrics:
-            counts[name] = counts.get(name, 0) + 1
+    names = {name for epoch in telemetry for name in epoch.metrics}
+    counts = {name: len(telemetry.column(name).values) for name in sorted(names)}
     known = [name for name in counts if metrics.of(name).objective and not name.startswith("start/")]
     if adversarial(counts) or reinforced(counts):
         known = [name for name in known if metrics.of(name).family != "loss"]
     enough = [name for name in known if counts[name] >= max(1, min(FEW, counts.get("train/loss", 0)))]
-    return min(enough or known, key=_rank, default="")
+    return min(enough or [name for name in known if counts[name]] or known, key=_rank, default="")
 
 
 def none(names: Iterable[str], shown: str) -> Message:

@@ -25,7 +25,8 @@ SEEN = N_("{name} is {value} in {patience} consecutive reports, epochs {first} t
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> Message | None:
     """At once for the validation loss; ``patience`` reports for that of training, where one bad step is normal under AMP.
 
-    And for any other loss, by its name: cross entropy, perplexity, one of several. A score may be undefined, and does not count.
+    And for any other loss, by its name (cross entropy, perplexity, one of several), where the whole one is not reported; and for
+    the gradient, where the training loss reaches no new minimum. A score may be undefined, and does not count.
     """
     if not telemetry:
         return None
@@ -41,7 +42,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> Message 
             **{"loss": reported[-1].metrics["train/loss"], "patience": patience},
             **{"first": reported[0].step, "last": reported[-1].step},
         )
-    for name, count in sorted(_others(last, patience), key=lambda one: one[0] != facts.metric):
+    for name, count in sorted(_others(telemetry, patience), key=lambda one: one[0] != facts.metric):
         reported = _reports(telemetry, name, count)
         if reported and all(_broken(name, epoch.metrics[name]) for epoch in reported):
             said = {"name": name, "value": last.metrics[name], "patience": count}
@@ -49,14 +50,19 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> Message 
     return None
 
 
-def _others(last: Epoch, patience: int) -> Iterator[tuple[str, int]]:
+def _others(telemetry: Telemetry, patience: int) -> Iterator[tuple[str, int]]:
     """The other losses that the last epoch reports as non-finite, and the gradient, with how often they have to be."""
-    for name, value in last.metrics.items():
-        if not math.isfinite(value) and name not in ("val/loss", "train/loss"):
-            if name == "grad_norm" or name.startswith("grad_norm/"):
-                yield name, STEPS * patience // 2
-            elif name.startswith(("val/", "train/")) and metrics.of(name).family == "loss":
-                yield name, patience
+    last, losses = telemetry[-1].metrics, telemetry.column("train/loss").values
+    for name, value in last.items():
+        side = name.partition("/")[0]
+        if math.isfinite(value) or f"{side}/loss" in last:
+            continue
+        if side == "grad_norm":
+            count = STEPS * patience // 2
+            if len(losses) <= count or min(losses[-count:]) >= min(losses[:-count]):
+                yield name, count
+        elif side in ("val", "train") and metrics.of(name).family == "loss":
+            yield name, patience
 
 
 def _reports(telemetry: Telemetry, name: str, count: int) -> list[Epoch]:

@@ -30,6 +30,8 @@ STEP = re.compile(
     r"\b(?:iter|iteration|step|global_step|batch)(?:\((?P<side>\w+)\))?['\"]?[\s:=#\[(]{1,4}(?P<step>\d+)(?![\d.])(?:\s*/\s*(?P<steps>\d+))?",
     re.I,
 )
+COUNT = re.compile(r"^\s*\[\s*(?P<step>\d+)\s*/\s*(?P<steps>\d+)\s*\]")
+"""``[1/500]`` at the start of a line that names no place."""
 USUAL = "loss|acc|accuracy|f1|auc|macro[ _]f1|top[15]|perplexity|ppl|lr|learning rate|grad norm"
 PAIR = re.compile(
     rf"(?P<name>[A-Za-z][\w./\-]*(?::\d[\w./\-]*)?(?: [A-Za-z]\w*)*)['\"]?\s*[:=]\s*(?P<number>{NUMBER})(?![\w.])"
@@ -157,6 +159,8 @@ def _places(line: str) -> dict[tuple[int, int], str]:
             for name in pattern.groupindex:
                 if name != "side" and match[name] is not None and not (inner and name != "epoch"):
                     found[match.span(name)] = name.upper()
+    if not found and (match := COUNT.search(line)):
+        found = {match.span(name): name.upper() for name in COUNT.groupindex}
     return found
 
 
