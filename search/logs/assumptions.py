@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
-from pitprop.detection import chance, metrics
+from pitprop.detection import chance, levels, metrics
 from pitprop.detection.detect import Bound
 from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
@@ -28,10 +28,6 @@ LEAST = 0.6
 """A loss below which no start is taken for that of an untrained model: a little less than ln 2."""
 GOOD = 0.6
 """A score above which no start is taken for that of an untrained model: of one that learned within its first epoch, or before."""
-ABSURD = 20.0
-"""A loss that no classifier has: more than the logarithm of any number of classes."""
-STILL = 0.02
-"""What a score that has not moved may have risen by, as a share of its scale; and a loss, of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,7 @@ def shares(telemetry: Telemetry) -> tuple[Telemetry, set[str]]:
     names = {name for epoch in telemetry for name in epoch.metrics if metrics.of(name).share}
     found = {name for name in names if metrics.percent(name, telemetry.column(name).values)}
     kinds = {_kind(name) for name in found} - {""}
-    if not kinds and (classes := _by_loss(telemetry)) >= 100:  # a constant prediction may stand at 1.0 of 100
+    if not kinds and (classes := levels.standing(_losses(telemetry))) >= 100:  # a constant prediction may stand at 1.0 of 100
         kinds = {
             "accuracy"
             for name in names
@@ -161,24 +157,25 @@ def _chance(
     start, classes = _start(telemetry), given.classes or log.said.get("num_classes") or log.said.get("vocab_size") or 0
     if classes > 1 and start is not None and abs(start / math.log(classes) - 1) < 0.15:
         notes.append(f"chance is a loss of ln {classes} = {math.log(classes):.4g}, near which it began")
-        return math.log(classes), 1 / classes if _accuracy(metric) and not labels else None, False
-    if not labels and (classes := _classes(telemetry, metric)):
+        accuracy = bool(levels.ACCURACY & {*metrics.split(metric)}) and not labels
+        return math.log(classes), 1 / classes if accuracy else None, False
+    plain = Facts(1, metric, metrics.rises(metric) is not False, labels=labels)
+    if classes := levels.classes(telemetry, plain):
         notes.append(
             f"its loss stands at ln {classes} and {metric} at 1/{classes}: that is chance with {classes} classes of one size"
         )
         return math.log(classes), 1 / classes, False
+    if (score := levels.stood(telemetry, plain)) is not None and not labels:
+        notes.append(
+            f"{metric} never left {score:.4g}, at a loss that is worse than any guess; that is taken for chance"
+        )
+        return None, score, True
     if learned(given, log) or log.late or labels or start is None or reports(telemetry, "chance/loss"):
         return None, None, False
-    if start < LEAST or _good(telemetry, metric):
-        return None, None, False
-    score = _stood(telemetry, metric)
-    if score is not None and (not _moved(telemetry, start) or _absurd(telemetry)):
-        notes.append(f"{metric} never left {score:.4g}, where it began, which is taken for chance; --class-counts says better")
-        return None if _absurd(telemetry) else start, score, True
-    if _moved(telemetry, start):
+    if start < LEAST or _good(telemetry, metric) or _moved(telemetry, start):
         return None, None, False
     notes.append(f"its loss never left {start:.4g}, where it began, which is taken for chance; --chance-loss says better")
-    return start, None, True
+    return start, levels.start(telemetry, plain) if metrics.of(metric).chance is None else None, True
 
 
 def _stated(given: Given, labels: Mapping[str, int]) -> float | None:
@@ -197,33 +194,15 @@ def learned(given: Given, log: Finished) -> bool:
     return bool(given.checkpoint) or bool(log.said.get("pretrained"))
 
 
-def _accuracy(metric: str) -> bool:
-    return bool({"acc", "accuracy", "top1", "mean1"} & {*metrics.split(metric)}) and metrics.of(metric).maximize is True
-
-
-def _classes(telemetry: Telemetry, metric: str) -> int:
-    """The K for which the loss stands at ln K and the accuracy at 1/K in the later half; 0 if they do not agree on one."""
-    count, scores = _by_loss(telemetry), telemetry.column(metric).values if _accuracy(metric) else []
-    agree = count > 1 and len(scores) >= FEW and abs(median(scores[len(scores) // 2 :]) * count - 1) < 0.15
-    return count if agree and max(scores) * count < 1.5 else 0
-
-
-def _by_loss(telemetry: Telemetry) -> int:
-    """The K at whose logarithm the loss stands all the time; 0 if there is none."""
-    losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
-    if len(losses) < FEW or not 0 < max(losses) < 10:
-        return 0
-    loss = median(losses)
-    count = round(math.exp(loss))
-    stands = count > 1 and abs(loss / math.log(count) - 1) < 0.01 and max(losses) - min(losses) < STILL * loss
-    return count if stands else 0
-
-
 def _start(telemetry: Telemetry) -> float | None:
     """The loss of the untrained model, or about that: the larger of the first one and the middle one of the first five."""
     begun = telemetry.column("start/loss").values
     found = begun or (telemetry.column("train/loss").values or telemetry.column("val/loss").values)[:FEW]
     return max(found[0], median(found)) if found and found[0] > 0 else None
+
+
+def _losses(telemetry: Telemetry) -> Sequence[float]:
+    return telemetry.column("val/loss").values or telemetry.column("train/loss").values
 
 
 def _moved(telemetry: Telemetry, start: float) -> bool:
@@ -239,23 +218,6 @@ def _good(telemetry: Telemetry, metric: str) -> bool:
     if not meaning.share or not values:
         return False
     return max(values) > GOOD if meaning.maximize else min(values) < 1 - GOOD
-
-
-def _absurd(telemetry: Telemetry) -> bool:
-    """Whether the loss was always far above that of any guess."""
-    values = telemetry.column("val/loss").values or telemetry.column("train/loss").values
-    return bool(values) and min(values) > ABSURD
-
-
-def _stood(telemetry: Telemetry, metric: str) -> float | None:
-    """The best of the first five scores, if the mean of five running never rose above the first ones by `STILL`; else None."""
-    meaning, values = metrics.of(metric), telemetry.column(metric).values
-    if not (meaning.share and meaning.maximize) or meaning.chance is not None or len(values) < FEW:
-        return None
-    means = _means(values)
-    if not any(values):
-        return None  # nothing found, which is judged by that
-    return max(values[:FEW]) if max(means) < means[0] + STILL and max(values) < max(values[:FEW]) + STILL else None
 
 
 def _means(values: Sequence[float]) -> list[float]:
