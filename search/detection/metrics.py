@@ -67,7 +67,7 @@ TELLING: tuple[tuple[Meaning, str], ...] = (
     (Meaning("reward", True, share=True), "win wins winrate success"),
     (Meaning("time", False), "latency"),
     (Meaning("time", True), "throughput fps"),
-    (ASIDE["time"], "time seconds secs sec ms eta elapsed duration runtime timestamp hours minutes speed walltime"),
+    (ASIDE["time"], "time second seconds secs sec ms eta elapsed duration runtime timestamp hours minutes speed walltime"),
     (ASIDE["counter"], "count counts num length len"),
     (ASIDE["rate"], "lr"),
     (ASIDE["setting"], "alpha beta beta1 beta2 gamma eps epsilon temperature momentum weight decay wd dropout"),
