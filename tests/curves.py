@@ -168,5 +168,6 @@ ILL: Mapping[str, Ill] = {
         curve(6, val__macro_f1=lambda t: 0.5 if t == 1 else 0.49), replace(KNOWN, stopping=EarlyStopping(3, 0.001))
     ),
     "tiny_steps": Ill(curve(8, update_ratio=1e-9)),
+    "unchanged_score": Ill(curve(12, val__accuracy=0.6912, train__loss=lambda t: 0.63 - 0.001 * t), Facts(12, "val/accuracy")),
 }
 """By signature; a new one needs its curve here."""

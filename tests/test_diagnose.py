@@ -214,7 +214,7 @@ def test_a_picture_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 )
 def test_wrong_input_is_one_sentence(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out = run(capsys, *arguments)
-    assert code == 2  # 1 would say that it is dead
+    assert code == 2
     assert out.startswith("pitprop: ")
     assert words in out
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from pitprop.detection import directions
+from pitprop.detection import metrics
 from pitprop.detection.detect import Signature, Verdict, defaults, judge, unwatched
 from pitprop.detection.facts import Facts
 from pitprop.telemetry import VOCABULARY, Epoch, Telemetry
@@ -22,10 +22,10 @@ LOG = logging.getLogger("pitprop")
 class Watch:
     """One training: ``see`` an epoch, and it says whether the training is lost. ``verdict`` is the first that said so.
 
-    ``budget`` is the epochs of a whole training and ``metric`` the objective. Whether to ``maximize`` it follows its name
-    unless you say (`pitprop.detection.directions`: a loss or an error falls, an unknown name rises). ``signatures`` are names
-    or `Signature`s, by default all. ``names`` translates yours, beside `NAMES`, the longest that fits first. ``facts`` are
-    further fields of `Facts`, such as ``labels``. ``ValueError`` for what cannot be meant, here or at the first epoch.
+    ``budget`` is the epochs of a whole training and ``metric`` the objective, whose direction follows its name
+    (`pitprop.detection.metrics`) unless you say whether to ``maximize``. ``signatures`` are names or `Signature`, by default all.
+    ``names`` translates yours, beside `NAMES`, the longest that fits first. ``facts`` are further fields of `Facts`, such as
+    ``labels``. ``ValueError`` for what cannot be meant, here or at the first epoch.
     """
 
     def __init__(
@@ -47,7 +47,9 @@ class Watch:
         for name, ours in self.names.items():
             if not (ours.endswith("/") or ours == metric or in_vocabulary(ours)):
                 raise ValueError(f"names translates {name!r} to {ours!r}, which nothing reads{_near(ours, VOCABULARY)}")
-        self.facts = Facts(budget, metric, directions.rises(metric) is not False if maximize is None else maximize, **facts)
+        rises = metrics.rises(metric) if maximize is None else maximize
+        self._directed = rises is not None
+        self.facts = Facts(budget, metric, rises is not False, **facts)
         given = defaults() if signatures is None else signatures
         self.signatures = [one if isinstance(one, Signature) else Signature(one) for one in given]
         self.telemetry = Telemetry()
@@ -108,6 +110,8 @@ class Watch:
         if metric not in numbers:
             near = _near(metric, numbers) or "; name one of them in `metric`, or translate it in `names`"
             raise ValueError(f"the objective {metric!r} is not among the numbers of epoch {step} ({told}){near}")
+        if not self._directed:
+            raise ValueError(f"the name of the objective {metric!r} does not tell whether more of it is better: say maximize")
         lacking = unwatched(numbers, self.signatures)
         if len(lacking) == len(self.signatures):
             needs = ", ".join(sorted({read for reads in lacking.values() for read in reads})) or "a signature"

@@ -25,7 +25,7 @@ from rich.markup import escape
 
 
 def diagnose(options: DiagnoseOptions) -> int:
-    """Prints a verdict on each training; 1 if any of them is dead, also where nobody reads what it prints."""
+    """Prints a verdict on each training: 1 if any of them is dead, else 2 if any could not be judged or read, else 0."""
     given = _given(options)
     found: list[Diagnosis] = []
     silent: list[str] = []
@@ -42,11 +42,13 @@ def diagnose(options: DiagnoseOptions) -> int:
     baseline, found = _baseline(options, given), across(found)
     if options.plot:
         _plot(Path(options.plot), found)
+    code = 1 if any(one.dead for one in found) else 2 if silent or not all(one.alive for one in found) else 0
     try:
         _print(options, found, silent, baseline)
-    except (BrokenPipeError, SystemExit):  # the latter is how rich tells the former
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # whoever reads has seen enough, and may still ask; the latter is how rich tells it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return int(any(one.dead for one in found))
+    return code
 
 
 def _logs(options: DiagnoseOptions) -> list[tuple[str, Sequence[Path]]]:
@@ -63,15 +65,16 @@ def _print(options: DiagnoseOptions, found: Sequence[Diagnosis], silent: Sequenc
     from pitprop.views.terminal.diagnosis_table import print_comparison, print_diagnosis
 
     if options.json:
-        print_json({"trainings": [to_json(one) for one in found], "passed_over": silent, "baseline": baseline})
-    elif len(found) > 1 or options.compare:
+        print_json({"trainings": [to_json(one) for one in found], "passed_over": list(silent), "baseline": baseline})
+        return
+    if len(found) > 1 or options.compare:
         print_comparison(Console(), found, baseline)
     else:
         print_diagnosis(Console(), found[0], baseline)
-    for sentence in silent if not options.json else ():
+    for sentence in silent:
         text = _("skipped: {reason}").format(reason=sentence)
         Console().print(f"[dim]{escape(text)}[/]", highlight=False)
-    if options.plot and not options.json:
+    if options.plot:
         text = _("curves drawn in {path}").format(path=options.plot)
         Console().print(f"[dim]{escape(text)}[/]", highlight=False)
 
@@ -82,7 +85,9 @@ def to_json(found: Diagnosis) -> dict[str, Any]:
     return {
         "name": found.name,
         "files": [str(file) for file in found.files],
+        "answer": "dead" if found.dead else "alive" if found.alive else "cannot judge",
         "dead": found.dead,
+        "unjudged": found.unjudged,
         "signature": ended.signature if ended else None,
         "known_at": ended.step if ended else None,
         "unit": found.unit,

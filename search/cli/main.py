@@ -65,7 +65,10 @@ def command(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; its exit code: 0 done, 1 an error, 2 wrong usage, 130 interrupted, 143 terminated."""
+    """Runs one command; its exit code: 0 done, 1 an error, 2 wrong usage, 130 interrupted, 143 terminated.
+
+    Of ``diagnose`` 1 is a training that is dead, and 2 an error, or one that could not be judged.
+    """
     given = _parser().parse_args(arguments)
     called = COMMANDS[given.command]
     if isinstance(sys.stdout, TextIOWrapper):  # where the terminal takes ASCII alone, größe is gr\xf6\xdfe
@@ -278,6 +281,7 @@ def _compare(given: Namespace) -> int:
 
 
 def _diagnose_flags(parser: ArgumentParser) -> None:
+    parser.epilog = "exit code: 0 alive, 1 dead, 2 could not judge or read"
     add = parser.add_argument
     add("path", metavar="PATH", nargs="+", help="a log, or a folder of them")
     add("--compare", action="store_true", help="compare them side by side, as is done with several")

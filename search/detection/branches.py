@@ -23,25 +23,27 @@ class Drop:
     metric: str
     before: float
     now: float
+    whole: float = 1.0
+    """What the metric calls a whole: 100 for percent."""
 
     @property
     def size(self) -> float:
-        return abs(self.before - self.now)
+        return abs(self.before - self.now) / self.whole
 
 
 def drops(telemetry: Telemetry, facts: Facts, count: int, points: float, errors: float) -> list[Drop]:
     """The branches whose last ``count`` readings are all worse by ``points`` and by ``errors`` standard errors, worst first.
 
-    ``points`` is in the unit of the metric (0.03 is 3 points of accuracy). A branch's metric is ``val/<branch>/<metric>``; it
+    ``points`` is a share (0.03 is 3 points of accuracy). A branch's metric is ``val/<branch>/<metric>``; it
     counts only where a better one is known to lie in the direction of the objective.
     """
-    found = []
+    found, whole = [], levels.unit(telemetry, facts)
     for name, before in facts.checkpoint.items():
         values = telemetry.column(name).values[-count:]
-        least = max(points, errors * levels.error(telemetry, facts, name))
+        least = max(points * whole, errors * levels.error(telemetry, facts, name))
         below = len(values) == count and all(facts.sign * (before - value) > least for value in values)
         if below and name.count("/") == 2 and name != facts.metric and _known(name, facts):
-            found.append(Drop(name, before, values[-1]))
+            found.append(Drop(name, before, values[-1], whole))
     return sorted(found, key=lambda drop: -drop.size)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from pitprop.detection import metrics
+
 
 def shares(prior: Sequence[float]) -> list[float]:
     """``prior`` scaled to sum to 1."""
@@ -95,12 +97,8 @@ def balanced_accuracy(classes: int) -> float:
     return 1 / classes
 
 
-AUC = 0.5
-"""The area under the ROC curve of a model that ranks at random."""
-
-
-FIXED = {"auc": AUC, "lcl_f1": 0.0, "event_f1": 0.0, "element_f1": 0.0, "edit": 0.0, "bleu": 0.0, "wer": 1.0, "cer": 1.0}
-"""Scores at chance that do not depend on the prior: a model that finds no event scores 0, one that writes no word has error 1."""
+ERRORS = frozenset(("error_rate", "class_error", "classification_error", "top1_error", "err1"))
+"""Names for the share of samples that are classified wrongly."""
 
 
 def average_precision(prior: Sequence[float], c: int | None = None) -> float:
@@ -110,13 +108,15 @@ def average_precision(prior: Sequence[float], c: int | None = None) -> float:
 
 
 def score(metric: str, prior: Sequence[float]) -> float | None:
-    """What the best constant predictor reaches in ``metric``; None for a metric that is not known here.
+    """What the best constant predictor reaches in ``metric``, as a share; None for a metric that is not known here.
 
     Only the last part of the name counts: ``val/macro_f1`` and ``val/pose/macro_f1`` are both macro F1.
     """
-    name = metric.rsplit("/", 1)[-1]
-    if name in FIXED:
-        return FIXED[name]
+    name, meaning = metric.rsplit("/", 1)[-1], metrics.of(metric.rsplit("/", 1)[-1])
+    if meaning.chance is not None:
+        return meaning.chance
+    if name in ERRORS and prior:
+        return 1 - accuracy(prior)
     known = {"macro_f1": macro_f1, "f1_macro": macro_f1, "accuracy": accuracy, "acc": accuracy, "top1": accuracy}
     known |= {"average_precision": average_precision, "ap": average_precision}
     if name == "balanced_accuracy" and prior:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from pitprop.detection import levels, life
+from pitprop.detection import levels, life, metrics
 from pitprop.detection import signatures as catalogue
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, from_json, message
@@ -161,22 +161,25 @@ def defaults() -> list[Signature]:
     return [Signature(name) for name in catalogue.names()]
 
 
-def judge(epochs: Sequence[Epoch], facts: Facts, signatures: Iterable[Signature]) -> list[Verdict]:
-    """The verdicts on the last epoch. Those that end the training come first; among equals, those that name a cause."""
+def judge(epochs: Sequence[Epoch], facts: Facts, signatures: Iterable[Signature], *, over: bool = False) -> list[Verdict]:
+    """The verdicts on the last epoch. Those that end the training come first; among equals, those that name a cause.
+
+    Of a training that is ``over`` evidence counts though it showed signs of life: no epoch is left for a recovery.
+    """
     if not epochs:
         return []
     telemetry = epochs if isinstance(epochs, Telemetry) else Telemetry(epochs)
-    verdicts = [verdict for signature in signatures if (verdict := _verdict(telemetry, facts, signature))]
+    verdicts = [verdict for signature in signatures if (verdict := _verdict(telemetry, facts, signature, over))]
     return sorted(verdicts, key=_order)
 
 
-def replay(epochs: Iterable[Epoch], facts: Facts, signatures: Iterable[Signature]) -> list[Verdict]:
-    """For each signature its first verdict, at the epoch at which live judging gave it; oldest first."""
+def replay(epochs: Iterable[Epoch], facts: Facts, signatures: Iterable[Signature], *, over: bool = False) -> list[Verdict]:
+    """For each signature its first verdict, at the epoch at which live judging gave it; oldest first. ``over`` as in `judge`."""
     telemetry, waiting = Telemetry(), list(signatures)
     verdicts: list[Verdict] = []
     for epoch in epochs:
         telemetry.append(epoch)
-        found = {signature.name: verdict for signature in waiting if (verdict := _verdict(telemetry, facts, signature))}
+        found = {signature.name: verdict for signature in waiting if (verdict := _verdict(telemetry, facts, signature, over))}
         verdicts += found.values()
         waiting = [signature for signature in waiting if signature.name not in found]
     return sorted(verdicts, key=lambda verdict: (verdict.step, _order(verdict)))
@@ -200,12 +203,14 @@ def unwatched(reported: Iterable[str] | Iterable[Epoch], signatures: Iterable[Si
     return {name: needs for name, needs in lacking.items() if needs}
 
 
-def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature) -> Verdict | None:
+def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature, over: bool = False) -> Verdict | None:
     module, thresholds = catalogue.load(signature.name), signature.thresholds
+    if getattr(module, "BY_LOSS", False) and metrics.of(facts.metric).family == "reward":
+        return None  # the losses of a policy say nothing
     reason = module.detect(telemetry, facts, **signature.own)
     if reason is None:
         return None
-    if module.KIND == "soft":
+    if module.KIND == "soft" and not over:
         count, grace, blind = levels.window(telemetry, facts, thresholds["patience"]), thresholds["grace"], thresholds["blind"]
         despite = getattr(module, "DESPITE", ())
         signs = life.signs(telemetry, facts, count, despite)

@@ -27,7 +27,7 @@ class Facts:
     ``budget`` and ``warmup`` are in epochs; ``metric`` is the objective's name and ``maximize`` its direction; ``labels``
     are validation samples by class; ``batch`` is the number of samples in a batch; ``chance_score`` and ``chance_loss`` are
     the objective and the validation loss (nats) of a model that has learned nothing; ``checkpoint`` holds the metrics of the
-    checkpoint that training starts from.
+    checkpoint that training starts from; ``range`` is from where to where the objective can lie, as by its name if None.
 
     Of the trial and its study: ``params`` are its hyperparameters by dotted name, ``stopping`` its early stopping, ``peers``
     the trials before it, and ``recovery`` the epoch of the latest recovery among the finished ones
@@ -43,6 +43,7 @@ class Facts:
     chance_score: float | None = None
     chance_loss: float | None = None
     checkpoint: Mapping[str, float] = field(default_factory=dict)
+    range: tuple[float, float] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     stopping: EarlyStopping | None = None
     peers: Sequence[Peer] = ()

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from statistics import median
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
-from pitprop.detection import chance
+from pitprop.detection import chance, metrics
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry, columns
 
 GUARD = 0.67
 """The recoveries of other trials lengthen the grace up to this share of the budget; a parked trial can still be revived."""
+FEW = 5
+"""Readings of which fewer tell nothing of where a training stands."""
+STILL = 0.02
+"""What a score that has not moved may have risen by, as a share of its scale; and a loss, of itself."""
+ABSURD = 20.0
+"""A loss that no classifier has: more than the logarithm of any number of classes."""
+ACCURACY = frozenset(("acc", "accuracy", "top1", "mean1"))
+"""Words for the share of samples that are classified rightly."""
 TRAINING, VALIDATION = message("training loss"), message("validation loss")
 Asks = ParamSpec("Asks")
 Answer = TypeVar("Answer")
@@ -111,13 +120,78 @@ def labels(telemetry: Telemetry, facts: Facts) -> Mapping[str, float]:
 
 
 @once
+def unit(telemetry: Telemetry, facts: Facts) -> float:
+    """What the objective calls a whole: 100 for a share that is printed in percent, by this curve so far or those of peers."""
+    if not metrics.of(facts.metric).share:
+        return 1.0
+    curves = (telemetry, *(peer.telemetry for peer in facts.peers))
+    return 100.0 if any(metrics.percent(facts.metric, one.column(facts.metric).values) for one in curves) else 1.0
+
+
+@once
+def reach(telemetry: Telemetry, facts: Facts) -> float:
+    """What a band on the objective is a share of: the whole of a share; of others the largest reading so far."""
+    if facts.range is not None:
+        return abs(facts.range[1] - facts.range[0])
+    values, meaning = telemetry.column(facts.metric).values, metrics.of(facts.metric)
+    largest = max(map(abs, values), default=1.0)
+    if meaning.share or (not meaning.family and largest <= 1):
+        return unit(telemetry, facts)
+    return largest
+
+
+@once
 def score(telemetry: Telemetry, facts: Facts) -> float | None:
     """The objective of a model that has learned nothing; None if the metric or the prior is not known."""
     if facts.chance_score is not None:
         return facts.chance_score
     if facts.metric in ("val/loss", "train/loss"):
         return loss(telemetry, facts, guess=False)
-    return chance.score(facts.metric, list(labels(telemetry, facts).values()))
+    found = chance.score(facts.metric, list(labels(telemetry, facts).values()))
+    if found is None and (count := classes(telemetry, facts)):
+        found = 1 / count
+    return stood(telemetry, facts) if found is None else found * unit(telemetry, facts)
+
+
+@once
+def classes(telemetry: Telemetry, facts: Facts) -> int:
+    """The number K of classes of one size: the loss stands at ln K, and the accuracy no higher than at 1/K; 0 if they do not."""
+    losses, scores = telemetry.column("val/loss").values, telemetry.column(facts.metric).values
+    losses = losses or telemetry.column("train/loss").values
+    if min(len(losses), len(scores)) < FEW or not ACCURACY & {*metrics.split(facts.metric)} or labels(telemetry, facts):
+        return 0
+    count = standing(losses)
+    highest = max(scores) * count / unit(telemetry, facts)
+    return count if highest < 1.5 and median(scores) * count / unit(telemetry, facts) < 1.15 else 0
+
+
+def standing(losses: Sequence[float]) -> int:
+    """The K at whose logarithm all losses stand, by 1 %; 0 if there is none."""
+    if not 0 < min(losses, default=0) <= max(losses) < 10:
+        return 0
+    middle = median(losses)
+    count = round(math.exp(middle))
+    stands = count > 1 and abs(middle / math.log(count) - 1) < 0.01 and max(losses) - min(losses) < STILL * middle
+    return count if stands else 0
+
+
+@once
+def stood(telemetry: Telemetry, facts: Facts) -> float | None:
+    """The best of the first five scores of a training whose loss is absurd and whose score never rose since; else None."""
+    losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
+    absurd = bool(losses) and min(losses) > ABSURD and bool(ACCURACY & {*metrics.split(facts.metric)})
+    return start(telemetry, facts) if absurd else None
+
+
+@once
+def start(telemetry: Telemetry, facts: Facts) -> float | None:
+    """The best of the first five scores, if the mean of five running never rose above that of these by `STILL`; else None."""
+    meaning, values = metrics.of(facts.metric), telemetry.column(facts.metric).values
+    if not (meaning.share and facts.maximize) or len(values) < FEW or not any(values):
+        return None  # where nothing is found, that is what it is judged by
+    means, still = [sum(values[i : i + FEW]) / FEW for i in range(len(values) - FEW + 1)], STILL * unit(telemetry, facts)
+    best = max(values[:FEW])
+    return best if max(means) < means[0] + still and max(values) < best + still else None
 
 
 @once
@@ -127,6 +201,8 @@ def loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> float | None
         return facts.chance_loss
     if reported := telemetry.column("chance/loss").values:
         return reported[-1]
+    if count := classes(telemetry, facts):
+        return math.log(count)
     counts = labels(telemetry, facts) if guess else {}
     return chance.cross_entropy(list(counts.values())) if counts else None
 
@@ -134,7 +210,8 @@ def loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> float | None
 @once
 def error(telemetry: Telemetry, facts: Facts, metric: str) -> float:
     """The standard error of ``metric`` at chance; 0 if it is not known."""
-    return chance.standard_error(metric, [round(n) for n in labels(telemetry, facts).values()]) or 0.0
+    found = chance.standard_error(metric, [round(n) for n in labels(telemetry, facts).values()]) or 0.0
+    return found * unit(telemetry, facts) if metric == facts.metric else found
 
 
 @once
@@ -143,9 +220,23 @@ def bound(telemetry: Telemetry, facts: Facts, margin: float = 0.02) -> float | N
     level = score(telemetry, facts)
     if level is None:
         return None
-    room = abs(1 - level) if facts.maximize else abs(level)
-    ahead = max(margin * room, 2 * error(telemetry, facts, facts.metric))
+    ahead = max(margin * _room(telemetry, facts, level), 2 * error(telemetry, facts, facts.metric))
     return level + ahead if facts.maximize else level - ahead
+
+
+def _room(telemetry: Telemetry, facts: Facts, level: float) -> float:
+    """What lies between chance and the best that there can be; of a scale whose end nobody reaches, the best that was seen."""
+    if facts.range is not None:
+        return abs(facts.range[facts.maximize] - level)
+    if not facts.maximize:
+        return abs(level)
+    meaning, seen = metrics.of(facts.metric), telemetry.column(facts.metric).values
+    if meaning.share and meaning.attainable:
+        return abs(unit(telemetry, facts) - level)
+    if not meaning.family and max(seen, default=1.0) <= 1:
+        return abs(1 - level)
+    peers = (max(peer.telemetry.column(facts.metric).values, default=level) for peer in facts.peers)
+    return max(0.0, *(value - level for value in (max(seen, default=level), *peers)))
 
 
 def above_chance(telemetry: Telemetry, facts: Facts, count: int, margin: float = 0.02) -> bool | None:

@@ -129,12 +129,12 @@ def loss_accelerating(telemetry: Telemetry, facts: Facts, count: int) -> Sign | 
 
 
 def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """The objective better by more than 0.004 and by one standard error over the window; not for an objective that is a loss."""
+    """The objective better by 0.4 % of its scale and by one standard error over the window; not where that is a loss."""
     values = _last(telemetry, facts.metric, count)
     if not values or facts.metric in ("val/loss", "train/loss"):
         return None
     gain = facts.sign * (values[-1] - values[0])
-    rises = gain > max(0.004, levels.error(telemetry, facts, facts.metric))
+    rises = gain > max(0.004 * levels.reach(telemetry, facts), levels.error(telemetry, facts, facts.metric))
     seen = {"name": facts.metric, "first": values[0], "last": values[-1]}
     return Sign("score_rising", rises, N_("{name} {first:.4g} to {last:.4g}"), seen)
 

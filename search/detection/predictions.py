@@ -53,14 +53,14 @@ class Constant:
 
 @levels.once
 def constant(telemetry: Telemetry, facts: Facts, count: int, share: float = 0.995) -> Constant | None:
-    """Whether one class held ``share`` of the predictions in each of the last ``count`` reports, by counts or by macro F1.
+    """Whether one class held ``share`` of the predictions in each of the last ``count`` reports, by counts or by scores.
 
     Where that class is nearly all there is, others have to be predicted less than a tenth as often as they occur.
     """
     labels = levels.labels(telemetry, facts).values()
     if total := sum(labels):
         share = max(share, 1 - 0.1 * (1 - max(labels) / total))
-    return _by_counts(telemetry, count, share) or _by_score(telemetry, facts, count)
+    return _by_counts(telemetry, count, share) or _by_score(telemetry, facts, count) or _by_pair(telemetry, count)
 
 
 def _by_counts(telemetry: Telemetry, count: int, share: float) -> Constant | None:
@@ -105,7 +105,8 @@ def _by_score(telemetry: Telemetry, facts: Facts, count: int) -> Constant | None
     readings, labels = levels.recent(telemetry, facts.metric, count), levels.labels(telemetry, facts)
     if len(readings) < count or len(labels) < 2:
         return None
-    prior = list(labels.values())
+    prior, whole = list(labels.values()), levels.unit(telemetry, facts)
+    readings = [(step, score / whole) for step, score in readings]
     for index in sorted(range(len(prior)), key=lambda c: -prior[c]):
         value = chance.macro_f1(prior, index)
         if prior[index] > 0 and all(abs(score - value) <= 0.001 for _, score in readings):
@@ -114,3 +115,15 @@ def _by_score(telemetry: Telemetry, facts: Facts, count: int) -> Constant | None
             )
             return Constant(list(labels)[index], readings[0][0], 0, note)
     return None
+
+
+def _by_pair(telemetry: Telemetry, count: int) -> Constant | None:
+    """Whether F1 is 2 a / (1 + a) for an accuracy a, both unchanged: then no sample is rightly predicted as negative."""
+    accuracy, f1 = (levels.recent(telemetry, name, count) for name in ("val/accuracy", "val/f1"))
+    if len(accuracy) < count or len(f1) < count or len({value for _, value in (*accuracy, *f1)}) > 2:
+        return None
+    (since, a), (_, score) = accuracy[0], f1[0]
+    if not 0 < a < 1 or abs(score - 2 * a / (1 + a)) > 2e-4:
+        return None
+    note = message("accuracy {a:.4f} and F1 {score:.4f}, as where only the positive class is predicted", a=a, score=score)
+    return Constant("1", since, 0, note)

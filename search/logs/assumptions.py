@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
-from pitprop.detection import chance, directions
+from pitprop.detection import chance, levels, metrics
 from pitprop.detection.detect import Bound
 from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
+from pitprop.logs import objectives
+from pitprop.logs.finished import Finished
 from pitprop.telemetry import Epoch, Telemetry, columns, reports
 
 FEW = 5
 """Epochs of which fewer tell nothing: then each reading of training is looked at."""
-BEST = ("val/macro_f1", "val/balanced_accuracy", "val/auc", "val/top1", "val/accuracy", "val/mean1", "val/f1")
-"""Objectives, the first that is reported counts; otherwise any score of validation, or the loss."""
-ASIDE = ("predicted/", "labels/", "true_positives/", "loss", "logit_spread", "probability_spread")
-SHARES = ("accuracy", "acc", "top1", "top5", "mean1", "macro_f1", "f1", "auc", "balanced_accuracy", "precision", "recall")
-"""Scores that lie between 0 and 1, where they are not printed in percent."""
+ENDLESS = 10**7
+"""Epochs of which no training has so many: what stands for no limit, such as sys.maxsize."""
 CONTRASTIVE = {"supcon": chance.supervised_contrastive, "ntxent": chance.nt_xent, "clip": chance.clip}
+DETECTOR = frozenset(["box", "bbox", "giou", "ciou", "obj", "objectness", "rpn", "dfl", "om", "oo"])
+"""Words of the parts of a detector's loss."""
+LEAST = 0.6
+"""A loss below which no start is taken for that of an untrained model: a little less than ln 2."""
+GOOD = 0.6
+"""A score above which no start is taken for that of an untrained model: of one that learned within its first epoch, or before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,85 +49,147 @@ class Given:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-def objective(telemetry: Telemetry) -> str:
-    """What to judge by: the usual score, any other of the whole model, the loss of validation, or that of training."""
-    counts: dict[str, int] = {}
-    for epoch in telemetry:
-        for name in epoch.metrics:
-            counts[name] = counts.get(name, 0) + 1
-    scores = [name for name in counts if name.startswith("val/") and not name.removeprefix("val/").startswith(ASIDE)]
-    ordered = [*BEST, *sorted(scores, key=lambda name: name.count("/")), "val/loss"]
-    enough = (name for name in ordered if counts.get(name, 0) >= max(1, min(FEW, counts.get("train/loss", 0))))
-    return next(enough, "train/loss" if "train/loss" in counts else next(iter(counts)))
+def shares(telemetry: Telemetry) -> tuple[Telemetry, set[str]]:
+    """``telemetry`` with shares that are printed in percent brought to shares, and their names.
 
-
-def shares(telemetry: Telemetry) -> Telemetry:
-    """``telemetry`` with scores that are printed in percent brought to shares."""
-    readings = ((name, value) for epoch in telemetry for name, value in epoch.metrics.items())
-    percent = {name for name, value in readings if name.rsplit("/", 1)[-1] in SHARES and 1.5 < value <= 100}
-    if not percent:
-        return telemetry
-    return Telemetry(
-        Epoch(epoch.step, {name: value / 100 if name in percent else value for name, value in epoch.metrics.items()})
+    Decided for each metric, over its whole curve.
+    """
+    names = {name for epoch in telemetry for name in epoch.metrics if metrics.of(name).share}
+    found = {name for name in names if metrics.percent(name, telemetry.column(name).values)}
+    kinds = {_kind(name) for name in found} - {""}
+    if not kinds and (classes := levels.standing(_losses(telemetry))) >= 100:  # a constant prediction may stand at 1.0 of 100
+        kinds = {
+            "accuracy"
+            for name in names
+            if _kind(name) and all(abs(value * classes / 100 - 1) < 0.15 for value in telemetry.column(name).values)
+        }
+    found |= {name for name in names if _kind(name) in kinds}  # a training of 1000 classes may never pass 1.5 %
+    if not found:
+        return telemetry, found
+    brought = Telemetry(
+        Epoch(epoch.step, {name: value / 100 if name in found else value for name, value in epoch.metrics.items()})
         for epoch in telemetry
     )
+    return brought, found
 
 
-def facts(telemetry: Telemetry, metric: str, given: Given, said: Mapping[str, int], budget: int, notes: list[str]) -> Facts:
-    """The facts; to ``notes`` is added what was concluded. ``UserError`` for a loss that lacks what it is computed from."""
+def totals(telemetry: Telemetry) -> Telemetry:
+    """``telemetry`` with the sum of a detector's losses as the loss of that side, where a log has parts of it only."""
+    names = {name for epoch in telemetry for name in epoch.metrics}
+    if objectives.adversarial(names) or objectives.reinforced(names):
+        return telemetry
+    parts = {f"{side}/loss": _parts(side, names) for side in ("train", "val") if f"{side}/loss" not in names}
+    parts = {name: found for name, found in parts.items() if len(found) > 1}
+    if not parts:
+        return telemetry
+    return Telemetry(Epoch(epoch.step, {**epoch.metrics, **_sums(epoch, parts)}) for epoch in telemetry)
+
+
+def _parts(side: str, names: set[str]) -> set[str]:
+    """The losses of a detector's parts: of boxes, classes and the like."""
+    found = {name for name in names if name.startswith(f"{side}/") and metrics.of(name).family == "loss"}
+    return found if any(DETECTOR & {*metrics.split(name)} for name in found) else set()
+
+
+def _sums(epoch: Epoch, parts: Mapping[str, set[str]]) -> dict[str, float]:
+    whole = {name: found for name, found in parts.items() if found <= epoch.metrics.keys()}
+    return {name: sum(epoch.metrics[part] for part in found) for name, found in whole.items()}
+
+
+def _kind(name: str) -> str:
+    """``accuracy`` for all that are of one unit in a log: accuracies of training and validation, top 1 and top 5."""
+    return "accuracy" if {"acc", "accuracy", "top1", "top5"} & {*metrics.split(name)} else ""
+
+
+def facts(telemetry: Telemetry, metric: str, given: Given, log: Finished, budget: int, notes: list[str]) -> tuple[Facts, bool]:
+    """The facts, and whether chance is a guess; to ``notes`` is added what was concluded.
+
+    ``UserError`` for a loss that lacks what it is computed from.
+    """
     counts = columns(telemetry[-1], "val/labels/")
     labels = given.labels or {name: int(count) for name, count in counts.items() if math.isfinite(count)}
-    level = _chance(telemetry, given, labels, said, notes)
-    classes = given.classes or (said.get("num_classes") if level is not None else None)
-    guess = metric.rsplit("/", 1)[-1] in ("accuracy", "acc", "top1", "mean1") and not labels
-    return Facts(
+    level, score, guessed = _chance(telemetry, metric, given, labels, log, notes)
+    found = Facts(
         budget,
         metric,
-        directions.rises(metric) is not False if given.maximize is None else given.maximize,
+        metrics.rises(metric) is not False if given.maximize is None else given.maximize,
         labels=labels,
         batch=given.batch,
-        chance_score=1 / classes if classes and guess else None,
+        chance_score=score,
         chance_loss=level,
         checkpoint=given.checkpoint,
     )
+    return found, guessed
 
 
-def budget(given: Given, said: Mapping[str, int], last: int, steps: int, few: bool, notes: list[str]) -> int:
+def budget(given: Given, log: Finished, last: int, few: bool, notes: list[str]) -> int:
     """The epochs of the whole training, as a person or its log says; else those it has had. ``few`` if these are no epochs."""
     if given.epochs is not None:
         return given.epochs
+    said, had = log.said, log.epochs[-1].step if log.epochs else 1
     total = next((said[name] for name in ("max_epochs", "num_epochs", "num_train_epochs") if name in said), 0)
-    if total >= last and not few:
+    if (had if few else last) <= total < ENDLESS:
         notes.append(f"a training of {total} epochs, as its log says")
-        return total
+        return max(last, round(last * total / had)) if few else total
     planned = next((said[name] for name in ("max_iters", "max_steps") if name in said), 0)
-    if planned >= steps > 0:
+    if planned >= log.steps > 0:
         notes.append(f"a training of {planned} steps, as its log says")
-        return max(last, round(last * planned / steps))
+        return max(last, round(last * planned / log.steps))
     return max(last, 1)
 
 
 def _chance(
-    telemetry: Telemetry, given: Given, labels: Mapping[str, int], said: Mapping[str, int], notes: list[str]
-) -> float | None:
-    """The loss of a model that has learned nothing: given, computed, read off the log, or the start of one that never moved."""
+    telemetry: Telemetry,
+    metric: str,
+    given: Given,
+    labels: Mapping[str, int],
+    log: Finished,
+    notes: list[str],
+) -> tuple[float | None, float | None, bool]:
+    """The loss and the score of a model that has learned nothing, and whether that is a guess.
+
+    Given, computed, read off the log, or the start of a training that never moved. Where a log begins late, or a checkpoint
+    was loaded, its start is not chance; and the losses of a reward say nothing.
+    """
+    stated = _stated(given, labels)
+    if stated is not None or metrics.of(metric).family == "reward":
+        return stated, None, False
+    start, classes = _start(telemetry), given.classes or log.said.get("num_classes") or log.said.get("vocab_size") or 0
+    if classes > 1 and start is not None and abs(start / math.log(classes) - 1) < 0.15:
+        notes.append(f"chance is a loss of ln {classes} = {math.log(classes):.4g}, near which it began")
+        accuracy = bool(levels.ACCURACY & {*metrics.split(metric)}) and not labels
+        return math.log(classes), 1 / classes if accuracy else None, False
+    plain = Facts(1, metric, metrics.rises(metric) is not False, labels=labels)
+    if classes := levels.classes(telemetry, plain):
+        notes.append(
+            f"its loss stands at ln {classes} and {metric} at 1/{classes}: that is chance with {classes} classes of one size"
+        )
+        return math.log(classes), 1 / classes, False
+    if (score := levels.stood(telemetry, plain)) is not None and not labels:
+        notes.append(f"{metric} never left {score:.4g}, at a loss that is worse than any guess; that is taken for chance")
+        return None, score, True
+    if learned(given, log) or log.late or labels or start is None or reports(telemetry, "chance/loss"):
+        return None, None, False
+    if start < LEAST or _good(telemetry, metric) or _moved(telemetry, start):
+        return None, None, False
+    notes.append(f"its loss never left {start:.4g}, where it began, which is taken for chance; --chance-loss says better")
+    return start, levels.start(telemetry, plain) if metrics.of(metric).chance is None else None, True
+
+
+def _stated(given: Given, labels: Mapping[str, int]) -> float | None:
+    """The loss at chance that a person states, or that follows from what is stated."""
     if given.chance_loss is not None:
         return given.chance_loss
     if given.loss in CONTRASTIVE:
         if given.batch is None:
             raise UserError(f"what --loss {given.loss} is at chance depends on the batch: say --batch N too")
         return CONTRASTIVE[given.loss](given.batch)
-    if given.loss == "cross_entropy" and labels:
-        return chance.cross_entropy(list(labels.values()))
-    start, classes = _start(telemetry), given.classes or said.get("num_classes") or said.get("vocab_size") or 0
-    if classes > 1 and start is not None and abs(start / math.log(classes) - 1) < 0.15:
-        notes.append(f"chance is a loss of ln {classes} = {math.log(classes):.4g}, near which it began")
-        return math.log(classes)
-    learned = given.checkpoint or said.get("pretrained")  # such a start is not chance
-    if learned or labels or start is None or reports(telemetry, "chance/loss") or _moved(telemetry, start):
-        return None
-    notes.append(f"its loss never left {start:.4g}, where it began, which is taken for chance; --chance-loss says better")
-    return start
+    return chance.cross_entropy(list(labels.values())) if given.loss == "cross_entropy" and labels else None
+
+
+def learned(given: Given, log: Finished) -> bool:
+    """Whether it starts from something that has learned, whose score and loss are not those of chance."""
+    return bool(given.checkpoint) or bool(log.said.get("pretrained"))
 
 
 def _start(telemetry: Telemetry) -> float | None:
@@ -130,8 +199,39 @@ def _start(telemetry: Telemetry) -> float | None:
     return max(found[0], median(found)) if found and found[0] > 0 else None
 
 
+def _losses(telemetry: Telemetry) -> Sequence[float]:
+    return telemetry.column("val/loss").values or telemetry.column("train/loss").values
+
+
 def _moved(telemetry: Telemetry, start: float) -> bool:
     """Whether the mean of five losses running, of training or validation, ever lay 5 % below the start, or there are too few."""
     found = [telemetry.column(name).values for name in ("train/loss", "val/loss")]
-    means = [sum(values[i : i + FEW]) / FEW for values in found for i in range(len(values) - FEW + 1)]
+    means = [mean for values in found for mean in _means(values)]
     return not means or min(means) < 0.95 * start
+
+
+def _good(telemetry: Telemetry, metric: str) -> bool:
+    """Whether a share was better than that of a guess from the beginning."""
+    meaning, values = metrics.of(metric), telemetry.column(metric).values[:FEW]
+    if not meaning.share or not values:
+        return False
+    return max(values) > GOOD if meaning.maximize else min(values) < 1 - GOOD
+
+
+def _means(values: Sequence[float]) -> list[float]:
+    return [sum(values[i : i + FEW]) / FEW for i in range(len(values) - FEW + 1)]
+
+
+def improved(values: Sequence[float], sign: int) -> bool:
+    """Whether a curve ends, or was for five readings, better than it began, by more than its readings scatter."""
+    part = max(1, min(FEW, len(values) // 3))
+    first, then = (sum(some) / part for some in (values[:part], values[-part:]))
+    best = max(sign * mean for mean in (_means(values) if part == FEW else [then]))
+    scatter = median(abs(b - a) for a, b in pairwise(values)) if len(values) > 1 else 0.0
+    return max(best, sign * then) - sign * first > max(4 * scatter * math.sqrt(2 / part), 1e-12)
+
+
+def named(names: Iterable[str], most: int = 6) -> str:
+    """Some of the readings, to be quoted."""
+    found = [name for name in sorted(names) if not re.search(r"/(predicted|labels|true_positives)/", name)]
+    return ", ".join(found[:most]) + (" and others" if len(found) > most else "")

@@ -6,18 +6,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pitprop.detection import detect, levels, stopping
+from pitprop.detection import detect, levels, metrics, stopping
+from pitprop.detection import signatures as catalogue
 from pitprop.detection.detect import Bound, Signature, Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
 from pitprop.errors import UserError
-from pitprop.logs import assumptions, finished
+from pitprop.logs import assumptions, finished, objectives
 from pitprop.logs.assumptions import FEW, Given
 from pitprop.logs.epochs import coarser
-from pitprop.messages import message
+from pitprop.logs.finished import Finished
+from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry, reports
 
 ALIKE = "no_effect"
 UNREAD = message("check how the script reads what was changed: a misspelt name, a default that wins, a branch never taken")
+BATCHES = ("oscillation",)
+"""Signatures that single readings of training would always show."""
+BY_END = ("hopelessly_slow",)
+"""Signatures that ask what can still be reached: they need to know how long the training is, not only the log."""
+BY_START = ("bad_start",)
+"""Signatures that need a stated chance: where it is a guess from the start, they would hold the start against itself."""
+SEEN_EARLY = ("constant_prediction", "minority_prediction", "no_positives")
+"""Evidence that is told at once, as a warning, before it counts and where the training came back from it."""
+PASSING = "unchanged_score"
+"""What says nothing any more once it has ended."""
+SHORT = 50
+"""Optimizer steps of which fewer take no model from chance."""
 MOST = 512
 """Epochs that are judged: of a log with more, means of several."""
 
@@ -25,6 +39,8 @@ MOST = 512
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """``verdicts`` are the first of each signature, as a search would have met them; ``ended`` is the one that still holds.
+
+    ``unjudged`` says why it can be called neither dead nor alive, and what would help; None where it can.
 
     ``unit`` is what is called an epoch; ``gates`` come with the value they met and why that misses them; ``unwatched`` are the
     signatures that lacked readings, with what they need; ``notes`` say what was concluded from the log.
@@ -40,10 +56,16 @@ class Diagnosis:
     gates: Sequence[tuple[Bound, float | None, str | None]]
     unit: str
     notes: Sequence[str]
+    unjudged: Message | None = None
 
     @property
     def dead(self) -> bool:
         return self.ended is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was judged, and nothing ended it."""
+        return not self.dead and self.unjudged is None
 
     @property
     def curve(self) -> list[tuple[int, float]]:
@@ -69,27 +91,72 @@ class Diagnosis:
         return levels.score(self.telemetry, self.facts)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a log beside its epochs: whether these are readings of training (``few``), and chance is ``guessed``."""
+
+    log: Finished
+    given: Given
+    few: bool
+    guessed: bool
+
+    @property
+    def planned(self) -> bool:
+        """Whether somebody says how long the whole training is."""
+        return self.given.epochs is not None or any(name.startswith(("max_", "num_train", "num_ep")) for name in self.log.said)
+
+    def directed(self, metric: str) -> bool:
+        """Whether the objective's direction is known."""
+        return self.given.maximize is not None or metrics.rises(metric) is not None
+
+    def watches(self, signature: Signature, facts: Facts) -> bool:
+        """Whether a signature is to be asked: without an objective that is understood, only proof."""
+        if not facts.metric or not self.directed(facts.metric):
+            return catalogue.load(signature.name).KIND == "hard"
+        barred = {*(BATCHES if self.few else ()), *(BY_START if self.guessed else ()), *(() if self.planned else BY_END)}
+        return signature.name not in barred
+
+    def blind(self, facts: Facts) -> Message:
+        """Why nothing can be said of a training that has not improved: where chance is is not known."""
+        epoch, step = self.log.begins
+        if metrics.of(facts.metric).family == "reward":
+            return message("{metric} has not risen, and what an untrained policy gets is not known", metric=facts.metric)
+        why = message("what an untrained model reaches is not known")
+        if self.log.late:
+            place = message("epoch {epoch}", epoch=epoch) if epoch else message("step {step}", step=step)
+            why = message("its log begins at {place}, when it was no longer untrained", place=place)
+        elif assumptions.learned(self.given, self.log):
+            why = message("it began from a checkpoint, which is no longer untrained")
+        known = message("--chance-loss or --class-counts tells where chance is")
+        return message("{metric} has not improved, and {why}; {known}", metric=facts.metric, why=why, known=known)
+
+
 def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") -> Diagnosis:
     """Reads the logs of one training, and judges it as a search would have done. `UserError` if they hold no readings."""
     given, notes = given or Given(), list[str]()
     log = finished.read(files, given.metric, given.format, given.pattern, given.names)
-    few = len(log.epochs) < FEW and len(log.pieces) > len(log.epochs)
-    telemetry, each = coarser(assumptions.shares(log.pieces if few else log.epochs), MOST)
+    asked = bool(given.gates or given.checkpoint) or (given.metric or "").startswith("val/")  # of validation, so of epochs
+    few = len(log.epochs) < FEW and len(log.pieces) > len(log.epochs) and not (asked and log.epochs)
+    read, percent = assumptions.shares(log.pieces if few else log.epochs)
+    telemetry, each = coarser(assumptions.totals(read), MOST)
     if not telemetry:
         where = ", ".join(map(str, files))
         raise UserError(f"{where}: no reading of a loss or a score is in it; --pattern says how it prints them")
-    metric = given.metric or assumptions.objective(telemetry)
-    if not reports(telemetry, metric):
+    metric = given.metric or objectives.choose(telemetry)
+    if metric and not reports(telemetry, metric):
         known = sorted({key for epoch in telemetry for key in epoch.metrics})
         raise UserError(f"{metric!r} is not among the readings of {files[0].name}: {', '.join(known)}")
+    if metric in percent:
+        notes.append(f"{metric} is printed in percent, and shown as a share")
     if log.from_0 and not few and each == 1:
         notes.append("its log counts epochs from 0, so that epoch 1 here is its epoch 0")
     unit = "epoch" if log.numbered else "evaluation" if metric.startswith("val/") else "reading"
-    budget = assumptions.budget(given, log.said, telemetry[-1].step * each, log.steps, few, notes)
-    budget = -(-budget // each)
-    facts = assumptions.facts(telemetry, metric, given, log.said, budget, notes)
+    budget = assumptions.budget(given, log, telemetry[-1].step * each, few, notes)
+    facts, guessed = assumptions.facts(telemetry, metric, given, log, -(-budget // each), notes)
     unit = "reading of training" if few else unit
-    return _judged(name or files[0].name, files, telemetry, facts, given, unit if each == 1 else f"mean of {each} {unit}s", notes)
+    beside = Known(log, given, few, guessed)
+    unit = unit if each == 1 else f"mean of {each} {unit}s"
+    return _judged(Diagnosis(name or files[0].name, files, telemetry, facts, [], None, {}, [], unit, notes), beside)
 
 
 def across(found: Sequence[Diagnosis]) -> list[Diagnosis]:
@@ -120,25 +187,71 @@ def _beside(one: Diagnosis, earlier: Sequence[Diagnosis]) -> Diagnosis:
     return one
 
 
-def _judged(
-    name: str, files: Sequence[Path], telemetry: Telemetry, facts: Facts, given: Given, unit: str, notes: Sequence[str]
-) -> Diagnosis:
-    batches = unit == "reading of training"  # which always swing
-    watching = [one for one in detect.defaults() if not (batches and one.name == "oscillation")]
+def _judged(found: Diagnosis, known: Known) -> Diagnosis:
+    """The diagnosis with what was found: verdicts, gates, what was not watched, and whether it can be judged at all."""
+    telemetry, facts, given = found.telemetry, found.facts, known.given
+    watching = [one for one in detect.defaults() if known.watches(one, facts)]
     verdicts = detect.replay(telemetry, facts, watching)
-    ended = _ended(telemetry, facts, verdicts)
+    ended = _ended(telemetry, facts, verdicts, watching)
+    if ended is None and (last := _at_the_end(telemetry, facts, known)):
+        ended, verdicts = last, [*(one for one in verdicts if one.signature != last.signature), last]
+    early = [Signature(name, "warn") for name in SEEN_EARLY if name not in {one.signature for one in verdicts}]
+    verdicts = [*verdicts, *detect.replay(telemetry, facts, early if ended is None else (), over=True)]
+    holds = detect.judge(telemetry, facts, [Signature(PASSING)])
+    verdicts = [one for one in verdicts if one.signature != PASSING or holds]
+    unjudged = _unjudged(telemetry, facts, known, ended)
+    if unjudged is not None:
+        ended, verdicts = None, [one for one in verdicts if not one.ends]
     lacking = detect.unwatched(telemetry, watching)
     if facts.batch:
         lacking.pop("contrastive_collapse", None)
     gates = [(gate, gate.value(telemetry), gate.missed(telemetry)) for gate in given.gates]
     verdicts = sorted([*verdicts, *judge_gates(telemetry, given.gates)], key=lambda verdict: verdict.step)
-    return Diagnosis(name, files, telemetry, facts, verdicts, ended, lacking, gates, unit, notes)
+    return replace(found, verdicts=verdicts, ended=ended, unwatched=lacking, gates=gates, unjudged=unjudged)
 
 
-def _ended(telemetry: Telemetry, facts: Facts, verdicts: Sequence[Verdict]) -> Verdict | None:
+def _at_the_end(telemetry: Telemetry, facts: Facts, known: Known) -> Verdict | None:
+    """What the end of a log adds: a loss that is NaN there, and nothing found in any epoch of a training that is over."""
+    found = detect.judge(telemetry, facts, [Signature("non_finite", thresholds={"patience": 1})])
+    if not found and known.planned and telemetry[-1].step >= facts.budget:
+        found = detect.judge(telemetry, facts, [Signature("no_positives")], over=True)
+    return next(iter(found), None)
+
+
+def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict | None) -> Message | None:
+    """Why the training can be called neither dead nor alive; None if it can. Proof needs no objective."""
+    if ended is not None and catalogue.load(ended.signature).KIND == "hard":
+        return None
+    names = {name for epoch in telemetry for name in epoch.metrics}
+    if not facts.metric:
+        return objectives.none(names, assumptions.named(names))
+    if not known.directed(facts.metric):
+        return message(
+            "whether more of {metric} is better is not known from its name; --goal minimize or --goal maximize says it",
+            metric=facts.metric,
+        )
+    if ended is not None:
+        short = known.few and 0 < known.log.steps < SHORT
+        return message("{steps} steps of training are too few to leave chance", steps=known.log.steps) if short else None
+    if levels.score(telemetry, facts) is not None or levels.loss(telemetry, facts, guess=False) is not None:
+        return None
+    return None if _learns(telemetry, facts) else known.blind(facts)
+
+
+def _learns(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether the objective or a loss ends better than it began, or it is too early to tell."""
+    values = telemetry.column(facts.metric).values
+    if len(values) < FEW or telemetry[-1].step < catalogue.GRACE * facts.budget:
+        return True
+    losses = ("val/loss", "train/loss") if metrics.of(facts.metric).family != "reward" else ()
+    curves = (telemetry.column(name).values for name in losses if name != facts.metric)
+    return assumptions.improved(values, facts.sign) or any(len(one) >= FEW and assumptions.improved(one, -1) for one in curves)
+
+
+def _ended(telemetry: Telemetry, facts: Facts, verdicts: Sequence[Verdict], watching: Sequence[Signature]) -> Verdict | None:
     """The first verdict that ends it, unless the training came back after it."""
     first = next((verdict for verdict in verdicts if verdict.ends), None)
-    if first is None or any(verdict.ends for verdict in detect.judge(telemetry, facts, detect.defaults())):
+    if first is None or any(verdict.ends for verdict in detect.judge(telemetry, facts, watching)):
         return first
     count = min(levels.window(telemetry, facts, 5), telemetry[-1].step - first.step)
     return first if levels.above_chance(telemetry, facts, count, 0.1) is False else None

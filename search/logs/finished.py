@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,9 @@ MERGE = 256
 class Finished:
     """``epochs`` and, if these are few, finer ``pieces`` of a training; ``steps`` is the last step of it that is named.
 
-    ``numbered`` says whether the source counts epochs, and ``from_0`` whether from 0. ``said`` is what it says of itself.
+    ``begins`` is the epoch and the step at which it begins, each None if not named; ``late`` says that these are not the start
+    of a training, as of one that was resumed, or of an excerpt. ``numbered`` says whether the source counts epochs, and
+    ``from_0`` whether from 0. ``said`` is what it says of itself.
     """
 
     epochs: Telemetry = field(default_factory=Telemetry)
@@ -31,6 +33,8 @@ class Finished:
     steps: int = 0
     numbered: bool = False
     from_0: bool = False
+    begins: tuple[int | None, int | None] = (None, None)
+    late: bool = False
     said: dict[str, int] = field(default_factory=dict)
 
 
@@ -81,12 +85,28 @@ def _read(
     joined, bins, epochs = Epochs(metric), Bins(), Telemetry()
     large = sum(formats.part(file)[0].stat().st_size for file in files) > LARGE
     followers = [Follower(file, format, pattern, names, merge=MERGE if large else 1) for file in files]
+    numbers, steps, last = list[int](), list[int](), 0
     for rows in _rows(followers):
         forget(epochs, joined.add(rows))
         bins.add(rows)
+        numbers = _least(numbers, (row.epoch for row in rows))
+        steps = _least(steps, (row.step for row in rows if row.kind != "val"))
+        last = max((row.step for row in rows if row.step is not None), default=last)
     forget(epochs, joined.end())
+    begins = next(iter(numbers), None), next(iter(steps), None)
+    late = _late(numbers) if numbers else len(steps) > 1 and _late(steps)
     said = {name: value for follower in followers for name, value in follower.facts.items()}
-    return Finished(epochs, bins.telemetry(), bins.last, joined.numbered, joined.from_0, said)
+    return Finished(epochs, bins.telemetry(), last, joined.numbered, joined.from_0, begins, late, said)
+
+
+def _least(known: Sequence[int], more: Iterable[int | None]) -> list[int]:
+    """The two least numbers: a training that began anew counts from its start."""
+    return sorted({*known, *(number for number in more if number is not None)})[:2]
+
+
+def _late(places: Sequence[int]) -> bool:
+    """Whether the first place lies more than twice as far from the start as from the second; a lone one, beyond the first two."""
+    return places[0] > 2 * (places[1] - places[0] if len(places) > 1 else 1)
 
 
 def _rows(followers: Sequence[Follower]) -> Iterator[list[Row]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from pitprop.detection import directions
+from pitprop.detection import metrics
 from pitprop.telemetry import VOCABULARY
 
 SIDES = {"train": "train", "training": "train", "trn": "train", "learn": "train", "test": "val", "dev": "val"} | dict.fromkeys(
@@ -146,7 +146,7 @@ def tells(name: str) -> bool:
     base = "_".join(word for word in words if word not in SIDES)
     if not words or any(map(SETTINGS.fullmatch, words)) or (IDLE.fullmatch(base) and base not in LONE):
         return False
-    return base in WORDS or base in SCORES or base in LONE or directions.rises(base) is not None
+    return base in WORDS or base in SCORES or base in LONE or metrics.rises(base) is not None
 
 
 def _words(name: str) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pitprop import trainer
-from pitprop.detection import directions, signatures
+from pitprop.detection import metrics, signatures
 from pitprop.errors import hint, shown
 from pitprop.space import constraints, params, sampling, yaml_text
 from pitprop.space.constraints import Constraint
@@ -211,7 +211,7 @@ def _early_stopping(
     if row.metric is not None:
         _check_metric(row.metric, f"{STOPPING}.metric", card, problems)
     metric = row.metric or objective.metric
-    goal = row.goal or (objective.goal if metric == objective.metric else directions.goal(metric))
+    goal = row.goal or (objective.goal if metric == objective.metric else metrics.goal(metric))
     if problems.fine("objective"):
         _check_goal(metric, goal, STOPPING, problems)
     constants |= {"metric": metric, "maximize": goal == "maximize"}

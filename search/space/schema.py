@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
-from pitprop.detection import directions, signatures, stopping
+from pitprop.detection import metrics, signatures, stopping
 from pitprop.detection.detect import ACTIONS, Bound
 from pitprop.space.distributions import KINDS
 from pitprop.space.kinds import (
@@ -95,7 +95,7 @@ class Objective:
 
     def __post_init__(self) -> None:
         if not self.goal:
-            object.__setattr__(self, "goal", directions.goal(self.metric))
+            object.__setattr__(self, "goal", metrics.goal(self.metric))
 
     @property
     def sign(self) -> int:

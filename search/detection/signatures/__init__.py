@@ -9,6 +9,8 @@ A signature is a module with a docstring (its first line is shown in lists) that
     for a soft one: its grace, as a share of the budget,
 ``DESPITE``
     for a soft one: the life signs that do not count,
+``BY_LOSS = True``
+    for one that judges by losses: silent where the objective is a reward,
 ``FALLBACK = True``
     for one that names no cause of its own: its verdicts stand behind all others.
 """
@@ -36,7 +38,7 @@ BLIND = 0.67
 
 KINDS = {"hard": "prune", "soft": "park", "advice": "warn"}
 """The kinds of signatures, and what each does unless a space says otherwise."""
-OPTIONAL = {"change", "GRACE", "DESPITE", "FALLBACK"}
+OPTIONAL = {"change", "GRACE", "DESPITE", "FALLBACK", "BY_LOSS"}
 """What a signature may have."""
 
 

@@ -9,6 +9,7 @@ from pitprop.telemetry import Telemetry
 
 READS = ("start/loss or val/loss",)
 KIND = "advice"
+BY_LOSS = True
 ELSEWHERE = "TheDeepChecker, Karpathy's recipe, in words"
 
 

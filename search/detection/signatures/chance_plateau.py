@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pitprop.detection import levels
@@ -12,6 +12,7 @@ from pitprop.telemetry import Telemetry
 
 READS = ("val/loss or train/loss",)
 KIND = "soft"
+BY_LOSS = True
 ELSEWHERE = "in part AUTOTRAINER (slow convergence), SageMaker (LossNotDecreasing)"
 FALLBACK = True
 SHORT, LONG = 1e-4, 0.01
@@ -22,7 +23,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
     """``patience`` readings of the objective at chance: above it by up to 2 % of the range there, or by 2 standard errors.
 
     After the share ``late`` of the budget by up to ``band``, which random weights may reach by luck. If the chance score is
-    not known, a chance loss that the trainer states decides.
+    not known, a chance loss that the trainer states decides, or the prior's cross entropy where the loss stands at that.
     """
     count = levels.window(telemetry, facts, patience)
     name, losses = levels.losses(telemetry, count)
@@ -31,7 +32,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
     step = telemetry[-1].step
     margin = max(0.02, band) if step >= late * facts.budget else 0.02
     above = levels.above_chance(telemetry, facts, count, margin)
-    level = levels.loss(telemetry, facts, guess=False) if above is None else None
+    level = (levels.loss(telemetry, facts, guess=False) or _prior(telemetry, facts, losses)) if above is None else None
     if above or (above is None and (level is None or min(value for _, value in losses) < 0.98 * level)):
         return None
     if level is not None:
@@ -45,6 +46,12 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
         "{metric} no better than {best:.4g} in epochs {first}-{last}, chance is {level:.4g}",
         **{"metric": facts.metric, "best": best, "first": losses[0][0], "last": step, "level": levels.score(telemetry, facts)},
     )
+
+
+def _prior(telemetry: Telemetry, facts: Facts, losses: Sequence[tuple[int, float]]) -> float | None:
+    """The cross entropy of the prior, if all ``losses`` are within 1 % of it: then it is what the loss is, without weights."""
+    level = levels.loss(telemetry, facts)
+    return level if level and all(abs(loss / level - 1) < 0.01 for _, loss in losses) else None
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:

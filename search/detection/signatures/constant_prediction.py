@@ -11,7 +11,7 @@ from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
-READS = ("val/predicted/ or val/macro_f1",)
+READS = ("val/predicted/ or val/macro_f1 or val/f1",)
 KIND = "soft"
 ELSEWHERE = ""
 
@@ -19,7 +19,8 @@ ELSEWHERE = ""
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.995) -> Message | None:
     """``patience`` reports in which one class that is not a minority holds at least ``share`` of the predictions.
 
-    Macro F1 alone shows it too: it is then exactly (1/K) 2 p / (1 + p), for a class of share p among K classes.
+    Macro F1 alone shows it too: it is then exactly (1/K) 2 p / (1 + p), for a class of share p among K classes. So does F1
+    beside accuracy: it is then 2 a / (1 + a) for an accuracy of a.
     """
     found = predictions.constant(telemetry, facts, levels.window(telemetry, facts, patience), share)
     kind = found.kind(levels.labels(telemetry, facts)) if found else ""

@@ -25,9 +25,9 @@ def detect(
     known, readings = facts.checkpoint.get(facts.metric), levels.recent(telemetry, facts.metric, patience)
     if known is None or len(readings) < patience:
         return None
-    least = max(points, errors * levels.error(telemetry, facts, facts.metric))
+    least = max(points * levels.reach(telemetry, facts), errors * levels.error(telemetry, facts, facts.metric))
     lost = min((known - value) * facts.sign for _, value in readings)
-    drop = branches.Drop(facts.metric, known, readings[-1][1])
+    drop = branches.Drop(facts.metric, known, readings[-1][1], levels.unit(telemetry, facts))
     return branches.sentence(drop, facts, telemetry[-1].step) if lost > least else None
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
-from pitprop.messages import Message, message
+from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/loss or train/loss",)
 KIND = "soft"
+BY_LOSS = True
 ELSEWHERE = ""
 GRACE = 0.3
 DESPITE = ("loss_falling",)
@@ -28,6 +29,10 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
     ahead = 5 * drop * max(0, facts.budget - step) / max(step - since, 1)
     if not 0 <= ahead < least:
         return None
+    if drop <= 0:
+        still = N_("at chance, and {name} did not fall at all in epochs {first}-{last}")
+        rose = N_("at chance, and {name} rose by {rise:.2%} in epochs {first}-{last}")
+        return message(rose if drop <= -5e-5 else still, name=name, rise=-drop, first=since, last=step)
     return message(
         "at chance, and {name} fell by {drop:.2%} in epochs {first}-{last}: at five times that rate it would be "
         "{ahead:.1%} lower at the end",

@@ -1,19 +1,19 @@
-"""No positives: every F1 (or recall, or number of true positives) is exactly 0: the model never detects anything."""
+"""No positives: every F1, recall, mAP, Dice, IoU and number of true positives is exactly 0: the model never detects anything."""
 
 from __future__ import annotations
 
-from pitprop.detection import levels
+from pitprop.detection import levels, metrics
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
 
-READS = ("val/true_positives/ or val/*f1 or val/*recall",)
+READS = ("val/true_positives/ or val/*f1 or val/*recall* or val/*map* or val/*ap or val/*dice* or val/*iou*",)
 KIND = "soft"
 ELSEWHERE = ""
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5) -> Message | None:
-    """0 in each of the last ``patience`` epochs for all of F1, recall and, but for the most frequent class, true positives."""
+    """0 in the last ``patience`` epochs for all F1, recall, mAP and Dice, and true positives but those of the background."""
     count = levels.window(telemetry, facts, patience)
     window, found = telemetry[-count:], telemetry.each(_positives)[-count:]
     if len(window) < count or not all(found) or any(any(one.values()) for one in found):
@@ -25,8 +25,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5) -> Message 
 
 
 def _positives(epoch: Epoch) -> dict[str, float]:
-    """F1, recall and true positives by name, without those of the most frequent class, which is the background."""
-    found = {name: v for name, v in epoch.metrics.items() if name.startswith("val/") and name.endswith(("f1", "recall"))}
+    """What is 0 where nothing is found, by name; true positives without those of the most frequent class, the background."""
+    found = {name: v for name, v in epoch.metrics.items() if name.startswith("val/") and metrics.of(name).empty}
     hits, labels = columns(epoch, "val/true_positives/"), columns(epoch, "val/labels/")
     background = max(hits, key=lambda label: labels.get(label, hits[label]), default="")
     return found | {f"val/true_positives/{label}": v for label, v in hits.items() if label != background}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from pitprop.detection import levels
+from pitprop.detection import levels, metrics
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -17,11 +17,14 @@ ELSEWHERE = "AUTOTRAINER, as a reason to stop"
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: float = 3.0, least: float = 0.03) -> Message | None:
     """At least half of the steps of the last two windows are swings: up then down, each by ``errors`` standard errors.
 
-    And by at least ``least``. As a reason to stop, the same rule (AUTOTRAINER's) kills healthy runs on small validation sets.
+    And by at least ``least`` of what the score can reach: the whole of a share, the largest reading of others. A reward always
+    swings. As a reason to stop, the same rule (AUTOTRAINER's) kills healthy runs on small validation sets.
     """
+    if metrics.of(facts.metric).family == "reward":
+        return None
     count = 2 * levels.window(telemetry, facts, patience)
     readings = levels.recent(telemetry, facts.metric, count + 1)
-    size = max(least, errors * levels.error(telemetry, facts, facts.metric))
+    size = max(least * levels.reach(telemetry, facts), errors * levels.error(telemetry, facts, facts.metric))
     steps = [after - before for (_, before), (_, after) in pairwise(readings)]
     swings = [a for a, b in pairwise(steps) if a * b < 0 and min(abs(a), abs(b)) > size]
     if len(steps) < count or len(swings) < 0.5 * (count - 1):

@@ -9,6 +9,7 @@ from pitprop.telemetry import Telemetry
 
 READS = ("train/loss", "val/loss")
 KIND = "advice"
+BY_LOSS = True
 ELSEWHERE = "SageMaker, UMLAUT, as a reason to stop"
 
 
@@ -22,6 +23,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
     if len(val.values) <= count or not train.values:
         return None
     low = min(val.values)
+    if levels.above_chance(telemetry, facts, count) is False:
+        return None  # it has not learned, or diverged
     if low <= 0 or min(val.values[-count:]) <= ratio * low:
         return None
     at = val.steps[val.values.index(low)]

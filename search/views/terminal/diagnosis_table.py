@@ -38,10 +38,12 @@ def print_diagnosis(console: Console, found: Diagnosis, baseline: Mapping[str, f
 def print_comparison(console: Console, found: Sequence[Diagnosis], baseline: Mapping[str, float]) -> None:
     """Several trainings, in the order in which they were named; ``baseline`` is what they should beat, by metric."""
     head = _("{n} trainings").format(n=len(found)), _("{n} dead").format(n=sum(one.dead for one in found))
+    if open_ := sum(one.unjudged is not None for one in found):
+        head = head[0], head[1] + _(", {n} that cannot be judged").format(n=open_)
     console.print(f"[bold]{head[0]}[/], {head[1]}\n", highlight=False)
     console.print(_table(found, baseline))
     for one in found:
-        if one.verdicts:
+        if one.verdicts or one.unjudged is not None:
             _print_why(console, one)
     alike = [one for one in found if one.curve and (one.facts.metric, one.unit) == (found[0].facts.metric, found[0].unit)]
     if 1 < len(alike) <= MOST:
@@ -58,7 +60,9 @@ def print_comparison(console: Console, found: Sequence[Diagnosis], baseline: Map
 
 
 def _answer(found: Diagnosis) -> str:
-    return words.styled("bold red", _("dead")) if found.dead else words.styled("bold green", _("alive"))
+    if found.dead:
+        return words.styled("bold red", _("dead"))
+    return words.styled("bold green", _("alive")) if found.alive else words.styled("bold yellow", _("cannot judge"))
 
 
 def _at(found: Diagnosis, step: int) -> str:
@@ -80,6 +84,8 @@ def _unit(found: Diagnosis) -> str:
 def _when(found: Diagnosis) -> str:
     """Of what it died, and when that could have been known; or what was seen of one that lives."""
     spent, ended, total = found.telemetry[-1].step, found.ended, found.facts.budget
+    if found.unjudged is not None:
+        return f": {localized(found.unjudged)}"
     if ended:
         text = _(": {signature}; could have been known at {at} of {total}").format(
             signature=ended.signature, at=_at(found, ended.step), total=total
@@ -170,6 +176,7 @@ def _columns(found: Diagnosis) -> Iterator[str]:
     aside = ("val/predicted/", "val/labels/", "val/true_positives/")
     branches = [name for name in known if name.startswith("val/") and name.count("/") == 2 and not name.startswith(aside)]
     names = (found.facts.metric, *branches[:3], "train/loss", "val/loss", "val/auc", *counts[:4], "grad_norm", "lr")
+    names = names if found.facts.metric else (*names, *known)  # nothing that is known to matter, so all there is
     yield from (name for name in dict.fromkeys(names) if reports(found.telemetry, name))
 
 
@@ -177,6 +184,9 @@ def _notes(found: Diagnosis) -> Iterator[str]:
     """What is called an epoch, what was concluded, and which checks are inactive."""
     if found.unit != "epoch":
         yield _("an epoch is here one {unit}, of which there are {n}").format(unit=found.unit, n=found.telemetry[-1].step)
+    if found.facts.metric:
+        more, less = _("judged by {metric}, of which more is better"), _("judged by {metric}, of which less is better")
+        yield (more if found.facts.maximize else less).format(metric=found.facts.metric)
     yield from map(localized, found.notes)
     lacking: dict[str, list[str]] = {}
     for name, needs in found.unwatched.items():
@@ -216,7 +226,7 @@ def _print_why(console: Console, one: Diagnosis) -> None:
     """What was seen, in a line."""
     own = [verdict for verdict in one.verdicts if not verdict.ends and not verdict.signature.startswith("gate:")]
     warned = [f"{v.signature} ({localized(v.reason)})" if v.signature == ALIKE else v.signature for v in own]
-    text = _when(one) if one.dead else _(": warnings of {names}").format(names=words.listed(warned)) if warned else ""
+    text = _when(one) if not one.alive else _(": warnings of {names}").format(names=words.listed(warned)) if warned else ""
     missed = [_named(one, f"{gate.metric} {value:.4g}", gate.epoch) for gate, value, reason in one.gates if reason and value]
     text += ("; " if text else ": ") + _("missed {gates}").format(gates=words.listed(missed)) if missed else ""
     if text:
