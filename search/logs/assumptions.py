@@ -166,9 +166,7 @@ def _chance(
         )
         return math.log(classes), 1 / classes, False
     if (score := levels.stood(telemetry, plain)) is not None and not labels:
-        notes.append(
-            f"{metric} never left {score:.4g}, at a loss that is worse than any guess; that is taken for chance"
-        )
+        notes.append(f"{metric} never left {score:.4g}, at a loss that is worse than any guess; that is taken for chance")
         return None, score, True
     if learned(given, log) or log.late or labels or start is None or reports(telemetry, "chance/loss"):
         return None, None, False
