@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -247,3 +249,30 @@ def test_a_log_of_very_many_epochs_is_judged_by_their_means(tmp_path: Path) -> N
     assert len(found.telemetry) == 500
     assert (found.unit, found.facts.budget) == ("mean of 4 epochs", 1000)
     assert found.best == (500, pytest.approx(0.29975, abs=1e-4))
+
+
+def test_an_exit_code_of_1_means_dead_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.log").touch()
+    (tmp_path / "model.bin").write_bytes(b"\0\0\1\2\0" * 100)
+    for name, words in (("empty.log", "is empty"), ("model.bin", "no text"), ("none.log", "there is no file")):
+        code, out = run(capsys, str(tmp_path / name))
+        assert (code, words in out) == (2, True)
+
+
+def test_a_closed_pipe_changes_no_exit_code() -> None:
+    for name, code in (("nanogpt_lr_3e-3.log", 0), ("nanogpt_lr_30.0.log", 1)):
+        command = [sys.executable, "-m", "pitprop.cli.main", "diagnose", str(LOGS / name)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait() == code
+
+
+def test_two_trainings_of_one_file_name_are_called_by_their_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = []
+    for version in ("version_0", "version_1"):
+        (tmp_path / version).mkdir()
+        paths.append(str(written(tmp_path / version, [0.5, 0.6])))
+    _, out = run(capsys, *paths, "--compare")
+    assert "version_0 alive" in out
+    assert "version_1 alive" in out

@@ -65,7 +65,7 @@ class Shape:
         found = self._each.findall(run)
         columns = list(zip(*found, strict=True)) if len(self.roles) > 1 else [found]
         numbers = {
-            role: list(map(whole if role.isupper() else float, c)) for role, c in zip(self.roles, columns, strict=True) if role
+            role: list(map(int if role.isupper() else float, c)) for role, c in zip(self.roles, columns, strict=True) if role
         }
         epochs = numbers.get("EPOCH")
         bounds = [0, len(columns[0])]

@@ -37,7 +37,7 @@ TELLS = re.compile(
     r"loss|acc|f1|auc|auroc|top|perplexity|error|iou|score|norm|lr|distribution|predict|label|/[gd]_|_[gd]$|disc|gen_", re.I
 )
 EPOCH = re.compile(
-    r"\b(?:epochs?|ep)(?:\((?P<side>\w+)\))?['\"]?[\s:=#\['\"(]{1,4}(?P<epoch>\d+)(?:\.0+)?(?![\d.]\d|\d)"
+    r"\b(?:epoch|ep)(?:\((?P<side>\w+)\))?['\"]?[\s:=#\['\"(]{1,4}(?P<epoch>\d+)(?:\.0+)?(?![\d.]\d|\d)"
     r"(?:\s*(?:/|of)\s*(?P<epochs>\d+))?(?:[\]\s,:)]+\[?\s*(?P<part>\d+)\s*/\s*(?P<parts>\d+))?",
     re.I,
 )
