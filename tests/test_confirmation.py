@@ -128,7 +128,7 @@ def test_a_trial_is_confirmed_by_its_number_beside_those_that_are(write_space: W
     assert sorted(one["trial"] for one in held["candidates"]) == [1, 2]
     said = pitprop("confirm", space, "--inline", "--trial", 7)
     assert (said.code, said.err.count("\n")) == (1, 1)
-    assert "trial 7 of toy has no score that could be confirmed; trials that have one: " in said.err
+    assert "trial 7 of toy has no score that could be confirmed; those that have one: " in said.err
 
 
 def test_a_search_that_went_on_confirms_what_is_new_alone(write_space: Write, pitprop: Pitprop) -> None:

@@ -199,11 +199,9 @@ def test_constraints_name_the_budget_by_its_unit(sparse: Callable[..., Space]) -
     assert sparse(epochs=None, steps=10, constraints=["x < steps / 20"]).violated({"x": 0.6})
 
 
-def test_epochs_that_are_numbered_from_0_are_not_taken_for_saved(sparse: Callable[..., Space], tmp_path: Path) -> None:
-    space = sparse({"first": 0})
-    found = searched(space, tmp_path)
-    assert [(record.state, record.epochs) for record in found] == [("COMPLETE", 9)] * 3
-    assert said(space, found)[0] == 0
+def test_epochs_that_are_numbered_from_0_fail_in_a_sentence(sparse: Callable[..., Space], tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match=r"step is 0 .*; steps are whole numbers that count finished epochs, from 1"):
+        searched(sparse({"first": 0}), tmp_path)
 
 
 def test_a_trainer_that_ends_by_itself_has_saved_nothing(sparse: Callable[..., Space], tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def own_signals() -> Iterator[None]:
             raise
 
     if threading.current_thread() is threading.main_thread():
-        for listened in (signal.SIGINT, signal.SIGTERM):
+        for listened in {signal.SIGINT, signal.SIGTERM}:
             handler = signal.getsignal(listened)
             if callable(handler):
                 replaced[listened] = handler

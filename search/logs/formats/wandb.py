@@ -39,7 +39,7 @@ class Reader:
         self._run = name
 
     def feed(self, data: bytes) -> Iterator[Row]:
-        header, *rows = csv.reader(io.StringIO(data.decode("utf-8", "replace").replace("\0", "")))
+        header, *rows = list(csv.reader(io.StringIO(data.decode("utf-8", "replace").replace("\0", "")))) or [[""]]
         named = [_named(name) for name in header]
         run = self._run if self._run is not None else next((run for run, _ in named[1:]), "")
         columns = {name: at for at, (of, name) in enumerate(named) if at and of == run and not name.endswith(RANGES)}
