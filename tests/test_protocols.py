@@ -119,4 +119,4 @@ def test_modules_found_by_name_have_the_types_of_their_protocols(tmp_path: Path)
 
 @pytest.mark.parametrize("name", formats.names())
 def test_a_format_is_in_the_docs(name: str) -> None:
-    assert f"\n| `{name}` | " in (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert f"\n### {name}\n" in (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")

@@ -93,7 +93,8 @@ PHRASES = {
     **dict.fromkeys(("bits_per_byte", "bits_per_dim", "bits_per_char", "bits_per_character", "cross_entropy"), LOSS),
     **dict.fromkeys(("true_positive_rate", "true_negative_rate"), SCORE),
     **dict.fromkeys(("success_rate", "win_rate"), Meaning("reward", True, share=True)),
-    **dict.fromkeys(("pr_auc", "auc_pr"), SCORE),
+    "mean_average_precision": HARD,
+    **dict.fromkeys(("pr_auc", "auc_pr", "average_precision"), SCORE),  # the area below a curve: never 0, as ranks are
     **dict.fromkeys(("lcl_f1", "event_f1", "element_f1"), replace(FOUND, chance=0.0)),
     **dict.fromkeys(("io_u", "f1score"), FOUND),
     "chr_f": HARD,
