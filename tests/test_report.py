@@ -300,7 +300,7 @@ def test_a_trial_without_a_curve_and_one_of_nans_are_a_report(toy: Toy, tmp_path
 
 def test_a_running_search_says_that_it_is_not_over(study: tuple[Space, list[Record]], tmp_path: Path) -> None:
     page, _ = written(tmp_path, *study)
-    assert "The search is not over: 1 trial is training now." in page.text
+    assert "The search is not over: 1 trial has begun and not ended." in page.text
 
 
 def test_two_objectives_are_answered_by_their_front(toy: Toy, tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_two_objectives_are_answered_by_their_front(toy: Toy, tmp_path: Path) ->
 def test_one_value_is_called_a_hint_with_the_command_that_confirms(study: tuple[Space, list[Record]]) -> None:
     told = answered(*study)
     assert told.startswith(
-        "The answer\n\nThe search is not over: 1 trial is training now. Take dead false, speed 0.6371 (trial 1): "
+        "The answer\n\nThe search is not over: 1 trial has begun and not ended. Take dead false, speed 0.6371 (trial 1): "
     )
     assert (
         ", the best of 8 trials. It was reached at epoch 8. It is ahead of paper (0.5800) by 0.0400. It is ahead of plain" in told

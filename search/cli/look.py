@@ -22,7 +22,7 @@ from pitprop.seeds import of_training
 from pitprop.space import Space, nested
 from pitprop.study import ranking
 from pitprop.study.commands import next_command
-from pitprop.study.record import Record
+from pitprop.study.record import Record, State
 from pitprop.trainer import Context
 from pitprop.views import words
 from pitprop.workers import checkpoint
@@ -38,7 +38,11 @@ LISTED = 50
 
 def status(options: StudyOptions, *, full: bool = False) -> int:
     """How a study stands; ``full`` with every reason, warning and interval."""
-    conclude(Console(stderr=options.json), open_study(options), json=options.json, full=full)
+    console, results = Console(stderr=options.json), open_study(options)
+    conclude(console, results, json=options.json, full=full)
+    if results.summary.states[State.RUNNING] and not options.json:
+        command = next_command("search", results.space, results.where)
+        print_command(console, _("If no search of it is running, this resumes it:"), command)
     return 0
 
 
