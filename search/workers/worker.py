@@ -60,7 +60,9 @@ class Worker:
         try:
             self._module = trainer.load(self._location)
         except (Exception, SystemExit) as error:
-            return f"trainer {self._location} does not import: {_sentence(error)}"
+            moved = isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in ("search", "trainers")
+            hint = "; pitprop's own modules are imported as pitprop, such as pitprop.telemetry" if moved else ""
+            return f"trainer {self._location} does not import: {_sentence(error)}{hint}"
         return None
 
     def watch(self, path: str) -> None:
