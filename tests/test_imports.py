@@ -35,5 +35,6 @@ def test_a_room_has_at_most_a_dozen_files_unless_they_are_found_by_name() -> Non
 
 
 def test_no_two_modules_have_one_name_unless_it_is_of_what_they_read_or_adapt() -> None:
-    named = [p.stem for p in (ROOT / "search").rglob("[!_]*.py") if p.parent.name not in ("formats", "signatures")]
+    files = [*(ROOT / "search").rglob("[!_]*.py"), *(ROOT / "trainers").rglob("*/[!_]*.py")]
+    named = [p.stem for p in files if p.parent.name not in ("formats", "signatures")]
     assert not {name for name in named if named.count(name) > 1}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pitprop.trainers.lanes import draw, hyperparameters, losses, metrics, optim, stack
+from pitprop.trainers.lanes import draw, evaluation, hyperparameters, losses, optim, stack
 from pitprop.trainers.lanes.perceptron import Perceptron, extremes
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support, roc_auc_score
 from torch.nn import functional
@@ -74,7 +74,7 @@ def test_metrics_equal_those_of_scikit_learn(seed: int, levels: int, shift: floa
     y = torch.cat([torch.tensor([0, 1]), torch.randint(2, (ROWS,), generator=random(seed))])
     logits = (torch.randn(LANES, len(y), 2, generator=random(seed)) * levels).round() / levels
     logits[..., 1] += shift
-    found = metrics.classification(logits, y)
+    found = evaluation.classification(logits, y)
     for lane in range(LANES):
         predicted = logits[lane].argmax(dim=1)
         score = logits[lane, :, 1] - logits[lane, :, 0]
@@ -99,7 +99,7 @@ def test_metrics_equal_those_of_scikit_learn(seed: int, levels: int, shift: floa
 
 def test_a_lane_of_nan_has_no_auc_and_leaves_its_neighbour_alone() -> None:
     score = torch.tensor([[0.1, 0.2, 0.3], [0.1, torch.nan, 0.3]])
-    area = metrics.auc(score, torch.tensor([0, 1, 1]))
+    area = evaluation.auc(score, torch.tensor([0, 1, 1]))
     assert area[0] == 1
     assert area[1].isnan()
 
@@ -108,7 +108,7 @@ def test_a_lane_of_nan_has_no_auc_and_leaves_its_neighbour_alone() -> None:
 def test_classes_are_counted_in_every_batch_and_in_what_is_left(rows: int, batch: int, seed: int) -> None:
     labels = torch.randint(2, (LANES, rows), generator=random(seed))
     expected = [np.mean([len(part.unique()) for part in lane.split(batch)]) for lane in labels]
-    assert metrics.classes_in_batches(labels, batch).tolist() == pytest.approx(expected)
+    assert evaluation.classes_in_batches(labels, batch).tolist() == pytest.approx(expected)
 
 
 # perceptron

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pitprop.trainers.lanes import metrics
+from pitprop.trainers.lanes import evaluation
 from pitprop.trainers.sequences import spotting
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
@@ -111,7 +111,8 @@ def test_the_gate_lets_the_elements_of_found_events_through_alone() -> None:
 def test_measures_of_frames_equal_those_of_scikit_learn(samples: list[tuple[int, bool]]) -> None:
     scores, y = [float(score) for score, _ in samples], [int(label) for _, label in samples]
     found = {
-        name: float(value) for name, value in metrics.thresholded(torch.tensor([scores]), torch.tensor(y), torch.ones(1)).items()
+        name: float(value)
+        for name, value in evaluation.thresholded(torch.tensor([scores]), torch.tensor(y), torch.ones(1)).items()
     }
     chosen = [int(score >= 1) for score in scores]
     for name, measure in (("f1", f1_score), ("precision", precision_score), ("recall", recall_score)):

@@ -24,7 +24,7 @@ from pitprop.telemetry import Epoch, Telemetry
 from pitprop.trainer import Change, Context, Lane, Start, card
 from pitprop.trainers import two_stream
 from pitprop.trainers.data import pendigits
-from pitprop.trainers.lanes import draw, metrics, optim, stack
+from pitprop.trainers.lanes import draw, evaluation, optim, stack
 from pitprop.trainers.streams import augment, pretrained
 from pitprop.trainers.streams.fusion import Streams, terms
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
@@ -201,7 +201,7 @@ def test_metrics_equal_those_of_scikit_learn(seed: int, levels: int, shift: floa
     y = torch.cat([torch.arange(4), torch.randint(4, (30,), generator=random)])
     logits = (torch.randn(2, len(y), 4, generator=random) * levels).round() / levels
     logits[..., 1] += shift
-    found = metrics.counts(logits, y) | metrics.ranking(logits, y) | {"val/top1": metrics.top1(logits, y)}
+    found = evaluation.counts(logits, y) | evaluation.ranking(logits, y) | {"val/top1": evaluation.top1(logits, y)}
     for lane in range(2):
         predicted, p = logits[lane].argmax(dim=1).numpy(), logits[lane].double().softmax(dim=1).numpy()
         labels = y.numpy()

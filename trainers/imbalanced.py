@@ -16,7 +16,7 @@ from pitprop.detection import chance
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Context, Params, Start
 from pitprop.trainers.data import table
-from pitprop.trainers.lanes import draw, losses, metrics, optim
+from pitprop.trainers.lanes import draw, evaluation, losses, optim
 from pitprop.trainers.lanes.hyperparameters import complete, flag, number, pair, whole, widths
 from pitprop.trainers.lanes.learner import LaneModel, Learner, Noise, Randoms, Training
 from pitprop.trainers.lanes.perceptron import Perceptron, extremes
@@ -146,7 +146,7 @@ class Classifier(LaneModel[Settings, Weighting]):
         largest, saturated = (torch.stack(parts) for parts in zip(*seen, strict=True))
         inside = self._model.activity(largest.amax(dim=0), saturated.sum(dim=0) / len(y))
         loss = losses.focal(logits, y.expand(count, -1), lanes.weight, lanes.gamma).mean(dim=1)
-        return {"val/loss": loss} | metrics.classification(logits, y) | inside
+        return {"val/loss": loss} | evaluation.classification(logits, y) | inside
 
     def order(self, random: Generator, settings: Settings) -> Tensor:
         return draw.balanced_order(random, self._y) if settings.oversample else draw.order(random, len(self._y))

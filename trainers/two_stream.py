@@ -19,7 +19,7 @@ from pitprop.detection import chance
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Lane, Params, Start
 from pitprop.trainers.data import pendigits
-from pitprop.trainers.lanes import metrics, optim
+from pitprop.trainers.lanes import evaluation, optim
 from pitprop.trainers.lanes.hyperparameters import bf16, complete, number, whole, widths
 from pitprop.trainers.lanes.learner import LaneModel, Learner, Noise, Randoms, Training
 from pitprop.trainers.lanes.perceptron import extremes
@@ -176,8 +176,8 @@ class Tuner(LaneModel[Settings, Mixing]):
         each = terms(logits, y.expand(count, -1), lanes.gamma).double().mean(dim=2)
         named = {"fused": "val/{}", "rgb": "val/rgb/{}", "pose": "val/pose/{}", "aux": "val/aux/{}"}
         readings = {named[term].format("loss"): loss for term, loss in zip(TERMS, each, strict=True)}
-        readings |= {named[name].format("top1"): metrics.top1(part, y) for name, part in zip(HEADS, logits, strict=True)}
-        readings |= metrics.counts(logits[-1], y) | metrics.ranking(logits[-1], y)
+        readings |= {named[name].format("top1"): evaluation.top1(part, y) for name, part in zip(HEADS, logits, strict=True)}
+        readings |= evaluation.counts(logits[-1], y) | evaluation.ranking(logits[-1], y)
         for name, parts in seen.items():
             largest, saturated = (torch.stack(part) for part in zip(*parts, strict=True))
             inside = self._model.parts[name].activity(largest.amax(dim=0), saturated.sum(dim=0) / len(y))
@@ -266,8 +266,3 @@ def _pretrain(split: pendigits.Split, plan: Plan, lr: Any, epochs: int, seed: in
 
 def _streams(split: pendigits.Split, plan: Plan) -> Streams:
     return Streams((split.train.rgb[0].size, split.train.pose.shape[1]), plan.hidden, split.classes)
-
-
-def _tensors(side: pendigits.Digits, device: str) -> tuple[Tensor, Tensor, Tensor]:
-    rgb, pose, y = (torch.from_numpy(part).to(device) for part in (side.rgb, side.pose, side.y))
-    return rgb, pose, y

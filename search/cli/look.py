@@ -48,7 +48,6 @@ def status(options: StudyOptions, *, full: bool = False) -> int:
 
 def show(options: StudyOptions, trial: int | None = None, page: Page | None = None) -> int:
     """The trials of a study, in the order and number of ``page``, or one of them. JSON holds all unless a limit is given."""
-    from pitprop.views import words
     from pitprop.views.terminal.trial_table import print_trial, print_trials
 
     results, console, page = open_study(options), Console(), page or Page()
@@ -93,8 +92,6 @@ def best(options: StudyOptions, *, command: bool = False, register: str | None =
 
     ``register`` is the name of a model in MLflow's registry, of which the trial becomes a version.
     """
-    from pitprop.views import words
-
     results = open_study(options)
     space, where, found = results.space, results.where, results.best_trial
     if found is None:

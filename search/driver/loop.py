@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from pitprop.detection.detect import Verdict
 from pitprop.driver import reports, revival
@@ -117,7 +116,7 @@ class Search:
                 self._take_up(self._study.trial(record.number))
 
     def _take_up(self, trial: Trial) -> None:
-        """Goes on with a trial from its checkpoints, and judges it again where they stand."""
+        """Resumes a trial from its checkpoints, and judges it again where they stand."""
         training = self._trainings[trial.number] = self._training(trial)
         if trial.revives is not None:
             training.note(self._study.record(trial.revives).verdicts)
@@ -149,7 +148,7 @@ class Search:
         return True
 
     def _revive(self) -> bool:
-        """Goes on with the parked trials that the space has revived at the end; False if there are none."""
+        """Continues the parked trials that the space has revived at the end; False if there are none."""
         numbers = [] if self._late or not self._asks else revival.due(self._study)
         for number in numbers:
             self._take_up(self._study.revive(number))
@@ -186,7 +185,6 @@ class Search:
 
     def _take(self, training: Training, lane: Lane, epoch: Epoch) -> None:
         metric, curve = self._space.objective.metric, training.curves[lane.replica]
-        epoch = replace(epoch, metrics={name: value for name, value in epoch.metrics.items() if value is not None})
         if (error := reports.beyond(self._space, curve, epoch)) is not None:
             self._conclude(training, Failed(training.epochs, error, alike=True))
         elif training.record(lane.replica, epoch):
@@ -256,7 +254,7 @@ class Search:
             self._groups.queue(training.resume(lanes, self._space.seed, self._study.checkpoints), alone=spent)
 
     def _narrow(self, group: Mapping[int, Sequence[Lane]], failure: Failure) -> None:
-        """Goes on with fewer lanes at once, each from its checkpoint: that there were too many is no fault of the trials."""
+        """Continues with fewer lanes at once, each from its checkpoint: that there were too many is no fault of the trials."""
         lanes = sum(map(len, group.values()))
         width = self._groups.narrow(lanes)
         said = f"{lanes} at once do not fit into memory, so {width} at once continue ({failure.error})"

@@ -97,7 +97,7 @@ class Summary:
 
     @property
     def finished(self) -> bool:
-        return sum(self.states.values()) >= self.target and not self.states["RUNNING"]
+        return sum(self.states.values()) >= self.target and not self.states[State.RUNNING]
 
     @property
     def revivable(self) -> list[int]:

@@ -15,13 +15,13 @@ from pitprop.detection import metrics, signatures
 from pitprop.errors import hint, shown
 from pitprop.space import constraints, params, sampling, yaml_text
 from pitprop.space.constraints import Constraint
-from pitprop.space.distributions import STOPPING, Leaf, check_when, exists, place, read_leaf
+from pitprop.space.distributions import STOPPING, Leaf, check_when, place, read_leaf
 from pitprop.space.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, boolean, read, take
-from pitprop.space.model import Baseline, SignatureChoice, Space
+from pitprop.space.model import SignatureChoice, Space
+from pitprop.space.points import baselines, encoded, point
 from pitprop.space.sampling import Method
 from pitprop.space.schema import (
     GOAL,
-    BaselineRow,
     Confirm,
     Document,
     Gate,
@@ -36,13 +36,6 @@ from pitprop.trainer import Card
 UNSAID = Card("", None, None, None, 1)
 LONGEST_NAME = 200
 """Bytes of the name of a study, after which files are called."""
-SOURCES = {
-    "params": "to train",
-    "values": "that were recorded",
-    "mlflow": "the id of a run",
-    "study": "a space, for the best of its study",
-}
-"""Where a baseline comes from."""
 
 
 def load(source: str | Mapping[str, Any], name: str = "") -> Space:
@@ -84,11 +77,7 @@ def _is_unsafe(name: str) -> bool:
 def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     """The space that the document says; one with blanks in it if there are problems."""
     location, card = _trainer(document.trainer, path.parent if path else Path(), problems)
-    for name in document.options:
-        if card.options is not None and name not in card.options:
-            problems.add(f"options.{name}", f"unknown key{hint(name, card.options)}")
-        elif not params.hides_distribution(document.options[name], f"options.{name}", problems):
-            params.check_kind(document.options[name], (card.options or {}).get(name), f"options.{name}", problems)
+    _check_options(document.options, card, problems)
     _check_metric(document.objective.metric, "objective.metric", card, problems)
     _check_goal(document.objective.metric, document.objective.goal, "objective", problems)
     leaves, constants = params.read(document.params, card.params, problems)
@@ -137,13 +126,27 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         remedies=document.remedies,
         confirm=Confirm() if document.confirm is True else document.confirm or None,
     )
+    return _filled(space, document, problems)
+
+
+def _filled(space: Space, document: Document, problems: Problems) -> Space:
+    """The space with what refers to its own parameters: constraints, and the trials and gates that have to hold them."""
     space = dataclasses.replace(space, constraints=tuple(_constraints(document.constraints, space, problems)))
     return dataclasses.replace(
         space,
-        baselines=tuple(_baselines(document.baselines, space, problems)),
-        points=tuple(_point(rows, f"points[{index}]", space, problems) for index, rows in enumerate(document.points)),
+        baselines=tuple(baselines(document.baselines, space, problems)),
+        points=tuple(point(rows, f"points[{index}]", space, problems) for index, rows in enumerate(document.points)),
         gates=tuple(_gate(gate, f"gates[{index}]", document, space, problems) for index, gate in enumerate(document.gates)),
     )
+
+
+def _check_options(options: Mapping[str, Any], card: Card, problems: Problems) -> None:
+    """Notes options that the trainer does not know, and values of another kind than its default."""
+    for name in options:
+        if card.options is not None and name not in card.options:
+            problems.add(f"options.{name}", f"unknown key{hint(name, card.options)}")
+        elif not params.hides_distribution(options[name], f"options.{name}", problems):
+            params.check_kind(options[name], (card.options or {}).get(name), f"options.{name}", problems)
 
 
 def _trainer(name: str, folder: Path, problems: Problems) -> tuple[str, Card]:
@@ -288,94 +291,6 @@ def _origin(name: str) -> str:
     return name if name in ("epochs", "steps") or name.startswith("options.") else place(name)
 
 
-def _point(rows: Any, where: str, space: Space, problems: Problems) -> Mapping[str, Any]:
-    """A trial that the space sets itself: Optuna's values by leaf."""
-    leaves = {leaf.name: leaf for leaf in space.leaves}
-    given = params.values_of(rows, where, problems, lambda name, _: name in leaves)
-    point: dict[str, Any] = {}
-    for name, value in given.items():
-        if name in leaves:
-            point[name] = _encoded(leaves[name], value, f"{where}.{name}", problems, inside=True)
-        elif problems.fine(place(name)):
-            problems.add(f"{where}.{name}", f"is no searched parameter{hint(name, leaves)}")
-    for name in point:
-        others = {parent: values[0] for parent, values in leaves[name].when.items() if values}
-        for parent, wanted in leaves[name].when.items():
-            if parent in given and problems.fine(place(name)) and not exists(leaves[name], {**others, parent: given[parent]}):
-                allowed = " or ".join(shown(one) for one in wanted)
-                problems.add(f"{where}.{name}", f"exists only when {parent} is {allowed}")
-    if problems.fine(where):
-        for broken in space.violated(point):
-            problems.add(where, f"breaks the constraint {broken!r}")
-    return point
-
-
-def _encoded(leaf: Leaf, value: Any, where: str, problems: Problems, *, inside: bool) -> Any:
-    """Optuna's value for ``value``; None, and a problem, if there is none."""
-    try:
-        return leaf.inside(value) if inside else leaf.encode(value)
-    except ValueError as error:
-        problems.add(where, str(error))
-        return None
-
-
-def _baselines(rows: Mapping[str, BaselineRow], space: Space, problems: Problems) -> Iterator[Baseline]:
-    """The baselines, each from one of `SOURCES`; trainings start from the checkpoint of one at most."""
-    checkpoint = ""
-    for name, row in rows.items():
-        where = f"baselines.{name}"
-        given = [source for source in SOURCES if getattr(row, source) is not None]
-        if len(given) != 1 and (given or problems.fine(where)):
-            said = f"says {' and '.join(given)}" if given else "says nothing of it"
-            problems.add(where, f"{said}; it takes one of {', '.join(f'{key} ({what})' for key, what in SOURCES.items())}")
-        if row.samples is not None and given == ["params"]:
-            problems.add(
-                f"{where}.samples",
-                "says how many samples recorded values were measured on; those of a trained baseline are known",
-            )
-        if row.checkpoint and checkpoint:
-            problems.add(f"{where}.checkpoint", f"is said of {checkpoint!r} already; trainings start from one checkpoint at most")
-        elif row.checkpoint and not row.values and problems.fine(where):
-            problems.add(f"{where}.checkpoint", "needs values, what the checkpoint scored, such as {val/macro_f1: 0.62}")
-        checkpoint = name if row.checkpoint else checkpoint
-        tree = _tree(row.params, f"{where}.params", space, problems) if given == ["params"] else None
-        yield Baseline(name, tree, row.values, row.checkpoint, row.samples, row.mlflow, row.study)
-
-
-def _tree(rows: Any, where: str, space: Space, problems: Problems) -> dict[str, Any]:
-    """A baseline's whole tree: the space's constants, and what the baseline says."""
-    leaves = {leaf.name: leaf for leaf in space.leaves if not leaf.name.startswith(STOPPING + ".")}
-    given = params.values_of(rows, where, problems, lambda name, _: name in leaves)
-    for name, value in given.items():
-        if name in leaves:
-            coded = _encoded(leaves[name], value, f"{where}.{name}", problems, inside=False)
-            given[name] = value if hasattr(leaves[name].distribution, "choices") else coded
-            _check_choice(leaves[name], value, f"{where}.{name}", problems)
-            if hasattr(leaves[name].distribution, "choices") and problems.fine(f"{where}.{name}"):
-                params.check_kind(value, params.default_of(space.card.params, name), f"{where}.{name}", problems)
-            continue
-        if space.card.params is not None:
-            params.check(name, value, space.card.params, f"{where}.{name}", problems)
-        elif name not in space.constants and problems.fine("trainer", place(name)):
-            problems.add(f"{where}.{name}", f"unknown key{hint(name, [*leaves, *space.constants])}")
-        default = params.default_of(space.card.params, name) if space.card.params is not None else space.constants.get(name)
-        if problems.fine(f"{where}.{name}") and not params.hides_distribution(value, f"{where}.{name}", problems):
-            params.check_kind(value, default, f"{where}.{name}", problems)
-    unsaid = [name for name in leaves if name not in given and problems.fine(f"{where}.{name}")]
-    absent = [name for name in unsaid if exists(leaves[name], given)]
-    if absent:
-        problems.add(where, f"gives no value for {', '.join(absent)}; a baseline needs one for every searched parameter")
-    return params.nested({**space.constants, **given})
-
-
-def _check_choice(leaf: Leaf, value: Any, where: str, problems: Problems) -> None:
-    """Notes a value, outside of the choices or not, that is of another kind than all of them."""
-    known = [leaf.decode(choice) for choice in getattr(leaf.distribution, "choices", ())]
-    kinds = dict.fromkeys(params.WORDS.get(type(choice), "null") for choice in known)
-    if known and value is not None and set(kinds) != {"null"} and params.WORDS.get(type(value)) not in kinds:
-        problems.add(where, f"{shown(value)} is not allowed; it takes {' or '.join(kinds)}, as the choices {shown(known)} are")
-
-
 def _gate(gate: Gate, where: str, document: Document, space: Space, problems: Problems) -> Gate:
     """The gate, with Optuna's values in what it says to try."""
     if gate.at_least is None and gate.at_most is None and problems.fine(where):
@@ -413,5 +328,5 @@ def _change(given: Any, where: str, space: Space, problems: Problems) -> dict[st
             if hasattr(leaves[name].distribution, "choices"):
                 problems.add(key, f"times is not allowed: {name} is a choice; give the value to try")
         else:
-            _encoded(leaves[name], value, key, problems, inside=True)
+            encoded(leaves[name], value, key, problems, inside=True)
     return change

@@ -29,8 +29,8 @@ def code(space: Space) -> dict[str, str]:
     for file, root in _roots(space):
         for path in _with_imports(file, root):
             name = os.path.relpath(path, root)
-            if name not in found and len(found) < MOST and (digest := _digest(path)):
-                found[name] = digest
+            if name not in found and len(found) < MOST and (told := digest(path)):
+                found[name] = told
     return dict(sorted(found.items()))
 
 
@@ -48,12 +48,31 @@ def _roots(space: Space) -> Iterator[tuple[Path, Path]]:
     """The files that the space names, each with the folder in which its imports are looked for first."""
     if space.card.shell:
         yield from _commanded(space)
-    elif space.trainer.endswith(".py"):
-        yield Path(space.trainer), Path(space.trainer).parent
-    elif (spec := importlib.util.find_spec(space.trainer)) is not None and spec.origin is not None:
-        file = Path(spec.origin)
-        packages = space.trainer.count(".") + (file.name == "__init__.py")
+    elif (file := trainer_file(space.trainer)) is not None:
+        packages = 0 if space.trainer.endswith(".py") else space.trainer.count(".") + (file.name == "__init__.py")
         yield file, file.parent if space.trainer.startswith(OURS) else file.parents[packages]
+
+
+def trainer_file(trainer: str) -> Path | None:
+    """The file of the trainer at a location, without importing it; None if there is none."""
+    if trainer.endswith(".py"):
+        return Path(trainer)
+    try:
+        spec = importlib.util.find_spec(trainer)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+
+
+def digest(path: Path, largest: int = LARGEST) -> str:
+    """Twelve hexadecimal digits that change with the file; empty if it cannot be read, or has more than ``largest`` bytes."""
+    try:
+        if not path.is_file() or path.stat().st_size > largest:
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    except OSError:
+        return ""
 
 
 def _commanded(space: Space) -> Iterator[tuple[Path, Path]]:
@@ -108,13 +127,3 @@ def _imported(path: Path, root: Path) -> Iterator[str]:
             package = list(above.relative_to(root).parts) if node.level and above.is_relative_to(root) else []
             base = ".".join([*package, *([node.module] if node.module else [])])
             yield from (f"{base}.{one.name}".lstrip(".") for one in node.names)
-
-
-def _digest(path: Path) -> str:
-    try:
-        if path.stat().st_size > LARGEST:
-            return ""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    except OSError:
-        return ""

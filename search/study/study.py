@@ -28,7 +28,7 @@ from pitprop.study import database, ranking, storage
 from pitprop.study.memory import Memory, TooNarrow
 from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark, still_there
 from pitprop.study.parking import Parking
-from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, as_record, code_counts
+from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, State, as_record, code_counts
 from pitprop.study.remedies import FollowUps
 from pitprop.study.source import OtherSpace
 from pitprop.study.storage import trial_id
@@ -140,7 +140,7 @@ class Study:
         self._codes = [*(self._codes if self._records else []), self._code]
         self._writes.put(lambda _again: storage.set_fact(self._database, self._id, "codes", self._codes, self._fence))
         for record in self._records:
-            if record.state == "RUNNING" and record.code and record.code[-1] != scripts.short(self._code):
+            if record.state == State.RUNNING and record.code and record.code[-1] != scripts.short(self._code):
                 codes = [*record.code, scripts.short(self._code)]
                 self._memory.set_attribute(record.number, "code", codes)
                 self._writes.put(partial(self._set_code, self._ids[record.number], codes))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pitprop.space.scripts import digest, trainer_file
 
 _LARGEST = 2**28  # bytes of a data file that is read for its digest
 
@@ -37,8 +38,8 @@ def code(folder: Path, trainer: str, options: Mapping[str, Any], home: Path) -> 
     The data is what the trainer's option ``data`` names, a path from ``home``; a trainer that takes none is not asked.
     """
     tags = {**_commit(folder), "pitprop.trainer": trainer.removeprefix("pitprop.trainers.")}
-    if digest := _digest(_file(trainer)):
-        tags["pitprop.trainer_digest"] = digest
+    if (file := trainer_file(trainer)) is not None and (told := digest(file)):
+        tags["pitprop.trainer_digest"] = told
     given = options.get("data")
     return Code(tags, _data(given, home) if isinstance(given, str) and given else None)
 
@@ -62,29 +63,8 @@ def _git(folder: Path, *words: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _file(trainer: str) -> Path | None:
-    """The trainer's file, without importing it."""
-    if trainer.endswith(".py"):
-        return Path(trainer)
-    try:
-        spec = importlib.util.find_spec(trainer)
-    except (ImportError, ValueError):
-        return None
-    return Path(spec.origin) if spec and spec.origin else None
-
-
 def _data(given: str, home: Path) -> Data:
     """Of a file the digest of what is in it; of anything else, that of its name."""
     path = home / given
-    digest = _digest(path) or hashlib.sha256(given.encode()).hexdigest()[:12]
-    return Data(Path(given).stem or given, str(path.resolve()) if path.exists() else given, digest)
-
-
-def _digest(path: Path | None) -> str:
-    try:
-        if path is None or not path.is_file() or path.stat().st_size > _LARGEST:
-            return ""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    except OSError:
-        return ""
+    told = digest(path, _LARGEST) or hashlib.sha256(given.encode()).hexdigest()[:12]
+    return Data(Path(given).stem or given, str(path.resolve()) if path.exists() else given, told)

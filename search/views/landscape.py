@@ -148,7 +148,7 @@ def _axis(leaf: Leaf) -> Axis:
 
 def died(record: Record) -> bool:
     """Whether a trial was stopped or failed."""
-    return record.state in ("PRUNED", "FAIL")
+    return record.state in (State.PRUNED, State.FAIL)
 
 
 def deadly_parts(space: Space, ended: Sequence[Record]) -> list[Part]:

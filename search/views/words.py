@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
 from pitprop.messages import N_, _, localized, ngettext
-from pitprop.study.record import Record
+from pitprop.study.record import Record, State
 from rich.markup import escape
 
 if TYPE_CHECKING:
@@ -132,8 +132,13 @@ def standing(record: Record) -> str:
 def counts(summary: Summary) -> str:
     """How many trials are in each state: ``12 complete, 9 pruned, 4 parked (1 revived)``."""
     states, parked = summary.states, len(summary.parked)
-    found = {"complete": states["COMPLETE"], "pruned": states["PRUNED"] - parked, "parked": parked, "fail": states["FAIL"],
-             "running": states["RUNNING"]}  # fmt: skip
+    found = {
+        "complete": states[State.COMPLETE],
+        "pruned": states[State.PRUNED] - parked,
+        "parked": parked,
+        "fail": states[State.FAIL],
+        "running": states[State.RUNNING],
+    }
     parts = {word: _("{n} {state}").format(n=n, state=_(STATES[word])) for word, n in found.items() if n}
     if summary.revived:
         parts["parked"] = _("{parked} ({n} revived)").format(parked=parts.get("parked", ""), n=len(summary.revived))

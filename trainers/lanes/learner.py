@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start
-from pitprop.trainers.lanes import draw, metrics, optim
+from pitprop.trainers.lanes import draw, evaluation, optim
 from pitprop.trainers.lanes.group import Group
 from pitprop.trainers.lanes.optim import Optimized, Rule, Steps
 from pitprop.trainers.lanes.stack import Shapes
@@ -106,7 +106,7 @@ class LaneModel(Protocol[S, T]):
 
     def classes(self, orders: Tensor) -> Tensor | None:
         """The mean number of classes in a batch, (K,), given an epoch's ``orders`` (K, n); None where rows have no class."""
-        return None if self.labels is None else metrics.classes_in_batches(self.labels[orders], self.batch)
+        return None if self.labels is None else evaluation.classes_in_batches(self.labels[orders], self.batch)
 
 
 class Learner(Generic[S, T]):

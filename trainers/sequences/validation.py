@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from pitprop.trainers.lanes import losses, metrics
+from pitprop.trainers.lanes import evaluation, losses
 from pitprop.trainers.lanes.perceptron import extremes
 from pitprop.trainers.sequences import spotting
 from pitprop.trainers.sequences.recordings import Split
@@ -38,7 +38,7 @@ class Validation:
         parts, inside = self._predict(outputs, len(least))
         coarse, fine = (torch.cat(logits, dim=1) for logits in zip(*parts, strict=True))
         loss = self._losses(coarse, fine, weighting)
-        return loss | metrics.thresholded(coarse, self._event.long(), least) | self._events(parts, least) | inside
+        return loss | evaluation.thresholded(coarse, self._event.long(), least) | self._events(parts, least) | inside
 
     def _predict(self, outputs: Outputs, lanes: int) -> tuple[list[tuple[Tensor, Tensor]], dict[str, Tensor]]:
         """Coarse (K, n) and fine (K, n, E) logits of each recording, and readings (K,) of each layer."""

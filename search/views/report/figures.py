@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pitprop.messages import _
-from pitprop.study.record import Record, best_epoch
+from pitprop.study.record import Record, State, best_epoch
 from pitprop.telemetry import Epoch, Telemetry, columns, finite
 from pitprop.views import chart, words
 from pitprop.views.chart import Curve
@@ -67,7 +67,7 @@ def _curve(c: Content) -> Figure | None:
     known = {number: evenly(found, POINTS) for number, curve in c.curves.items() if (found := curve_of(curve, metric))}
     if not known:
         return None
-    stopped = [r.number for r in c.records if r.state == "PRUNED" and r.number in known and r is not c.best]
+    stopped = [r.number for r in c.records if r.state == State.PRUNED and r.number in known and r is not c.best]
     ghosts = evenly(stopped, GREY)
 
     def draw(paper: Paper) -> None:

@@ -1,0 +1,109 @@
+"""Reads the trials that a space writes down: points within it, and baselines, each value held against what the trainer takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pitprop.errors import hint, shown
+from pitprop.space import params
+from pitprop.space.distributions import STOPPING, Leaf, exists, place
+from pitprop.space.kinds import Problems
+from pitprop.space.model import Baseline, Space
+from pitprop.space.schema import BaselineRow
+
+SOURCES = {
+    "params": "to train",
+    "values": "that were recorded",
+    "mlflow": "the id of a run",
+    "study": "a space, for the best of its study",
+}
+"""Where a baseline comes from."""
+
+
+def point(rows: Any, where: str, space: Space, problems: Problems) -> Mapping[str, Any]:
+    """A trial that the space sets itself: Optuna's values by leaf."""
+    leaves = {leaf.name: leaf for leaf in space.leaves}
+    given = params.values_of(rows, where, problems, lambda name, _: name in leaves)
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in leaves:
+            found[name] = encoded(leaves[name], value, f"{where}.{name}", problems, inside=True)
+        elif problems.fine(place(name)):
+            problems.add(f"{where}.{name}", f"is no searched parameter{hint(name, leaves)}")
+    for name in found:
+        others = {parent: values[0] for parent, values in leaves[name].when.items() if values}
+        for parent, wanted in leaves[name].when.items():
+            if parent in given and problems.fine(place(name)) and not exists(leaves[name], {**others, parent: given[parent]}):
+                allowed = " or ".join(shown(one) for one in wanted)
+                problems.add(f"{where}.{name}", f"exists only when {parent} is {allowed}")
+    if problems.fine(where):
+        for broken in space.violated(found):
+            problems.add(where, f"breaks the constraint {broken!r}")
+    return found
+
+
+def encoded(leaf: Leaf, value: Any, where: str, problems: Problems, *, inside: bool) -> Any:
+    """Optuna's value for ``value``; None, and a problem, if there is none."""
+    try:
+        return leaf.inside(value) if inside else leaf.encode(value)
+    except ValueError as error:
+        problems.add(where, str(error))
+        return None
+
+
+def baselines(rows: Mapping[str, BaselineRow], space: Space, problems: Problems) -> Iterator[Baseline]:
+    """The baselines, each from one of `SOURCES`; trainings start from the checkpoint of one at most."""
+    checkpoint = ""
+    for name, row in rows.items():
+        where = f"baselines.{name}"
+        given = [source for source in SOURCES if getattr(row, source) is not None]
+        if len(given) != 1 and (given or problems.fine(where)):
+            said = f"says {' and '.join(given)}" if given else "says nothing of it"
+            problems.add(where, f"{said}; it takes one of {', '.join(f'{key} ({what})' for key, what in SOURCES.items())}")
+        if row.samples is not None and given == ["params"]:
+            problems.add(
+                f"{where}.samples",
+                "says how many samples recorded values were measured on; those of a trained baseline are known",
+            )
+        if row.checkpoint and checkpoint:
+            problems.add(f"{where}.checkpoint", f"is said of {checkpoint!r} already; trainings start from one checkpoint at most")
+        elif row.checkpoint and not row.values and problems.fine(where):
+            problems.add(f"{where}.checkpoint", "needs values, what the checkpoint scored, such as {val/macro_f1: 0.62}")
+        checkpoint = name if row.checkpoint else checkpoint
+        tree = _tree(row.params, f"{where}.params", space, problems) if given == ["params"] else None
+        yield Baseline(name, tree, row.values, row.checkpoint, row.samples, row.mlflow, row.study)
+
+
+def _tree(rows: Any, where: str, space: Space, problems: Problems) -> dict[str, Any]:
+    """A baseline's whole tree: the space's constants, and what the baseline says."""
+    leaves = {leaf.name: leaf for leaf in space.leaves if not leaf.name.startswith(STOPPING + ".")}
+    given = params.values_of(rows, where, problems, lambda name, _: name in leaves)
+    for name, value in given.items():
+        if name in leaves:
+            coded = encoded(leaves[name], value, f"{where}.{name}", problems, inside=False)
+            given[name] = value if hasattr(leaves[name].distribution, "choices") else coded
+            _check_choice(leaves[name], value, f"{where}.{name}", problems)
+            if hasattr(leaves[name].distribution, "choices") and problems.fine(f"{where}.{name}"):
+                params.check_kind(value, params.default_of(space.card.params, name), f"{where}.{name}", problems)
+            continue
+        if space.card.params is not None:
+            params.check(name, value, space.card.params, f"{where}.{name}", problems)
+        elif name not in space.constants and problems.fine("trainer", place(name)):
+            problems.add(f"{where}.{name}", f"unknown key{hint(name, [*leaves, *space.constants])}")
+        default = params.default_of(space.card.params, name) if space.card.params is not None else space.constants.get(name)
+        if problems.fine(f"{where}.{name}") and not params.hides_distribution(value, f"{where}.{name}", problems):
+            params.check_kind(value, default, f"{where}.{name}", problems)
+    unsaid = [name for name in leaves if name not in given and problems.fine(f"{where}.{name}")]
+    absent = [name for name in unsaid if exists(leaves[name], given)]
+    if absent:
+        problems.add(where, f"gives no value for {', '.join(absent)}; a baseline needs one for every searched parameter")
+    return params.nested({**space.constants, **given})
+
+
+def _check_choice(leaf: Leaf, value: Any, where: str, problems: Problems) -> None:
+    """Notes a value, outside of the choices or not, that is of another kind than all of them."""
+    known = [leaf.decode(choice) for choice in getattr(leaf.distribution, "choices", ())]
+    kinds = dict.fromkeys(params.WORDS.get(type(choice), "null") for choice in known)
+    if known and value is not None and set(kinds) != {"null"} and params.WORDS.get(type(value)) not in kinds:
+        problems.add(where, f"{shown(value)} is not allowed; it takes {' or '.join(kinds)}, as the choices {shown(known)} are")
