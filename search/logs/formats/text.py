@@ -208,15 +208,13 @@ class Reader:
         self._epoch = places.get("EPOCH", self._epoch)  # of a step that does not say it, that of the heading
         if total := places.get("EPOCHS"):
             self.facts["max_epochs"] = total
-        elif self._epoch is None and (total := places.get("STEPS")):
-            self.facts["max_iters"] = total  # Iter [600/80000]; within an epoch it is the length of that
         if "TOTAL" in places or "ROUND" in places or "TREE" in places:
             return places.get("TOTAL", places.get("ROUND", places.get("TREE", 0)) + 1), self._epoch
         part, parts = places.get("PART", step), places.get("PARTS", places.get("STEPS"))
         if self._epoch is not None and part is not None and parts is not None:
             step = self._epoch * parts + part
         elif total := places.get("STEPS"):
-            self.facts["max_steps"] = total
+            self.facts["max_steps"] = total  # Iter [600/80000]; within an epoch it is the length of that
         return step, self._epoch
 
     def _role(self, name: str, side: str) -> str:
