@@ -209,6 +209,17 @@ def test_the_reader_of_a_list_may_leave(shell: Pitprop) -> None:
     assert (said.code, said.err) == (1, "")
 
 
+def test_a_finished_search_brings_to_mlflow_what_an_earlier_one_could_not(
+    write_space: Write, pitprop: Pitprop, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = write_space(params=SLOPE, trials=3, **QUIET)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert "3 trials are not exported" in pitprop("search", space, "--inline").out
+    monkeypatch.delenv("PYTHONPATH")
+    assert "3 trials are in MLflow" in pitprop("search", space, "--inline").out
+    assert "MLflow" not in pitprop("search", space, "--inline").out
+
+
 def test_export_brings_mlflow_up_to_date(write_space: Write, pitprop: Pitprop, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     space = write_space(params=SLOPE, trials=2, **QUIET)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

@@ -82,7 +82,26 @@ def test_a_line_is_given_when_it_is_whole_or_its_writer_is_gone(tmp_path: Path) 
     with log.open("a") as file:
         file.write("ss 2.25\nstep 20: val loss 2.")
     assert [row.metrics["val/loss"] for row in follower.poll()] == [2.25]
-    assert [row.metrics["val/loss"] for row in follower.end()] == [2.0]
+    assert [row.metrics["val/loss"] for row in follower.end(whole=True)] == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "last"),
+    [
+        ("epoch 1 val_loss 12.25\nepoch 2 val_loss 1", None, 12.25),
+        ("epoch 1 val_loss 12.25\nepoch 2 val_loss 11.75", None, 11.75),
+        ("epoch 1 val_loss 12.25\nepoch 2 val_loss 11.75", False, 12.25),
+        ("epoch 1 val_loss 12.25\nepoch 2 val_loss 1", True, 1.0),
+        ("epoch 1 (val_loss 12.25)\nepoch 2 (val_loss 11.7", None, 12.25),
+        ("epoch 1 val_acc 12.25%\nepoch 2 val_acc 11.75%", False, 0.1175),
+    ],
+)
+def test_a_number_that_may_have_been_cut_is_no_reading(text: str, whole: bool | None, last: float, tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_text(text)
+    follower = Follower(log)
+    rows = follower.poll() + follower.end(whole=whole)
+    assert [value for row in rows for value in row.metrics.values()][-1] == pytest.approx(last)
 
 
 @pytest.mark.parametrize("keeps", [True, False])

@@ -315,7 +315,7 @@ def test_one_class_so_far_is_a_warning_before_the_grace_is_over(tmp_path: Path) 
     )
     path.write_text("".join(lines.format(n, n) for n in range(1, 7)))
     found = diagnose([path], Given(epochs=20))
-    assert answer(found) == "alive"
+    assert answer(found) == "cannot judge"  # it may still leave chance
     assert [verdict.signature for verdict in found.verdicts] == ["constant_prediction"]
 
 
@@ -354,3 +354,46 @@ def test_a_closed_pipe_changes_no_exit_code(tmp_path: Path) -> None:
             assert process.stderr is not None
             assert process.stderr.read() == b""
             assert process.wait() == code
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "loaded weights from /x/pre.pth",
+        "Some weights of BertForSequenceClassification were not initialized from the model checkpoint at bert-base",
+        "load_from: checkpoints/slowfast.pth",
+        "fine-tuning from runs/1",
+        "Restored from last.ckpt",
+        "init_from=gpt2",
+        "Initializing from OpenAI GPT-2 weights: gpt2",
+        "Model initialized from imagenet",
+        "=> loading checkpoint 'x.pth'",
+    ],
+)
+def test_a_training_that_began_from_a_checkpoint_is_not_dead_where_it_began(line: str, tmp_path: Path) -> None:
+    rows = "".join(f"Epoch {n}/20 loss 0.90{n % 3} val_loss 0.93{n % 2}\n" for n in range(1, 21))
+    (tmp_path / "tuned.log").write_text(f"{line}\n{rows}")
+    assert answer(diagnose([tmp_path / "tuned.log"])) == "cannot judge"
+
+
+@pytest.mark.parametrize(
+    "line", ["Loading data from /x/train.bin", "load_from: null", "init_from=scratch", "Initializing from scratch"]
+)
+def test_what_is_loaded_beside_the_model_makes_no_fine_tuning(line: str, tmp_path: Path) -> None:
+    rows = "".join(f"Epoch {n}/20 loss 0.90{n % 3} val_loss 0.93{n % 2}\n" for n in range(1, 21))
+    (tmp_path / "plain.log").write_text(f"{line}\n{rows}")
+    assert answer(diagnose([tmp_path / "plain.log"])) == "dead"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["Epoch 1 val_loss 2.3026 val_acc 0.1"],
+        ["Epoch 1 val_loss 2.3026 val_acc 0.1", "Epoch 2 val_loss 2.3026 val_acc 0.1"],
+        [f"Epoch {n} val_auc 0.5{n % 2}" for n in range(1, 21)],
+        [f"Epoch {n} val_wer {100 - n % 2}.0" for n in range(1, 41)],
+    ],
+)
+def test_a_training_that_has_shown_nothing_is_not_said_to_be_alive(rows: list[str], tmp_path: Path) -> None:
+    (tmp_path / "still.log").write_text("\n".join(rows) + "\n")
+    assert answer(diagnose([tmp_path / "still.log"])) != "alive"

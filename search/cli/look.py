@@ -164,10 +164,10 @@ def export(options: StudyOptions) -> int:
 
     results = open_study(options)
     with publish.exporter(results.space, results.where, trains=False) as mlflow:
-        for record in results.records:
-            mlflow.send(record)
+        publish.send(mlflow, results)
         publish.attach(mlflow, results)
         word = publish.waited_for(mlflow, Console(stderr=True), PATIENCE)
+        publish.note_complete(mlflow, results)
     if not mlflow.complete:
         raise UserError(word)
     print(word)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from contextlib import suppress
 from pathlib import Path
 
 from pitprop import messages
@@ -15,6 +18,9 @@ from pitprop.track import Exporter
 from pitprop.track.exporter import PATIENCE_AWAY
 from rich.console import Console
 from rich.markup import escape
+
+NOTE = "exported"
+"""The file in the folder of a study that says what MLflow has of it."""
 
 
 def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter:
@@ -55,6 +61,36 @@ def attach(mlflow: Exporter, results: Results) -> Path:
     return paths[0]
 
 
+def is_complete(results: Results, *, report: bool) -> bool:
+    """Whether MLflow has taken all of the study as it is, and its ``report`` is written, if it is wanted."""
+    folder = results.where.folder(results.space.name)
+    noted = folder / NOTE
+    taken = noted.exists() and noted.read_text(encoding="utf-8") == _state(results)
+    return taken and (not report or (folder / "report.html").exists())
+
+
+def note_complete(mlflow: Exporter, results: Results) -> None:
+    """Notes beside the study that MLflow has taken all of it, if it has: else the next search exports what is missing."""
+    noted = results.where.folder(results.space.name) / NOTE
+    with suppress(OSError):
+        if mlflow.complete:
+            noted.write_text(_state(results), encoding="utf-8")
+        else:
+            noted.unlink(missing_ok=True)
+
+
+def _state(results: Results) -> str:
+    """What changes with the store, and with any trial that begins or ends."""
+    trials = [(record.number, record.state) for record in results.records]
+    return hashlib.sha256(json.dumps([results.where.mlflow, trials]).encode()).hexdigest()
+
+
+def send(mlflow: Exporter, results: Results) -> None:
+    """Gives all trials to the exporter, which passes over what MLflow has."""
+    for record in results.records:
+        mlflow.send(record)
+
+
 def finish(mlflow: Exporter, console: Console | None, results: Results, *, report: bool) -> None:
     """Writes the ``report``, if it is wanted, and waits until MLflow has that and everything else."""
     console, lines = console or Console(quiet=True), []
@@ -62,6 +98,7 @@ def finish(mlflow: Exporter, console: Console | None, results: Results, *, repor
         with console.status(_("writing the report")):
             lines = [_("The report: {path}").format(path=attach(mlflow, results))]
     lines.insert(0, waited_for(mlflow, console))
+    note_complete(mlflow, results)
     for line in lines:
         console.print(f"[dim]{escape(line)}[/]", highlight=False, soft_wrap=True)
 

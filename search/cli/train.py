@@ -49,15 +49,29 @@ def searched(
         if ended and not confirmation_study.due(space, study.records(), where):
             if console is not None:
                 _print_finished(console, study, where, run.repeat())
-            return code, _results(study, where)
+            return code, _published(_results(study, where), run, console)
         _check_code(study, where, run, console, "search")
         with publish.exporter(space, where) as mlflow:
-            code = 0 if ended else session.run(space, study, where, run, console=console, exporter=mlflow)
+            if ended:
+                publish.send(mlflow, _results(study, where))
+            else:
+                code = session.run(space, study, where, run, console=console, exporter=mlflow)
             if not code and _ended(study) and (plan := confirmation_study.due(space, study.records(), where)):
                 code = _confirm(space, plan, study.records(), where, run, console)
             results = _results(study, where)
             publish.finish(mlflow, console, results, report=run.report and not code)
         return code, results
+
+
+def _published(results: Results, run: RunOptions, console: Console | None) -> Results:
+    """The results of a finished search, after a report and an export that an earlier one could not bring to their end."""
+    from pitprop.cli import publish
+
+    if results.records and not publish.is_complete(results, report=run.report):
+        with publish.exporter(results.space, results.where, trains=False) as mlflow:
+            publish.send(mlflow, results)
+            publish.finish(mlflow, console, results, report=run.report)
+    return results
 
 
 def confirm(
@@ -80,8 +94,7 @@ def confirm(
     plan = space.confirm or Confirm()
     plan = Confirm(top or plan.top, seeds or plan.seeds)
     with publish.exporter(space, where) as mlflow:
-        for record in before.records:  # the note of the study's run is written from all of its trials
-            mlflow.send(record)
+        publish.send(mlflow, before)  # the note of the study's run is written from all of its trials
         code = _confirm(space, plan, before.records, where, run, console, trials)
         results = Results(space, where, before.records, before.target)  # which reads the confirmation as it is now
         publish.finish(mlflow, console, results, report=run.report and not code)

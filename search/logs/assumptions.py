@@ -170,7 +170,7 @@ def _chance(
         return None, score, True
     if learned(given, log) or log.late or labels or start is None or reports(telemetry, "chance/loss"):
         return None, None, False
-    if start < LEAST or _good(telemetry, metric) or _moved(telemetry, start):
+    if start < LEAST or good(telemetry, metric) or _moved(telemetry, start):
         return None, None, False
     notes.append(f"its loss never left {start:.4g}, where it began, which is taken for chance; --chance-loss says better")
     return start, levels.start(telemetry, plain) if metrics.of(metric).chance is None else None, True
@@ -210,7 +210,7 @@ def _moved(telemetry: Telemetry, start: float) -> bool:
     return not means or min(means) < 0.95 * start
 
 
-def _good(telemetry: Telemetry, metric: str) -> bool:
+def good(telemetry: Telemetry, metric: str) -> bool:
     """Whether a share was better than that of a guess from the beginning."""
     meaning, values = metrics.of(metric), telemetry.column(metric).values[:FEW]
     if not meaning.share or not values:

@@ -105,6 +105,12 @@ class Known:
         """Whether somebody says how long the whole training is."""
         return self.given.epochs is not None or any(name.startswith(("max_", "num_train", "num_ep")) for name in self.log.said)
 
+    @property
+    def few_tell(self) -> bool:
+        """Whether a few epochs are enough: somebody holds them against something, or their score is better than a guess."""
+        score = objectives.choose(self.log.epochs) if len(self.log.epochs) < FEW else ""
+        return bool(self.given.gates or self.given.checkpoint or (score and assumptions.good(self.log.epochs, score)))
+
     def directed(self, metric: str) -> bool:
         """Whether the objective's direction is known."""
         return self.given.maximize is not None or metrics.rises(metric) is not None
@@ -233,18 +239,38 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
     if ended is not None:
         short = known.few and 0 < known.log.steps < SHORT
         return message("{steps} steps of training are too few to leave chance", steps=known.log.steps) if short else None
-    if levels.score(telemetry, facts) is not None or levels.loss(telemetry, facts, guess=False) is not None:
+    count, level = len(telemetry.column(facts.metric).values), levels.score(telemetry, facts)
+    if (
+        _learns(telemetry, facts)
+        or levels.above_chance(telemetry, facts, count)
+        or (known.few_tell and len(known.log.epochs) < FEW)
+    ):
         return None
-    return None if _learns(telemetry, facts) else known.blind(facts)
+    if count < FEW:
+        return message(
+            "{metric} and the losses have not improved, and {count} readings are too few to tell",
+            metric=facts.metric,
+            count=count,
+        )
+    if level is not None:
+        return message(
+            "{metric} has not left chance ({level:.4g}), which does not prove that it never will",
+            metric=facts.metric,
+            level=level,
+        )
+    return None if levels.loss(telemetry, facts, guess=False) is not None else known.blind(facts)
 
 
 def _learns(telemetry: Telemetry, facts: Facts) -> bool:
     """Whether the objective or a loss ends better than it began, or it is too early to tell."""
     values = telemetry.column(facts.metric).values
-    if len(values) < FEW or telemetry[-1].step < catalogue.GRACE * facts.budget:
-        return True
     losses = ("val/loss", "train/loss") if metrics.of(facts.metric).family != "reward" else ()
-    curves = (telemetry.column(name).values for name in losses if name != facts.metric)
+    curves = [telemetry.column(name).values for name in losses if name != facts.metric]
+    if len(values) < FEW:  # too few for a mean: by more than a score that has not moved
+        ends = [(values, facts.sign, levels.reach(telemetry, facts)), *((one, -1, abs(one[0])) for one in curves if one)]
+        return any(sign * (one[-1] - one[0]) > levels.STILL * whole for one, sign, whole in ends if len(one) > 1)
+    if telemetry[-1].step < catalogue.GRACE * facts.budget:
+        return True
     return assumptions.improved(values, facts.sign) or any(len(one) >= FEW and assumptions.improved(one, -1) for one in curves)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
+import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +23,10 @@ LONGEST = 1 << 22
 """Bytes of a line; what comes before them in one that is longer is no reading."""
 HEAD = 256
 """Bytes by which a file is known again."""
+LAST = re.compile(rb"[\w.+\-]+$")
+"""A number, or a word, at the very end."""
+TAIL, LIKE = 4000, 20
+"""Bytes that are kept of what was read last, and lines of them to which a last one without its end is compared."""
 
 
 class Follower:
@@ -45,7 +51,7 @@ class Follower:
         self._merge = merge
         self.path: Path | None = None
         self._file: tuple[int, int] = 0, 0
-        self._offset, self._rest, self._changed, self._head = 0, b"", (0, 0), b""
+        self._offset, self._rest, self._tail, self._changed, self._head = 0, b"", b"", (0, 0), b""
         self._reader: Any = None
         self._unit: Unit | None = None
         self._decoder = Decoder()
@@ -77,11 +83,16 @@ class Follower:
             return
         yield from self._read(self.path)
 
-    def end(self) -> list[Row]:
-        """The last poll: also what stands after the last newline, where its writer was stopped."""
+    def end(self, *, whole: bool | None = None) -> list[Row]:
+        """The last poll: also what stands after the last newline.
+
+        ``whole`` says that its writer ended by itself; if False it was stopped, perhaps within a number, so that a number at
+        the very end is no reading. None: not known, so one that is shorter than those at the ends of the lines before is none.
+        """
         rows = self.poll()
         if self._rest and self._unit is Unit.LINES:
-            rows += self._reader.feed(self._rest)
+            cut = not whole if whole is not None else _is_cut(self._rest, self._tail)
+            rows += self._reader.feed(LAST.sub(b"", self._rest) if cut else self._rest)
             self._rest = b""
         return rows
 
@@ -126,6 +137,7 @@ class Follower:
                     cut = max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1  # a \r at the very end may be half a \r\n
                     data, self._rest = (self._rest + data[:cut], data[cut:]) if cut else (b"", (self._rest + data)[-LONGEST:])
                 if data:
+                    self._tail = data[-TAIL:]
                     yield list(self._reader.feed(data))
 
     def _rotated(self, path: Path) -> Iterator[list[Row]]:
@@ -134,7 +146,7 @@ class Follower:
         if not self._whole and old.exists() and (old.stat().st_dev, old.stat().st_ino) == self._file:
             yield from self._further(old)
             if self._rest:
-                yield list(self._reader.feed(self._rest))
+                yield list(self._reader.feed(LAST.sub(b"", self._rest)))
 
     @property
     def _whole(self) -> bool:
@@ -151,7 +163,7 @@ class Follower:
 
     def _anew(self) -> None:
         """Reads from the start; the reader of a document keeps its position, as the next document repeats the last one."""
-        self._offset, self._rest, self._changed, self._head, self._decoder = 0, b"", (0, 0), b"", Decoder()
+        self._offset, self._rest, self._tail, self._changed, self._head, self._decoder = 0, b"", b"", (0, 0), b"", Decoder()
         if not self._whole:
             self._reader = None
             if self.format is not None:
@@ -178,3 +190,11 @@ def _changed(folder: Path) -> tuple[int, int]:
     """When a file in ``folder`` changed last, and how much is in it."""
     seen = [path.stat() for path in folder.rglob("*")]
     return max((one.st_mtime_ns for one in seen), default=0), sum(one.st_size for one in seen)
+
+
+def _is_cut(rest: bytes, before: bytes) -> bool:
+    """Whether a last line without its end may have been stopped within a number: all lines before it end otherwise, or later."""
+    lines = before.splitlines()[-LIKE:]
+    ends = [len(match[0]) if (match := LAST.search(line)) else math.inf for line in lines]
+    found = LAST.search(rest)
+    return found is not None and bool(ends) and len(found[0]) < min(ends)

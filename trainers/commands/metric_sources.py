@@ -40,9 +40,14 @@ class Sources:
         self._loose: dict[str, float] = {}
         self._names: dict[str, None] = {}
         self.last = 0
+        self._ends_whole = False
 
-    def poll(self, *, ended: bool) -> list[Epoch]:
-        """The epochs that have come to their end; the last of them too, if the command has."""
+    def poll(self, *, ended: bool, whole: bool = False) -> list[Epoch]:
+        """The epochs that have come to their end; the last of them too, if the command has.
+
+        ``whole``: it ended by itself, so that its last line is all that it was to write, though it has no newline.
+        """
+        self._ends_whole = whole
         done = [epoch for index in range(len(self._followers)) for epoch in self._take(index, ended=ended)]
         if done:
             for index in range(len(self._followers)):
@@ -80,7 +85,7 @@ class Sources:
     def _read(self, index: int, *, ended: bool) -> list[Epoch]:
         """The epochs of one source that are over."""
         follower, epochs = self._followers[index], self._epochs[index]
-        rows = follower.end() if ended else follower.poll()
+        rows = follower.end(whole=self._ends_whole) if ended else follower.poll()
         if self._reported[index]:  # each line is an epoch, whatever is in it
             rows = [row._replace(kind="epoch") for row in rows]
             if self._by_steps:

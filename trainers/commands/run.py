@@ -85,7 +85,7 @@ def _follow(process: Process, sources: Sources, budget: int, patience: float) ->
     heard, code = time.monotonic(), None
     while code is None:
         code = process.wait(INTERVAL)
-        for epoch in sources.poll(ended=code is not None):
+        for epoch in sources.poll(ended=code is not None, whole=code == 0):
             yield epoch
             heard = time.monotonic()
         if code is None and time.monotonic() - heard > patience:

@@ -80,7 +80,13 @@ VALIDATES = re.compile(r"\b(val|valid|validation|eval|evaluation|test)\b|\((val|
 PLACES = {"epoch": "EPOCH", **dict.fromkeys(("step", "iter", "iteration"), "STEP")}
 FACT = re.compile(r"\b(max_epochs|num_epochs|num_train_epochs|max_iters|max_steps|num_classes|vocab_size)['\"]?\s*[:=]\s*(\d+)\b")
 
-PRETRAINED = re.compile(r"\bload_from = '|\b(?:load|resum)(?:s|ed|ing)? (?:from|pre-?trained|checkpoint)|from_pretrained", re.I)
+PRETRAINED = re.compile(
+    r"\b(?:load|restor|resum)(?:e?s|e?d|ing|e)?\s+(?:the\s+)?(?:model\s+)?(?:from|pre-?trained|checkpoint|weights|state_dict)\b|"
+    r"\b(?:load|init)_from\s*[:=]\s*['\"]?(?!scratch\b|none\b|null\b|['\"])[\w./]|\bfrom_pretrained|"
+    r"\bfrom the (?:model )?checkpoint|\bfine-?tun\w*\s+from\b|\binitiali[sz](?:ed|ing) from\b(?!\s+(?:scratch|random))",
+    re.I,
+)
+"""What says that a training began from a checkpoint."""
 
 
 def recognises(head: bytes, path: Path) -> bool:
