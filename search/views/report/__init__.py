@@ -17,7 +17,7 @@ from pitprop.views.content import Content
 if TYPE_CHECKING:
     from pitprop.views.report.figures import Figure
 
-SHELL = Path(__file__).with_name("page.html.j2")
+SHELL = Path(__file__).with_name("templates") / "page.html.j2"
 FIGURE = re.compile(
     r'<figure id="([\w-]+)">\n<!-- figure:[\w-]+ -->\n<figcaption>\n\n(.*?)\n\n</figcaption>\n</figure>\n', re.DOTALL
 )

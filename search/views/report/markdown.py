@@ -1,4 +1,4 @@
-"""Write the sections of a study's content as Markdown, from the template ``report.md.j2``."""
+"""Write the sections of a study's content as Markdown, from the templates beside this file."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 SPECIAL = re.compile(r"([\\`*<>|~$&]|\](?=[(\[:])|^#|(?<!\w)_|_(?!\w))")
 
 
+SECTIONS = ("answer", "standing", "stopped")
+"""Templates with blocks that are shown elsewhere too."""
+
+
 class Markup(str):
     """Text that is Markdown already; all other text is escaped where the template puts it in."""
 
@@ -32,9 +36,11 @@ def report(content: Content, figures: Mapping[str, Figure]) -> str:
 
 def section(content: Content, *names: str) -> str:
     """Sections by the name of their block in the template, without figures; nothing for one that has nothing to say."""
-    template = _environment().get_template("report.md.j2")
-    context = template.new_context({"c": content, "figures": {}})
-    return _tidied("\n\n".join("".join(template.blocks[name](context)) for name in names)).strip()
+    templates = [_environment().get_template(f"{name}.md.j2") for name in SECTIONS]
+    found = [next(one for one in templates if name in one.blocks) for name in names]
+    contexts = [one.new_context({"c": content, "figures": {}}) for one in found]
+    texts = (one.blocks[name](it) for one, it, name in zip(found, contexts, names, strict=True))
+    return _tidied("\n\n".join(map("".join, texts))).strip()
 
 
 def escaped(text: Any) -> Markup:
@@ -129,7 +135,7 @@ def _environment() -> Environment:
 
     # Markdown is made here, and `escaped` escapes it; the page around it is made with autoescape.
     found = Environment(  # nosec B701
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
