@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -122,41 +121,62 @@ def test_on_ray_each_end_is_told_as_what_it_is(what: str, on_ray: dict[str, str 
     assert (on_ray[what] or "").startswith({**RAISED, **DIED}[what])
 
 
+KILLER = """'''Kills a process of the Ray that it runs on, as often as told.'''
+import os, signal
+from pathlib import Path
+from pitprop.telemetry import Epoch
+
+def train(params, context):
+    marker, name = Path(context.options['marker']), context.options['process']
+    for step in range(context.step + 1, context.epochs + 1):
+        context.state = step
+        yield Epoch(step, {'val/macro_f1': 0.1 * step})
+        if step >= 2 and len(marker.read_text()) < context.options['times']:
+            marker.write_text(marker.read_text() + 'x')
+            raylet = os.getppid()
+            driver = Path(f'/proc/{raylet}/stat').read_text().rpartition(')')[2].split()[1]
+            children = Path(f'/proc/{driver}/task/{driver}/children').read_text().split()
+            named = [int(p) for p in children if name in Path(f'/proc/{p}/cmdline').read_text()]
+            os.kill(named[0], signal.SIGKILL)
+            signal.pause()
+"""
+
+
+def without_ray(folder: Path, write_space: Callable[..., Path], process: str, times: int) -> subprocess.CompletedProcess[str]:
+    """A search of two trials that kills a process of its Ray so many times."""
+    (folder / "killer.py").write_text(KILLER)
+    (folder / "killed").write_text("")
+    options = {"marker": str(folder / "killed"), "process": process, "times": times}
+    trials = {"trials": 2, "params": {"x": {"float": [0.0, 1.0]}}, "baselines": {}}
+    path = write_space(trainer=str(folder / "killer.py"), options=options, **trials)
+    command = [sys.executable, "-m", "pitprop.cli.main", "search", str(path), "--runs", str(folder / "runs"), "--no-report"]
+    with tempfile.TemporaryDirectory(prefix="t-", ignore_cleanup_errors=True) as scratch:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "TMPDIR": scratch}
+        ended = subprocess.run([*command, "--workers", "1"], env=environment, capture_output=True, text=True, timeout=900)
+        assert not list(Path(scratch).iterdir())
+    assert "Traceback" not in ended.stdout + ended.stderr
+    return ended
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("process", ["raylet", "gcs_server"])
-def test_a_local_ray_that_dies_ends_the_search_in_a_sentence_and_it_resumes(
+def test_a_local_ray_that_dies_is_replaced_and_its_trials_continue(
     process: str, write_space: Callable[..., Path], tmp_path: Path
 ) -> None:
-    marker = tmp_path / "killed"
-    trainer = tmp_path / "killer.py"
-    trainer.write_text(
-        "'''Kills a process of the Ray that it runs on, once.'''\nimport os, signal\nfrom pathlib import Path\n"
-        "from pitprop.telemetry import Epoch\n"
-        "def train(params, context):\n"
-        "    marker, name = Path(context.options['marker']), context.options['process']\n"
-        "    for step in range(context.step + 1, context.epochs + 1):\n"
-        "        context.state = step\n"
-        "        yield Epoch(step, {'val/macro_f1': 0.1 * step})\n"
-        "        if step == 2 and not marker.exists():\n"
-        "            marker.touch()\n"
-        "            raylet = os.getppid()\n"
-        "            driver = Path(f'/proc/{raylet}/stat').read_text().rpartition(')')[2].split()[1]\n"
-        "            children = Path(f'/proc/{driver}/task/{driver}/children').read_text().split()\n"
-        "            named = [int(p) for p in children if name in Path(f'/proc/{p}/cmdline').read_text()]\n"
-        "            os.kill(named[0], signal.SIGKILL)\n"
-        "            signal.pause()\n"
+    ended = without_ray(tmp_path, write_space, process, 1)
+    assert ended.returncode == 0, ended.stderr
+    assert f"{process} of the local Ray has died (killed by signal 9), and was replaced" in " ".join(ended.stdout.split())
+    curves = [path.read_text().splitlines() for path in sorted((tmp_path / "runs").glob("*/trials/*/telemetry.jsonl"))]
+    assert [[json.loads(line)["step"] for line in curve] for curve in curves] == [[1, 2, 3, 4, 5, 6, 7, 8]] * 2
+
+
+@pytest.mark.slow
+def test_a_local_ray_that_dies_again_and_again_ends_the_search_in_a_sentence(
+    write_space: Callable[..., Path], tmp_path: Path
+) -> None:
+    ended = without_ray(tmp_path, write_space, "raylet", 99)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        "pitprop: raylet of the local Ray has died (killed by signal 9), as Ray has done 3 times before in this search; finished "
+        "trials are kept, and the same command resumes"
     )
-    options = {"marker": str(marker), "process": process}
-    path = write_space(trainer=str(trainer), options=options, params={"x": {"float": [0.0, 1.0]}})
-    with tempfile.TemporaryDirectory(prefix="t-", ignore_cleanup_errors=True) as folder:
-        command = [sys.executable, "-m", "pitprop.cli.main", "search", str(path), "--runs", str(tmp_path / "runs"), "--no-report"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "TMPDIR": folder}
-        ended = subprocess.run([*command, "--workers", "2"], env=environment, capture_output=True, text=True, timeout=600)
-        assert ended.returncode == 1
-        assert ended.stderr.splitlines()[-1] == (
-            f"pitprop: {process} of the local Ray has died (killed by signal {signal.SIGKILL:d}); finished trials are kept, and "
-            f"the same command resumes"
-        )
-        assert "Traceback" not in ended.stderr
-        again = subprocess.run([*command, "--workers", "2", "--json"], env=environment, capture_output=True, timeout=600)
-        assert json.loads(again.stdout)["trials"] == {"COMPLETE": 6, "PRUNED": 0, "FAIL": 0, "RUNNING": 0}

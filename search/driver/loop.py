@@ -245,8 +245,9 @@ class Search:
             training = self._trainings.get(number)
             if training is None:
                 continue
-            training.attempts += 1
-            spent = failure.cause is not Cause.WORKER_DIED or training.attempts > self._space.retries
+            blamed = failure.cause is not Cause.RAY_DIED
+            training.attempts += blamed
+            spent = blamed and (failure.cause is not Cause.WORKER_DIED or training.attempts > self._space.retries)
             if spent and len(group) == 1:
                 self._conclude(training, Failed(training.epochs, failure.error), failure.traceback)
                 continue

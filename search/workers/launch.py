@@ -31,6 +31,8 @@ LOOK = 2.0
 """Seconds between two looks at whether Ray itself is alive."""
 SLOW = 20.0
 """Seconds after which a start of Ray that failed has run into a time limit of its own, so that another attempt may succeed."""
+DEATHS = 3
+"""How many deaths of the Ray that was started here are replaced in one run: more have a cause that stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class Launcher(Protocol):
 
 class LaunchError(UserError):
     """The workers could not be had: one sentence."""
+
+
+class RayDied(Exception):
+    """The Ray that was started here has died, and what it was asked is never answered: which of its processes, and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,38 +122,63 @@ class OnRay:
     """Actors that are kept from group to group, each with ``cpus`` and ``gpus`` (fractions too) to itself.
 
     An actor that dies, or that says nothing for ``stall`` seconds, is replaced, and the step says what happened to its
-    group. ``address`` joins a cluster; None starts one here, which ends with the launcher; `LaunchError` when that has died.
-    ``logs`` shows what the workers print.
+    group. ``address`` joins a cluster; None starts one here, which ends with the launcher. That is started anew when it has died,
+    up to `DEATHS` times. ``logs`` shows what the workers print.
     """
 
     def __init__(self, job: Job, *, size: int, cpus: float, gpus: float, stall: float, address: str | None, logs: bool) -> None:
         self.size = size
         self._job, self._stall = job, stall
+        self._cpus, self._gpus, self._address, self._logs = cpus, gpus, address, logs
         self._generations = itertools.count()
         self._pending: dict[Any, tuple[int, float]] = {}
         self._starting: dict[int, Any] = {}
         self._notes: dict[int, Path] = {}
+        self._deaths = 0
+        self._start()
+
+    def _start(self) -> None:
+        """Starts Ray, or joins it, and the workers; what dies of it meanwhile is replaced."""
         self._scratch = Path(tempfile.mkdtemp(prefix="pitprop-"))
         self._reaper = reaper.start(self._scratch, public_environment())
+        cpus, gpus = self._cpus, self._gpus
         try:
-            self._ray = _connect(address, self._scratch, cpus, size, logs)
+            self._ray = _connect(self._address, self._scratch, cpus, self.size, self._logs)
             self._refuse_too_much(cpus, gpus)
             self._remote = self._ray.remote(Worker).options(num_cpus=cpus, num_gpus=gpus, enable_task_events=False)
-            self._actors = [self._actor(worker) for worker in range(size)]
+            self._actors = [self._actor(worker) for worker in range(self.size)]
             self._await_start()
+        except RayDied as died:
+            self._start_anew(died)
         except BaseException as error:
             self.close()
             if type(error).__module__.startswith("ray."):
                 raise LaunchError(f"the workers did not start: {str(error).splitlines()[0]}") from error
             raise
 
+    def _start_anew(self, died: RayDied) -> None:
+        """Replaces a Ray that has died, with all that was left of it. `LaunchError` if that does not help."""
+        self.close()
+        self._deaths += 1
+        kept = "finished trials are kept, and the same command resumes"
+        if self._deaths > DEATHS:
+            raise LaunchError(f"{died}, as Ray has done {DEATHS} times before in this search; {kept}")
+        try:
+            self._start()
+        except LaunchError as error:
+            raise LaunchError(f"{died}, and is not replaced: {error}; {kept}") from error
+
     def preflight(self, start: Start) -> Epoch | Failure | None:
-        reference = self._actors[0].preflight.remote(start.params, start.seed)
-        deadline = self._deadline(0)
-        while not (ready := self._ready([reference], deadline)) and time.monotonic() < deadline:
-            pass
-        answer: Epoch | Failure | None = self._answer(0, reference) if ready else self._stalled(0)
-        return answer
+        try:
+            reference = self._actors[0].preflight.remote(start.params, start.seed)
+            deadline = self._deadline(0)
+            while not (ready := self._ready([reference], deadline)) and time.monotonic() < deadline:
+                pass
+            answer: Epoch | Failure | None = self._answer(0, reference) if ready else self._stalled(0)
+            return answer
+        except RayDied as died:
+            self._start_anew(died)
+            return self.preflight(start)
 
     def advance(self, worker: int, change: Change) -> None:
         reference = self._actors[worker].advance.remote(change)
@@ -155,20 +186,33 @@ class OnRay:
 
     def steps(self) -> Iterator[Step]:
         while self._pending:
-            ready = self._ready(list(self._pending), min(deadline for _, deadline in self._pending.values()))
-            self._note_starts()
-            for reference in ready or self._late():
-                worker, _ = self._pending.pop(reference)
-                yield Step(worker, self._answer(worker, reference) if ready else self._stalled(worker))
+            try:
+                answers = self._answers()
+            except RayDied as died:
+                lost = [worker for worker, _ in self._pending.values()]
+                self._start_anew(died)
+                answers = [Step(worker, Failure(f"{died}, and was replaced", Cause.RAY_DIED)) for worker in lost]
+            yield from answers
+
+    def _answers(self) -> list[Step]:
+        """What has come in after a while of waiting at most."""
+        ready = self._ready(list(self._pending), min(deadline for _, deadline in self._pending.values()))
+        self._note_starts()
+        asked = {reference: self._pending[reference][0] for reference in ready or self._late()}
+        answers = [Step(w, self._answer(w, reference) if ready else self._stalled(w)) for reference, w in asked.items()]
+        for reference in asked:  # only now, as Ray may have died while it was asked for one of them
+            del self._pending[reference]
+        return answers
 
     def close(self) -> None:
         self._pending.clear()
+        self._starting.clear()
         if "ray" in sys.modules:
             sys.modules["ray"].shutdown()
         self._reaper.communicate()
 
     def _ready(self, references: list[Any], deadline: float, count: int = 1) -> list[Any]:
-        """Which of them are answered, after a while of waiting at most. `LaunchError` if Ray itself has died."""
+        """Which of them are answered, after a while of waiting at most. `RayDied` if Ray itself has."""
         patience = min(LOOK, max(0.0, deadline - time.monotonic()))
         ready, _ = self._ray.wait(references, num_returns=count, timeout=patience)
         _refuse_dead(self._ray)
@@ -217,6 +261,7 @@ class OnRay:
             return Failure(f"its worker {told}", Cause.WORKER_DIED)
 
     def _stalled(self, worker: int) -> Failure:
+        _refuse_dead(self._ray)
         self._replace(worker)
         return Failure(f"no epoch came in {self._stall:g} seconds (stall: in the space)")
 
@@ -243,13 +288,13 @@ class OnRay:
 
 
 def _refuse_dead(ray: Any) -> None:
-    """`LaunchError` if the Ray that was started here has died: what is asked of it then is never answered."""
+    """`RayDied` if the Ray that was started here has."""
     node = ray._private.worker._global_node
     for name, process in node.dead_processes() if node is not None else ():
         if name in ("raylet", "gcs_server"):
             code = process.poll()
             how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-            raise LaunchError(f"{name} of the local Ray has died ({how}); finished trials are kept, and the same command resumes")
+            raise RayDied(f"{name} of the local Ray has died ({how})")
 
 
 def _limit_threads(cpus: float) -> None:
