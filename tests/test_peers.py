@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pitprop.detection import life
 from pitprop.detection.facts import Facts
-from pitprop.driver.judging import REACH, Peers, facts
+from pitprop.driver.judging import REACH, Peers
 from pitprop.driver.training import Training
 from pitprop.space import Space
 from pitprop.study.study import Trial
@@ -43,12 +43,12 @@ def test_facts_say_what_the_space_knows(toy: Toy) -> None:
         objective={"metric": "val/loss", "goal": "minimize"},
         baselines={"old": {"values": {"val/loss": 0.4}, "checkpoint": True}},
     )
-    known = facts(space, Trial(0, {"lr": 1e-3}, {}, {"lr": 1e-3, "focal.gamma": 1.0}, None))
+    known = space.known_of({"lr": 1e-3}, {"lr": 1e-3, "focal.gamma": 1.0})
     assert (known.budget, known.metric, known.maximize, known.batch) == (8, "val/loss", False, 32)
     assert (known.params, known.checkpoint) == ({"lr": 1e-3, "focal.gamma": 1.0}, {"val/loss": 0.4})
     assert known.stopping is not None
     assert known.stopping.patience == 3
-    assert facts(toy(), Trial(0, {}, {}, {}, None)).batch is None
+    assert toy().known_of().batch is None
 
 
 def test_peers_are_the_trials_before_that_have_reported_something(toy: Toy, begun: Callable[..., Training]) -> None:
@@ -87,5 +87,5 @@ def test_recovery_is_that_of_the_slowest_that_recovered(toy: Toy, begun: Callabl
     for number, asleep in enumerate((6, 11, 8), 1):
         training = begun(number, chance * asleep + [0.8] * (20 - asleep))
         peers.learn(training)
-        assert life.recovery(training.curves[0], facts(space, training.trial)) == asleep + 1
+        assert life.recovery(training.curves[0], space.known_of(training.trial.values)) == asleep + 1
     assert peers.facts(begun(4, chance)).recovery == 12

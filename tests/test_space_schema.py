@@ -292,3 +292,44 @@ def test_the_best_epoch_is_the_first_that_has_the_best_value(curve: list[float],
     index = Objective("score", goal).best(curve)
     value = objective(curve, "best", goal == "maximize")
     assert math.isnan(value) if index is None else curve[index] == value and value not in curve[:index]
+
+
+# What it states of every training
+
+
+def test_facts_of_a_space_are_what_its_trainings_are_judged_by(folder: Path) -> None:
+    said = "facts: {class_counts: {a: 300, b: 20}, chance: {val/loss: 0.2, val/macro_f1: 0.48}, loss: cross_entropy, warmup: 3}\n"
+    found = load(folder, BASE + PARAMS + said + "options: {batch_size: 16}\n").known_of()
+    assert (found.labels, found.chance_loss, found.chance_score) == ({"a": 300, "b": 20}, 0.2, 0.48)
+    assert (found.loss, found.warmup, found.batch, found.budget) == ("cross_entropy", 3, 16, 10)
+    assert load(folder, BASE + PARAMS + "facts: {vocabulary: 50257}").known_of().classes == 50257
+    ranged = BASE.replace("macro_f1,", "macro_f1, range: [0, 100],") + PARAMS
+    assert load(folder, ranged).known_of().range == (0, 100)
+
+
+def test_facts_may_be_told_once_they_are_known(folder: Path) -> None:
+    told = BASE.replace("macro_f1,", "macro_f1, range: [0, 100],") + PARAMS + "facts: {classes: 10}\n"
+    assert space.meaning(load(folder, told)) == space.meaning(load(folder, BASE + PARAMS))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("facts: {clases: 3}", "facts.clases: unknown key; did you mean 'classes'?"),
+        ("facts: {classes: 1}", "facts.classes: 1 is not allowed; it takes a whole number of at least 2"),
+        ("facts: {classes: 2, vocabulary: 3}", "facts.vocabulary: is not allowed beside classes"),
+        ("facts: {class_counts: {a: 5, b: 0}}", "facts.class_counts: 1 class with samples is not enough"),
+        ("facts: {chance: {val/los: 1}}", "facts.chance.val/los: is not judged by; it takes .*'val/loss'"),
+        ("facts: {chance: {val/loss: often}}", "facts.chance.val/loss: 'often' is not allowed; it takes a number"),
+        ("facts: {loss: supkon}", "facts.loss: 'supkon' is not allowed; did you mean 'supcon'?"),
+        ("objective: {metric: val/macro_f1, range: [1, 0]}", "range: .* is not allowed; it takes a list of two numbers"),
+        (
+            "objective: {metric: val/macro_f1, range: [0, 1]}\nfacts: {chance: {val/macro_f1: 33}}",
+            "facts.chance.val/macro_f1: 33 lies outside of objective.range, 0 to 1",
+        ),
+    ],
+)
+def test_facts_that_cannot_be_are_refused(folder: Path, text: str, wanted: str) -> None:
+    base = BASE.replace("objective: {metric: val/macro_f1, goal: maximize}\n", "") if text.startswith("objective") else BASE
+    with pytest.raises(SpaceError, match=wanted):
+        load(folder, base + PARAMS + text)

@@ -10,6 +10,9 @@ from pitprop.detection import stopping as stops
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.telemetry import Telemetry
 
+LOSSES = ("cross_entropy", "supcon", "ntxent", "clip")
+"""Losses whose value at chance follows from the classes, or from the size of a batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -25,8 +28,9 @@ class Facts:
     """What is known of one training. A field that is None or empty is read off the telemetry where possible, else ignored.
 
     ``budget`` and ``warmup`` are in epochs; ``metric`` is the objective's name and ``maximize`` its direction; ``labels``
-    are validation samples by class; ``batch`` is the number of samples in a batch; ``chance_score`` and ``chance_loss`` are
-    the objective and the validation loss (nats) of a model that has learned nothing; ``checkpoint`` holds the metrics of the
+    are validation samples by class, and ``classes`` how many values a label can take (of a language model, its vocabulary);
+    ``batch`` is the number of samples in a batch; ``loss`` is the loss's name, of `LOSSES`; ``chance_score`` and ``chance_loss``
+    are the objective and the validation loss (nats) of a model that has learned nothing; ``checkpoint`` holds the metrics of the
     checkpoint that training starts from; ``range`` is from where to where the objective can lie, as by its name if None.
 
     Of the trial and its study: ``params`` are its hyperparameters by dotted name, ``stopping`` its early stopping, ``peers``
@@ -39,7 +43,9 @@ class Facts:
     maximize: bool = True
     warmup: float | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
+    classes: int | None = None
     batch: int | None = None
+    loss: str | None = None
     chance_score: float | None = None
     chance_loss: float | None = None
     checkpoint: Mapping[str, float] = field(default_factory=dict)

@@ -23,20 +23,6 @@ REACH = 100
 """How many trials before it are a trial's peers: enough to compare with, and no study is held in memory as a whole."""
 
 
-def facts(space: Space, trial: Trial) -> Facts:
-    """What is known of a trial before anything has been trained."""
-    batch = space.options.get("batch_size", (space.card.options or {}).get("batch_size"))
-    return Facts(
-        budget=space.epochs,
-        metric=space.objective.metric,
-        maximize=space.objective.sign > 0,
-        batch=batch if isinstance(batch, int) and not isinstance(batch, bool) else None,
-        checkpoint=space.checkpoint,
-        params=trial.flat,
-        stopping=space.stopping(trial.values),
-    )
-
-
 class Peers:
     """The trials of a search that train or have trained. Facts are made once a trial, and anew when another begins or ends."""
 
@@ -53,12 +39,12 @@ class Peers:
         if number not in self._facts:
             near = sorted(peer for peer in self._peers if number - REACH <= peer < number and peer != trial.revives)
             peers = tuple(self._peers[peer] for peer in near)
-            self._facts[number] = replace(facts(self._space, trial), peers=peers, recovery=self._recovery)
+            self._facts[number] = replace(self._space.known_of(trial.values, trial.flat), peers=peers, recovery=self._recovery)
         return self._facts[number]
 
     def recovery(self, training: Training) -> int:
         """The latest epoch at which a seed of a trial recovered (`pitprop.detection.life.recovery`), 0 if none did."""
-        own = facts(self._space, training.trial)
+        own = self._space.known_of(training.trial.values, training.trial.flat)
         return max(life.recovery(curve, own) or 0 for curve in training.curves.values())
 
     def recall(self, recovery: int) -> None:

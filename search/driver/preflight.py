@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pitprop.detection.facts import Facts
 from pitprop.driver.preflight_checks import Finding, judge
 from pitprop.errors import UserError
 from pitprop.seeds import of_training
@@ -33,7 +32,7 @@ def inspect(space: Space, launcher: Launcher) -> list[Finding]:
     answer = launcher.preflight(Start(Lane(0, 0), first(space), of_training(space.seed), "."))
     if isinstance(answer, Failure):
         return [Finding("trainer", "stop", answer.error, "fix what the trainer's preflight() fails on")]
-    return judge(answer, facts(space)) if answer is not None else []
+    return judge(answer, space.known_of()) if answer is not None else []
 
 
 def refuse(findings: Sequence[Finding], command: str) -> None:
@@ -42,12 +41,6 @@ def refuse(findings: Sequence[Finding], command: str) -> None:
     if stops:
         more = f" (and {len(stops) - 1} more: {command})" if len(stops) > 1 else ""
         raise Unfit(f"the search is not begun: {stops[0].reason}; {stops[0].remedy}{more}")
-
-
-def facts(space: Space) -> Facts:
-    """What is known before there is a trial."""
-    goal = space.objective
-    return Facts(space.epochs, goal.metric, goal.sign > 0, checkpoint=space.checkpoint)
 
 
 def first(space: Space) -> dict[str, Any]:

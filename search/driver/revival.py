@@ -6,7 +6,6 @@ import math
 
 from pitprop import telemetry
 from pitprop.detection import life
-from pitprop.driver.judging import facts
 from pitprop.study.record import State
 from pitprop.study.study import Study
 
@@ -36,7 +35,8 @@ def due(study: Study) -> list[int]:
 
 def promise(study: Study, number: int) -> float:
     """How promising a parked trial is, the mean over its seeds; higher is more so."""
-    known = facts(study.space, study.trial(number))
+    trial = study.trial(number)
+    known = study.space.known_of(trial.values, trial.flat)
     folder = study.trial_folder(number)
     curves = (telemetry.read(telemetry.file(folder, replica)) for replica in range(study.space.seeds))
     promises = [life.promise(curve, known) for curve in curves]

@@ -80,6 +80,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     _check_options(document.options, card, problems)
     _check_metric(document.objective.metric, "objective.metric", card, problems)
     _check_goal(document.objective.metric, document.objective.goal, "objective", problems)
+    _check_facts(document, problems)
     leaves, constants = params.read(document.params, card.params, problems)
     early_stopping, searched = _early_stopping(document.early_stopping, document.objective, card, problems)
     leaves += searched
@@ -100,6 +101,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         card=card,
         options=document.options,
         objective=document.objective,
+        facts=document.facts,
         epochs=budget,
         unit=unit,
         trials=document.trials,
@@ -183,6 +185,25 @@ def _check_goal(metric: str, goal: str, where: str, problems: Problems) -> None:
     """Notes a direction that is neither said nor told by the metric's name."""
     if not goal and problems.fine(f"{where}.metric", f"{where}.goal"):
         problems.add(f"{where}.goal", f"is missing, and the name {metric!r} does not tell it; it takes {GOAL.wanted}")
+
+
+def _check_facts(document: Document, problems: Problems) -> None:
+    """Notes facts that contradict each other, or that nothing could be judged by."""
+    facts, goal = document.facts, document.objective
+    known = {goal.metric: goal.range, "val/loss": None, "train/loss": None}
+    for metric, level in facts.chance.items():
+        where = f"facts.chance.{metric}"
+        low, high = known.get(metric) or (level, level)
+        if metric not in known and problems.fine("objective.metric"):
+            problems.add(where, f"is not judged by; it takes the objective, val/loss and train/loss{hint(metric, known)}")
+        elif not low <= level <= high:
+            problems.add(where, f"{level:g} lies outside of objective.range, {low:g} to {high:g}")
+    given = [name for name in ("classes", "class_counts", "vocabulary") if getattr(facts, name)]
+    if len(given) > 1:
+        problems.add(f"facts.{given[1]}", f"is not allowed beside {given[0]}; one of them says how many there are")
+    filled = sum(count > 0 for count in facts.class_counts.values())
+    if facts.class_counts and filled < 2 and problems.fine("facts.class_counts"):
+        problems.add("facts.class_counts", f"{filled} class with samples is not enough; it takes counts of two classes or more")
 
 
 def _check_plan(document: Document, sampler: Method, answered: bool, problems: Problems) -> None:

@@ -108,6 +108,12 @@ def seconds(value: Any) -> float | None:
     return number(value)
 
 
+def span(value: Any) -> tuple[float, float] | None:
+    """``value`` as two numbers of which the first is the lower one; None if it is none."""
+    low, high = map(number, value) if isinstance(value, list | tuple) and len(value) == 2 else (None, None)
+    return (low, high) if low is not None and high is not None and low < high else None
+
+
 @dataclass(frozen=True, eq=False)
 class Kind:
     """A kind of value, to annotate a field with.
@@ -182,6 +188,12 @@ AMOUNT = numeric("a number of at least 0", lambda value: value >= 0, minimum=0)
 SHARE = numeric("a share of the budget, 0 to 1", lambda value: 0 <= value <= 1, minimum=0, maximum=1)
 COUNT = whole(1, "a whole number of at least 1")
 NATURAL = whole(0, "a whole number of at least 0")
+RANGE = Kind(
+    "a list of two numbers, the lower one first, such as [0, 100]",
+    span,
+    {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+    (0.0, 1.0),
+)
 TIME = Kind(
     "a time above 0 such as 90s, 3m, 2h or a number of seconds",
     lambda value: found if (found := seconds(value)) is not None and 0 < found < math.inf else None,

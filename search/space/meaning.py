@@ -3,7 +3,8 @@
 Part of it is all that a trial's value or end depends on: the trainer, its options and parameters, the objective, the budget,
 the seeds, the checkpoint's scores, and whatever prunes or parks (which of the two is no matter: both end a training). How many
 trials there are, how they are proposed, which are revived and where they run is no part of it, nor are signatures and gates
-that only warn.
+that only warn. Nor are facts and the objective's range: they say what is so, can be told as soon as they are known, and each
+verdict keeps by which of them it was given.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def meaning(space: Space) -> dict[str, Any]:
         # A shipped trainer's module was called trainers.x before the package had its name: studies on disk say so.
         "trainer": PurePath(space.trainer).name if space.trainer.endswith(".py") else space.trainer.removeprefix("pitprop."),
         "options": dict(space.options),
-        "objective": asdict(space.objective),
+        "objective": {name: value for name, value in asdict(space.objective).items() if name != "range"},
         space.unit: space.epochs,
         "seeds": space.seeds,
         "seed": space.seed,

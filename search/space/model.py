@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pitprop.detection.facts import Facts
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Leaf, exists, ordered
 from pitprop.space.params import flat, nested
 from pitprop.space.sampling import Method
-from pitprop.space.schema import Confirm, Gate, Objective, Resources
+from pitprop.space.schema import Confirm, FactsRow, Gate, Objective, Resources
 from pitprop.trainer import Card
 
 
@@ -50,6 +51,7 @@ class Space:
     ``trainer`` is where `pitprop.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial
     in its ``unit``, epochs or steps, ``trials`` how many there are, ``seeds`` how often each is trained, ``timeout`` seconds for
     all (None: no limit).
+    ``facts`` are what the file states of every training.
     ``leaves`` stand in the order of the file, ``constants`` go by dotted name. ``points`` are values to try first.
     ``signatures`` watch, and ``lacking`` holds those that cannot, each with what it needs of the trainer. ``early_stopping``
     holds its constants, None if there is none.
@@ -71,6 +73,7 @@ class Space:
     card: Card
     options: Mapping[str, Any]
     objective: Objective
+    facts: FactsRow
     epochs: int
     trials: int
     seeds: int
@@ -147,6 +150,27 @@ class Space:
         for leaf in self.walk:
             if leaf.name in given and exists(leaf, given):
                 yield leaf, leaf.encode(given[leaf.name])
+
+    def known_of(self, values: Mapping[str, Any] | None = None, flat: Mapping[str, Any] | None = None) -> Facts:
+        """What is known of a trial, of which ``flat`` are all parameters, before anything has been trained."""
+        said, goal = self.facts, self.objective
+        batch = self.options.get("batch_size", (self.card.options or {}).get("batch_size"))
+        return Facts(
+            budget=self.epochs,
+            metric=goal.metric,
+            maximize=goal.sign > 0,
+            warmup=said.warmup,
+            labels=said.class_counts,
+            classes=said.classes or said.vocabulary,
+            batch=said.batch or (batch if isinstance(batch, int) and not isinstance(batch, bool) else None),
+            loss=said.loss,
+            chance_score=said.chance.get(goal.metric),
+            chance_loss=said.chance.get("val/loss", said.chance.get("train/loss")),
+            range=goal.range,
+            checkpoint=self.checkpoint,
+            params=flat or {},
+            stopping=self.stopping(values or {}),
+        )
 
     def stopping(self, values: Mapping[str, Any]) -> EarlyStopping | None:
         """Early stopping for one trial; None if the space has none."""

@@ -12,12 +12,14 @@ from typing import Annotated, Any
 
 from pitprop.detection import metrics, signatures, stopping
 from pitprop.detection.detect import ACTIONS, Bound
+from pitprop.detection.facts import LOSSES
 from pitprop.space.distributions import KINDS
 from pitprop.space.kinds import (
     AMOUNT,
     COUNT,
     MAPPING,
     NATURAL,
+    RANGE,
     SHARE,
     TRUTH,
     Amount,
@@ -51,6 +53,7 @@ GOAL = one_of("maximize", "minimize")
 ACTION = one_of(*ACTIONS)
 SEVERAL = whole(2, "a whole number of at least 2, for one seed shows no spread")
 BOUND = numeric("a number, or a baseline such as {baseline: b, plus: -0.02}")
+SORTS = whole(2, "a whole number of at least 2")
 WORDS = Kind("text", lambda value: value if isinstance(value, str) else None, {"type": "string"}, "")
 NO_STOPPING = Kind(
     "false, or a mapping such as {patience: 8}",
@@ -92,6 +95,8 @@ class Objective:
     """Whether higher or lower is better; as the metric's name says (a loss is minimized) if it is one that we know."""
     at: Annotated[str, one_of("best", "last")] = "best"
     """Whether the best epoch counts, or the last one."""
+    range: Annotated[tuple[float, float], RANGE] | None = None
+    """From where to where the metric can lie, such as [0, 100]; as its name says, if not said."""
 
     def __post_init__(self) -> None:
         if not self.goal:
@@ -211,6 +216,26 @@ class StoppingRow:
 
 
 @dataclass(frozen=True, slots=True, config=MAPPING)
+class FactsRow:
+    """What is so in every training of the space, as far as you know: verdicts tell from it where chance is."""
+
+    classes: Annotated[int, SORTS] | None = None
+    """How many classes there are."""
+    class_counts: dict[str, Natural] = Field(default_factory=dict)
+    """Validation samples by class, such as {a: 300, b: 20}."""
+    vocabulary: Annotated[int, SORTS] | None = None
+    """How many tokens a language model chooses from."""
+    chance: dict[str, Number] = Field(default_factory=dict)
+    """What a model that has learned nothing reaches, by metric: {val/loss: 4.6, val/accuracy: 0.01}."""
+    loss: Annotated[str, one_of(*LOSSES)] | None = None
+    """What the loss is, where its value at chance follows from the classes or the batch."""
+    batch: Count | None = None
+    """Samples in a batch."""
+    warmup: Amount | None = None
+    """How long the learning rate warms up, in the budget's unit, where it is no parameter and not reported."""
+
+
+@dataclass(frozen=True, slots=True, config=MAPPING)
 class Document:
     """A search space for pitprop: what to search, of which trainer, and how trials are judged."""
 
@@ -224,6 +249,8 @@ class Document:
     """The budget of one training, in epochs."""
     steps: Count | None = None
     """The same in steps of the optimizer, for a training that reports these, in place of epochs."""
+    facts: Annotated[FactsRow, Rows(FactsRow)] = Field(default_factory=FactsRow)
+    """What is so in every training of the space, such as {classes: 10}."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Constants of the trainer."""
     params: Annotated[Any, _ref("Parameters")] = Field(default_factory=dict)

@@ -303,9 +303,8 @@ class Content:
     def promising(self) -> int | None:
         """The parked trial that had shown most when it was stopped; None if none showed anything."""
         from pitprop.detection import life
-        from pitprop.detection.facts import Facts
 
-        facts = Facts(self.space.epochs, self.space.objective.metric, self.space.objective.sign > 0)
+        facts = self.space.known_of()
         promises = {number: life.promise(self.curves[number], facts) for number in self.summary.revivable if self.curves[number]}
         able = {number: promise for number, promise in promises.items() if promise > 0}
         return max(able, key=lambda one: able[one]) if able else None

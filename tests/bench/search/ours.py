@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.detection import detect
-from pitprop.driver import judging
 from pitprop.driver.loop import Search
 from pitprop.driver.progress import Reported
 from pitprop.space import Method, Space
-from pitprop.study.study import Trial, opened
+from pitprop.study.study import opened
 from pitprop.telemetry import Telemetry
 from pitprop.trainer import Context
 from pitprop.workers.launch import Inline, Job
@@ -78,7 +77,7 @@ def ended(pool: Pool) -> list[bool]:
 
 
 def _ended(space: Space, values: Mapping[str, Any], curve: Telemetry, watching: Sequence[detect.Signature]) -> bool:
-    facts = judging.facts(space, Trial(0, values, space.params(values), space.flat(values), None))
+    facts = space.known_of(values, space.flat(values))
     seen = Telemetry()
     for epoch in curve[: space.epochs - 1]:  # in the last there is nothing left to end
         seen.append(epoch)
