@@ -80,7 +80,7 @@ test: $(DEV)  ## the tests, under five minutes on two cores
 test-slow: $(DEV)  ## the tests that take minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or gpu" $(ARGS)
 
-test-browser: $(DEV)  ## MLflow's pages of a study in headless chromium, if there is one, in about a minute
+test-browser: $(DEV)  ## the report and MLflow's pages in headless chromium, if there is one, in about two minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser $(ARGS)
 
 lint: $(DEV)

@@ -38,6 +38,8 @@ HEADINGS = {
     "zh": ["结论", "与基线对比", "下一步试什么", "提前停止节省了什么", "曲线", "停止了什么，为什么", "哪里好，哪里会崩溃",
            "全部试验", "报告的来历"],
 }  # fmt: skip
+SCRIPTS = 3
+"""The study's numbers, the library that draws them, and ours."""
 VOID = {"meta", "br", "hr", "link", "img", "input"}
 
 
@@ -222,10 +224,10 @@ def test_the_page_asks_nobody_for_anything_and_names_nothing_twice(study: tuple[
     page, _ = written(tmp_path, space, records, confirmation(space, records, shift=0.05))
     assert page.links
     assert all(re.fullmatch(r"""["']?#[\w-]+["']?""", link) for link in page.links)
-    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert not {"link", "img", "iframe", "object"} & set(page.tags)
     assert len(page.names) == len(set(page.names))
     assert {link.strip("\"'")[1:] for link in page.links} <= set(page.names)
-    assert page.tags.count("svg") >= 6
+    assert page.tags.count("noscript") == 1
 
 
 def test_what_users_and_errors_wrote_is_text_and_never_markup(toy: Toy, tmp_path: Path) -> None:
@@ -243,7 +245,8 @@ def test_what_users_and_errors_wrote_is_text_and_never_markup(toy: Toy, tmp_path
         trial(tmp_path, 3, verdict("gate:<b>@2", "warn", EVIL), **fields),
     ]
     page, marked = written(tmp_path, space, records)
-    assert not {"script", "b"} & set(page.tags)
+    assert "b" not in page.tags
+    assert page.tags.count("script") == SCRIPTS
     assert page.text.count(EVIL) >= 5
     assert not page.open
     outside = re.sub(r"```.*?```|`[^`\n]*`", "", re.sub(r"(`{2,}) .*? \1", "", marked), flags=re.DOTALL)

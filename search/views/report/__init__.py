@@ -6,8 +6,10 @@ the page asks no server for anything.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from pitprop.views.content import Content
 if TYPE_CHECKING:
     from pitprop.views.report.figures import Figure
 
-SHELL = Path(__file__).with_name("templates") / "page.html.j2"
+PAGE = Path(__file__).with_name("page")
 FIGURE = re.compile(
     r'<figure id="([\w-]+)">\n<!-- figure:[\w-]+ -->\n<figcaption>\n\n(.*?)\n\n</figcaption>\n</figure>\n', re.DOTALL
 )
@@ -28,20 +30,27 @@ def write(folder: Path, content: Content, *, lang: str = "en") -> tuple[Path, Pa
 
     Files are replaced as a whole, or left as they were.
     """
-    from pitprop.views.report import markdown
-    from pitprop.views.report.figures import figures
-
     stem = "report" if lang == "en" else f"report.{lang}"
     paths = folder / f"{stem}.html", folder / f"{stem}.md"
-    with messages.in_language(lang):
-        drawn = figures(content)
-        text = markdown.report(content, drawn)
+    texts = made(content, lang=lang, beside=paths[0].name)
     folder.mkdir(parents=True, exist_ok=True)
-    for path, whole in zip(paths, (page(text, drawn, lang), plain(text, drawn, paths[0].name)), strict=True):
+    for path, whole in zip(paths, texts, strict=True):
         draft = path.with_suffix(path.suffix + ".part")
         draft.write_text(whole, encoding="utf-8")
         draft.replace(path)
     return paths
+
+
+def made(content: Content, *, lang: str = "en", beside: str = "", live: bool = False) -> tuple[str, str]:
+    """The report as an HTML page, which asks for itself anew if ``live``; and as Markdown, the page being the file ``beside``."""
+    from pitprop.views.report import markdown
+    from pitprop.views.report.figures import figures, page_data
+
+    with messages.in_language(lang):
+        drawn = figures(content)
+        text = markdown.report(content, drawn)
+        study = page_data(content, drawn) | {"files": not live}
+    return page(text, drawn, study, lang, live=live), plain(text, drawn, beside)
 
 
 def plain(text: str, drawn: Mapping[str, Figure], beside: str) -> str:
@@ -54,9 +63,11 @@ def plain(text: str, drawn: Mapping[str, Figure], beside: str) -> str:
     return FIGURE.sub(instead, text)
 
 
-def page(text: str, drawn: Mapping[str, Figure], lang: str) -> str:
-    """The Markdown as an HTML page. Users' text is escaped in the Markdown already, so all HTML in it is the template's."""
-    from jinja2 import Environment, StrictUndefined
+def page(text: str, drawn: Mapping[str, Figure], study: Mapping[str, Any], lang: str, *, live: bool = False) -> str:
+    """The Markdown as an HTML page, with ``study`` for its script. Users' text is escaped in the Markdown already, so all HTML in
+    it is the templates'."""
+    from html import escape
+
     from markdown_it import MarkdownIt
 
     markdown = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -65,12 +76,25 @@ def page(text: str, drawn: Mapping[str, Figure], lang: str) -> str:
     markdown.add_render_rule("td_open", _cell)
     body = markdown.render(text)
     for name, figure in drawn.items():
-        many = ' class="many"' if len(figure.pictures) > 1 else ""
-        body = body.replace(f'<figure id="{name}">', f'<figure id="{name}"{many}>', 1)
-        body = body.replace(f"<!-- figure:{name} -->", "<div>\n" + "\n".join(figure.pictures) + "\n</div>", 1)
-    shell = Environment(autoescape=True, undefined=StrictUndefined).from_string(SHELL.read_text(encoding="utf-8"))
+        instead = f"<noscript><pre>{escape(figure.text)}</pre></noscript>" if figure.text else ""
+        body = body.replace(f"<!-- figure:{name} -->", f'<div class="chart" data-figure="{name}">{instead}</div>', 1)
     title = re.search(r"<h1>(.*?)</h1>", body)
-    return shell.render(lang=lang, title=re.sub(r"<[^>]*>", "", title[1]) if title else "", body=body)
+    named = re.sub(r"<[^>]*>", "", title[1]) if title else ""
+    data = json.dumps(study, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    parts = {"style": _file("page.css"), "library": _file("echarts.min.js"), "script": _file("page.js")}
+    return str(_shell().render(lang=lang, title=named, body=body, study=data, live=live, **parts))
+
+
+@cache
+def _file(name: str) -> str:
+    return (PAGE / name).read_text(encoding="utf-8")
+
+
+@cache
+def _shell() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    return Environment(autoescape=True, undefined=StrictUndefined).from_string(_file("page.html.j2"))
 
 
 def _cell(renderer: Any, tokens: Sequence[Any], place: int, *_: Any) -> str:

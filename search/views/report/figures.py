@@ -1,44 +1,40 @@
-"""Draw the figures of a report: curves, predictions, parameters against the score, the Pareto front, intervals."""
+"""Find what the figures of a report show: plain numbers, which the page draws by ``page/page.js``."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from pitprop.messages import _
-from pitprop.study.record import Record, State, best_epoch
+from pitprop.messages import _, localized
+from pitprop.study import ranking
+from pitprop.study.record import Record, State
 from pitprop.telemetry import Epoch, Telemetry, columns, finite
 from pitprop.views import chart, words
 from pitprop.views.chart import Curve
 from pitprop.views.content import Content
 from pitprop.views.landscape import Axis, died, label
-from pitprop.views.report.svg import ACCENT, FAINT, INK, PAPER, SOFT, WIDTH, bare, evenly, render
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Paper
-
-GREY, POINTS, DOTS, SLICES = 150, 120, 250, 12
-"""At most so many curves of stopped trials, readings of a curve, trials in a picture, and parameters are drawn."""
+GREY, POINTS, READINGS, SLICES = 150, 120, 12_000, 12
+"""At most so many curves of stopped trials, epochs of a curve, epochs of all curves, and parameters are shown."""
 OTHERS = 2.0
 """How many times their own height the best curves leave to those that were stopped, above or below."""
-STYLES = (("--", "s"), ("-.", "^"), (":", "D"), ((0, (6, 1, 1, 1, 1, 1)), "v"), ((0, (1, 3)), "P"))
-"""Lines and marks of baselines."""
 CLASSES, LEVELS, RARE = 6, 4, 0.1
 """Of up to so many classes the predictions are drawn, of so many the true counts; only the top of the counts is drawn where all
 but one class make up less than the share `RARE`."""
-PATTERNS = ((FAINT, ""), ("none", "////"), (SOFT, ""), ("none", "xxxx"), (FAINT, "----"), ("none", "||||"))
 GOLDEN = 0.618
 """Multiples of it spread points of the same choice, the same way every time."""
+BESIDE = ("train/loss", "val/loss")
+"""What is drawn beside the objective of a single trial."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Pictures (SVG) that belong together, ``shown`` of ``of`` things in them; ``text`` stands for them where there are none."""
+    """``data`` for the page, with ``shown`` of ``of`` things in it; ``text`` stands for it where nothing can be drawn."""
 
-    pictures: tuple[str, ...]
+    data: Mapping[str, Any] = field(default_factory=dict)
     shown: int = 0
     of: int = 0
     text: str = ""
@@ -47,9 +43,118 @@ class Figure:
 def figures(c: Content) -> dict[str, Figure]:
     """What there is to draw, by name."""
     drawn: Mapping[str, Callable[[Content], Figure | None]] = {
-        "curve": _curve, "predicted": _predictions, "slices": _slices, "front": _front, "intervals": _intervals
+        "curve": _curve, "predicted": _predicted, "parallel": _parallel, "slices": _slices, "front": _front,
+        "intervals": _intervals,
     }  # fmt: skip
     return {name: figure for name, draw in drawn.items() if (figure := draw(c)) is not None}
+
+
+def evenly(items: Sequence[T], most: int) -> Sequence[T]:
+    """At most so many of them, evenly chosen, the first and the last among them: nobody tells more apart."""
+    return items if len(items) <= most else [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
+
+
+def page_data(c: Content, drawn: Mapping[str, Figure]) -> dict[str, Any]:
+    """All that the page's script needs: the trials, whose rows can be opened and which the figures name by number."""
+    return {
+        "metric": c.space.objective.metric,
+        "goal": c.space.objective.goal,
+        "unit": words.unit_of(c.space, 1),
+        "budget": c.space.epochs,
+        "ui": c.command("ui"),
+        "best": None if c.best is None else c.best.number,
+        "trials": [_trial(c, record) for record in c.records],
+        "figures": {name: figure.data for name, figure in drawn.items() if figure.data},
+        "words": _words(),
+    }
+
+
+def _words() -> dict[str, str]:
+    """What the page's script says, in the language in force."""
+    return {
+        "filter": _("Filter trials"), "all": _("all states"), "shown": _("{n} of {all} trials"), "reset": _("Show all"),
+        "none": _("no trial is left: change the filter, or the brush"), "open": _("open trial {n}"),
+        "died": _("died"), "dead": _("{n} of {all} died"), "others": _("and {n} more"), "predicted": _("predicted class"),
+        "remedy": _("What to change"), "warnings": _("Warnings"), "files": _("files of the trial"),
+        "again": _("This prints all of it:"), "revive": _("This continues it:"), "mlflow": _("In MLflow:"),
+        "stale": _("pitprop watch has ended: this page stays as it is"),
+    }  # fmt: skip
+
+
+# Trials
+
+
+def _trial(c: Content, record: Record) -> dict[str, Any]:
+    """One trial: where it stands, what became of it, and its curves; what does not apply is left out."""
+    verdict, best = record.ending, record is c.best
+    value = ranking.score(record)
+    found = {
+        "n": record.number,
+        "state": record.word,
+        "title": _titled(record, best=best),
+        "params": words.parameters(words.searched(record, c.space)),
+        "score": _digits(value) if value is not None and finite(value) else None,
+        "baseline": record.baseline,
+        "dead": died(record) and not best,
+        "at": [_digits(axis.at(record.params.get(axis.name))) for axis in c.axes],
+        "reason": localized(verdict.reason) if verdict else record.error,
+        "signature": words.signature(verdict.signature) if verdict else None,
+        "remedy": localized(verdict.remedy) if verdict else None,
+        "warnings": [_warning(c, one) for one in record.warnings],
+        "show": c.command("show", str(record.number)),
+        "revive": c.command("revive", str(record.number)) if record.number in c.summary.revivable else None,
+        "curve": _readings(c, record.number),
+    }
+    return {name: one for name, one in found.items() if one not in (None, "", [], {})}
+
+
+def _titled(record: Record, *, best: bool) -> str:
+    said = (words.trial(record.number), record.baseline or "", _("best") if best else "", words.standing(record))
+    return words.listed(filter(None, said))
+
+
+def _warning(c: Content, verdict: Any) -> str:
+    remedy = f" {_('What to change')}: {localized(verdict.remedy)}." if verdict.remedy else ""
+    unit = words.unit_of(c.space, 1)
+    return f"{words.signature(verdict.signature)}, {unit} {verdict.step}: {localized(verdict.reason)}.{remedy}"
+
+
+def _readings(c: Content, number: int) -> dict[str, Any]:
+    """The epochs of a curve, its objective and losses, and the predictions where there are few classes."""
+    most = max(12, min(POINTS, READINGS // max(len(c.records), 1)))
+    epochs = evenly(c.curves[number], most)
+    names = [name for name in dict.fromkeys((c.space.objective.metric, *BESIDE)) if any(name in e.metrics for e in epochs)]
+    found: dict[str, Any] = {"x": [epoch.step for epoch in epochs]} if epochs else {}
+    found |= {"y": {name: [_digits(epoch.metrics.get(name)) for epoch in epochs] for name in names}} if names else {}
+    counts = [_counts(epoch, "predicted") for epoch in epochs]
+    labels = next((known for epoch in epochs if (known := _counts(epoch, "labels"))), {})
+    classes = sorted({name for row in counts for name in row}, key=lambda name: (-labels.get(name, 0.0), len(name), name))
+    if 0 < len(classes) <= CLASSES:
+        found["predicted"] = {name: [_digits(row.get(name)) for row in counts] for name in classes}
+        found |= _levels(classes, counts, labels)
+    return found
+
+
+def _levels(classes: Sequence[str], counts: Sequence[Mapping[str, float]], labels: Mapping[str, float]) -> dict[str, Any]:
+    """Where the true counts lie, and from where to draw: only the top where nearly all is of one class."""
+    drawn = [row for row in counts if row]
+    total, first = sum(drawn[-1].values()), min(row.get(classes[0], 0.0) for row in drawn)
+    rest = max(total - first, total - labels.get(classes[0], total))
+    levels, below = [], 0.0
+    for name in classes[:-1] if labels and len(classes) <= LEVELS else []:
+        below += labels.get(name, 0.0)
+        levels.append(_digits(below))
+    return {"levels": levels, "from": _digits(total - 1.5 * rest) if labels and 0 < rest < RARE * total else 0}
+
+
+def _counts(epoch: Epoch, kind: str) -> dict[str, float]:
+    """How many validation samples are ``predicted`` as each class, or have it by their ``labels``, where that is a number."""
+    return {name: value for name, value in columns(epoch, f"val/{kind}/").items() if finite(value)}
+
+
+def _digits(value: float | None) -> float | None:
+    """Four digits, which is what can be seen; None for what is not known or not finite."""
+    return None if value is None or not finite(value) else float(f"{value:.4g}")
 
 
 # Curves
@@ -64,33 +169,30 @@ def curve_of(telemetry: Telemetry, metric: str) -> Curve:
 def _curve(c: Content) -> Figure | None:
     """The objective by epoch: the best, the baselines, and in grey what was stopped."""
     metric = c.space.objective.metric
-    known = {number: evenly(found, POINTS) for number, curve in c.curves.items() if (found := curve_of(curve, metric))}
+    known = {number: found for number, curve in c.curves.items() if (found := curve_of(curve, metric))}
     if not known:
         return None
     stopped = [r.number for r in c.records if r.state == State.PRUNED and r.number in known and r is not c.best]
     ghosts = evenly(stopped, GREY)
-
-    def draw(paper: Paper) -> None:
-        axes = paper.add_subplot()
-        for number in ghosts:
-            axes.plot(*zip(*known[number], strict=True), color=FAINT, linewidth=0.6, zorder=1)
-        if c.best is not None and c.best.number in known:
-            _draw_best(c, axes, c.best, known[c.best.number])
-        _draw_baselines(c, axes, known)
-        shown = [r.number for r in c.records if r.number in known and (r is c.best or r.baseline is not None)] or list(known)
-        levels = [[(0, value)] for value in c.summary.baselines.values() if value is not None and finite(value)]
-        low, high = _bounds([*(known[number] for number in shown), *levels], [known[number] for number in ghosts])
-        for number in ghosts:  # one that ends outside ends at the edge
-            step, value = known[number][-1]
-            axes.plot([step], [min(max(value, low), high)], "x", color=SOFT, markersize=3.5, markeredgewidth=0.8, zorder=2)
-        axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-        axes.set(xlabel=_("epoch"), ylabel=metric)
-        if axes.get_legend_handles_labels()[1]:
-            paper.legend(loc="outside lower center", ncols=2, handlelength=3.2)
-
+    first = [r.number for r in c.records if r.number in known and (r is c.best or r.baseline is not None)]
+    others = [r.number for r in c.ended if r.number in known and not died(r) and r is not c.best]
+    trained = {r.baseline for r in c.records if r.number in known}
+    levels = {name: value for name, value in c.summary.baselines.items() if value is not None and finite(value)}
+    low, high = _bounds(
+        [*(known[number] for number in first or known), *([(0, value)] for value in levels.values())],
+        [known[number] for number in ghosts],
+    )
+    data = {
+        "lines": first,
+        "others": list(evenly(others, GREY)),
+        "stopped": list(ghosts),
+        "levels": {name: _digits(value) for name, value in levels.items() if name not in trained},
+        "low": _digits(low - 0.05 * (high - low)),
+        "high": _digits(high + 0.05 * (high - low)),
+        "star": c.best_epoch,
+    }
     best = known.get(c.best.number, []) if c.best is not None else []
-    text = "\n".join(chart.lines(best, mark=c.best_epoch))
-    return Figure((render("curve", (WIDTH, 3.4), draw),), len(ghosts), len(stopped), text)
+    return Figure(data, len(ghosts), len(stopped), "\n".join(chart.lines(best, mark=c.best_epoch)))
 
 
 def _bounds(main: Sequence[Curve], ghosts: Sequence[Curve]) -> tuple[float, float]:
@@ -101,77 +203,16 @@ def _bounds(main: Sequence[Curve], ghosts: Sequence[Curve]) -> tuple[float, floa
     return max(min(*others, low), low - span), min(max(*others, high), high + span)
 
 
-def _draw_best(c: Content, axes: Axes, best: Record, curve: Curve) -> None:
-    title = _("{trial}, best").format(trial=words.trial(best.number))
-    axes.plot(*zip(*curve, strict=True), color=ACCENT, linewidth=2.0, label=title, zorder=4)
-    at = best_epoch(best, c.space.objective)
-    value = dict(curve_of(c.curves[best.number], c.space.objective.metric)).get(at or 0)
-    if at is not None and value is not None:
-        axes.plot([at], [value], "*", color=ACCENT, markersize=11, zorder=5)
-
-
-def _draw_baselines(c: Content, axes: Axes, known: Mapping[int, Curve]) -> None:
-    """Trained ones as curves, recorded ones as levels; each with a line of its own."""
-    trained = {record.baseline: record.number for record in c.records if record.baseline is not None}
-    for place, (name, value) in enumerate(c.summary.baselines.items()):
-        line, marker = STYLES[place % len(STYLES)]
-        curve = known.get(trained.get(name, -1))
-        title = name.removeprefix("_") or name  # matplotlib hides a label that begins so
-        if curve:
-            axes.plot(*zip(*curve, strict=True), color=INK, linewidth=1.1, linestyle=line, marker=marker, label=title, zorder=3,
-                      markevery=max(len(curve) // 6, 1), markersize=4, markerfacecolor=PAPER)  # fmt: skip
-        elif value is not None and finite(value):
-            axes.axhline(value, color=INK, linewidth=0.9, linestyle=line, label=title, zorder=2)
-
-
-def _predictions(c: Content) -> Figure | None:
+def _predicted(c: Content) -> Figure | None:
     """What the best trial and a stopped one predicted: the first of the signature that stopped most; few classes only."""
 
     def counted(number: int) -> bool:
         return 0 < len({name for epoch in c.curves[number] for name in _counts(epoch, "predicted")}) <= CLASSES
 
-    stopped = ((number, reason.signature) for reason in c.summary.pruned for number in reason.trials if counted(number))
-    shown = {c.best.number: _("best")} if c.best is not None and counted(c.best.number) else {}
-    for number, cause in list(stopped)[:1]:
-        shown.setdefault(number, cause)
-    titles = {number: f"{words.trial(number)}, {title}" for number, title in shown.items()}
-    pictures = [_predicted(c.curves[number], title, c.space.epochs) for number, title in titles.items()]
-    return Figure(tuple(pictures)) if pictures else None
-
-
-def _predicted(curve: Telemetry, title: str, budget: int) -> str:
-    epochs = [epoch for epoch in curve if _counts(epoch, "predicted")]
-    epochs = epochs[:: max(1, math.ceil(len(epochs) / POINTS))]
-    counts = [_counts(epoch, "predicted") for epoch in epochs]
-    labels = next((found for epoch in epochs if (found := _counts(epoch, "labels"))), {})
-    classes = sorted({name for row in counts for name in row}, key=lambda name: (-labels.get(name, 0.0), len(name), name))
-    total, first = sum(counts[-1].values()), min(row.get(classes[0], 0.0) for row in counts)
-    rest = max(total - first, total - labels.get(classes[0], total))
-
-    def draw(paper: Paper) -> None:
-        axes, edges = paper.add_subplot(), [*(epoch.step - 0.5 for epoch in epochs), epochs[-1].step + 0.5]
-        bottom, level = [0.0] * len(epochs), 0.0
-        for name, (colour, hatch) in zip(classes, PATTERNS, strict=False):
-            top = [below + row.get(name, 0.0) for below, row in zip(bottom, counts, strict=True)]
-            axes.stairs(top, edges, baseline=bottom, fill=True, facecolor=colour, hatch=hatch, edgecolor=SOFT, linewidth=0.5,
-                        label=name)  # fmt: skip
-            bottom = top
-        for name in classes[:-1] if labels and len(classes) <= LEVELS else []:
-            level += labels.get(name, 0.0)
-            axes.axhline(level, color=ACCENT, linestyle="--", linewidth=1.1)
-        axes.set_title(title, fontsize=8.5, loc="left")
-        axes.set_xlim(0.5, budget + 0.5)
-        axes.set_xlabel(_("epoch"))
-        if labels and 0 < rest < RARE * total:
-            axes.set_ylim(total - 1.5 * rest, total)
-        paper.legend(loc="outside lower center", ncols=4, handlelength=1.4, title=_("predicted class"))
-
-    return render(f"predicted {title}", (3.2, 2.6), draw)
-
-
-def _counts(epoch: Epoch, kind: str) -> dict[str, float]:
-    """How many validation samples are ``predicted`` as each class, or have it by their ``labels``, where that is a number."""
-    return {name: value for name, value in columns(epoch, f"val/{kind}/").items() if finite(value)}
+    shown = [c.best.number] if c.best is not None and counted(c.best.number) else []
+    stopped = (number for reason in c.summary.pruned for number in reason.trials if counted(number) and number not in shown)
+    shown += list(stopped)[:1]
+    return Figure({"trials": shown}) if shown else None
 
 
 # The space
@@ -182,76 +223,55 @@ def scored(record: Record) -> bool:
     return record.values is not None and finite(record.values[0])
 
 
+def _axis(axis: Axis) -> dict[str, Any]:
+    """A parameter's axis from 0 to 1: its name, and the values that stand at it."""
+    names = [((index + 0.5) / axis.cells, label(choice)) for index, choice in enumerate(axis.choices)]
+    return {"name": axis.name, "ticks": [(_digits(at), name) for at, name in names or axis.ticks()]}
+
+
+def _parallel(c: Content) -> Figure | None:
+    """All parameters side by side and the score last: a line for each trial."""
+    if len(c.ended) < 2 or not c.axes:
+        return None
+    low, high = chart.bounds([r.values[0] for r in c.records if r.values and scored(r) and not died(r)] or [0.0, 1.0], None)
+    axes = c.axes[:SLICES]
+    data = {
+        "axes": [_axis(axis) for axis in axes],
+        "score": {"low": _digits(low), "high": _digits(high)},
+        "trials": [r.number for r in c.ended],
+    }
+    return Figure(data, len(axes), len(c.axes))
+
+
 def _slices(c: Content) -> Figure | None:
     """Each parameter against the score, the most important first; a trial that others continue is not drawn beside them."""
     if len(c.ended) < 2 or not c.axes:
         return None
-    shown = evenly(c.ended, DOTS)
-    baselines = [r for r in c.records if r.baseline is not None and scored(r)]
-    pictures = [_slice(axis, shown, c.ended, baselines, c.best, c.space.objective.metric) for axis in c.axes[:SLICES]]
-    return Figure(tuple(pictures), len(pictures), len(c.axes))
-
-
-def _slice(
-    axis: Axis, shown: Sequence[Record], ended: Sequence[Record], baselines: Sequence[Record], best: Record | None, metric: str
-) -> str:
-    """One parameter: scores above, those that died at the bottom, and below it their share by part of the range."""
-
-    def draw(paper: Paper) -> None:
-        above, below = paper.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-        _scores(above, axis, shown, baselines, best)
-        above.set_ylabel(metric)
-        above.set_title(axis.name, loc="left", fontsize=9, fontweight="bold")
-        cells = [(cell, died(record)) for record in ended if (cell := axis.cell(record.params.get(axis.name))) is not None]
-        for cell in range(axis.cells):
-            dead = [gone for one, gone in cells if one == cell]
-            if dead:
-                at, share = (cell + 0.5) / axis.cells, sum(dead) / len(dead)
-                below.bar([at], [share], width=0.9 / axis.cells, color=SOFT)
-                below.text(at, share + 0.06, f"{sum(dead)}/{len(dead)}", ha="center", va="bottom", fontsize=7)
-        below.set_ylim(0, 1.55)
-        below.set_yticks([])
-        below.set_ylabel(_("dead"), color=SOFT, fontsize=7.5)
-        below.spines["left"].set_visible(False)
-        _ticks(below, axis)
-
-    return render(f"slice {axis.name}", (3.2, 2.7), draw)
-
-
-def _scores(axes: Axes, axis: Axis, shown: Sequence[Record], baselines: Sequence[Record], best: Record | None) -> None:
-    alive = [r for r in shown if not died(r) and scored(r) and axis.at(r.params.get(axis.name)) is not None]
-    scores = [r.values[0] for r in (*alive, *baselines) if r.values]
+    shown = [*c.ended, *(r for r in c.records if r.baseline is not None and scored(r))]
+    scores = [r.values[0] for r in shown if r.values and scored(r) and not died(r)]
     low, high = chart.bounds(scores, None) if scores else (0.0, 1.0)
     floor = low - 0.14 * (high - low)
+    points = [
+        (r.number, _digits(floor if died(r) and r is not c.best else min(max((r.values or (low,))[0], low), high)))
+        for r in shown
+        if (died(r) and r is not c.best) or scored(r)
+    ]
+    slices = [_slice(axis, shown, c.ended) for axis in c.axes[:SLICES]]
+    bounds = {"low": _digits(floor - 0.06 * (high - low)), "high": _digits(high + 0.08 * (high - low))}
+    return Figure({"slices": slices, "points": points, **bounds}, len(slices), len(c.axes))
+
+
+def _slice(axis: Axis, shown: Sequence[Record], ended: Sequence[Record]) -> dict[str, Any]:
+    """One parameter: where each trial lies, those of one choice beside each other, and how many died in each part of it."""
     spread = 0.5 / axis.cells if axis.choices else 0.0
-
-    def points(records: Sequence[Record], style: str, **more: Any) -> None:
-        xs, ys = [], []
-        for record in records:
-            at = axis.at(record.params.get(axis.name))
-            if at is not None:
-                xs.append(at + spread * ((record.number * GOLDEN) % 1 - 0.5))
-                ys.append(floor if died(record) and record is not best else min(max((record.values or (low,))[0], low), high))
-        axes.plot(xs, ys, style, **more)
-
-    points([r for r in shown if died(r) and r is not best], "x", color=SOFT, markersize=4, markeredgewidth=0.9)
-    others = [r for r in alive if r is not best]
-    points(others, "o", markersize=4, markerfacecolor=PAPER, markeredgecolor=INK, markeredgewidth=0.8)
-    points(baselines, "D", markersize=4, color=INK)
-    points([best] if best is not None else [], "*", markersize=11, color=ACCENT)
-    axes.set_ylim(floor - 0.06 * (high - low), high + 0.08 * (high - low))
-
-
-def _ticks(axes: Axes, axis: Axis) -> None:
-    """The values that stand at an axis; words are turned where they are too long for each other."""
-    axes.set_xlim(-0.02, 1.02)
-    if not axis.choices:
-        axes.set_xticks(*zip(*axis.ticks(), strict=True))
-        return
-    names = [label(choice) for choice in axis.choices]
-    turned = sum(map(len, names)) > 26
-    places = [(index + 0.5) / len(names) for index in range(len(names))]
-    axes.set_xticks(places, names, rotation=35 if turned else 0, ha="right" if turned else "center", rotation_mode="anchor")
+    at = {r.number: place for r in shown if (place := axis.at(r.params.get(axis.name))) is not None}
+    places = {n: _digits(place + spread * ((n * GOLDEN) % 1 - 0.5)) for n, place in at.items()}
+    cells = [(cell, died(r)) for r in ended if (cell := axis.cell(r.params.get(axis.name))) is not None]
+    dead = []
+    for cell in range(axis.cells):
+        if here := [gone for one, gone in cells if one == cell]:
+            dead.append((_digits((cell + 0.5) / axis.cells), sum(here), len(here)))
+    return {**_axis(axis), "places": places, "dead": dead, "cells": axis.cells}
 
 
 # Two objectives, and the confirmation
@@ -261,53 +281,19 @@ def _front(c: Content) -> Figure | None:
     """Scores over epochs, and the line of those that nothing beats in both."""
     if not c.space.searches_stopping or c.best is None:
         return None
-    shown = evenly([r for r in c.records if scored(r) and r.baseline is None], DOTS)
-
-    def draw(paper: Paper) -> None:
-        axes = paper.add_subplot()
-        points = [r.values for r in shown if r.values and r not in c.summary.best]
-        axes.plot([p[1] for p in points], [p[0] for p in points], "o", markersize=4, markerfacecolor=PAPER, markeredgecolor=SOFT)
-        line = sorted((r.values[1], r.values[0], r.number) for r in c.summary.best if r.values)
-        axes.plot([p[0] for p in line], [p[1] for p in line], "-s", color=ACCENT, markersize=5.5, drawstyle="steps-post")
-        for x, y, number in _apart(line):
-            axes.annotate(f"{number}", (x, y), (0, 6), textcoords="offset points", ha="center", fontsize=8)
-        for (name, value), (dashes, _mark) in zip(c.summary.baselines.items(), STYLES * len(c.summary.baselines), strict=False):
-            if value is not None and finite(value):
-                axes.axhline(value, color=INK, linewidth=0.9, linestyle=dashes, label=name)
-        axes.set(xlabel=_("epochs"), ylabel=c.space.objective.metric)
-        if c.summary.baselines:
-            paper.legend(loc="outside lower center", ncols=2, handlelength=3.2)
-
-    return Figure((render("front", (WIDTH, 3.2), draw),))
-
-
-def _apart(line: Sequence[tuple[float, float, int]]) -> Iterator[tuple[float, float, int]]:
-    """The points whose name does not lie on that of a neighbour."""
-    span, last = max((x for x, _y, _number in line), default=1.0), math.inf
-    for point in reversed(line):
-        if last - point[0] >= 0.06 * span:
-            last = point[0]
-            yield point
+    points = [(r.number, r.values[1], _digits(r.values[0])) for r in c.records if r.values and scored(r) and r.baseline is None]
+    line = sorted((r.values[1], _digits(r.values[0]), r.number) for r in c.summary.best if r.values)
+    levels = {name: _digits(value) for name, value in c.summary.baselines.items() if value is not None and finite(value)}
+    return Figure({"points": points, "line": line, "levels": levels})
 
 
 def _intervals(c: Content) -> Figure | None:
     """By how much each candidate is better than each baseline: mean and 95 % interval, the first on top."""
     told = c.confirmation.differences if c.confirmation is not None else {}
-    rows = [(f"{name} – {against}", lead) for name, leads in told.items() for against, lead in leads.items()]
-    rows = [(name, lead) for name, lead in rows if math.isfinite(lead.low) and math.isfinite(lead.high)]
-    if not rows:
-        return None
-
-    def draw(paper: Paper) -> None:
-        axes = paper.add_subplot()
-        axes.axvline(0, color=SOFT, linewidth=0.8)
-        for place, (_name, one) in enumerate(rows):
-            fill = "none" if one.verdict == "not distinguishable" else ACCENT
-            axes.plot([one.low, one.high], [place, place], color=ACCENT, linewidth=1.4, solid_capstyle="butt")
-            axes.plot([one.mean], [place], "o", markersize=6, markerfacecolor=fill, markeredgecolor=ACCENT)
-        axes.set_yticks(range(len(rows)), [name for name, _one in rows])
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_xlabel(c.space.objective.metric)
-        bare(axes)
-
-    return Figure((render("intervals", (WIDTH, 0.6 + 0.26 * len(rows)), draw),))
+    rows = [
+        (f"{name} – {against}", _digits(one.low), _digits(one.mean), _digits(one.high), one.verdict != "not distinguishable")
+        for name, leads in told.items()
+        for against, one in leads.items()
+        if math.isfinite(one.low) and math.isfinite(one.high)
+    ]
+    return Figure({"rows": rows}) if rows else None

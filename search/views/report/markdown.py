@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SPECIAL = re.compile(r"([\\`*<>|~$&]|\](?=[(\[:])|^#|(?<!\w)_|_(?!\w))")
 
 
+COLUMNS = 8
+"""Parameters that have a column of their own in the list of trials; further ones share one."""
 SECTIONS = ("answer", "standing", "stopped")
 """Templates with blocks that are shown elsewhere too."""
 
@@ -145,7 +147,7 @@ def _environment() -> Environment:
     found.newstyle_gettext = True  # type: ignore[attr-defined]
     found.globals |= {"_": _translated, "gettext": _translated, "ngettext": _plural, "w": words, "landscape": landscape}
     found.globals |= {"row": row, "head": head, "sentences": sentences, "items": items}
-    found.globals |= {"outcome": outcome, "REMEDIES": REMEDIES}
+    found.globals |= {"outcome": outcome, "REMEDIES": REMEDIES, "COLUMNS": COLUMNS}
     shown = (words.score, words.difference, words.bound, words.percent, words.value, words.listed, words.epochs, words.trials)
     for one in (*shown, words.numbers, words.duration, words.trial, escaped, code, strong, fenced, settings, signature):
         found.filters[one.__name__] = one
