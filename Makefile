@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list schema diagnose export ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list schema diagnose export watch ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -66,6 +66,9 @@ report: $(READY)  ## write the report of a study, as HTML and Markdown (ARGS='--
 
 export: $(READY)  ## bring MLflow up to date with the study of SPACE
 	@$(BIN)/pitprop export $(SPACE) $(FLAGS)
+
+watch: $(READY)  ## the report of SPACE as a page that follows its search, in a browser
+	@$(BIN)/pitprop watch $(SPACE) $(FLAGS)
 
 ui: $(READY)  ## the MLflow UI on loopback, in a browser
 	@$(BIN)/pitprop ui $(SPACE) $(FLAGS)

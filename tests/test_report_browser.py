@@ -1,16 +1,22 @@
+# ruff: noqa: F401, F811 (a fixture of another file)
 """The page of a report in a real browser: what a pointer, a narrow window and a page without scripts make of it."""
 
 from __future__ import annotations
 
+import http.client
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, Browser
+from pitprop.addresses import Addresses, sqlite_url
+from pitprop.results.results import Results
 from pitprop.space import Space
 from pitprop.study.record import Record
+from pitprop.views.live_page import LivePage
 from pitprop.views.report import write
-from test_report import confirmation, content, study  # noqa: F401 (a fixture)
+from test_report import confirmation, content, study
 
 pytestmark = [
     pytest.mark.browser,
@@ -22,7 +28,7 @@ LEFT = "document.getElementById('left').textContent"
 
 
 @pytest.fixture
-def address(study: tuple[Space, list[Record]], tmp_path: Path) -> str:  # noqa: F811
+def address(study: tuple[Space, list[Record]], tmp_path: Path) -> str:
     space, records = study
     return write(tmp_path, content(space, records, confirmation(space, records, shift=0.05)))[0].as_uri()
 
@@ -125,3 +131,45 @@ def test_without_scripts_the_page_still_answers(browser: Browser, address: str) 
     shown = browser.document()
     for words in ("Take <code>dead</code> false", "the remedy of constant_prediction", "a lemon", "⠀"):
         assert words in shown
+
+
+def test_a_live_page_follows_the_study_and_keeps_what_was_opened(
+    browser: Browser,
+    study: tuple[Space, list[Record]],
+    tmp_path: Path,
+) -> None:
+    space, records = study
+    known = records[:9]
+    where = Addresses(tmp_path, sqlite_url(tmp_path / "study.db"), "", None)
+    with LivePage(lambda: Results(space, where, tuple(known), len(known)), 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser.open(server.address)
+        browser.click("#all-trials tbody tr:nth-child(3) button")
+        known = records
+        assert browser.wait(f"{LEFT} === '11 of 11 trials' && document.querySelector('tr.detail').innerText").count(
+            "constant_prediction"
+        )
+        assert browser.errors == []
+        server.shutdown()
+
+
+def test_a_live_page_answers_only_to_its_own_address(study: tuple[Space, list[Record]], tmp_path: Path) -> None:
+    space, records = study
+    where = Addresses(tmp_path, sqlite_url(tmp_path / "study.db"), "", None)
+    with LivePage(lambda: Results(space, where, tuple(records), len(records)), 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        def status(path: str, **headers: str) -> tuple[int, str | None]:
+            asked = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+            asked.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+            answer = asked.getresponse()
+            answer.read()
+            asked.close()
+            return answer.status, answer.headers["ETag"]
+
+        found, tag = status(server.path)
+        assert (found, tag is not None) == (200, True)
+        assert status(server.path, If_None_Match=str(tag))[0] == 304
+        assert status("/")[0] == 404
+        assert status(server.path, Host="evil.example")[0] == 404
+        server.shutdown()

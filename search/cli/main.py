@@ -336,12 +336,22 @@ def _export(given: Namespace) -> int:
 # Commands that serve a page until they are interrupted
 
 
-def _ui_flags(parser: ArgumentParser) -> None:
-    parser.add_argument("space", metavar="SPACE", nargs="?", help="the space whose experiment to open")
+def _browser(parser: ArgumentParser) -> None:
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
 
 
-@command("ui", "open the MLflow UI on the runs", _ui_flags, _runs, _port(5000))
+@command("watch", "open the report of a study as a page that follows its search", _study, _browser, _port(8300))
+def _watch(given: Namespace) -> int:
+    from pitprop.cli import serve
+
+    return serve.watch(_study_options(given), given.port, browser=not given.no_browser)
+
+
+def _ui_flags(parser: ArgumentParser) -> None:
+    parser.add_argument("space", metavar="SPACE", nargs="?", help="the space whose experiment to open")
+
+
+@command("ui", "open the MLflow UI on the runs", _ui_flags, _browser, _runs, _port(5000))
 def _ui(given: Namespace) -> int:
     from pitprop.cli import serve
 

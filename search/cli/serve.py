@@ -1,4 +1,4 @@
-"""Commands that serve a page on the loopback address until they are interrupted: MLflow's and Optuna's."""
+"""Commands that serve a page on the loopback address until they are interrupted: ours, MLflow's and Optuna's."""
 
 from __future__ import annotations
 
@@ -19,13 +19,26 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pitprop.addresses import Addresses, addresses
-from pitprop.cli.context import results_of
-from pitprop.cli.options import ServeOptions
+from pitprop.cli.context import open_study, results_of
+from pitprop.cli.options import ServeOptions, StudyOptions
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.study.commands import command_line
 from pitprop.study.record import read_study
 from pitprop.study.source import find_space
+
+
+def watch(options: StudyOptions, port: int, *, browser: bool) -> int:
+    """The report of a study, which follows its search while that runs."""
+    from pitprop.views.live_page import LivePage
+
+    open_study(options)  # an error is for the terminal, not for the page
+    with LivePage(lambda: open_study(options), port) as server:
+        print(_("{page} on {address} (Ctrl-C ends it)").format(page=options.space, address=server.address), flush=True)
+        if browser:
+            webbrowser.open(server.address)
+        server.serve_forever()
+    return 0
 
 
 def ui(options: ServeOptions) -> int:

@@ -77,6 +77,7 @@ def _words() -> dict[str, str]:
         "died": _("died"), "dead": _("{n} of {all} died"), "others": _("and {n} more"), "predicted": _("predicted class"),
         "remedy": _("What to change"), "warnings": _("Warnings"), "files": _("files of the trial"),
         "again": _("This prints all of it:"), "revive": _("This continues it:"), "mlflow": _("In MLflow:"),
+        "live": _("This page follows the search."),
         "stale": _("pitprop watch has ended: this page stays as it is"),
     }  # fmt: skip
 

@@ -345,11 +345,10 @@
         }
         last = answer.headers.get("ETag");
       }
-      note.textContent = "";
+      note.textContent = study.words.live;
     } catch {
       note.textContent = study.words.stale;
     }
-    note.hidden = !note.textContent;
     setTimeout(() => follow(last), 3000);
   }
 
