@@ -1,19 +1,22 @@
 """Disturbs short searches in every way there is, and checks what they leave: ``make chaos``.
 
-A step is one search of a trainer whose curves are known, one in five on Ray and some with MLflow. At random moments one
-of its processes is killed, stopped, told to end or hung up on, its disk fills, or all cores are busy; the same command then
-resumes it to its end. What has to hold whatever happened: every trial is told once and none is left RUNNING; curves and scores
-are those of an undisturbed search, to the digit; MLflow, where it is there, has every trial once and no other run; no process,
-no temporary file and no stray checkpoint is left.
+A step is one search of a trainer whose curves are known: one in five on Ray, some with MLflow, some with the study in PostgreSQL
+if that is installed. At random moments one of its processes is killed, stopped, told to end or hung up on, its disk fills, its
+database restarts, or all cores are busy; whenever its driver ends, the same command resumes it, up to its end. What has to hold
+whatever happened: every trial is told once and none is left RUNNING; curves and scores are those of an undisturbed search, to the
+digit; MLflow, where it is there, has every trial once and no other run; no process, no temporary file and no stray checkpoint is
+left.
 
 CHAOS_SECONDS (600) bounds the run. CHAOS_SEED is printed: the same seed makes the same plan, though a machine is not as quick
-every time. A step that fails keeps its folder; ``--step N`` repeats one. Processes are found by the step's own temporary folder,
-in their environment or among their open files, so nothing else on the machine is touched. PostgreSQL is not restarted here.
+every time. A step that fails keeps its folder; ``--step N`` repeats one. ``--each`` deals every kind of blow once instead, and
+ends. Processes are found by the step's own temporary folder, in their environment or among their open files, so nothing else on
+the machine is touched.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import resource
@@ -30,7 +33,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 import yaml
+from pitprop.study import database
+from pitprop.study.database import DatabaseError
+
+from tests.postgres import Server
 
 ROOT = Path(__file__).parents[1]
 TRIALS, EPOCHS = 5, 8
@@ -40,9 +48,11 @@ SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "HUP": signal.SIGHUP,
 INLINE = [(victim, word) for victim, words in {"driver": SIGNALS, "exporter": ("KILL", "TERM", "STOP")}.items() for word in words]
 ON_RAY = [(victim, word) for victim in ("worker", "raylet", "gcs") for word in ("KILL", "TERM", "STOP")]
 MACHINE = [("disk", "full"), ("disk", "limit"), ("cores", "busy")]
+SERVER = [("postgresql", "restart"), ("postgresql", "crash")]
 TITLES = {"worker": "ray::Worker", "raylet": "raylet/raylet", "gcs": "gcs_server", "exporter": "pitprop.track"}
+STARTING = 0.15
 Blow = tuple[str, str, float]
-"""Whom it hits, how, and after which share of the time that an undisturbed search takes."""
+"""Whom it hits, how, and when: after a share of all epochs or, below `STARTING`, of the time that an undisturbed search takes."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,12 @@ class Plan:
 
     ray: bool
     mlflow: bool
+    server: bool
     blows: tuple[Blow, ...]
+
+    def __str__(self) -> str:
+        where = ["on Ray" if self.ray else "inline", *["with MLflow"] * self.mlflow, *["on PostgreSQL"] * self.server]
+        return ", ".join([*where, *(f"{who} {how} at {at:.0%}" for who, how, at in self.blows)])
 
 
 @dataclass
@@ -61,12 +76,14 @@ class Step:
     folder: Path
     ray: bool
     mlflow: bool
+    database: str = ""
     scratch: Path = field(init=False)
 
     def __post_init__(self) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="c-"))  # a short name, for the sockets in it
         self.runs = self.folder / "runs"
         self.runs.mkdir(parents=True)
+        self.database = self.database or f"sqlite:///{self.runs}/study.db"
         if not self.mlflow:  # which takes longer to import than a search takes
             (self.folder / "broken").mkdir()
             (self.folder / "broken" / "mlflow.py").write_text("raise ImportError('MLflow is left out')\n")
@@ -80,7 +97,7 @@ class Step:
     def start(self, verb: str = "search") -> subprocess.Popen[bytes]:
         """Runs the command in a session of its own; what it prints goes to ``log``."""
         with (self.folder / "log").open("ab") as log:
-            environment = {**os.environ, "TMPDIR": str(self.scratch), "COLUMNS": "150"}
+            environment = {**os.environ, "TMPDIR": str(self.scratch), "COLUMNS": "150", "STUDY_DB": self.database}
             if not self.mlflow:
                 environment["PYTHONPATH"] = str(self.folder / "broken")
             return subprocess.Popen(
@@ -98,6 +115,10 @@ class Step:
                     found[int(path.name)] = line.replace(b"\0", b" ").decode(errors="replace")
         return found
 
+    def named(self, title: str) -> list[int]:
+        """Which of these processes have ``title`` on their command line."""
+        return [pid for pid, line in self.processes().items() if title in line]
+
     def end(self) -> None:
         """Ends what is left, when a step has failed."""
         for pid in self.processes():
@@ -105,25 +126,44 @@ class Step:
                 os.kill(pid, signal.SIGKILL)
 
 
-def plan(seed: int, number: int, share: float) -> Plan:
-    """What happens in a step; ``share`` is that of the steps with MLflow."""
+def plan(seed: int, number: int, share: float, *, server: bool) -> Plan:
+    """What happens in a step; ``share`` is that of the steps with MLflow, ``server`` whether there is a PostgreSQL."""
     draw = random.Random(f"{seed}:{number}")
-    ray = draw.random() < 0.2
-    mlflow = draw.random() < share
-    menu = [blow for blow in INLINE if mlflow or blow[0] == "driver"] + MACHINE + (3 * ON_RAY if ray else [])
+    ray, mlflow, there = draw.random() < 0.2, draw.random() < share, draw.random() < 0.25
+    menu = [blow for blow in INLINE if mlflow or blow[0] == "driver"] + MACHINE
+    menu += (3 * ON_RAY if ray else []) + (4 * SERVER if there and server else [])
     count = draw.choice((1, 1, 2, 3))
-    return Plan(ray, mlflow, tuple((*draw.choice(menu), draw.uniform(0.05, 1.1)) for _ in range(count)))
+    return Plan(ray, mlflow, there and server, tuple((*draw.choice(menu), draw.uniform(0.03, 1.1)) for _ in range(count)))
 
 
-def strike(step: Step, driver: subprocess.Popen[bytes], blow: Blow) -> str:
+def each(seed: int, share: float, *, server: bool) -> Iterator[Plan]:
+    """Steps that deal every kind of blow once, as many in one as it can bear; with a ``share`` of 0 without the exporter's."""
+    draw = random.Random(seed)
+    driver = [blow for blow in INLINE if blow[0] == "driver"]
+    draw.shuffle(driver)
+    kill, end, stop = (("exporter", how) for how in ("KILL", "TERM", "STOP"))
+    groups = [(True, False, False, ON_RAY[start::3]) for start in range(3)]  # one each of worker, raylet and gcs
+    groups += [(False, True, False, [stop, kill, driver[0], end])] if share else []  # a new driver has a new exporter
+    groups += [(False, False, server, [*driver[1:3], *(SERVER if server else [])]), (False, False, False, driver[3:] + MACHINE)]
+    for ray, mlflow, there, blows in groups:
+        moments = [draw.uniform(STARTING, 0.9) for _ in blows]
+        yield Plan(ray, mlflow, there, tuple((*blow, at) for blow, at in zip(blows, sorted(moments), strict=True)))
+
+
+def strike(step: Step, driver: subprocess.Popen[bytes], blow: Blow, server: Server | None) -> str:
     """Does it; what was done, which is nothing if its victim is not there."""
-    victim, how, _ = blow
+    victim, how, at = blow
     if victim == "cores":
         return burn(3.0)
     if victim == "disk":
         return fill(step) if how == "full" else limit(driver)
-    title = TITLES.get(victim, "")
-    pids = [driver.pid] if victim == "driver" else [pid for pid, line in step.processes().items() if title in line]
+    if victim == "postgresql" and server is not None:
+        server.restart("immediate" if how == "crash" else "fast")
+        return f"{victim} {how}"
+    pids = [driver.pid] if victim == "driver" else step.named(TITLES[victim])
+    while not pids and at >= STARTING and driver.poll() is None:  # it is being started
+        time.sleep(0.1)
+        pids = step.named(TITLES[victim])
     if not pids or driver.poll() is not None:
         return "missed"
     for pid in pids:
@@ -188,20 +228,24 @@ def wait(process: subprocess.Popen[bytes], step: Step, what: str) -> int:
         raise AssertionError(f"{what} has not ended in {PATIENCE:.0f} s") from None
 
 
-def disturb(step: Step, given: Plan, usual: float, done: Counter[str]) -> None:
-    """Strikes a search, resumes it to its end, and exports it."""
-    began, driver = time.monotonic(), step.start()
+def disturb(step: Step, given: Plan, truth: Truth, server: Server | None, done: Counter[str]) -> None:
+    """Strikes a search, resuming it whenever that has ended it, and exports it."""
+    epochs = sum(curve.count("\n") for curve in truth.curves.values())
+    began, driver, resumed = time.monotonic(), step.start(), 0
     for blow in sorted(given.blows, key=lambda one: one[2]):
-        while time.monotonic() < began + blow[2] * usual and driver.poll() is None:
+        at, early = blow[2], began + blow[2] * truth.seconds
+        while driver.poll() is None and (
+            time.monotonic() < early if at < STARTING else sum(c.count("\n") for c in curves(step.runs).values()) < at * epochs
+        ):
             time.sleep(0.02)
-        done[strike(step, driver, blow)] += 1
-    code, tries = wait(driver, step, "the disturbed search"), 0
-    while code and tries < 4:
-        tries += 1
-        done["resumed"] += 1
-        code = wait(step.start(), step, "the resumed search")
-    assert code == 0, f"the search does not come to its end: {tries} times exit code {code}"
-    if not tries:  # a search that was ended after its last trial says 0 too, and so does one that has nothing to do
+        if driver.poll():
+            resumed, driver = resumed + 1, step.start()
+        done[strike(step, driver, blow, server)] += 1
+    while (code := wait(driver, step, "the disturbed search")) and resumed < len(given.blows) + 4:
+        resumed, driver = resumed + 1, step.start()
+    done["resumed"] += resumed
+    assert code == 0, f"the search does not come to its end: {resumed} times resumed, at last exit code {code}"
+    if not resumed:  # a search that was ended after its last trial says 0 too, and so does one that has nothing to do
         assert wait(step.start(), step, "the finished search") == 0, "a finished search does not end with 0"
     assert not step.mlflow or wait(step.start("export"), step, "the export") == 0, "the export fails"
 
@@ -222,12 +266,17 @@ def rows(path: Path, statement: str) -> list[tuple[object, ...]]:
     return found
 
 
-TOLD = """
-select t.number, t.state, v.value,
-    (select group_concat(param_name || param_value) from trial_params p where p.trial_id = t.trial_id),
-    (select count(*) from trial_user_attributes a where a.trial_id = t.trial_id)
-from trials t left join trial_values v on v.trial_id = t.trial_id order by t.number
-"""
+def trials(url: str) -> list[tuple[object, ...]]:
+    """What the study holds."""
+    storage = database.connect(url)
+    try:
+        study = storage.get_study_id_from_name("steady")
+        found = sorted(storage.get_all_trials(study, deepcopy=False), key=lambda trial: trial.number)
+        return [(one.number, one.state.name, one.values, one.params, len(one.user_attrs)) for one in found]
+    finally:
+        storage.engine.dispose()
+
+
 RUNS = """
 select (select value from tags t where t.run_uuid = r.run_uuid and t.key = 'pitprop.trial'), r.status, r.lifecycle_stage,
     (select value from tags t where t.run_uuid = r.run_uuid and t.key = 'mlflow.parentRunId') is not null,
@@ -248,7 +297,7 @@ class Truth:
 
 def check(step: Step, truth: Truth) -> None:
     """Raises ``AssertionError`` with the property that does not hold."""
-    told = rows(step.runs / "study.db", TOLD)
+    told = trials(step.database)
     assert [row[0] for row in told] == list(range(TRIALS)), f"the trials are not each there once: {told}"
     assert not [row for row in told if row[1] == "RUNNING"], f"a trial is left RUNNING: {told}"
     assert told == truth.told, f"what was told differs: {told} instead of {truth.told}"
@@ -302,22 +351,23 @@ def undisturbed(home: Path, *, mlflow: bool) -> Truth:
     assert wait(quick.start(), quick, "the undisturbed search") == 0, (quick.folder / "log").read_text()
     seconds = time.monotonic() - began
     exported = _exported(home) if mlflow else []
-    truth = Truth(curves(quick.runs), rows(quick.runs / "study.db", TOLD), exported, seconds)
+    truth = Truth(curves(quick.runs), trials(quick.database), exported, seconds)
     check(quick, truth)
     shutil.rmtree(quick.scratch)
     return truth
 
 
-def one(home: Path, number: int, given: Plan, truth: Truth, done: Counter[str]) -> str:
+def one(home: Path, number: int, given: Plan, truth: Truth, server: Server | None, done: Counter[str]) -> str:
     """One step; what does not hold afterwards, or nothing."""
-    step = Step(home / f"step-{number}", given.ray, given.mlflow)
+    url = server.new_database() if given.server and server is not None else ""
+    step = Step(home / f"step-{number}", given.ray, given.mlflow, url)
     try:
         with disk(step, ("disk", "full") in [blow[:2] for blow in given.blows]):
             if given.mlflow:
                 shutil.copy(home / "empty.db", step.runs / "mlflow.db")
-            disturb(step, given, truth.seconds * (2.5 if given.ray else 1), done)
+            disturb(step, given, truth, server, done)
             check(step, truth)
-    except (AssertionError, sqlite3.Error, OSError) as error:
+    except (AssertionError, DatabaseError, sqlite3.Error, OSError) as error:
         step.end()
         return f"{error}; its files are in {step.folder}"
     shutil.rmtree(step.folder)
@@ -325,40 +375,60 @@ def one(home: Path, number: int, given: Plan, truth: Truth, done: Counter[str]) 
     return ""
 
 
-def told(given: Plan) -> str:
-    """A plan in words."""
-    where = ("on Ray" if given.ray else "inline") + (", with MLflow" if given.mlflow else "")
-    return where + "".join(f", {who} {how} at {at:.0%}" for who, how, at in given.blows)
+@contextmanager
+def postgresql() -> Iterator[Server | None]:
+    """A server of our own; None where PostgreSQL is not installed."""
+    try:
+        server = Server()
+    except pytest.skip.Exception:
+        yield None
+        return
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
-def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> int:
-    """Disturbs until the time is over; 1 if a property did not hold."""
+def options() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("CHAOS_SECONDS") or 600))
     parser.add_argument("--seed", type=int, default=int(os.environ.get("CHAOS_SEED") or time.time_ns() % 10**6))
     parser.add_argument("--mlflow", type=float, default=0.3, metavar="SHARE", help="of the steps that export to MLflow (0.3)")
     parser.add_argument("--step", type=int, nargs="+", help="only these steps")
-    options = parser.parse_args()
-    say(f"seed {options.seed}, {options.seconds:.0f} seconds")
+    parser.add_argument("--each", action="store_true", help="deal every kind of blow once, and end")
+    return parser.parse_args()
+
+
+def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> int:
+    """Disturbs until the time is over; 1 if a property did not hold."""
+    given = options()
+    say(f"seed {given.seed}, " + ("every kind of blow once" if given.each else f"{given.seconds:.0f} seconds"))
     failed, done = dict[int, str](), Counter[str]()
     home = Path(tempfile.mkdtemp(prefix="chaos-"))
-    truth = undisturbed(home, mlflow=options.mlflow > 0)
-    began = time.monotonic()
-    say(f"an undisturbed search takes {truth.seconds:.1f} s")
-    steps = iter(options.step) if options.step else iter(range(10**6))
-    for number in steps:
-        if not options.step and time.monotonic() - began > options.seconds:
-            break
-        given = plan(options.seed, number, options.mlflow)
-        done["searches on Ray" if given.ray else "searches inline"] += 1
-        problem = one(home, number, given, truth, done)
-        say(f"step {number}: {told(given)}: {problem or 'all holds'}")
-        if problem:
-            failed[number] = problem
+    with postgresql() as server:
+        say("PostgreSQL is disturbed too" if server else "PostgreSQL is not installed here, so no step is on it")
+        truth = undisturbed(home, mlflow=given.mlflow > 0)
+        began = time.monotonic()
+        say(f"an undisturbed search takes {truth.seconds:.1f} s")
+        there, again = server is not None, f"--mlflow {given.mlflow}"
+        drawn = ((number, plan(given.seed, number, given.mlflow, server=there)) for number in given.step or itertools.count())
+        for number, step in enumerate(each(given.seed, given.mlflow, server=there)) if given.each else drawn:
+            if given.each and given.step and number not in given.step:
+                continue
+            if not (given.each or given.step) and time.monotonic() - began > given.seconds:
+                break
+            done["searches on Ray" if step.ray else "searches inline"] += 1
+            done["searches on PostgreSQL"] += step.server
+            start, problem = time.monotonic(), one(home, number, step, truth, server, done)
+            say(f"step {number}: {step}: {problem or 'all holds'} ({time.monotonic() - start:.0f} s)")
+            failed |= {number: problem} if problem else {}
     for what, count in sorted(done.items()):
         say(f"{count:>5}  {what}")
     for number, problem in failed.items():
-        say(f"FAILED: {problem}\n  again: CHAOS_SEED={options.seed} make chaos ARGS='--step {number} --mlflow {options.mlflow}'")
+        how = f"--step {number} {again}" + " --each" * given.each
+        say(f"FAILED: {problem}\n  again: CHAOS_SEED={given.seed} make chaos ARGS='{how}'")
     if not failed:
         shutil.rmtree(home)
     return int(bool(failed))

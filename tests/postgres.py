@@ -55,11 +55,12 @@ class Server:
         log = str(self._folder / "log")
         self._run("pg_ctl", "start", "--wait", "--timeout=600", "-D", self._data, "-l", log, "-o", options)
 
-    def stop(self) -> None:
-        self._run("pg_ctl", "stop", "--wait", "--timeout=600", "--mode=fast", "-D", self._data)
+    def stop(self, mode: str = "fast") -> None:
+        self._run("pg_ctl", "stop", "--wait", "--timeout=600", f"--mode={mode}", "-D", self._data)
 
-    def restart(self) -> None:
-        self.stop()
+    def restart(self, mode: str = "fast") -> None:
+        """In the mode ``immediate`` as after a crash."""
+        self.stop(mode)
         self.start()
 
     def remove(self) -> None:
