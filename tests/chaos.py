@@ -99,7 +99,9 @@ class Step:
         with (self.folder / "log").open("ab") as log:
             environment = {**os.environ, "TMPDIR": str(self.scratch), "COLUMNS": "150", "STUDY_DB": self.database}
             if not self.mlflow:
-                environment["PYTHONPATH"] = str(self.folder / "broken")
+                environment["PYTHONPATH"] = os.pathsep.join(
+                    [str(self.folder / "broken"), *filter(None, [os.environ.get("PYTHONPATH")])]
+                )
             return subprocess.Popen(
                 self.command(verb), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,22 @@ def test_a_search_confirms_itself_where_the_space_says_so_and_says_what_to_take(
     assert f"toy, trial {winner['trial']}:" in said
     assert "# the best on fresh seeds: " in said
     assert f" --trial {winner['trial']}\n" in pitprop("best", space, "--command").out
+
+
+@pytest.mark.slow  # which starts MLflow twice
+def test_a_confirmation_of_which_the_export_broke_off_is_exported_by_the_same_command(
+    write_space: Write, pitprop: Pitprop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    space = write_space(**NOISY | {"trials": 3, "confirm": {"top": 1, "seeds": 2}})
+    assert pitprop("search", space, "--inline").code == 0
+    monkeypatch.delenv("PYTHONPATH")
+    again = pitprop("search", space, "--inline")
+    assert "toy is finished" in again.out
+    assert "Confirming on" not in again.out
+    with closing(sqlite3.connect(tmp_path / "runs" / "mlflow.db")) as store:
+        trials = "select run_uuid from tags where key = 'pitprop.trial'"
+        studies = f"select value, count(*) from tags where key = 'pitprop.study' and run_uuid in ({trials}) group by value"
+        assert store.execute(studies).fetchall() == [("toy", 3), ("toy.confirm2", 2)]
 
 
 def test_a_trial_is_confirmed_by_its_number_beside_those_that_are(write_space: Write, pitprop: Pitprop) -> None:

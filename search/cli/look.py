@@ -170,6 +170,8 @@ def export(options: StudyOptions) -> int:
         publish.note_complete(mlflow, results)
     if not mlflow.complete:
         raise UserError(word)
+    if lacking := publish.export_confirmations(results, Console(stderr=True)):
+        raise UserError(lacking)
     print(word)
     return 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pitprop import messages
 from pitprop.addresses import Addresses
 from pitprop.messages import _
+from pitprop.results import confirmation_study
 from pitprop.results.results import Results
 from pitprop.space import Space
 from pitprop.study.commands import next_command
@@ -101,6 +102,26 @@ def finish(mlflow: Exporter, console: Console | None, results: Results, *, repor
     note_complete(mlflow, results)
     for line in lines:
         console.print(f"[dim]{escape(line)}[/]", highlight=False, soft_wrap=True)
+
+
+def finish_confirmation(mlflow: Exporter, console: Console, results: Results, confirmed: str) -> str:
+    """Says on the run of a confirmation where its answer is, and waits for MLflow; a sentence if that lacks any."""
+    text = _("{question} The answer is on the run of {study}.")
+    mlflow.conclude([], text.format(question=results.space.question, study=confirmed))
+    word = waited_for(mlflow, console)
+    note_complete(mlflow, results)
+    return "" if mlflow.complete else word
+
+
+def export_confirmations(results: Results, console: Console | None) -> str:
+    """Exports what MLflow lacks of the studies that confirm this one; a sentence if it still does."""
+    for one in confirmation_study.results_of(results):
+        if not is_complete(one, report=False):
+            with exporter(one.space, one.where, trains=False) as mlflow:
+                send(mlflow, one)
+                if word := finish_confirmation(mlflow, console or Console(quiet=True), one, results.space.name):
+                    return word
+    return ""
 
 
 def waited_for(mlflow: Exporter, console: Console, timeout: float = PATIENCE_AWAY) -> str:

@@ -67,6 +67,9 @@ def _published(results: Results, run: RunOptions, console: Console | None) -> Re
     """The results of a finished search, after a report and an export that an earlier one could not bring to their end."""
     from pitprop.cli import publish
 
+    lacking = publish.export_confirmations(results, console)
+    if lacking and console is not None:
+        console.print(lacking, style="dim", highlight=False, soft_wrap=True, markup=False)
     if results.records and not publish.is_complete(results, report=run.report):
         with publish.exporter(results.space, results.where, trains=False) as mlflow:
             publish.send(mlflow, results)
@@ -175,11 +178,10 @@ def _confirm(
         code = 0
         if _ended(study):
             session.sweep_checkpoints(fresh, study)
+            publish.send(mlflow, _results(study, where))
         else:
             code = session.run(fresh, study, where, unlimited, console=console, exporter=mlflow, checks=False)
-        text = _("{question} The answer is on the run of {study}.")
-        mlflow.conclude([], text.format(question=fresh.question, study=space.name))
-        publish.waited_for(mlflow, console or Console(quiet=True))
+        publish.finish_confirmation(mlflow, console or Console(quiet=True), _results(study, where), space.name)
     return code
 
 

@@ -16,11 +16,11 @@ from pitprop.addresses import Addresses
 from pitprop.detection import stopping
 from pitprop.detection.stopping import objective
 from pitprop.results import statistics
-from pitprop.results.confirmation_study import FRESH, study_name, title
+from pitprop.results.confirmation_study import FRESH, begun, title
 from pitprop.results.statistics import Difference
 from pitprop.space import Space
 from pitprop.study import ranking
-from pitprop.study.record import Record, State, read_studies
+from pitprop.study.record import Record, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,8 @@ def best(space: Space, records: Sequence[Record], found: Confirmation | None) ->
 
 def read(space: Space, records: Sequence[Record], where: Addresses) -> Confirmation | None:
     """What the confirmation of a study shows as far as it has come; that on most seeds; None if there is none."""
-    prefix = study_name(space.name, 0)[:-1]
-    found = read_studies(where, lambda name: name.startswith(prefix) and name.removeprefix(prefix).isdecimal())
-    begun = {int(name.removeprefix(prefix)): study.records for name, study in found.items() if study.records}
-    return confirmation(space, max(begun), records, begun[max(begun)]) if begun else None
+    found = begun(space.name, where)
+    return confirmation(space, max(found), records, found[max(found)].records) if found else None
 
 
 def confirmation(space: Space, seeds: int, records: Sequence[Record], confirmed: Sequence[Record]) -> Confirmation:

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 from pitprop.addresses import Addresses
 from pitprop.errors import UserError
+from pitprop.results.results import Results
 from pitprop.space import Baseline, Confirm, Method, Space, nested
 from pitprop.study import ranking
-from pitprop.study.record import Record, State, read_study
+from pitprop.study.record import Record, State, StoredStudy, read_studies, read_study
 
 FRESH = 1000
 """How far the seeds of a confirmation are from those of the search."""
@@ -21,6 +22,22 @@ FRESH = 1000
 def study_name(name: str, seeds: int) -> str:
     """The name of the study that confirms the study ``name``; another number of seeds is another study."""
     return f"{name}.confirm{seeds}"
+
+
+def begun(name: str, where: Addresses) -> dict[int, StoredStudy]:
+    """The studies that confirm the study ``name``, by their number of seeds."""
+    prefix = study_name(name, 0)[:-1]
+    found = read_studies(where, lambda other: other.startswith(prefix) and other.removeprefix(prefix).isdecimal())
+    return {int(other.removeprefix(prefix)): study for other, study in found.items() if study.records}
+
+
+def results_of(results: Results) -> list[Results]:
+    """What the studies say that confirm the one of ``results``."""
+    space, where = results.space, results.where
+    return [
+        Results(space_of(space, Confirm(seeds=seeds), results.records), where, study.records, study.target)
+        for seeds, study in begun(space.name, where).items()
+    ]
 
 
 def due(space: Space, records: Sequence[Record], where: Addresses) -> Confirm | None:

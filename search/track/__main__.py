@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger("pitprop.track")
 _LONGEST_PAUSE = 60.0  # seconds
 GONE = "the driver is gone"
+OPENING, EXPORTING = 5, 19
+"""How this process gives way (as `nice` counts) until it has exported for the first time, and from then on.
+
+To open MLflow takes seconds of a processor. With a weight of 15 beside the 1024 of whoever keeps a machine busy it took minutes,
+and people looked at an empty page meanwhile; with 335 it costs a training a quarter of one processor, once.
+"""
 
 
 class Orphaned(Exception):
@@ -86,6 +92,12 @@ class Inbox:
         if self.end == GONE or os.getppid() != self._driver:
             raise Orphaned
 
+    def give_way(self) -> None:
+        """From now on leaves the processors to what trains, unless nothing does any more."""
+        with self._changed:
+            if self.end is None:
+                _weigh(EXPORTING)
+
     def _stop(self, end: str) -> None:
         with self._changed:
             self.end = end
@@ -117,8 +129,10 @@ def export(inbox: Inbox, setup: dict[str, Any], say: Callable[[dict[str, Any]], 
         worked = time.process_time()
         try:
             inbox.check()
-            store = store or _open(setup, inbox)
+            opened, store = store is not None, store or _open(setup, inbox)
             store.export(pending.values(), told)
+            if not opened:
+                inbox.give_way()
             # Where the system does not weigh sessions, this is what gives way: a fifth of one processor at most.
             pending, pause, trouble = {}, min(4 * (time.process_time() - worked), _LONGEST_PAUSE) or None, {}
             if end is not None:
@@ -169,7 +183,7 @@ def _open(setup: dict[str, Any], inbox: Inbox) -> Store:
 
 
 def _weigh(nice: int) -> None:
-    """Sets how this session is weighed against others: 19 takes what the training leaves of the processors, 0 is as usual.
+    """Sets how this session is weighed against others: 19 takes what they leave of the processors, 0 is as usual.
 
     Not by the niceness of the process, which nobody but root can lower again: at the end of a search, on a machine that others
     keep busy, what is left to do would take hours.
@@ -187,7 +201,7 @@ def _weigh(nice: int) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _weigh(19)
+    _weigh(OPENING)
     lines = os.fdopen(os.dup(0), "rb")
     # a driver that is gone does not read the answer; and what MLflow prints goes to the log
     with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(1), "w") as answer:
