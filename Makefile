@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list schema diagnose export watch ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list schema diagnose export watch ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study bench-remedies docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -110,6 +110,9 @@ bench-lanes: $(DEV)  ## what training trials as one gains, by workload and width
 bench-detect: $(DEV)  ## what the signatures and their peers do on the recorded trainings in CURVES
 	@test -n "$(CURVES)" || { echo "say CURVES=folder, one that holds x_runs.parquet and x_points.parquet"; exit 1; }
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.detect $(CURVES) $(ARGS)
+
+bench-remedies: $(DEV)  ## whether remedies that are tried as trials leave chance, in about ten minutes
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.remedies $(ARGS)
 
 bench-constraint: $(DEV)  ## whether samplers learn from trials that collapse, in about half an hour
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/constraint.py $(ARGS)

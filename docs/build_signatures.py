@@ -6,6 +6,8 @@ import inspect
 from pathlib import Path
 
 from pitprop.detection import signatures
+from pitprop.detection.advice import words
+from pitprop.detection.detect import remedies
 from pitprop.detection.facts import Facts
 from pitprop.telemetry import Telemetry
 
@@ -45,7 +47,7 @@ def _entry(name: str) -> str:
     return (
         f"\n#### {name}\n{_first_line(name)}\n\n"
         f"- reads: {reads}\n- rule: {rule}\n- defaults: `{signatures.action(name)}`; {defaults}\n"
-        f"- remedy: {module.remedy(Telemetry(), Facts(budget=40))}\n- elsewhere: {module.ELSEWHERE or 'nobody'}"
+        f"- remedy: {words(remedies(name, Telemetry(), Facts(budget=40)))}\n- elsewhere: {module.ELSEWHERE or 'nobody'}"
     )
 
 

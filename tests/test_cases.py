@@ -84,7 +84,7 @@ def test_model_1_revived_at_any_epoch_goes_on_to_become_the_better_one() -> None
 def test_model_1_is_told_that_its_alpha_is_not_what_is_missing() -> None:
     facts = replace(MODEL_1, params={"focal.alpha": [0.5, 2.0]})
     remedy = said(joined(golden("imbalanced_model_1"), **STILL), facts)["constant_prediction"].remedy
-    assert remedy.startswith("alpha ratio 4.0 is already above the class ratio 3.4: lengthen the warm-up")
+    assert remedy.startswith("alpha ratio 4.0 is already at the class ratio 3.4 or above: lengthen the warm-up")
     low = said(joined(golden("imbalanced_model_1"), **STILL), replace(MODEL_1, params={"focal.alpha": [1.0, 2.0]}))
     assert low["constant_prediction"].remedy.startswith("raise the minority's alpha ratio")
 
@@ -237,10 +237,10 @@ def test_runs_that_never_leave_chance_are_parked_with_the_cause_first(name: str,
     assert {v.action for v in found} == {"park"}
     assert found[0].reason.startswith(f"{kind} collapse")
     assert found[0].step <= 12
-    assert "raise the learning rate tenfold" in said(golden(name), facts)["chance_plateau"].remedy
+    assert said(golden(name), facts)["chance_plateau"].remedy.startswith("raise the learning rate from ")
 
 
 def test_equal_classes_are_not_told_to_weigh_a_minority() -> None:
     found = said(golden("plateau_dead"), Facts(40, "val/balanced_accuracy", labels=DIGITS))
     assert "minority" not in found["constant_prediction"].remedy
-    assert "learning rate tenfold" in found["constant_prediction"].remedy
+    assert found["constant_prediction"].remedy.startswith("raise the learning rate from 5e-06 to 5e-05 (steps are ")

@@ -126,13 +126,13 @@ def test_a_verdict_survives_json(telemetry: list[Epoch]) -> None:
 
 
 def test_a_stored_verdict_can_be_shown_in_another_language() -> None:
-    (verdict,) = judge([Epoch(1, {"val/loss": math.inf, "lr": 0.1})], FACTS, detect.defaults())
+    (verdict,) = judge([Epoch(1, {"val/loss": math.inf, "lr": 0.1})], replace(FACTS, params={}), detect.defaults())
     again = Verdict.from_json(json.loads(json.dumps(verdict.to_json())))
     assert again == verdict
     assert again.reason == "validation loss is inf at epoch 1"
     with in_language("zh"):
         assert localized(again.reason) == localized(verdict.reason) == "第 1 个 epoch 的验证损失为 inf"
-        assert localized(again.remedy).startswith("将学习率从 0.1 降到 0.01，")
+        assert localized(again.remedy).startswith("将学习率从 0.1 降到 0.01；")
 
 
 def test_a_verdict_that_was_stored_without_translations_is_shown_as_it_stands() -> None:
@@ -151,7 +151,8 @@ def test_a_verdict_that_was_stored_without_translations_is_shown_as_it_stands() 
 
 
 def test_a_verdict_quotes_the_readings_it_rests_on() -> None:
-    (verdict,) = judge([Epoch(1, {"val/loss": math.inf, "lr": 0.1, "seconds": 3.0})], FACTS, detect.defaults())
+    epochs = [Epoch(1, {"val/loss": math.inf, "lr": 0.1, "seconds": 3.0})]
+    (verdict,) = judge(epochs, replace(FACTS, params={}), detect.defaults())
     assert verdict.signature == "non_finite"
     assert verdict.evidence == {"val/loss": math.inf, "lr": 0.1}
     assert "0.01" in verdict.remedy

@@ -6,12 +6,13 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 from pitprop.detection import signatures
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.detection.signatures import KINDS, OPTIONAL, SignatureModule
 from pitprop.logs import formats
@@ -45,10 +46,11 @@ def test_a_signature_has_what_the_protocol_says_and_no_other_public_name(name: s
 def test_the_functions_of_a_signature_take_a_telemetry_and_facts(name: str) -> None:
     module = signatures.load(name)
     given = [("telemetry", Telemetry), ("facts", Facts)]
-    functions = [getattr(module, one) for one in ("detect", "remedy", "change") if hasattr(module, one)]
+    functions = [getattr(module, one) for one in ("detect", "remedy")]
     assert [arguments(function) for function in functions] == [given] * len(functions)
-    results = [get_type_hints(function)["return"] for function in functions]
-    assert results == [Message | None, Message, Mapping[str, Any]][: len(functions)]
+    detected, advised = (get_type_hints(function)["return"] for function in functions)
+    assert detected == Message | None
+    assert advised in (Message, Sequence[Advice | None])
 
 
 @pytest.mark.parametrize("name", signatures.names())

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from conftest import events, records
-from pitprop.detection.detect import Verdict
+from pitprop.detection.advice import Advice
+from pitprop.detection.detect import Verdict, agreeing
 from pitprop.results.summary import summarise
 from pitprop.space import Space, SpaceError
+from pitprop.study import remedies
 from pitprop.study.record import Record
 from pitprop.study.remedies import FollowUps
 
@@ -104,6 +106,7 @@ def test_a_remedy_that_breaks_a_constraint_is_not_tried(toy: Toy) -> None:
 def test_three_of_four_trials_are_left_to_the_sampler(toy: Toy) -> None:
     space = toy(remedies="try")
     rows = [trial(number, params={"speed": 0.1 + number / 100}, verdicts=advised(speed={"times": 2})) for number in range(20)]
+    assert FollowUps(space, rows[:3]).due(8) is None  # so few say nothing, and all that is left to try is a factor
     assert FollowUps(space, rows).due(8) is not None
     rows += [trial(20 + number, remedy_of=number) for number in range(2)]
     assert FollowUps(space, rows).due(8) is None
@@ -128,3 +131,31 @@ def test_a_gate_that_tries_what_is_not_in_the_space_is_refused(toy: Toy, change:
 def test_a_grid_has_no_room_for_remedies(toy: Toy) -> None:
     with pytest.raises(SpaceError, match="remedies: 'try' is not allowed beside the grid sampler"):
         toy(remedies="try", sampler="grid", params={"dead": {"choice": [False, True]}})
+
+
+def test_a_dead_trial_takes_what_separates_it_from_the_living(toy: Toy) -> None:
+    space = toy(params={"speed": {"float": [0.05, 1.0]}, "x": {"float": [0.0, 1.0]}})
+    living = [trial(n, params={"speed": 0.5 + n / 100, "x": n % 5 / 10}, state="COMPLETE") for n in range(12)]
+    verdicts = advised(speed={"times": 0.5})
+    dead = [trial(n, params={"speed": 0.1 + n / 1000, "x": 0.25}, verdicts=verdicts) for n in range(12, 18)]
+    first = next(FollowUps(space, [*living, *dead]).all())
+    assert (first.remedy_of, first.change) == (12, {"speed": 0.55})  # and not half of it, which the verdict says
+    (*_, last) = told = remedies.advised(space, [*living, *dead])
+    assert last.verdicts[0].remedy.startswith("6 of 6 trials with speed below 0.2 died, 0 of the other 12; this one has 0.117")
+    assert told[:12] == living
+
+
+def test_what_a_verdict_advises_against_the_study_is_left_out(toy: Toy) -> None:
+    space = toy(params={"speed": {"float": [0.05, 1.0]}})
+    living = [trial(n, params={"speed": 0.5 + n / 100}, state="COMPLETE") for n in range(12)]
+    verdict = advised()[0].advised(
+        [Advice("slow down", {"speed": {"times": 0.1}}, "speed-"), *map(Advice, ("one", "two", "three"))]
+    )
+    dead = [trial(n, params={"speed": 0.1 + n / 1000}, verdicts=(verdict,)) for n in range(12, 18)]
+    said = remedies.advised(space, [*living, *dead])[-1].verdicts[0].advice
+    assert [one.text for one in said[1:]] == ["one", "two"]
+
+
+def test_no_verdict_of_a_trial_advises_against_another() -> None:
+    up, down = (advised()[0].advised([Advice(f"lr {sign}", moves=f"lr{sign}"), Advice("clip")]) for sign in "+-")
+    assert [verdict.remedy for verdict in agreeing([up, down])] == ["lr +; clip", "clip"]

@@ -51,7 +51,7 @@ def show(options: StudyOptions, trial: int | None = None, page: Page | None = No
     from pitprop.views.terminal.trial_table import print_trial, print_trials
 
     results, console, page = open_study(options), Console(), page or Page()
-    space, records = results.space, results.records
+    space, records = results.space, results.advised
     if trial is None:
         ordered = _sorted(space, records, page.sort)
         if options.json:

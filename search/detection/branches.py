@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from pitprop.detection import levels
+from pitprop.detection import advice, levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
-from pitprop.messages import Message, message
+from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
-
-CHANGE: Mapping[str, Any] = {"lr": {"times": 1 / 3}}
-"""The first part of `remedy`, as new values of parameters: a third of the learning rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +65,13 @@ def sentence(drop: Drop, facts: Facts, step: int) -> Message:
     return message("{metric} {now:.4g} at epoch {step}, {points:.2f} points above the checkpoint's {before:.4g}", **values)
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
     """Lower the learning rate first, then correct the loss weight."""
-    rates = telemetry.column("lr").values
-    lower = message("divide the learning rate by 3")
-    if rates:
-        lower = message("lower the learning rate from {rate:.2g} to {lower:.2g}", rate=rates[-1], lower=rates[-1] / 3)
     weights = {name: value for name, value in facts.params.items() if "weight" in name and "decay" not in name}
     said = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in weights.items()]
+    weight = message("then set the branch's loss weight to 1.0-1.5: a large weight does not repair a weak branch")
     if said:
-        return message(
-            "first {lower}; then set the branch's loss weight to 1.0-1.5 (now {weights}): a large weight does not repair a weak "
-            "branch",
-            lower=lower,
-            weights=Message.join(said),
-        )
-    return message(
-        "first {lower}; then set the branch's loss weight to 1.0-1.5: a large weight does not repair a weak branch", lower=lower
-    )
+        now = N_("then set the branch's loss weight to 1.0-1.5 (now {weights}): a large weight does not repair a weak branch")
+        weight = message(now, weights=Message.join(said))
+    rate = advice.lower_rate(telemetry, facts, 1 / 3)
+    return replace(rate, text=message("first {lower}", lower=rate.text)), Advice(weight)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from pitprop.detection import levels, life, metrics
+from pitprop.detection import advice, levels, life, metrics
 from pitprop.detection import signatures as catalogue
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, from_json, message
 from pitprop.telemetry import Epoch, Telemetry
@@ -35,8 +36,8 @@ class Verdict:
     """Why a training is judged to be lost: by which signature, at which epoch, on which numbers, and what to change.
 
     ``reason`` and ``remedy`` are English text, and messages where they are ours: `pitprop.messages.localized` translates them.
-    ``evidence`` are the readings of that epoch, by metric. ``change`` is the part of the remedy that can be tried as it stands:
-    new values of parameters, by dotted name.
+    ``evidence`` are the readings of that epoch, by metric. ``advice`` is what the remedy consists of, if a signature gave it;
+    ``change`` the part of the remedy that can be tried as it stands: new values of parameters, by dotted name.
     """
 
     signature: str
@@ -46,6 +47,7 @@ class Verdict:
     evidence: Mapping[str, float] = field(default_factory=dict)
     remedy: str = ""
     change: Mapping[str, Any] = field(default_factory=dict)
+    advice: tuple[Advice, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.reason.strip():
@@ -58,6 +60,11 @@ class Verdict:
         """Whether the training is stopped."""
         return self.action in ENDING
 
+    def advised(self, found: Sequence[Advice]) -> Verdict:
+        """The same verdict with this advice; the first that can be tried is its change."""
+        change = next((one.change for one in found if one.change), {})
+        return replace(self, remedy=advice.words(found), change=change, advice=tuple(found))
+
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for ``json.dumps``; NaN stays NaN. ``messages`` holds what translates reason and remedy later."""
         told = {"reason": self.reason, "remedy": self.remedy}
@@ -65,6 +72,7 @@ class Verdict:
         return {
             **{"signature": self.signature, "step": self.step, "action": self.action, "reason": str(self.reason)},
             **{"evidence": dict(self.evidence), "remedy": str(self.remedy), "change": dict(self.change)},
+            **({"advice": [one.to_json() for one in self.advice]} if self.advice else {}),
             **({"messages": messages} if messages else {}),
         }
 
@@ -72,7 +80,8 @@ class Verdict:
     def from_json(cls, row: Mapping[str, Any]) -> Verdict:
         """The verdict that `to_json` wrote. Without ``messages``, as in older studies, the texts can only be shown as stored."""
         messages = {name: from_json(found) for name, found in row.get("messages", {}).items()}
-        return cls(**{name: value for name, value in row.items() if name != "messages"} | messages)
+        told = tuple(map(Advice.from_json, row.get("advice", ())))
+        return cls(**{name: value for name, value in row.items() if name != "messages"} | messages | {"advice": told})
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +182,16 @@ def judge(epochs: Sequence[Epoch], facts: Facts, signatures: Iterable[Signature]
     return sorted(verdicts, key=_order)
 
 
+def agreeing(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts on one training as a person reads them: none advises against one that stands before it."""
+    said, found = list[Advice](), list[Verdict]()
+    for verdict in verdicts:
+        kept = [one for one in verdict.advice if not any(one.against(other) for other in said)]
+        said += kept
+        found.append(verdict if len(kept) == len(verdict.advice) else verdict.advised(kept))
+    return found
+
+
 def replay(epochs: Iterable[Epoch], facts: Facts, signatures: Iterable[Signature], *, over: bool = False) -> list[Verdict]:
     """For each signature its first verdict, at the epoch at which live judging gave it; oldest first. ``over`` as in `judge`."""
     telemetry, waiting = Telemetry(), list(signatures)
@@ -223,8 +242,13 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature, over: boo
         reason = Message.join([reason, life.absent(telemetry, facts, count, despite)], "; ")
     last = telemetry[-1]
     evidence = {name: value for name, value in last.metrics.items() if name == facts.metric or _wanted(signature.name, name)}
-    change = module.change(telemetry, facts) if hasattr(module, "change") else {}
-    return Verdict(signature.name, last.step, signature.action, reason, evidence, module.remedy(telemetry, facts), change)
+    verdict = Verdict(signature.name, last.step, signature.action, reason, evidence)
+    return verdict.advised(remedies(signature.name, telemetry, facts))
+
+
+def remedies(name: str, telemetry: Telemetry, facts: Facts) -> tuple[Advice, ...]:
+    """What a signature advises: at most `pitprop.detection.advice.MOST` things, none that the trial has."""
+    return advice.few(catalogue.load(name).remedy(telemetry, facts))
 
 
 @cache

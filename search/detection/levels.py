@@ -256,11 +256,3 @@ def below_chance(telemetry: Telemetry, facts: Facts, count: int) -> bool:
         return False
     mirrored = 2 * level - limit
     return max(values) < mirrored if facts.maximize else min(values) > mirrored
-
-
-def lower_rate(telemetry: Telemetry) -> Message:
-    """A tenth of the learning rate, in numbers where it is reported."""
-    rate = telemetry[-1].metrics.get("lr", math.nan) if telemetry else math.nan
-    if not rate > 0:
-        return message("lower the learning rate tenfold")
-    return message("lower the learning rate from {rate:.2g} to {lower:.2g}", rate=rate, lower=rate / 10)

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 
 from pitprop.detection import chance, signatures
+from pitprop.detection.advice import words
+from pitprop.detection.detect import remedies
 from pitprop.detection.facts import Facts
 from pitprop.telemetry import Epoch, Telemetry, columns
 
@@ -162,14 +164,14 @@ def checkpoint(epoch: Epoch, facts: Facts) -> Finding:
     reason = f"before the first step {', '.join(pairs)}"
     remedy = seen(epoch, facts, "checkpoint_mismatch")
     if not all(math.isfinite(value) for value in known.values()):
-        remedy = signatures.load("checkpoint_mismatch").remedy(Telemetry([epoch]), facts)  # NaN is no reading to a signature
+        remedy = words(remedies("checkpoint_mismatch", Telemetry([epoch]), facts))  # NaN is no reading to a signature
     return Finding("checkpoint", "stop" if remedy else "ok", reason, remedy)
 
 
 def seen(epoch: Epoch, facts: Facts, name: str) -> str:
     """The remedy of a signature, if it sees in this one epoch what it watches for."""
     module, telemetry = signatures.load(name), Telemetry([epoch])
-    return str(module.remedy(telemetry, facts)) if module.detect(telemetry, facts, patience=1) else ""
+    return words(remedies(name, telemetry, facts)) if module.detect(telemetry, facts, patience=1) else ""
 
 
 def unchecked(check: str, *names: str) -> Finding:

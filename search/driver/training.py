@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pitprop import telemetry
-from pitprop.detection.detect import Verdict
+from pitprop.detection.detect import Verdict, agreeing
 from pitprop.detection.stopping import EarlyStopping, objective
 from pitprop.driver import reports
 from pitprop.seeds import of_training
@@ -147,7 +147,7 @@ class Training:
         It is pruned if every seed was; a seed that collapsed beside others that did not counts with what it reached.
         """
         verdicts = [v for replica, v in self.ended.items() if v is not None and not self._cut(replica, stopping)]
-        told = (*verdicts, *self.warnings.values())
+        told = tuple(agreeing([*verdicts, *self.warnings.values()]))
         if not any(self.curves.values()):
             return Failed(0, "the trainer ended without a single epoch", alike=True)
         score, spent = self.score(space.objective, stopping)

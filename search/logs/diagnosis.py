@@ -212,7 +212,10 @@ def _judged(found: Diagnosis, known: Known) -> Diagnosis:
     if facts.batch:
         lacking.pop("contrastive_collapse", None)
     gates = [(gate, gate.value(telemetry), gate.missed(telemetry)) for gate in given.gates]
-    verdicts = sorted([*verdicts, *judge_gates(telemetry, given.gates)], key=lambda verdict: verdict.step)
+    if ended is not None:  # what ended it advises first
+        ended, *rest = detect.agreeing([ended, *(one for one in verdicts if one is not ended)])
+        verdicts = [ended, *rest]
+    verdicts = sorted([*detect.agreeing(verdicts), *judge_gates(telemetry, given.gates)], key=lambda verdict: verdict.step)
     return replace(found, verdicts=verdicts, ended=ended, unwatched=lacking, gates=gates, unjudged=unjudged)
 
 

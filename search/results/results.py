@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pitprop.addresses import Addresses
 from pitprop.results.summary import Summary, summarise
 from pitprop.space import Space
+from pitprop.study import remedies
 from pitprop.study.record import Record
 
 if TYPE_CHECKING:
@@ -30,7 +31,12 @@ class Results:
     @cached_property
     def summary(self) -> Summary:
         """Counts, the best trials, why others were stopped, and the lead over each baseline."""
-        return summarise(self.space, self.records, self.target)
+        return summarise(self.space, self.advised, self.target)
+
+    @cached_property
+    def advised(self) -> Sequence[Record]:
+        """The trials, with remedies in view of the whole study."""
+        return remedies.advised(self.space, self.records)
 
     @cached_property
     def confirmation(self) -> Confirmation | None:

@@ -1,20 +1,26 @@
-"""Remedies as trials: what a verdict or a missed gate advises, where it lies within the space, as a trial of its own."""
+"""Remedies in view of the study: what separates a trial from those that lived, and as trials what can be tried of the advice."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median_low
 from typing import Any
 
-from pitprop.detection.detect import Verdict
+from pitprop.detection import signatures
+from pitprop.detection.advice import RATES, WEIGHTS, Advice, few
+from pitprop.detection.detect import agreeing
+from pitprop.detection.separation import FEW, Split, nothing_lived, splits
 from pitprop.space import Leaf, Space
-from pitprop.study.record import Record
+from pitprop.space.distributions import STOPPING
+from pitprop.study.record import Record, State
 
 SHARE = 4
 """At most every fourth of the planned trials is one of these: the sampler is to keep most."""
-RATES = ("lr", "learning_rate", "base_lr", "max_lr")
-"""What spaces call the learning rate, as the last word of a dotted name."""
+BLIND = 8
+"""So many trials have to have ended before a factor is tried that no living trial bears out."""
+REACH = 256
+"""So many trials back a search looks for what to try: enough to tell what kills, and asking stays quick in a large study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +34,16 @@ class FollowUp:
 
 
 class FollowUps:
-    """The remedies of a study that could be tried, once a trial and in the order of the trials that advised them.
+    """The remedies of a study that could be tried, once a trial: first where the study says what killed it, then by number.
 
     Nothing follows a baseline, a revived trial, or a trial that was itself such a try. What is advised again is tried once.
     """
 
     def __init__(self, space: Space, records: Iterable[Record] = ()) -> None:
         self._space = space
-        self._waiting: list[tuple[int, FollowUp]] = []
+        self._records: dict[int, Record] = {}
         self._tried: set[frozenset[tuple[str, Any]]] = set()
-        self._tries: set[int] = set()
+        self._tries = 0
         self._followed: set[int] = set()
         for record in records:
             self.add(record)
@@ -46,39 +52,122 @@ class FollowUps:
         """Takes in a trial: when it begins, and again when it has ended."""
         self._tried.add(_key(_drawn(self._space, record)))
         if record.remedy_of is not None:
-            self._tries.add(record.number)
+            self._tries += record.number not in self._records
             self._followed.add(record.remedy_of)
-        elif record.baseline is None and record.revives is None:
-            found = next((one for verdict in record.verdicts if (one := _follow_up(self._space, record, verdict))), None)
-            if found is not None:
-                heapq.heappush(self._waiting, (record.number, found))
+        self._records[record.number] = record
 
     def due(self, planned: int) -> FollowUp | None:
         """The next to try in a study of so many trials; None if there is none, or if there were enough of them."""
-        if SHARE * len(self._tries) >= planned:
-            return None
-        while self._waiting and (self._waiting[0][0] in self._followed or _key(self._waiting[0][1].values) in self._tried):
-            heapq.heappop(self._waiting)  # it is never due any more: what was tried stays tried
-        return self._waiting[0][1] if self._waiting else None
+        return None if SHARE * self._tries >= planned else next(self._left([*self._records.values()][-REACH:], waits=True), None)
 
     def all(self) -> Iterator[FollowUp]:
         """Every one that is left to try."""
         tried = set(self._tried)
-        for number, found in sorted(self._waiting, key=lambda one: one[0]):
-            if number not in self._followed and _key(found.values) not in tried:
+        for found in self._left([*self._records.values()], waits=False):
+            if _key(found.values) not in tried:
                 tried.add(_key(found.values))
                 yield found
 
+    def _left(self, records: Sequence[Record], *, waits: bool) -> Iterator[FollowUp]:
+        """What is left to try of these trials, in the light of one another."""
+        waiting = [one for one in records if one.verdicts and one.number not in self._followed and _own(one)]
+        if waiting:
+            lesson = Lesson.of(self._space, records, waits=waits)
+            found = [(lesson.splits(one), one) for one in waiting]
+            for against, record in sorted(found, key=lambda one: not one[0]):  # those whose cause is known first
+                one = _follow_up(self._space, record, against, lesson)
+                if one is not None and _key(one.values) not in self._tried:
+                    yield one
 
-def _follow_up(space: Space, record: Record, verdict: Verdict) -> FollowUp | None:
-    """What a verdict advises; None where that is outside the space, or what the trial did already."""
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a study tells of its ``trials``: ``found`` are the splits between those that died and those that lived.
+
+    ``waits``: a trial that is to be asked for now had better wait until more is known.
+    """
+
+    trials: Sequence[tuple[Mapping[str, Any], bool]]
+    names: Sequence[str]
+    found: tuple[Split, ...]
+    waits: bool = False
+
+    @classmethod
+    def of(cls, space: Space, records: Iterable[Record], *, waits: bool = False) -> Lesson:
+        """Of the searched parameters, but for those of early stopping."""
+        names = [leaf.name for leaf in space.leaves if not leaf.name.startswith(STOPPING + ".")]
+        trials = [(one.params, end) for one in records if (end := died(one)) is not None]
+        return cls(trials, names, splits(trials, names), waits)
+
+    def splits(self, record: Record) -> tuple[Split, ...]:
+        """What separates a dead trial from those that lived; then where it lies outside of all of them."""
+        if not died(record):
+            return ()
+        against = tuple(one for one in self.found if one.holds(record.params))
+        known = {one.name for one in against}
+        return against + nothing_lived(record.params, self.trials, [name for name in self.names if name not in known])
+
+    def living(self, name: str) -> list[Any]:
+        """The values of a parameter with which trials lived."""
+        return [params[name] for params, end in self.trials if not end and name in params]
+
+
+def _own(record: Record) -> bool:
+    """Whether a trial is one that a try may follow."""
+    return record.baseline is None and record.revives is None and record.remedy_of is None
+
+
+def died(record: Record) -> bool | None:
+    """Whether a signature ended a trial; None where that is open, or it was another reason, such as a missed gate."""
+    if record.ending is not None:
+        return None if ":" in record.ending.signature else True
+    known = {one.signature for one in record.warnings} & set(signatures.names())
+    doubtful = any(signatures.load(name).KIND != "advice" for name in known)
+    return None if doubtful or record.state != State.COMPLETE else False
+
+
+def advised(space: Space, records: Sequence[Record]) -> list[Record]:
+    """The trials with remedies in view of the whole study: what separates a dead one from the living comes first."""
+    lesson = Lesson.of(space, records)
+    return [_advised(one, lesson.splits(one)) for one in records]
+
+
+def _advised(record: Record, against: Sequence[Split]) -> Record:
+    first = [Advice(one.told(record.params[one.name]), moves=_moves(one)) for one in against]
+    if not first or record.ending is None:
+        return record
+    own = record.ending.advice or (Advice(record.ending.remedy),)
+    kept = [one for one in own if not any(one.moves[:-1] == other.moves[:-1] for other in first if one.moves)]
+    ending = record.ending.advised(few([*first, *kept]))
+    verdicts = [ending if one is record.ending else one for one in record.verdicts]
+    return replace(record, verdicts=tuple(agreeing(verdicts)))
+
+
+def _moves(split: Split) -> str:
+    """What a split moves and where, as `Advice.moves` has it."""
+    last = split.name.rpartition(".")[2]
+    name = "lr" if last in RATES else "weight" if last in WEIGHTS else last
+    return name + {"above": "-", "below": "+", "=": "*"}[split.side]
+
+
+def _follow_up(space: Space, record: Record, against: Sequence[Split], lesson: Lesson) -> FollowUp | None:
+    """What a trial is to try: what separates it from the living, else what its verdicts advise; None if there is neither."""
+    if against and record.ending is not None:
+        wanted = {one.name: one.target for one in against}
+        return _changed(space, record, record.ending.signature, wanted, lesson)
+    changes = ((verdict.signature, verdict.change) for verdict in record.verdicts if verdict.change)
+    return next((one for what in changes if (one := _changed(space, record, *what, lesson))), None)
+
+
+def _changed(space: Space, record: Record, cause: str, wanted: Mapping[str, Any], lesson: Lesson) -> FollowUp | None:
+    """The trial with what is ``wanted``; None where that is outside the space, or what it did already."""
     drawn = _drawn(space, record)
     change: dict[str, Any] = {}
-    for name, wanted in verdict.change.items():
+    for name, target in wanted.items():
         leaf = _leaf(space, name)
         if leaf is None or leaf.name not in drawn:
             return None
-        value = _value(leaf, drawn[leaf.name], wanted)
+        value = _value(leaf, drawn[leaf.name], target, lesson if died(record) else None)
         if value is None:
             return None
         if value != drawn[leaf.name]:
@@ -86,15 +175,25 @@ def _follow_up(space: Space, record: Record, verdict: Verdict) -> FollowUp | Non
     values = {**drawn, **change}
     if not change or space.violated(values):
         return None
-    return FollowUp(record.number, verdict.signature, change, values)
+    return FollowUp(record.number, cause, change, values)
 
 
-def _value(leaf: Leaf, now: Any, wanted: Any) -> Any:
-    """Optuna's new value; None if the space does not hold it."""
+def _value(leaf: Leaf, now: Any, wanted: Any, lesson: Lesson | None) -> Any:
+    """Optuna's new value; None if the space does not hold it.
+
+    A factor says in which direction. A dead trial goes as far as trials lived there; it waits until some have, or until so many
+    have died that nothing else is left to try.
+    """
     if isinstance(wanted, Mapping) and [*wanted] == ["times"]:
         if isinstance(now, bool) or not isinstance(now, int | float):
             return None
-        wanted = now * wanted["times"] if isinstance(now, float) else round(now * wanted["times"])
+        times = wanted["times"]
+        wanted = now * times if isinstance(now, float) else round(now * times)
+        living = lesson.living(leaf.name) if lesson is not None else []
+        there = [value for value in living if (value <= wanted if times < 1 else value >= wanted)]
+        if lesson is not None and len(there) < FEW and (len(living) >= FEW or (lesson.waits and len(lesson.trials) < BLIND)):
+            return None
+        wanted = median_low(there) if len(there) >= FEW else wanted
     try:
         return leaf.inside(wanted)
     except ValueError:

@@ -56,7 +56,7 @@ class Content:
     @classmethod
     def of(cls, results: Results) -> Content:
         """What there is to say of a study that was read."""
-        return cls(results.space, results.records, results.summary, results.confirmation, results.where)
+        return cls(results.space, results.advised, results.summary, results.confirmation, results.where)
 
     def command(self, verb: str, *words: str) -> str:
         """A command line for this study."""

@@ -2,9 +2,6 @@
 
 A signature is a module with a docstring (its first line is shown in lists) that keeps to `SignatureModule`. It may also have:
 
-``change(telemetry, facts)``
-    the part of the remedy that can be tried as it stands: new values of parameters, by name; ``{"times": 0.1}`` multiplies.
-    ``lr`` stands for the learning rate, whatever a space calls it,
 ``GRACE``
     for a soft one: its grace, as a share of the budget,
 ``DESPITE``
@@ -22,11 +19,12 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Protocol, cast
 
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message
 from pitprop.telemetry import Telemetry
@@ -38,7 +36,7 @@ BLIND = 0.67
 
 KINDS = {"hard": "prune", "soft": "park", "advice": "warn"}
 """The kinds of signatures, and what each does unless a space says otherwise."""
-OPTIONAL = {"change", "GRACE", "DESPITE", "FALLBACK", "BY_LOSS"}
+OPTIONAL = {"GRACE", "DESPITE", "FALLBACK", "BY_LOSS"}
 """What a signature may have."""
 
 
@@ -66,8 +64,8 @@ class SignatureModule(Protocol):
         It is pure and looks at nothing but its arguments; keyword-only arguments are the thresholds that a space may set.
         """
 
-    def remedy(self, telemetry: Telemetry, facts: Facts) -> Message:
-        """What to change, in words."""
+    def remedy(self, telemetry: Telemetry, facts: Facts) -> Message | Sequence[Advice | None]:
+        """What to change, the most likely first: in words alone, or as `Advice`, None for what the trial has already."""
 
 
 @cache

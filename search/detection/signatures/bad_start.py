@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pitprop.detection import levels
+from collections.abc import Sequence
+
+from pitprop.detection import advice, levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -36,7 +39,6 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: floa
     return message("loss {loss:.4g} {when}, below chance ({level:.4g}) by {share:.0%}", **said)
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message(
-        "start the output bias at the class prior, scale down the last layer's weights, check the loss for a regularisation term"
-    )
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    regularised = Advice(message("check the loss for a regularisation term"))
+    return advice.prior_bias(facts), Advice(message("scale down the last layer's weights")), regularised

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from pitprop.detection import branches
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -26,9 +26,5 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, points: flo
     return None
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
     return branches.remedy(telemetry, facts)
-
-
-def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    return branches.CHANGE

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from pitprop.detection import levels
+from pitprop.detection import advice, levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -15,8 +15,6 @@ KIND = "soft"
 BY_LOSS = True
 ELSEWHERE = "in part AUTOTRAINER (slow convergence), SageMaker (LossNotDecreasing)"
 FALLBACK = True
-SHORT, LONG = 1e-4, 0.01
-"""Ratios of step to weight norm, below and above which the size of the steps is the most likely cause."""
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float = 0.4, band: float = 0.08) -> Message | None:
@@ -54,26 +52,6 @@ def _prior(telemetry: Telemetry, facts: Facts, losses: Sequence[tuple[int, float
     return level if level and all(abs(loss / level - 1) < 0.01 for _, loss in losses) else None
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    ratios = telemetry.column("update_ratio").values
-    if ratios and ratios[-1] < SHORT:
-        return message(
-            "raise the learning rate tenfold (steps are {ratio:.1g} of the weights' norm), check what is frozen",
-            ratio=ratios[-1],
-        )
-    if ratios and ratios[-1] > LONG:
-        return message(
-            "lower the learning rate tenfold (steps are {ratio:.1g} of the weights' norm), lengthen the warm-up",
-            ratio=ratios[-1],
-        )
-    return message(
-        "change the learning rate tenfold, up or down, check labels and batch sampler, the initial weights and normalisation, "
-        "start the output bias at the class prior"
-    )
-
-
-def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    """Only where the size of the steps says in which direction."""
-    ratios = telemetry.column("update_ratio").values
-    short, long = bool(ratios) and ratios[-1] < SHORT, bool(ratios) and ratios[-1] > LONG
-    return {"lr": {"times": 10 if short else 0.1}} if short or long else {}
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    data = Advice(message("check labels and batch sampler"))
+    return advice.rate(telemetry, facts), data, Advice(message("check the initial weights and normalisation"))

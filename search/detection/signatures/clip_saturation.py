@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pitprop.detection import levels
+from collections.abc import Sequence
+
+from pitprop.detection import advice, levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -23,5 +26,5 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
     return message("{share:.0%} of the steps are clipped in epochs {first}-{last}", share=clipped, first=first, last=last)
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message("the learning rate is the problem: lower it, or lengthen the warm-up, before you raise the clipping threshold")
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    return advice.lower_rate(telemetry, facts), advice.warm_up(facts)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-from pitprop.detection import levels, predictions
+from pitprop.detection import advice, levels, predictions
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
-from pitprop.messages import Message, message
+from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("val/predicted/ or val/macro_f1 or val/f1",)
@@ -27,34 +27,18 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
     return found.sentence(kind, telemetry[-1].step) if found and kind != "minority" else None
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    labels = levels.labels(telemetry, facts)
-    ratio = max(labels.values()) / max(min(labels.values()), 1) if labels else math.nan
-    alpha = facts.params.get("focal.alpha")
-    if isinstance(alpha, list | tuple) and len(alpha) == 2 and alpha[0] > 0 and alpha[1] / alpha[0] >= ratio > 1:
-        return message(
-            "alpha ratio {alpha:.1f} is already above the class ratio {ratio:.1f}: lengthen the warm-up, start the output bias "
-            "at the class prior, or draw balanced batches",
-            **{"alpha": alpha[1] / alpha[0], "ratio": ratio},
-        )
-    if ratio < 1.5:
-        return message(
-            "the classes are about equally frequent, so their weights are not the cause: change the learning rate tenfold, up or "
-            "down, warm up for longer, check labels, initial weights and normalisation"
-        )
-    if ratio > 1:
-        return message(
-            "raise the minority's alpha ratio or class weight towards {ratio:.1f} : 1, the inverse of the class counts, start "
-            "the output bias at the class prior, draw balanced batches, warm up for longer; if the loss does not move at all, "
-            "change the learning rate tenfold",
-            ratio=ratio,
-        )
-    return message(
-        "raise the minority's alpha ratio or class weight, start the output bias at the class prior, draw balanced batches, warm "
-        "up for longer; if the loss does not move at all, change the learning rate tenfold"
-    )
-
-
-def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    """Only the bias of the head: which class weight helps depends on the loss."""
-    return {"prior_bias": True}
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    """The class weights, where they are not yet those of the class counts; otherwise the learning rate."""
+    ratio, now, rate = advice.class_ratio(telemetry, facts), advice.weighting(facts), advice.rate(telemetry, facts)
+    if ratio is not None and ratio < predictions.ALIKE:
+        init = Advice(message("check labels, initial weights and normalisation"))
+        return rate, advice.warm_up(facts), init
+    if ratio is not None and now is not None and now >= ratio / advice.NEAR:
+        said = N_("alpha ratio {now:.1f} is already at the class ratio {ratio:.1f} or above: {then}")
+        known, *rest = advice.few((rate, advice.warm_up(facts)) if rate.change else (advice.warm_up(facts), rate))
+        return replace(known, text=message(said, now=now, ratio=ratio, then=known.text)), *rest, advice.balance(facts)
+    weight = message("raise the minority's alpha ratio or class weight")
+    if ratio is not None:
+        said = N_("{weight} towards {ratio:.1f} : 1, the inverse of the class counts")
+        weight = message(said, weight=weight, ratio=ratio)
+    return Advice(weight, moves="weight+"), advice.balance(facts), rate

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from pitprop.detection import chance, levels
+from pitprop.detection import advice, chance, levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
-from pitprop.messages import Message, message
+from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
 
 READS = ("embedding/cosine or embedding/rank or batch/size",)
@@ -75,15 +77,20 @@ def _is_prior(telemetry: Telemetry, facts: Facts, level: float) -> bool:
     return facts.chance_loss is None and abs(prior / level - 1) < 0.02
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    classes = telemetry.column("batch/classes").values
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    classes, temperature = telemetry.column("batch/classes").values, advice.own(facts, "temperature")
     if classes and classes[-1] < 2:
-        return message(
-            "batches hold one class, for which identical embeddings are the optimum: fix the batch sampler, no learning rate "
-            "helps"
-        )
-    return message(
-        "check whether every batch mixes classes (for batches of one class this is the optimum, and no learning rate helps); "
-        "L2-normalise embeddings, LayerNorm on features, temperature .07 to .2, ten epochs of warm-up from 1e-7 to 1e-4, "
-        "train at least one encoder"
+        sampler = N_("batches hold one class, for which identical embeddings are the optimum: fix the batch sampler")
+        return Advice(message(sampler)), Advice(message("leave the learning rate: none helps"))
+    mixes = N_(
+        "check whether every batch mixes classes (for batches of one class this is the optimum, and no learning rate helps)"
+    )
+    length = Advice(message("L2-normalise embeddings"), {"l2_normalize": True}, "l2_normalize+")
+    warm = Advice(message("temperature .07 to .2, ten epochs of warm-up from 1e-7 to 1e-4"))
+    return (
+        None if classes else Advice(message(mixes)),
+        None if advice.own(facts, "l2_normalize") else length,
+        advice.lower_rate(telemetry, facts) if advice.known_rate(telemetry, facts) else None,
+        None if isinstance(temperature, float) and 0.07 <= temperature <= 0.2 else warm,
+        Advice(message("train at least one encoder")),
     )

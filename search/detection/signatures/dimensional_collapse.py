@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pitprop.detection import levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -38,5 +41,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
     return None
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message("add a decorrelation term or a projection head, raise the temperature, lower the weight decay")
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    decay = Advice(message("lower the weight decay"), moves="weight_decay-")
+    warmer = Advice(message("raise the temperature"), moves="temperature+")
+    return Advice(message("add a decorrelation term or a projection head")), warmer, decay

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pitprop.detection import advice
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
@@ -29,5 +33,6 @@ def _layers(epoch: Epoch) -> dict[str, float]:
     return columns(epoch, "dormant/")
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message("lower the learning rate, use a leaky ReLU or GELU, check initial weights and normalisation")
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    leaky, init = Advice(message("use a leaky ReLU or GELU")), Advice(message("check the initial weights and normalisation"))
+    return advice.lower_rate(telemetry, facts), leaky, init

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
-from pitprop.detection import levels
+from pitprop.detection import advice, levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -58,10 +58,6 @@ def _training_too(telemetry: Telemetry, facts: Facts, patience: int, ratio: floa
     return len(losses) == patience and min(v for _, v in losses) > ratio * _start(telemetry, facts, "train/loss")
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    lower = levels.lower_rate(telemetry)
-    return message("{lower}, lengthen the warm-up, clip gradients, check the scale of the initial weights", lower=lower)
-
-
-def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    return {"lr": {"times": 0.1}}
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    scale = Advice(message("check the scale of the initial weights"))
+    return advice.lower_rate(telemetry, facts), advice.clip(facts), advice.warm_up(facts), scale

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
-from pitprop.detection import branches, levels
+from pitprop.detection import advice, branches, levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -31,15 +31,6 @@ def detect(
     return branches.sentence(drop, facts, telemetry[-1].step) if lost > least else None
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    rates = telemetry.column("lr").values
-    lower = message("divide the learning rate by 3 to 10")
-    if rates:
-        lower = message("lower the learning rate from {rate:.2g} to {lower:.2g} or less", rate=rates[-1], lower=rates[-1] / 3)
-    return message(
-        "{lower}, do not restart the warm-up, keep the optimizer's state, use no stronger augmentation than before", lower=lower
-    )
-
-
-def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    return {"lr": {"times": 1 / 3}}
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    state = Advice(message("keep the optimizer's state, and do not restart the warm-up"))
+    return advice.lower_rate(telemetry, facts, 1 / 3), state, Advice(message("use no stronger augmentation than before"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
-from pitprop.detection import levels
+from pitprop.detection import advice, levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
@@ -40,13 +40,6 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
     )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    rates = telemetry.column("lr").values
-    raised = message("raise the learning rate tenfold")
-    if rates and rates[-1] > 0:
-        raised = message("raise the learning rate from {rate:.2g} to {higher:.2g}", rate=rates[-1], higher=10 * rates[-1])
-    return message("{higher}, shorten the warm-up, check what is frozen", higher=raised)
-
-
-def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    return {"lr": {"times": 10}}
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    warm = Advice(message("shorten the warm-up"), moves="warmup-") if levels.warmup(telemetry, facts) > 1 else None
+    return advice.raise_rate(telemetry, facts), warm, Advice(message("look at what is frozen"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pitprop.detection import levels, life
+from collections.abc import Sequence
+
+from pitprop.detection import advice, levels, life
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -32,8 +35,6 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, spread: flo
     )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message(
-        "raise the gain of the initial weights, normalise inputs and layers, check for dead units, raise the learning rate "
-        "tenfold"
-    )
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    gain = Advice(message("raise the gain of the initial weights, and normalise inputs and layers"))
+    return advice.raise_rate(telemetry, facts), gain, Advice(message("check for dead units"))

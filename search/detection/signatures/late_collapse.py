@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pitprop.detection import levels
+from collections.abc import Sequence
+
+from pitprop.detection import advice, levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -32,7 +35,6 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, windows: in
     )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message(
-        "clip gradients, lower the learning rate or let it decay sooner, add weight decay; the trial keeps its best epoch"
-    )
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    sooner = Advice(message("lower the learning rate or let it decay sooner; the trial keeps its best epoch"), moves="lr-")
+    return advice.clip(facts), sooner, Advice(message("add weight decay"), moves="weight_decay+")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pitprop.detection import levels, predictions
+from collections.abc import Sequence
+
+from pitprop.detection import advice, levels, predictions
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -20,10 +23,13 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
     return found.sentence(kind, telemetry[-1].step) if found and kind == "minority" else None
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    labels = levels.labels(telemetry, facts)
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    ratio, now = advice.class_ratio(telemetry, facts), advice.weighting(facts)
     lower = message("lower the weight (alpha) of that class")
-    if labels:
-        ratio = max(labels.values()) / max(min(labels.values()), 1)
+    if ratio is not None and now is not None:
+        lower = message("lower the weight (alpha) of that class from {now:.3g} to {ratio:.1f} : 1 or less", now=now, ratio=ratio)
+    elif ratio is not None:
         lower = message("lower the weight (alpha) of that class below {ratio:.1f} : 1", ratio=ratio)
-    return message("{lower}, clip gradients to norm 1, warm up for longer, lower the learning rate", lower=lower)
+    fits = ratio is not None and now is not None and now <= ratio * advice.NEAR
+    weight = None if fits else Advice(lower, moves="weight-")
+    return weight, advice.lower_rate(telemetry, facts), advice.clip(facts), advice.warm_up(facts)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pitprop.detection import levels, metrics
+from collections.abc import Sequence
+
+from pitprop.detection import advice, levels, metrics
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
@@ -32,8 +35,19 @@ def _positives(epoch: Epoch) -> dict[str, float]:
     return found | {f"val/true_positives/{label}": v for label, v in hits.items() if label != background}
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message(
-        "lower the decision threshold (or the gate's) and check whether anything is detected; weight the positive class towards "
-        "negatives / positives, or oversample it; check label counts and input files; change the learning rate"
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    """What makes it find more, where the trial has not got it: a low threshold, a weight of the positives, more of them."""
+    at, weight = advice.own(facts, "threshold"), advice.own(facts, "weight", "pos_weight", "class_weight")
+    lower = message("lower the decision threshold (or the gate's), and look at whether anything is detected")
+    if isinstance(at, float):
+        lower = message("lower the decision threshold from {at:g} to {lower:g}", at=at, lower=0.1)
+    low = isinstance(at, float) and at <= 0.1
+    positives = message("weight the positive class towards negatives / positives")
+    counts = Advice(message("check label counts and input files"))
+    return (
+        None if low else Advice(lower, {"threshold": 0.1} if at else {}, "threshold-"),
+        None if weight else Advice(positives, moves="weight+"),
+        None if advice.own(facts, "oversample") else Advice(message("oversample the positive class"), moves="oversample+"),
+        advice.rate(telemetry, facts),
+        counts,
     )

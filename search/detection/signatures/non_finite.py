@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from pitprop.detection import levels, metrics
+from pitprop.detection import advice, metrics
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Epoch, Telemetry
@@ -75,12 +75,6 @@ def _broken(name: str, value: float) -> bool:
     return math.isnan(value) or (math.isinf(value) and not name.endswith(EXPONENTIALS))
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message(
-        "{lower}, clip gradients, lengthen the warm-up, compute in float32 or bfloat16, raise the optimizer's epsilon",
-        lower=levels.lower_rate(telemetry),
-    )
-
-
-def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    return {"lr": {"times": 0.1}}
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    exact = Advice(message("compute in float32 or bfloat16, and raise the optimizer's epsilon"))
+    return advice.lower_rate(telemetry, facts), advice.clip(facts), advice.warm_up(facts), exact

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.detection.signatures import non_finite
 from pitprop.messages import Message, message
@@ -24,9 +24,5 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1) -> Message 
     return message("{count:.0f} parameters are NaN or infinite at epoch {step}", count=count, step=step)
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
     return non_finite.remedy(telemetry, facts)
-
-
-def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    return non_finite.change(telemetry, facts)

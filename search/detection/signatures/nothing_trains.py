@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pitprop.detection import levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
@@ -47,8 +50,7 @@ def _resting(telemetry: Telemetry, name: str, patience: int) -> bool:
     return name == "update_ratio" and bool(rates) and not any(rates)
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message(
-        "unfreeze at least one part of the model, check that the loss depends on the parameters (detach, no_grad, a gate that "
-        "never opens), lower the learning rate if units died, scale the loss if gradients underflow"
-    )
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    loss = message("check that the loss depends on the parameters (detach, no_grad, a gate that never opens)")
+    units = message("lower the learning rate if units died, scale the loss if gradients underflow")
+    return Advice(message("unfreeze at least one part of the model")), Advice(loss), Advice(units)

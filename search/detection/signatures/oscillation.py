@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
-from pitprop.detection import levels, metrics
+from pitprop.detection import advice, levels, metrics
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -37,5 +40,6 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: flo
     )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message("lower the learning rate, enlarge the batch, average the weights, or validate on more samples")
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    rate = replace(advice.lower_rate(telemetry, facts, 1 / 3), change={})  # it learns: nothing has to be tried
+    return rate, Advice(message("enlarge the batch, or average the weights")), Advice(message("validate on more samples"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pitprop.detection import levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -38,5 +41,6 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
     )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message("more data or augmentation, more weight decay or dropout, label smoothing, or a shorter training")
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    held, data = Advice(message("more weight decay, dropout or label smoothing")), Advice(message("more data or augmentation"))
+    return data, held, Advice(message("a shorter training"))

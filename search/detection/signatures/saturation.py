@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pitprop.detection import advice
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
@@ -29,7 +34,7 @@ def _layers(epoch: Epoch) -> dict[str, float]:
     return columns(epoch, "saturated/")
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message(
-        "normalise the inputs or add a normalisation layer, lower the gain of the initial weights or the learning rate"
-    )
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    norm = Advice(message("normalise the inputs or add a normalisation layer"))
+    gain = Advice(message("lower the gain of the initial weights"))
+    return norm, gain, replace(advice.lower_rate(telemetry, facts), change={})

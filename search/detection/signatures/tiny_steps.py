@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
-from pitprop.detection import levels
+from pitprop.detection import advice, levels
+from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -31,9 +31,5 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
     )
 
 
-def remedy(telemetry: Telemetry, facts: Facts) -> Message:
-    return message("raise the learning rate tenfold or more, check the weight decay and what is frozen")
-
-
-def change(telemetry: Telemetry, facts: Facts) -> Mapping[str, Any]:
-    return {"lr": {"times": 10}}
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    return advice.raise_rate(telemetry, facts), Advice(message("check the weight decay, and what is frozen"))

@@ -75,7 +75,7 @@ def train(folder: Path, workload: str, size: int) -> None:
     wanted = [values for _, values in zip(range(size), drawn(found), strict=False)][have:]
     for group in (wanted[at : at + GROUP] for at in range(0, len(wanted), GROUP)):
         began = time.perf_counter()
-        curves = _curves(found, group)
+        curves = trained(found, group)
         rows = [{"values": values, "curve": curve} for values, curve in zip(group, curves, strict=True)]
         with file.open("a", encoding="utf-8") as out:
             out.write("".join(json.dumps(row) + "\n" for row in rows))
@@ -114,7 +114,7 @@ def _asked(found: Space) -> dict[str, Any]:
     return dict(json.loads(json.dumps(asked)))
 
 
-def _curves(found: Space, group: Sequence[Mapping[str, Any]]) -> list[list[dict[str, float]]]:
+def trained(found: Space, group: Sequence[Mapping[str, Any]]) -> list[list[dict[str, float]]]:
     curves: list[list[dict[str, float]]] = [[] for _ in group]
     training = _training(found, group)
     for _, epochs in zip(range(found.epochs), training, strict=False):

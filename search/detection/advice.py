@@ -1,0 +1,179 @@
+"""What to change, as signatures advise it: in view of what the trial already has, at most three things, none against another.
+
+A function here returns None where the trial's own parameters say that it is done already. Parameters are found by the last words
+of their dotted names, as spaces call them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pitprop.detection import levels
+from pitprop.detection.facts import Facts
+from pitprop.messages import N_, Message, from_json, message
+from pitprop.telemetry import Telemetry
+
+MOST = 3
+"""As many things to change as a verdict names: who is told more tries none."""
+RATES = ("lr", "learning_rate", "base_lr", "max_lr")
+CLIPS = ("clip", "clip_norm", "max_grad_norm", "gradient_clip_val", "grad_clip")
+WEIGHTS = ("alpha", "class_weight", "class_weights", "weight", "pos_weight")
+"""What spaces call the learning rate, the largest gradient norm and class weights, as the last word of a dotted name."""
+WARM = 0.25
+"""The share of the budget from which on a warm-up is long."""
+SHORT, LONG = 1e-4, 0.01
+"""Ratios of step to weight norm, below and above which the size of the steps is the most likely cause of standing at chance."""
+NEAR = 1.25
+"""The factor within which a class weight is that of the class counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing to change: in words, and as new values of parameters by name where it can be tried as it stands.
+
+    ``{"times": 0.1}`` multiplies, and ``lr`` stands for the learning rate, whatever a space calls it. ``moves`` says what it
+    moves, and in which direction, ``lr-`` or ``lr+``; nothing where there is no direction.
+    """
+
+    text: str
+    change: Mapping[str, Any] = field(default_factory=dict)
+    moves: str = ""
+
+    def against(self, other: Advice) -> bool:
+        """Whether one asks for the opposite of the other."""
+        return bool(self.moves) and self.moves[:-1] == other.moves[:-1] and self.moves != other.moves
+
+    def same(self, other: Advice) -> bool:
+        """Whether both move the same parameter in the same direction."""
+        return bool(self.moves) and self.moves == other.moves
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary for ``json.dumps``."""
+        text = self.text.to_json() if isinstance(self.text, Message) else self.text
+        return {"text": text, "change": dict(self.change), "moves": self.moves}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Advice:
+        """The advice that `to_json` wrote."""
+        return cls(from_json(row["text"]), row["change"], row["moves"])
+
+
+def few(given: str | Iterable[Advice | None], before: Iterable[Advice] = ()) -> tuple[Advice, ...]:
+    """At most `MOST` of what is ``given``, without what goes against what comes ``before`` it or says the same."""
+    given = (Advice(given),) if isinstance(given, str) else given
+    kept, found = list(before), list[Advice]()
+    for one in given:
+        if one is not None and one.text and not any(one.against(other) or one.same(other) for other in kept):
+            kept.append(one)
+            found.append(one)
+    return tuple(found[:MOST])
+
+
+def words(found: Iterable[Advice]) -> Message | str:
+    """The advice in one text; empty if there is none."""
+    texts = [one.text for one in found]
+    return Message.join(texts, "; ") if len(texts) > 1 else (texts or [""])[0]
+
+
+def own(facts: Facts, *names: str) -> Any:
+    """The trial's value of the parameter whose dotted name ends in one of ``names``; None if it has none, or several."""
+    ends = tuple(f".{name}" for name in names)
+    found = [value for name, value in facts.params.items() if name in names or name.endswith(ends)]
+    return found[0] if len(found) == 1 else None
+
+
+def lower_rate(telemetry: Telemetry, facts: Facts, times: float = 0.1) -> Advice:
+    """A share of the learning rate, in numbers where it is known."""
+    rate, change = known_rate(telemetry, facts), {"lr": {"times": times}}
+    if rate is None:
+        text = message("divide the learning rate by {by:.3g}", by=1 / times)
+        return Advice(message("lower the learning rate tenfold") if times == 0.1 else text, change, "lr-")
+    text = message("lower the learning rate from {rate:.2g} to {lower:.2g}", rate=rate, lower=rate * times)
+    return Advice(text, change, "lr-")
+
+
+def raise_rate(telemetry: Telemetry, facts: Facts) -> Advice:
+    """Ten times the learning rate, in numbers where it is known."""
+    rate, change = known_rate(telemetry, facts), {"lr": {"times": 10}}
+    if rate is None:
+        return Advice(message("raise the learning rate tenfold"), change, "lr+")
+    text = message("raise the learning rate from {rate:.2g} to {higher:.2g}", rate=rate, higher=10 * rate)
+    return Advice(text, change, "lr+")
+
+
+def rate(telemetry: Telemetry, facts: Facts) -> Advice:
+    """Another learning rate, of a training that stands at chance: up or down as the size of the steps says, if it says it."""
+    ratios, now = telemetry.column("update_ratio").values, known_rate(telemetry, facts)
+    if ratios and not SHORT <= ratios[-1] <= LONG:
+        found = raise_rate(telemetry, facts) if ratios[-1] < SHORT else lower_rate(telemetry, facts)
+        said = N_("{change} (steps are {ratio:.1g} of the weights' norm)")
+        return replace(found, text=message(said, change=found.text, ratio=ratios[-1]))
+    if now is None:
+        return Advice(message("change the learning rate tenfold, up or down"))
+    text = message("change the learning rate tenfold, to {lower:.2g} or {higher:.2g}", lower=now / 10, higher=10 * now)
+    return Advice(text)
+
+
+def known_rate(telemetry: Telemetry, facts: Facts) -> float | None:
+    """The trial's own learning rate, else the largest that was reported: what it is now may be that of a schedule."""
+    rate = own(facts, *RATES)
+    if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:
+        return float(rate)
+    return max((rate for rate in telemetry.column("lr").values if rate > 0), default=None)
+
+
+def warm_up(facts: Facts) -> Advice | None:
+    """A longer warm-up, up to a quarter of the budget."""
+    now = own(facts, "warmup.epochs", "warmup_epochs", "warmup")
+    if not isinstance(now, int | float) or isinstance(now, bool):
+        return Advice(message("lengthen the warm-up"), moves="warmup+")
+    longer = max(round(facts.budget / 10), round(2 * now), 1)
+    if now >= WARM * facts.budget or longer <= now:
+        return None
+    text = message("lengthen the warm-up from {now:g} to {longer} epochs", now=now, longer=longer)
+    return Advice(text, moves="warmup+")
+
+
+def clip(facts: Facts) -> Advice | None:
+    """Clipped gradients, where they are not clipped to 1 already."""
+    now = own(facts, *CLIPS)
+    if not isinstance(now, int | float) or isinstance(now, bool) or now <= 0:
+        return Advice(message("clip gradients to norm 1"), moves="clip-")
+    text = message("clip gradients to norm 1 instead of {now:g}", now=now)
+    return Advice(text, moves="clip-") if now > 1 else None
+
+
+def balance(facts: Facts) -> Advice | None:
+    """Balanced batches, where they are not balanced already."""
+    drawn = own(facts, "oversample") or own(facts, "sampler") in ("balanced", "stratified")
+    return None if drawn else Advice(message("draw balanced batches"), moves="oversample+")
+
+
+def weighting(facts: Facts) -> float | None:
+    """How much more a sample of class 1 weighs than one of class 0, by alpha and class weights; None if neither is known."""
+    pairs = [own(facts, "alpha"), own(facts, "class_weight", "class_weights")]
+    ratios = [pair[1] / pair[0] for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2 and pair[0] > 0]
+    return None if not ratios or isinstance(pairs[1], str) else ratios[0] * (ratios[1] if len(ratios) > 1 else 1.0)
+
+
+def weighted(facts: Facts) -> bool:
+    """Whether the classes weigh or are drawn otherwise than they occur, as far as the parameters tell."""
+    ratio = weighting(facts)
+    return bool(own(facts, "class_weight", "class_weights", "oversample")) or (ratio is not None and ratio != 1)
+
+
+def prior_bias(facts: Facts) -> Advice | None:
+    """The start that knows no more than how often classes count: at the prior, but where class weights make them count alike."""
+    now = own(facts, "prior_bias")
+    if weighted(facts):
+        text = message("start the output bias at 0, not at the class prior: weighted classes count alike")
+        return Advice(text, moves="prior_bias-") if now else None
+    return None if now else Advice(message("start the output bias at the class prior"), moves="prior_bias+")
+
+
+def class_ratio(telemetry: Telemetry, facts: Facts) -> float | None:
+    """How many samples the most frequent class has for one of the rarest; None if the counts are not known."""
+    labels = levels.labels(telemetry, facts)
+    return max(labels.values()) / max(min(labels.values()), 1) if labels else None
