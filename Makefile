@@ -132,7 +132,7 @@ bench-logs: $(DEV)  ## what reading and following logs of 200 MB costs, against 
 docs: $(DEV)  ## write the catalogues in docs/signatures.md and formats.md, and the schema of spaces, anew
 	@$(BIN)/python docs/build_signatures.py
 	@$(BIN)/python docs/build_formats.py
-	@$(BIN)/pitprop schema > spaces/space.schema.json
+	@$(BIN)/python docs/build_schema.py
 
 messages: $(DEV)  ## bring the catalogues in search/locale up to date with the texts in the code
 	@$(BIN)/pybabel --quiet extract --output-file $(VENV)/pitprop.pot && $(BIN)/pybabel --quiet update --input-file $(VENV)/pitprop.pot

@@ -7,6 +7,8 @@ import re
 import shlex
 import signal
 import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -48,12 +50,34 @@ def test_help_names_every_command(pitprop: Pitprop) -> None:
         assert "--lang" in told.out
 
 
-def test_help_and_a_wrong_flag_import_nothing_heavy(shell: Pitprop) -> None:
-    heavy = "{'optuna', 'torch', 'ray', 'yaml', 'rich'}"
-    before = f"import atexit\natexit.register(lambda: print(sorted({heavy} & set(sys.modules))))"
-    assert shell("--help", before=before).out.endswith("[]\n")
-    for name in COMMANDS:
-        assert shell(name, "--no-such-flag", before=before).out == "[]\n"
+LOADED = """
+import contextlib, io, sys
+from pitprop.cli.main import COMMANDS, main
+for words in {lines!r}:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
+        assert main(words) == 0
+print(*sorted({heavy!r} & set(sys.modules)))
+"""
+
+
+def loaded(heavy: set[str], *lines: list[str]) -> list[str]:
+    """Which of the ``heavy`` packages a process has imported that has run these commands."""
+    code = LOADED.format(lines=lines, heavy=heavy)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_help_and_a_wrong_flag_import_nothing_heavy() -> None:
+    heavy = {"optuna", "torch", "ray", "yaml", "rich", "pydantic"}
+    assert not loaded(heavy, ["--help"], *([name, "--no-such-flag"] for name in COMMANDS))
+
+
+def test_a_command_that_reads_imports_nothing_that_only_a_search_needs(
+    write_space: Write, pitprop: Pitprop, tmp_path: Path
+) -> None:
+    assert pitprop("search", write_space(), "--inline").code == 0
+    heavy = {"optuna", "sqlalchemy", "alembic", "torch", "ray", "mlflow", "scipy", "matplotlib", "numpy"}
+    study = [str(tmp_path / "toy.yaml"), "--runs", str(tmp_path / "runs")]
+    assert not loaded(heavy, *([name, *study] for name in ("status", "show", "best")), ["list"], ["schema"])
 
 
 def test_a_search_prints_json_alone_on_its_output(write_space: Write, pitprop: Pitprop) -> None:

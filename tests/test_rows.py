@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -15,8 +16,11 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from pitprop.addresses import Addresses
 from pitprop.study import database
 from pitprop.study import storage as rows
+from pitprop.study.record import TABLES as TABLES_READ
+from pitprop.study.record import as_record, read_study
 
 NAMES = (f"study {number}" for number in count())
 TABLES = (rows.TRIALS, rows.PARAMS, rows.VALUES, rows.USER, rows.SYSTEM, rows.REPORTS)
@@ -144,10 +148,24 @@ def test_a_study_is_read_as_optuna_would_read_it(storage: RDBStorage, begun: lis
         rows.begin(storage, study, frozen)
     ours, theirs = rows.trials(storage, study), storage.get_all_trials(study)
     assert list(map(as_text, ours)) == list(map(as_text, theirs))
-    lean = rows.trials(storage, study, params=False)
-    assert [(one.number, one.state, one.values, repr(one.user_attrs)) for one in lean] == [
-        (one.number, one.state, one.values, repr(one.user_attrs)) for one in ours
-    ]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(trials(*TrialState), max_size=4))
+def test_a_study_is_read_without_optuna_as_with_it(storage: RDBStorage, begun: list[FrozenTrial]) -> None:
+    name, url = next(NAMES), storage.engine.url.render_as_string(hide_password=False)
+    study, where = database.study_id(storage, name, ["maximize"]), Addresses(Path("runs"), url, "", None)
+    for number, frozen in enumerate(begun):
+        frozen.number, frozen.user_attrs["params"] = number, {}
+        rows.begin(storage, study, frozen)
+    read = read_study(where, name)
+    known = [as_record(one, where.folder(name) / "trials" / f"{one.number:04d}") for one in storage.get_all_trials(study)]
+    assert read is not None
+    assert (repr(list(read.records)), read.target) == (repr(known), len(begun))
+
+
+def test_the_tables_that_are_read_without_optuna_are_those_of_the_optuna_that_is_installed(storage: RDBStorage) -> None:
+    assert storage.get_head_version() == TABLES_READ
 
 
 def as_text(frozen: FrozenTrial) -> str:

@@ -14,7 +14,7 @@ from pitprop.addresses import addresses
 from pitprop.driver.progress import SearchError
 from pitprop.results.results import Results
 from pitprop.space import Space
-from pitprop.study.memory import untried
+from pitprop.space.points import untried
 from pitprop.study.record import Record, read_study
 from pitprop.study.samplers import shown
 from pitprop.study.study import opened

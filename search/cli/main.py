@@ -106,7 +106,7 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror or error}{where}"
-    if type(error).__module__.startswith("sqlalchemy") or type(error).__name__ == "StorageInternalError":
+    if type(error).__module__.split(".")[0] in ("sqlalchemy", "sqlite3") or type(error).__name__ == "StorageInternalError":
         cause = error.__cause__ or error
         return _("the study database failed ({reason})").format(reason=str(getattr(cause, "orig", cause)).splitlines()[0])
     return None

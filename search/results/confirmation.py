@@ -9,18 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
 from pitprop.addresses import Addresses
 from pitprop.detection import stopping
 from pitprop.detection.stopping import objective
-from pitprop.results import statistics
 from pitprop.results.confirmation_study import FRESH, begun, title
-from pitprop.results.statistics import Difference
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
+
+if TYPE_CHECKING:
+    from pitprop.results.statistics import Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ def confirmation(space: Space, seeds: int, records: Sequence[Record], confirmed:
 
 def _differences(space: Space, known: Confirmation, samples: int | None) -> dict[str, dict[str, Difference]]:
     """The lead of each candidate over trained baselines, recorded numbers and targets."""
+    from pitprop.results import statistics  # numpy takes its time, and most studies have no confirmation yet
+
     scores = {one.name: one.scores for one in known.candidates if one.scores}
     maximize = space.objective.sign > 0
     against = {one.name: statistics.paired(scores, one.scores, maximize=maximize) for one in known.baselines if one.scores}

@@ -1,7 +1,7 @@
 """Spaces: what to search, written in YAML, checked as a whole before anything runs.
 
 `load` reads a space by name, by path, or from a mapping, and gives a `Space`: everything that a search needs to know. A `Leaf`
-is a searched parameter, with an Optuna distribution. `meaning` says what a trial's value depends on, and `difference` what two
+is a searched parameter, with its values. `meaning` says what a trial's value depends on, and `difference` what two
 meanings disagree on. `yaml_text` finds and parses the file, `schema` holds its sections and gives the JSON Schema for editors,
 `kinds` the values in them, `checks` what depends on more than one value; `params`, `distributions`, `sampling` and
 `constraints` each read one part; `model` is the result.
@@ -9,7 +9,7 @@ meanings disagree on. `yaml_text` finds and parses the file, `schema` holds its 
 
 from pitprop.space.checks import load
 from pitprop.space.constraints import Constraint
-from pitprop.space.distributions import Leaf
+from pitprop.space.distributions import Choices, Leaf
 from pitprop.space.kinds import SpaceError
 from pitprop.space.meaning import difference, meaning
 from pitprop.space.model import Baseline, SignatureChoice, Space
@@ -20,6 +20,7 @@ from pitprop.space.yaml_text import find, names, summary
 
 __all__ = [
     "Baseline",
+    "Choices",
     "Confirm",
     "Constraint",
     "Gate",

@@ -15,7 +15,7 @@ from pitprop.detection import metrics, signatures
 from pitprop.errors import hint, shown
 from pitprop.space import constraints, params, sampling, yaml_text
 from pitprop.space.constraints import Constraint
-from pitprop.space.distributions import STOPPING, Leaf, check_when, place, read_leaf
+from pitprop.space.distributions import STOPPING, Choices, Leaf, check_when, place, read_leaf
 from pitprop.space.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, boolean, read, take
 from pitprop.space.model import SignatureChoice, Space
 from pitprop.space.points import baselines, encoded, point
@@ -244,8 +244,8 @@ def _early_stopping(
 
 def _sensible(leaf: Leaf, kind: Kind, where: str, problems: Problems) -> bool:
     """Whether every value of the leaf is one that early stopping takes."""
-    values = getattr(leaf.distribution, "choices", None) or (getattr(leaf.distribution, "low", None),)
-    whole = kind is AMOUNT or type(leaf.distribution).__name__ != "FloatDistribution"
+    values = leaf.domain.choices if isinstance(leaf.domain, Choices) else (leaf.domain.low,)
+    whole = kind is AMOUNT or leaf.domain.kind != "float"
     if whole and all(kind.parse(value) is not None for value in values):
         return True
     given = ", ".join(str(value) for value in values)
@@ -346,7 +346,7 @@ def _change(given: Any, where: str, space: Space, problems: Problems) -> dict[st
                 problems.add(key, f"is no searched parameter{hint(name, leaves)}")
         elif isinstance(value, dict) and list(value) == ["times"]:
             change[name] = {"times": take(POSITIVE, value["times"], f"{key}.times", problems)}
-            if hasattr(leaves[name].distribution, "choices"):
+            if isinstance(leaves[name].domain, Choices):
                 problems.add(key, f"times is not allowed: {name} is a choice; give the value to try")
         else:
             encoded(leaves[name], value, key, problems, inside=True)

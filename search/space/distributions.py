@@ -1,4 +1,4 @@
-"""Searched parameters, each with an Optuna distribution, and the reading of ``{float: [1e-5, 1], log: true}`` and its like."""
+"""Searched parameters, each with its values, and the reading of ``{float: [1e-5, 1], log: true}`` and its like."""
 
 from __future__ import annotations
 
@@ -55,6 +55,43 @@ def place(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Range:
+    """The numbers from ``low`` to ``high``, both included: whole ones, with a ``step``, if the kind is "int", else "float"."""
+
+    kind: str
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    @property
+    def count(self) -> float:
+        """How many numbers there are."""
+        return (self.high - self.low) / self.step + 1 if self.step else math.inf
+
+    def values(self) -> list[Any]:
+        """All of them; none if there is no end of them."""
+        return [self.low + index * self.step for index in range(round(self.count))] if self.step else []
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Values as Optuna takes them (`code`)."""
+
+    choices: tuple[Any, ...]
+    kind = "categorical"
+
+    @property
+    def count(self) -> float:
+        """How many there are."""
+        return len(self.choices)
+
+    def values(self) -> list[Any]:
+        """All of them."""
+        return list(self.choices)
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """A searched parameter.
 
@@ -63,9 +100,21 @@ class Leaf:
     """
 
     name: str
-    distribution: BaseDistribution
+    domain: Range | Choices
     when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     codes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        """The values as an Optuna distribution; Optuna takes a third of a second to import."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        one = self.domain
+        if isinstance(one, Choices):
+            return CategoricalDistribution(one.choices)
+        if one.kind == "float":
+            return FloatDistribution(one.low, one.high, log=one.log, step=one.step)
+        return IntDistribution(int(one.low), int(one.high), log=one.log, step=int(one.step or 1))
 
     def decode(self, value: Any) -> Any:
         """What the trainer gets for Optuna's ``value``."""
@@ -73,49 +122,48 @@ class Leaf:
 
     def _stepped(self, value: Any) -> Any:
         """The decimal number that a step leads to: Optuna's 0.1 + 2 * 0.1 is 0.30000000000000004, which is no 0.3 to `exists`."""
-        step = getattr(self.distribution, "step", None)
-        if not isinstance(value, float) or not isinstance(step, float):
+        if isinstance(self.domain, Choices) or not isinstance(value, float) or not isinstance(step := self.domain.step, float):
             return value
-        low = Decimal(str(self.distribution.low))  # type: ignore[attr-defined]
+        low = Decimal(str(self.domain.low))
         steps = (value - float(low)) / step
         return float(low + round(steps) * Decimal(str(step))) if abs(steps - round(steps)) < 1e-8 else value
 
     def encode(self, value: Any) -> Any:
         """What Optuna gets for the trainer's ``value``, within the distribution or not; ``ValueError`` if of another kind."""
-        kind = type(self.distribution).__name__
-        if kind == "CategoricalDistribution":
+        if isinstance(self.domain, Choices):
             return code(value)
-        found = number(value) if kind == "FloatDistribution" else integer(value)
+        found = number(value) if self.domain.kind == "float" else integer(value)
         if found is None:
-            raise ValueError(f"{shown(value)} is not a {'' if kind == 'FloatDistribution' else 'whole '}number")
+            raise ValueError(f"{shown(value)} is not a {'' if self.domain.kind == 'float' else 'whole '}number")
         return self._stepped(found)
 
     def holds(self, value: Any) -> bool:
         """Whether the distribution holds Optuna's ``value``."""
-        if hasattr(self.distribution, "choices"):
-            return any(same(value, choice) for choice in self.distribution.choices)
-        low, high, step = (getattr(self.distribution, name) for name in ("low", "high", "step"))
-        steps = (value - low) / step if step else 0.0
-        return bool(low <= value <= high) and abs(steps - round(steps)) < 1e-8
+        one = self.domain
+        if isinstance(one, Choices):
+            return any(same(value, choice) for choice in one.choices)
+        steps = (value - one.low) / one.step if one.step else 0.0
+        return bool(one.low <= value <= one.high) and abs(steps - round(steps)) < 1e-8
 
     def size(self) -> float:
         """How many values the distribution holds; infinity for a range without steps, and for whole numbers on a log scale."""
-        if hasattr(self.distribution, "choices"):
-            return len(self.distribution.choices)
-        low, high, step = (getattr(self.distribution, name) for name in ("low", "high", "step"))
-        return math.inf if not step or getattr(self.distribution, "log", False) else (high - low) // step + 1
+        one = self.domain
+        if isinstance(one, Choices):
+            return one.count
+        return math.inf if not one.step or one.log else (one.high - one.low) // one.step + 1
 
     def inside(self, value: Any) -> Any:
         """`encode`, with a ``ValueError`` that says what is allowed if the distribution does not hold it."""
         found = self.encode(value)
+        one = self.domain
         if self.holds(found):
-            return next((choice for choice in getattr(self.distribution, "choices", ()) if same(found, choice)), found)
-        if hasattr(self.distribution, "choices"):
-            known = [self.decode(choice) for choice in self.distribution.choices]
-            words = all(isinstance(one, str) for one in (value, *known))
+            return next((choice for choice in one.choices if same(found, choice)), found) if isinstance(one, Choices) else found
+        if isinstance(one, Choices):
+            known = [self.decode(choice) for choice in one.choices]
+            words = all(isinstance(word, str) for word in (value, *known))
             raise ValueError(f"{shown(value)} is not a choice{hint(value, known) if words else '; known: ' + shown(known)}")
-        low, high, step = (getattr(self.distribution, name) for name in ("low", "high", "step"))
-        raise ValueError(f"{shown(value)} is not within [{low}, {high}]" + (f" in steps of {step}" if step else ""))
+        steps = f" in steps of {one.step}" if one.step else ""
+        raise ValueError(f"{shown(value)} is not within [{one.low}, {one.high}]{steps}")
 
 
 def _ends(parse: Any) -> Any:
@@ -192,25 +240,23 @@ def read_leaf(name: str, rows: Mapping[str, Any], where: str, problems: Problems
         return None
     codes: dict[str, Any] = {}
     try:
-        distribution = _choice(row, codes) if isinstance(row, Choice) else _range(row, rows[kinds[0]])
+        domain = _choice(row, codes) if isinstance(row, Choice) else _range(row, rows[kinds[0]])
     except ValueError as error:
         problems.add(f"{where}.{kinds[0]}", str(error))
         return None
     when = {parent: tuple(value) if isinstance(value, list) else (value,) for parent, value in row.when.items()}
-    return Leaf(name, distribution, when, codes)
+    return Leaf(name, domain, when, codes)
 
 
-def _range(row: Float | Int, written: Any) -> BaseDistribution:
-    from optuna.distributions import FloatDistribution, IntDistribution
-
+def _range(row: Float | Int, written: Any) -> Range:
     low, high = row.ends
     if isinstance(row, Int) and max(abs(low), abs(high)) > WIDEST:
         raise ValueError(f"{shown(written)} is too wide; whole numbers go to 2**53")
     if fault := _fault(low, high, row.log, row.step):
         raise ValueError(fault)
     if isinstance(row, Int):
-        return IntDistribution(*row.ends, log=row.log, step=row.step or 1)
-    return FloatDistribution(low, high, log=row.log, step=row.step)
+        return Range("int", *row.ends, row.log, row.step or 1)
+    return Range("float", float(low), float(high), row.log, None if row.step is None else float(row.step))
 
 
 def _fault(low: float, high: float, log: bool, step: float | None) -> str | None:
@@ -230,9 +276,7 @@ def _fault(low: float, high: float, log: bool, step: float | None) -> str | None
     return None
 
 
-def _choice(row: Choice, codes: dict[str, Any]) -> BaseDistribution:
-    from optuna.distributions import CategoricalDistribution
-
+def _choice(row: Choice, codes: dict[str, Any]) -> Choices:
     coded: list[Any] = []
     for value in row.values:
         try:
@@ -243,7 +287,7 @@ def _choice(row: Choice, codes: dict[str, Any]) -> BaseDistribution:
             raise ValueError(f"{shown(value)} is given twice")
         if isinstance(value, list | dict):
             codes[coded[-1]] = value
-    return CategoricalDistribution(coded)
+    return Choices(tuple(coded))
 
 
 def check_when(leaves: Sequence[Leaf], problems: Problems) -> None:

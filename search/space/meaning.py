@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
-from pitprop.space.distributions import Leaf
+from pitprop.space.distributions import Choices, Leaf
 from pitprop.space.model import Space
 
 
@@ -46,13 +46,12 @@ def meaning(space: Space) -> dict[str, Any]:
 
 
 def _leaf(leaf: Leaf) -> dict[str, Any]:
-    said = {
-        name: value for name in ("low", "high", "log", "step") if (value := getattr(leaf.distribution, name, None)) is not None
-    }
-    if hasattr(leaf.distribution, "choices"):
-        said = {"choice": [leaf.decode(choice) for choice in leaf.distribution.choices]}
+    if isinstance(leaf.domain, Choices):
+        said: dict[str, Any] = {"choice": [leaf.decode(choice) for choice in leaf.domain.choices]}
+    else:
+        said = {name: value for name, value in asdict(leaf.domain).items() if name != "kind" and value is not None}
     when = {"when": {parent: list(values) for parent, values in leaf.when.items()}} if leaf.when else {}
-    return {"kind": type(leaf.distribution).__name__.removesuffix("Distribution").lower(), **said, **when}
+    return {"kind": leaf.domain.kind, **said, **when}
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

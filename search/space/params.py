@@ -134,7 +134,7 @@ def _all_fit(leaf: Leaf, rows: Mapping[str, Any], default: Any, place: str, prob
             not hides_distribution(one, at, problems) and check_kind(one, default, at, problems) for at, one in values.items()
         ]
         return all(fits)
-    return check_kind(getattr(leaf.distribution, "low", None), default, place, problems)
+    return check_kind(getattr(leaf.domain, "low", None), default, place, problems)
 
 
 def hides_distribution(value: Any, place: str, problems: Problems) -> bool:

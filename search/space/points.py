@@ -1,13 +1,16 @@
-"""Reads the trials that a space writes down: points within it, and baselines, each value held against what the trainer takes."""
+"""The trials that a space writes down, points within it and baselines, and those that it allows, where these can be listed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pitprop.errors import hint, shown
+from pitprop.seeds import keyed
 from pitprop.space import params
-from pitprop.space.distributions import STOPPING, Leaf, exists, place
+from pitprop.space.distributions import STOPPING, Choices, Leaf, exists, place
 from pitprop.space.kinds import Problems
 from pitprop.space.model import Baseline, Space
 from pitprop.space.schema import BaselineRow
@@ -19,6 +22,8 @@ SOURCES = {
     "study": "a space, for the best of its study",
 }
 """Where a baseline comes from."""
+LISTED = 10_000
+"""Up to so many different trials a space is listed: a grid is walked in that list, and its end is known."""
 
 
 def point(rows: Any, where: str, space: Space, problems: Problems) -> Mapping[str, Any]:
@@ -82,9 +87,9 @@ def _tree(rows: Any, where: str, space: Space, problems: Problems) -> dict[str, 
     for name, value in given.items():
         if name in leaves:
             coded = encoded(leaves[name], value, f"{where}.{name}", problems, inside=False)
-            given[name] = value if hasattr(leaves[name].distribution, "choices") else coded
+            given[name] = value if isinstance(leaves[name].domain, Choices) else coded
             _check_choice(leaves[name], value, f"{where}.{name}", problems)
-            if hasattr(leaves[name].distribution, "choices") and problems.fine(f"{where}.{name}"):
+            if isinstance(leaves[name].domain, Choices) and problems.fine(f"{where}.{name}"):
                 params.check_kind(value, params.default_of(space.card.params, name), f"{where}.{name}", problems)
             continue
         if space.card.params is not None:
@@ -103,7 +108,43 @@ def _tree(rows: Any, where: str, space: Space, problems: Problems) -> dict[str, 
 
 def _check_choice(leaf: Leaf, value: Any, where: str, problems: Problems) -> None:
     """Notes a value, outside of the choices or not, that is of another kind than all of them."""
-    known = [leaf.decode(choice) for choice in getattr(leaf.distribution, "choices", ())]
+    known = [leaf.decode(choice) for choice in getattr(leaf.domain, "choices", ())]
     kinds = dict.fromkeys(params.WORDS.get(type(choice), "null") for choice in known)
     if known and value is not None and set(kinds) != {"null"} and params.WORDS.get(type(value)) not in kinds:
         problems.add(where, f"{shown(value)} is not allowed; it takes {' or '.join(kinds)}, as the choices {shown(known)} are")
+
+
+def untried(space: Space, params: Iterable[Mapping[str, Any]] = ()) -> dict[str, dict[str, Any]] | None:
+    """The values of all trials that the space allows but for those with ``params``, shuffled; None if too many to list."""
+    total = 1.0
+    for leaf in space.leaves:
+        total *= leaf.domain.count
+        if total > LISTED:
+            return None
+    found = list(_grown(space, {}))
+    random.Random(keyed(space.seed, "order")).shuffle(found)  # nosec B311
+    tried = {key(one) for one in params}
+    listed = {key(space.flat(values)): values for values in found}
+    return {one: values for one, values in listed.items() if one not in tried}
+
+
+def _grown(space: Space, drawn: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    leaf = next((leaf for leaf in space.active(drawn) if leaf.name not in drawn), None)
+    if leaf is None:
+        yield from () if space.violated(drawn) else (drawn,)
+        return
+    for value in leaf.domain.values():
+        yield from _grown(space, {**drawn, leaf.name: value})
+
+
+def key(params: Mapping[str, Any]) -> str:
+    """What trials with the same parameters have in common; the last bits of a float depend on how it was computed."""
+    return json.dumps(_plain(params), sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return float(f"{value:.12g}") if isinstance(value, float) else value

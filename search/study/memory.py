@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 import optuna
@@ -13,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pitprop.errors import UserError
 from pitprop.seeds import keyed
 from pitprop.space import Baseline, Space
+from pitprop.space.points import key, untried
 from pitprop.study import samplers, storage
 from pitprop.study.remedies import FollowUp
 
@@ -20,8 +19,6 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 ATTEMPTS = 100
 """How often a proposal that breaks a constraint, or that was tried, is drawn again before the space is called too narrow."""
-LISTED = 10_000
-"""Up to so many different trials a space is listed: a grid is walked in that list, and its end is known."""
 
 
 class TooNarrow(UserError):
@@ -155,11 +152,11 @@ class Memory:
             drawn[leaf.name] = storage.draw(trial, leaf.name, leaf.distribution)
         params = self._space.flat(drawn)
         broken = self._space.violated(drawn)
-        if broken or (anew and not drawn.keys() <= given.keys() and _key(params) in self._tried):
+        if broken or (anew and not drawn.keys() <= given.keys() and key(params) in self._tried):
             storage.forget_last(self._study)
             return broken[0] if broken else ""
-        for key, value in {"params": params, **attributes}.items():
-            trial.set_user_attr(key, value)
+        for name, value in {"params": params, **attributes}.items():
+            trial.set_user_attr(name, value)
         if places := storage.places(self._study):
             storage.set_attribute(self._study, number, "pitprop:study", places, system=True)
         self._note(self.trial(number))
@@ -168,10 +165,10 @@ class Memory:
     def _note(self, trial: FrozenTrial) -> None:
         """Takes in what was tried. A baseline has been trained, but as no trial that may win."""
         if trial.user_attrs.get("baseline") is None:
-            key = _key(trial.user_attrs["params"])
-            self._tried.add(key)
+            tried = key(trial.user_attrs["params"])
+            self._tried.add(tried)
             if self.untried is not None:
-                self.untried.pop(key, None)
+                self.untried.pop(tried, None)
 
     def _add_baseline(self, baseline: Baseline) -> FrozenTrial:
         """A new trial with the parameters of a baseline, some of which may lie outside the space."""
@@ -188,27 +185,3 @@ class Memory:
         )
         self._study.add_trial(made)
         return self.trial(len(self) - 1)
-
-
-def untried(space: Space, params: Iterable[Mapping[str, Any]] = ()) -> dict[str, dict[str, Any]] | None:
-    """The values of all trials that the space allows but for those with ``params``, shuffled; None if too many to list."""
-    found = samplers.every(space, LISTED)
-    if found is None:
-        return None
-    random.Random(keyed(space.seed, "order")).shuffle(found)  # nosec B311
-    tried = {_key(one) for one in params}
-    keys = {_key(space.flat(values)): values for values in found}
-    return {key: values for key, values in keys.items() if key not in tried}
-
-
-def _key(params: Mapping[str, Any]) -> str:
-    """What trials with the same parameters have in common; the last bits of a float depend on how it was computed."""
-    return json.dumps(_plain(params), sort_keys=True)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return float(f"{value:.12g}") if isinstance(value, float) else value

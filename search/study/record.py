@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
+import sqlite3
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
-from pitprop.addresses import Addresses
+from pitprop.addresses import Addresses, sqlite_file
 from pitprop.detection.detect import Verdict
 from pitprop.space import Objective
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+
+TABLES = "v3.2.0.a"
+"""The version of Optuna's tables that we read without Optuna."""
+_INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}
 
 
 class State(StrEnum):
@@ -221,68 +230,130 @@ def read_studies(where: Addresses, wanted: Callable[[str], bool]) -> dict[str, S
 
     Empty if there is no database yet.
     """
-    from pitprop.study import database, storage  # Optuna and SQLAlchemy take a second, and the exporter needs neither
-
-    path = database.sqlite_path(where.study_db)
-    if path is not None and not path.exists():
-        return {}
-    opened = database.connect(where.study_db)
-    try:
-        return {
-            study.study_name: _stored(
-                storage.trials(opened, opened.get_study_id_from_name(study.study_name), params=False),
-                study.user_attrs,
-                where.folder(study.study_name),
-            )
-            for study in opened.get_all_studies()
-            if wanted(study.study_name)
-        }
-    finally:
-        opened.engine.dispose()
+    with _reading(where) as select:
+        found = [(study, name) for study, name in select("SELECT study_id, study_name FROM studies") if wanted(name)]
+        return {name: _stored(select, study, where.folder(name)) for study, name in found}
 
 
 def study_names(where: Addresses) -> list[str]:
     """The studies in the database; none if there is no database yet."""
-    from pitprop.study import database
+    with _reading(where) as select:
+        return [name for (name,) in select("SELECT study_name FROM studies ORDER BY study_id")]
 
-    path = database.sqlite_path(where.study_db)
-    if path is not None and not path.exists():
-        return []
-    storage = database.connect(where.study_db)
+
+Select = Callable[..., Iterable[Any]]
+"""Runs a SELECT with its ``:names`` given as keywords; its rows."""
+
+
+@contextmanager
+def _reading(where: Addresses) -> Iterator[Select]:
+    """Reads the study database as it is now; no rows if there is none yet.
+
+    A SQLite file with Optuna's tables as we know them is read as it is: Optuna and SQLAlchemy take half a second to import. Any
+    other goes through Optuna, which says what is wrong with it.
+    """
+    file = sqlite_file(where.study_db)
+    if file is not None and not file.exists():
+        yield lambda _text, **_given: ()
+    elif file is not None and (plain := _known(file)) is not None:
+        with closing(plain):
+            plain.execute("BEGIN")
+            yield lambda text, **given: plain.execute(text, given)
+    else:
+        from pitprop.study import database
+        from sqlalchemy import text as statement
+
+        storage = database.connect(where.study_db)
+        try:
+            with storage.engine.connect() as connection:
+                yield lambda text, **given: connection.execute(statement(text), given)
+        finally:
+            storage.engine.dispose()
+
+
+def _known(file: Path) -> sqlite3.Connection | None:
+    """The database in ``file``, open; None if it cannot be read, or if its tables are not those that we know."""
     try:
-        return [study.study_name for study in storage.get_all_studies()]
-    finally:
-        storage.engine.dispose()
+        connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=rw", uri=True, timeout=60, isolation_level=None)
+    except sqlite3.Error:
+        return None
+    with suppress(sqlite3.Error):
+        if connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(TABLES,)]:
+            return connection
+    connection.close()
+    return None
 
 
-def _stored(frozen: Sequence[FrozenTrial], known: Mapping[str, Any], folder: Path) -> StoredStudy:
-    revivals = sum("revives" in one.user_attrs for one in frozen)
-    records = tuple(as_record(one, folder / "trials" / f"{one.number:04d}") for one in frozen)
+_OF_STUDY = "JOIN trials ON trials.trial_id = it.trial_id WHERE trials.study_id = :study ORDER BY"
+
+
+def _stored(select: Select, study: int, folder: Path) -> StoredStudy:
+    user, values = defaultdict[int, dict[str, Any]](dict), defaultdict[int, list[float]](list)
+    for trial, key, text in select(
+        f"SELECT it.trial_id, it.key, it.value_json FROM trial_user_attributes it {_OF_STUDY} trial_user_attribute_id",
+        study=study,
+    ):
+        user[trial][key] = json.loads(text)
+    for trial, value, kind in select(
+        f"SELECT it.trial_id, it.value, it.value_type FROM trial_values it {_OF_STUDY} it.objective", study=study
+    ):
+        values[trial].append(_INFINITE.get(kind, value))
+    rows = select(
+        "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials WHERE study_id = :study ORDER BY number",
+        study=study,
+    )
+    home = str(folder / "trials")
+    records = tuple(
+        _record(number, state, values[trial], (_stamp(began), _stamp(ended)), user[trial], f"{home}/{number:04d}")
+        for trial, number, state, began, ended in rows
+    )
+    facts = select("SELECT key, value_json FROM study_user_attributes WHERE study_id = :study", study=study)
+    known = {key: json.loads(text) for key, text in facts}
+    revivals = sum(record.revives is not None for record in records)
     return StoredStudy(
         records,
-        min(int(known.get("trials", len(frozen) - revivals)), int(known.get("room", sys.maxsize))) + revivals,
+        min(int(known.get("trials", len(records) - revivals)), int(known.get("room", sys.maxsize))) + revivals,
         known.get("meaning"),
         known.get("space file"),
         (known.get("codes") or [{}])[-1],
     )
 
 
+def _stamp(stored: datetime | str | None) -> float | None:
+    """Unix seconds of a time as Optuna stores it: UTC, without saying so."""
+    time = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return None if time is None else time.replace(tzinfo=UTC).timestamp()
+
+
 def as_record(frozen: FrozenTrial, folder: Path) -> Record:
     """A trial of Optuna's as everything downstream reads it."""
-    known = frozen.user_attrs
-    finished = frozen.state.is_finished()
+    began, ended = (None if time is None else time.timestamp() for time in (frozen.datetime_start, frozen.datetime_complete))
+    known = {"params": frozen.params, **frozen.user_attrs}
+    return _record(frozen.number, frozen.state.name, frozen.values or (), (began, ended), known, str(folder))
+
+
+def _record(
+    number: int,
+    state: str,
+    values: Sequence[float],
+    times: tuple[float | None, float | None],
+    known: Mapping[str, Any],
+    folder: str,
+) -> Record:
+    """A trial from its columns in the database, the ``times`` at which it began and ended, and its user attributes."""
+    finished = state not in ("RUNNING", "WAITING")
     return Record(
-        number=frozen.number,
-        state=State.RUNNING if frozen.state.name == "WAITING" else State[frozen.state.name],
-        params=known.get("params", frozen.params),
-        values=tuple(frozen.values) if finished and frozen.values else None,
+        number=number,
+        state=State[state] if finished else State.RUNNING,
+        params=known.get("params", {}),
+        values=tuple(values) if finished and values else None,
         baseline=known.get("baseline"),
         verdicts=tuple(map(Verdict.from_json, known.get("verdicts", ()))) if finished else (),
         error=known.get("error") if finished else None,
         epochs=int(known.get("epochs", 0)) if finished else 0,
-        folder=str(folder),
-        started=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
-        ended=frozen.datetime_complete.timestamp() if frozen.datetime_complete else None,
+        folder=folder,
+        started=times[0] or 0.0,
+        ended=times[1],
         revives=known.get("revives"),
         remedy_of=known.get("mends"),
         cause=known.get("cause", ""),

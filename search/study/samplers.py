@@ -14,15 +14,13 @@ from __future__ import annotations
 
 import copy
 import heapq
-import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
-from pitprop.space import Space
 from pitprop.space.sampling import COLLAPSED, PRUNERS, SAMPLERS
 from pitprop.study import storage
 from pitprop.study.storage import Filtered
@@ -63,45 +61,6 @@ def pruner(name: str, options: Mapping[str, Any]) -> optuna.pruners.BasePruner:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         made: optuna.pruners.BasePruner = getattr(optuna.pruners, PRUNERS[name])(**options)
     return made
-
-
-def every(space: Space, most: int) -> list[dict[str, Any]] | None:
-    """The values of every trial that the space allows, by leaf; None if there are more than ``most``, or no end of them."""
-    total = 1
-    for leaf in space.leaves:
-        total *= len(values(leaf.distribution) or ()) if _size(leaf.distribution) <= most else most + 1
-        if total > most:
-            return None
-    return list(_grown(space, {}))
-
-
-def _grown(space: Space, drawn: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    leaf = next((leaf for leaf in space.active(drawn) if leaf.name not in drawn), None)
-    if leaf is None:
-        yield from () if space.violated(drawn) else (drawn,)
-        return
-    for value in values(leaf.distribution) or ():
-        yield from _grown(space, {**drawn, leaf.name: value})
-
-
-def _size(distribution: BaseDistribution) -> float:
-    """How many values there are."""
-    if isinstance(distribution, CategoricalDistribution):
-        return len(distribution.choices)
-    low, high, step = (getattr(distribution, name, None) for name in ("low", "high", "step"))
-    return math.inf if low is None or high is None or not step else (high - low) / step + 1
-
-
-def values(distribution: BaseDistribution) -> list[Any] | None:
-    """The values of a finite distribution, None if there is no end of them."""
-    if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    if isinstance(distribution, IntDistribution):
-        return list(range(distribution.low, distribution.high + 1, distribution.step))
-    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        count = round((distribution.high - distribution.low) / distribution.step)
-        return [distribution.low + i * distribution.step for i in range(count + 1)]
-    return None
 
 
 def failed(trial: FrozenTrial) -> bool:

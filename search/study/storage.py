@@ -107,11 +107,8 @@ def set_fact(storage: RDBStorage, study: int, name: str, value: Any, fence: Fenc
         connection.execute(insert(FACTS), {"study_id": study, "key": name, "value_json": json.dumps(value)})
 
 
-def trials(storage: RDBStorage, study: int, *, params: bool = True) -> list[FrozenTrial]:
-    """All trials of a study by number, as Optuna's ``get_all_trials`` gives them.
-
-    Without ``params`` they lack what only samplers and pruners read: parameters as Optuna holds them, reports, system attributes.
-    """
+def trials(storage: RDBStorage, study: int) -> list[FrozenTrial]:
+    """All trials of a study by number, as Optuna's ``get_all_trials`` gives them."""
     known = cache(json_to_distribution)
     values, reports = models.TrialValueModel.stored_repr_to_value, _read_report
     with storage.engine.connect() as connection:
@@ -127,14 +124,13 @@ def trials(storage: RDBStorage, study: int, *, params: bool = True) -> list[Froz
             scores[trial][objective] = values(value, kind)
         drawn, spaces = defaultdict[int, dict[str, Any]](dict), defaultdict[int, dict[str, BaseDistribution]](dict)
         system, steps = defaultdict[int, dict[str, Any]](dict), defaultdict[int, dict[int, float]](dict)
-        if params:
-            for trial, name, value, text in rows(PARAMS, PARAMS.c.param_name, PARAMS.c.param_value, PARAMS.c.distribution_json):
-                spaces[trial][name] = known(text)
-                drawn[trial][name] = spaces[trial][name].to_external_repr(value)
-            for trial, key, text in rows(SYSTEM, SYSTEM.c.key, SYSTEM.c.value_json):
-                system[trial][key] = json.loads(text)
-            for trial, step, *stored in rows(REPORTS, *REPORTS.c["step", "intermediate_value", "intermediate_value_type"]):
-                steps[trial][step] = reports(*stored)
+        for trial, name, value, text in rows(PARAMS, PARAMS.c.param_name, PARAMS.c.param_value, PARAMS.c.distribution_json):
+            spaces[trial][name] = known(text)
+            drawn[trial][name] = spaces[trial][name].to_external_repr(value)
+        for trial, key, text in rows(SYSTEM, SYSTEM.c.key, SYSTEM.c.value_json):
+            system[trial][key] = json.loads(text)
+        for trial, step, *stored in rows(REPORTS, *REPORTS.c["step", "intermediate_value", "intermediate_value_type"]):
+            steps[trial][step] = reports(*stored)
         begun = connection.execute(select(TRIALS).where(TRIALS.c.study_id == study).order_by(TRIALS.c.number)).all()
     return [
         FrozenTrial(

@@ -318,7 +318,7 @@ class Content:
     @cached_property
     def exhausted(self) -> bool:
         """Whether the search is over because there is no other trial in its space."""
-        from pitprop.study.memory import untried
+        from pitprop.space.points import untried
 
         tried = (record.params for record in self.records if record.baseline is None)
         return self.summary.finished and untried(self.space, tried) == {}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop.messages import _
 from pitprop.space import Space
-from pitprop.space.distributions import STOPPING, Leaf, same
+from pitprop.space.distributions import STOPPING, Choices, Leaf, same
 from pitprop.study.record import Record, State
 
 if TYPE_CHECKING:
@@ -135,15 +135,12 @@ def axes(space: Space) -> list[Axis]:
 
 
 def _axis(leaf: Leaf) -> Axis:
-    choices = getattr(leaf.distribution, "choices", None)
-    if choices is not None:
-        return Axis(leaf.name, 0.0, 1.0, choices=tuple(leaf.decode(choice) for choice in choices))
-    low, high = leaf.distribution.low, leaf.distribution.high  # type: ignore[attr-defined]
-    step, log = getattr(leaf.distribution, "step", None), bool(getattr(leaf.distribution, "log", False))
-    if step and not log and (high - low) / step < BINS:
-        count = round((high - low) / step) + 1
-        return Axis(leaf.name, low, high, choices=tuple(type(low)(low + index * step) for index in range(count)))
-    return Axis(leaf.name, float(low), float(high), log, whole=isinstance(low, int))
+    one = leaf.domain
+    if isinstance(one, Choices):
+        return Axis(leaf.name, 0.0, 1.0, choices=tuple(leaf.decode(choice) for choice in one.choices))
+    if not one.log and one.count <= BINS:
+        return Axis(leaf.name, one.low, one.high, choices=tuple(one.values()))
+    return Axis(leaf.name, float(one.low), float(one.high), one.log, whole=one.kind == "int")
 
 
 def died(record: Record) -> bool:
