@@ -38,8 +38,10 @@ def report(content: Content, figures: Mapping[str, Figure]) -> str:
 
 def section(content: Content, *names: str) -> str:
     """Sections by the name of their block in the template, without figures; nothing for one that has nothing to say."""
-    templates = [_environment().get_template(f"{name}.md.j2") for name in SECTIONS]
-    found = [next(one for one in templates if name in one.blocks) for name in names]
+    found = []
+    for name in names:
+        each = (_environment().get_template(f"{file}.md.j2") for file in SECTIONS)  # compiled until one has the block
+        found.append(next(one for one in each if name in one.blocks))
     contexts = [one.new_context({"c": content, "figures": {}}) for one in found]
     texts = (one.blocks[name](it) for one, it, name in zip(found, contexts, names, strict=True))
     return _tidied("\n\n".join(map("".join, texts))).strip()
