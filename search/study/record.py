@@ -284,31 +284,32 @@ def _known(file: Path) -> sqlite3.Connection | None:
     return None
 
 
-_OF_STUDY = "JOIN trials ON trials.trial_id = it.trial_id WHERE trials.study_id = :study ORDER BY"
+_ATTRIBUTES = """
+SELECT it.trial_id, it.key, it.value_json FROM trial_user_attributes it JOIN trials ON trials.trial_id = it.trial_id
+WHERE trials.study_id = :study ORDER BY it.trial_user_attribute_id
+"""
+_VALUES = """
+SELECT it.trial_id, it.value, it.value_type FROM trial_values it JOIN trials ON trials.trial_id = it.trial_id
+WHERE trials.study_id = :study ORDER BY it.objective
+"""
+_TRIALS = """
+SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials WHERE study_id = :study ORDER BY number
+"""
+_FACTS = "SELECT key, value_json FROM study_user_attributes WHERE study_id = :study"
 
 
 def _stored(select: Select, study: int, folder: Path) -> StoredStudy:
     user, values = defaultdict[int, dict[str, Any]](dict), defaultdict[int, list[float]](list)
-    for trial, key, text in select(
-        f"SELECT it.trial_id, it.key, it.value_json FROM trial_user_attributes it {_OF_STUDY} trial_user_attribute_id",
-        study=study,
-    ):
+    for trial, key, text in select(_ATTRIBUTES, study=study):
         user[trial][key] = json.loads(text)
-    for trial, value, kind in select(
-        f"SELECT it.trial_id, it.value, it.value_type FROM trial_values it {_OF_STUDY} it.objective", study=study
-    ):
+    for trial, value, kind in select(_VALUES, study=study):
         values[trial].append(_INFINITE.get(kind, value))
-    rows = select(
-        "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials WHERE study_id = :study ORDER BY number",
-        study=study,
-    )
     home = str(folder / "trials")
     records = tuple(
         _record(number, state, values[trial], (_stamp(began), _stamp(ended)), user[trial], f"{home}/{number:04d}")
-        for trial, number, state, began, ended in rows
+        for trial, number, state, began, ended in select(_TRIALS, study=study)
     )
-    facts = select("SELECT key, value_json FROM study_user_attributes WHERE study_id = :study", study=study)
-    known = {key: json.loads(text) for key, text in facts}
+    known = {key: json.loads(text) for key, text in select(_FACTS, study=study)}
     revivals = sum(record.revives is not None for record in records)
     return StoredStudy(
         records,
