@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list schema diagnose export watch ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study bench-remedies docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list schema diagnose export watch ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -125,6 +125,9 @@ bench-export: $(DEV)  ## what exporting 1,000 trials of 100 epochs to MLflow cos
 
 bench-study: $(DEV)  ## what a study of many trials costs: asking, and finding what can be revived
 	@$(BIN)/python tests/bench/study_costs.py $(ARGS)
+
+bench-wall: $(DEV)  ## where the time of one search goes, from Enter to its end (ARGS=SPACE)
+	@$(BIN)/python tests/bench/wall.py $(ARGS)
 
 bench-logs: $(DEV)  ## what reading and following logs of 200 MB costs, against a plain parser
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/bench/logs.py $(ARGS)

@@ -19,7 +19,7 @@ import pytest
 from conftest import TOY, records
 from pitprop.space import Space
 from pitprop.trainer import Change, Context, Lane, Start
-from pitprop.workers.launch import Inline, Job, LaunchError, OnRay
+from pitprop.workers.launch import Inline, Job, Launcher, LaunchError, OnRay
 from pitprop.workers.worker import Failure
 
 ROOT = Path(__file__).parents[1]
@@ -110,6 +110,25 @@ def test_inline_runs_the_same_worker(tmp_path: Path) -> None:
     assert steps == [1, 2, 3]
 
 
+def trained(launcher: Launcher, folder: Path) -> bool:
+    """Whether an epoch leaves a checkpoint in the folder, and none elsewhere."""
+    folder.mkdir()
+    before = set(folder.parent.rglob("*.ckpt"))
+    launcher.advance(0, Change(started=[Start(Lane(0, 0), {}, 0, str(folder))]))
+    assert all(not isinstance(step.outcome, Failure) for step in launcher.steps())
+    return {path.parent for path in set(folder.parent.rglob("*.ckpt")) - before} == {folder}
+
+
+def test_a_worker_takes_another_job_of_the_same_trainer_and_no_other(tmp_path: Path) -> None:
+    job = Job(str(TOY), Context(epochs=3), tmp_path / "one")
+    with closing(Inline(job, cpus=1)) as launcher:
+        assert trained(launcher, tmp_path / "one")
+        assert launcher.take(replace(job, folder=tmp_path / "two"))
+        assert trained(launcher, tmp_path / "two")
+        assert not launcher.take(replace(job, context=Context(epochs=4)))
+        assert not launcher.take(replace(job, location=str(FAULTY)))
+
+
 def test_a_trainer_that_does_not_import_is_one_sentence(tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("import nowhere_at_all\ndef train(params, context): yield\n")
@@ -128,3 +147,6 @@ def test_a_preflight_is_the_same_in_an_actor_and_a_death_in_it_is_told(tmp_path:
         assert isinstance(died, Failure)
         assert died.error.startswith("its worker was killed (signal 9")
         assert actors.preflight(start) == inline.preflight(start)
+        assert trained(actors, tmp_path / "one") is False
+        assert actors.take(replace(job, folder=tmp_path / "two"))
+        assert trained(actors, tmp_path / "two")

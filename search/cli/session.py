@@ -45,6 +45,7 @@ def run(
     *,
     console: Console | None = None,
     exporter: Exporter | None = None,
+    crew: Crew,
     asks: bool = True,
     checks: bool = True,
 ) -> int:
@@ -52,7 +53,7 @@ def run(
 
     Without a ``console`` nothing is shown, without an ``exporter`` nothing goes to MLflow. With ``asks=False`` only the trials
     that the study holds are brought to an end. With ``checks=False`` nothing is said of inactive checks and there is no
-    preflight: a search with the same trainer has done both.
+    preflight: a search with the same trainer has done both. ``crew`` has the workers, and keeps them.
     """
     console = console or Console(quiet=True)
     study.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -66,18 +67,20 @@ def run(
         for record in records:
             exporter.send(record)
     count = study.target if asks else sum(record.state == State.RUNNING for record in records) * space.seeds
-    with closing(_launcher(space, study, where, options, console, count)) as launcher:
-        if checks and all(record.state == State.RUNNING for record in records):  # no trial has shown yet that the trainer works
-            findings = preflight.inspect(space, launcher)
-            print_outcome(console, findings)
-            preflight.refuse(findings, next_command("preflight", space, where))
-        width = _width(space, count, launcher.size)
-        search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
-        with Screen(console, space, study.target, records) as screen:
-            code = _watch(search, study, exporter, screen)
-        if code and options.exits:
-            # From here on a second Ctrl-C ends at once; the next search resumes from the checkpoints all the same.
-            signal.signal(signal.SIGINT, lambda *_: os._exit(code))
+    launcher = crew.launcher(space, study, where, options, console, count)
+    if checks and all(record.state == State.RUNNING for record in records):  # no trial has shown yet that the trainer works
+        findings = preflight.inspect(space, launcher)
+        print_outcome(console, findings)
+        preflight.refuse(findings, next_command("preflight", space, where))
+    width = _width(space, count, launcher.size)
+    search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
+    with Screen(console, space, study.target, records) as screen:
+        code = _watch(search, study, exporter, screen)
+    if code and options.exits:
+        # From here on a second Ctrl-C ends at once; the next search resumes from the checkpoints all the same.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(code))
+    if code:
+        crew.close()
     sweep_checkpoints(space, study)
     return code
 
@@ -129,22 +132,43 @@ def sweep_checkpoints(space: Space, study: Study) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _launcher(space: Space, study: Study, where: Addresses, options: RunOptions, console: Console, count: int) -> Launcher:
-    resources = space.resources
-    job = _job(space, study.checkpoints, here=options.inline or where.ray is None)
-    if options.inline:
-        return Inline(job, cpus=resources.cpus)
-    size = options.workers or resources.workers or max(1, int(_cores() // resources.cpus))
-    with console.status(ngettext("starting {n} worker on Ray", "starting {n} workers on Ray", size).format(n=size)):
-        return OnRay(
-            job,
-            size=min(size, count),
-            cpus=resources.cpus,
-            gpus=resources.gpus,
-            stall=space.stall,
-            address=where.ray,
-            logs=options.worker_logs,
-        )
+class Crew:
+    """The workers of one command: those that have searched confirm what was found, too, so that Ray starts once."""
+
+    def __init__(self) -> None:
+        self._launcher: Launcher | None = None
+
+    def launcher(
+        self, space: Space, study: Study, where: Addresses, options: RunOptions, console: Console, count: int
+    ) -> Launcher:
+        """Workers for ``count`` trainings of the study: those that there are, if they will do, else new ones."""
+        resources = space.resources
+        job = _job(space, study.checkpoints, here=options.inline or where.ray is None)
+        size = min(options.workers or resources.workers or max(1, int(_cores() // resources.cpus)), count)
+        found = self._launcher
+        if found is not None and (found.size >= size or options.inline) and found.take(job):
+            return found
+        self.close()
+        if options.inline:
+            self._launcher = Inline(job, cpus=resources.cpus)
+            return self._launcher
+        with console.status(ngettext("starting {n} worker on Ray", "starting {n} workers on Ray", size).format(n=size)):
+            self._launcher = OnRay(
+                job,
+                size=size,
+                cpus=resources.cpus,
+                gpus=resources.gpus,
+                stall=space.stall,
+                address=where.ray,
+                logs=options.worker_logs,
+            )
+        return self._launcher
+
+    def close(self) -> None:
+        """Ends the workers, and all that they run."""
+        launcher, self._launcher = self._launcher, None
+        if launcher is not None:
+            launcher.close()
 
 
 def _cores() -> int:

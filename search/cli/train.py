@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from pitprop.study.record import Record, State
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from pitprop.cli.session import Crew
     from pitprop.study.study import Study
 
 
@@ -52,12 +54,13 @@ def searched(
             return code, _published(_results(study, where), run, console)
         _check_code(study, where, run, console, "search")
         with publish.exporter(space, where) as mlflow:
-            if ended:
-                publish.send(mlflow, _results(study, where))
-            else:
-                code = session.run(space, study, where, run, console=console, exporter=mlflow)
-            if not code and _ended(study) and (plan := confirmation_study.due(space, study.records(), where)):
-                code = _confirm(space, plan, study.records(), where, run, console)
+            with closing(session.Crew()) as crew:
+                if ended:
+                    publish.send(mlflow, _results(study, where))
+                else:
+                    code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew)
+                if not code and _ended(study) and (plan := confirmation_study.due(space, study.records(), where)):
+                    code = _confirm(space, plan, study.records(), where, run, console, crew)
             results = _results(study, where)
             publish.finish(mlflow, console, results, report=run.report and not code)
         return code, results
@@ -89,6 +92,7 @@ def confirm(
     None is as the space says.
     """
     from pitprop.cli import publish
+    from pitprop.cli.session import Crew
 
     before, console = open_study(options, run.seed, ask=True), Console(stderr=options.json)
     space, where = before.space, before.where
@@ -98,7 +102,8 @@ def confirm(
     plan = Confirm(top or plan.top, seeds or plan.seeds)
     with publish.exporter(space, where) as mlflow:
         publish.send(mlflow, before)  # the note of the study's run is written from all of its trials
-        code = _confirm(space, plan, before.records, where, run, console, trials)
+        with closing(Crew()) as crew:
+            code = _confirm(space, plan, before.records, where, run, console, crew, trials)
         results = Results(space, where, before.records, before.target)  # which reads the confirmation as it is now
         publish.finish(mlflow, console, results, report=run.report and not code)
     conclude(console, results, json=options.json, repeat=run.repeat())
@@ -140,7 +145,8 @@ def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int
         for number in numbers:
             study.revive(number)
         with publish.exporter(space, where) as mlflow:
-            code = session.run(space, study, where, run, console=console, exporter=mlflow, asks=False)
+            with closing(session.Crew()) as crew:
+                code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew, asks=False)
             results = _results(study, where)
             publish.finish(mlflow, console, results, report=run.report and not code)
     conclude(console, results, json=options.json, repeat=run.repeat())
@@ -158,6 +164,7 @@ def _confirm(
     where: Addresses,
     run: RunOptions,
     console: Console | None,
+    crew: Crew,
     trials: Sequence[int] = (),
 ) -> int:
     """Trains what is to be confirmed, in a study of its own that is exported beside the other: 0, or 130 if interrupted."""
@@ -180,7 +187,8 @@ def _confirm(
             session.sweep_checkpoints(fresh, study)
             publish.send(mlflow, _results(study, where))
         else:
-            code = session.run(fresh, study, where, unlimited, console=console, exporter=mlflow, checks=False)
+            code = session.run(fresh, study, where, unlimited, console=console, exporter=mlflow, crew=crew, checks=False)
+            crew.close()
         publish.finish_confirmation(mlflow, console or Console(quiet=True), _results(study, where), space.name)
     return code
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -57,6 +57,9 @@ class Launcher(Protocol):
     def steps(self) -> Iterator[Step]:
         """The answers as they come in, until no worker is asked for anything."""
 
+    def take(self, job: Job) -> bool:
+        """Has the workers, none of which is at work, do another job; False if it takes other workers."""
+
     def close(self) -> None:
         """Ends everything that runs; nothing of it outlives the call."""
 
@@ -81,6 +84,10 @@ class Job:
         """The arguments of one `Worker`, with a checkpoint file that no other worker of any run writes to."""
         return self.location, self.context, str(self.folder / f"{time.time_ns()}-{generation}.ckpt")
 
+    def like(self, other: Job) -> bool:
+        """Whether the workers of the other job can do this one, in another folder."""
+        return self == replace(other, folder=self.folder)
+
 
 class Inline:
     """One worker in the driver's own process, where a debugger and a traceback reach the trainer.
@@ -92,6 +99,7 @@ class Inline:
 
     def __init__(self, job: Job, *, cpus: float) -> None:
         _limit_threads(cpus)
+        self._job = job
         self._worker = Worker(*job.arguments(0))
         self._stall = job.context.stall
         self._change: Change | None = None
@@ -113,6 +121,12 @@ class Inline:
             with own_signals(), silence_told(self._stall), exit_told():
                 outcome = self._worker.advance(change)
             yield Step(0, outcome)
+
+    def take(self, job: Job) -> bool:
+        if job.like(self._job):
+            self._job = job
+            self._worker.move(job.arguments(0)[-1])
+        return self._job is job
 
     def close(self) -> None:
         self._worker.close()
@@ -193,6 +207,13 @@ class OnRay:
                 self._start_anew(died)
                 answers = [Step(worker, Failure(f"{died}, and was replaced", Cause.RAY_DIED)) for worker in lost]
             yield from answers
+
+    def take(self, job: Job) -> bool:
+        if job.like(self._job):
+            self._job = job
+            for actor in self._actors:
+                actor.move.remote(job.arguments(next(self._generations))[-1])
+        return self._job is job
 
     def _answers(self) -> list[Step]:
         """What has come in after a while of waiting at most."""

@@ -66,6 +66,11 @@ class Worker:
             return f"trainer {self._location} does not import: {_sentence(error)}{hint}"
         return None
 
+    def move(self, file: str) -> None:
+        """Ends what it trains, and keeps its checkpoint in another file from now on."""
+        self.close()
+        self._file = Path(file)
+
     def watch(self, path: str) -> None:
         """Leaves in the file, from now on, how this process ends (`pitprop.workers.deaths`)."""
         deaths.watch(Path(path))

@@ -1,6 +1,6 @@
 """Where the time of one `pitprop search` goes, from Enter to its end: ``make bench-wall``.
 
-The moments are those that the study database holds. Processor time is that of every process that the search started, read twenty
+The moments are those that the study database holds. Processor time is that of every process that the search started, read four
 times a second, so that it says on a busy machine too what a calm one would take: a wall of at least half of it on two cores.
 """
 
@@ -45,7 +45,7 @@ def main() -> None:
         while process.poll() is None:
             for pid in descendants(os.getpid()):
                 note(pid, used)
-            time.sleep(0.05)
+            time.sleep(0.25)
         ended = time.time()
         moments = {**stored(Path(folder) / "study.db"), "end": ended}
         moments |= {f"{path.name} written": path.stat().st_mtime for path in Path(folder).glob("*/report.html")}
