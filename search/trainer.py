@@ -171,7 +171,8 @@ class Card:
 
     ``params`` and ``options`` map each accepted key to its default, ``reports`` are metric names or prefixes, and
     ``width`` is the largest number of lanes, 1 for a trainer of single trials. ``shell`` says that a training is a command,
-    which the trainer's ``shell(params, context)`` writes for a person to run.
+    which the trainer's ``shell(params, context)`` writes for a person to run. ``checks`` says that its ``check_options(options)``
+    gives a sentence for each thing that is wrong with them; it is called when a space is read, so its import has to be light.
     """
 
     summary: str
@@ -180,6 +181,7 @@ class Card:
     reports: Sequence[str] | None
     width: int
     shell: bool = False
+    checks: bool = False
 
 
 def card(location: str) -> Card:
@@ -202,7 +204,14 @@ def card(location: str) -> Card:
             said[target.id] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
     summary = (ast.get_docstring(module) or "").split("\n")[0]
     width = said.get("WIDTH", 1) if "train_lanes" in functions else 1
-    return Card(summary, said.get("PARAMS"), said.get("OPTIONS"), said.get("REPORTS"), width, "shell" in functions)
+    return Card(
+        summary,
+        said.get("PARAMS"),
+        said.get("OPTIONS"),
+        said.get("REPORTS"),
+        width,
+        *(name in functions for name in ("shell", "check_options")),
+    )
 
 
 def _source(location: str) -> Path:

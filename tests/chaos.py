@@ -148,7 +148,7 @@ def each(seed: int, share: float, *, server: bool) -> Iterator[Plan]:
     groups += [(False, True, False, [stop, kill, driver[0], end])] if share else []  # a new driver has a new exporter
     groups += [(False, False, server, [*driver[1:3], *(SERVER if server else [])]), (False, False, False, driver[3:] + MACHINE)]
     for ray, mlflow, there, blows in groups:
-        moments = [draw.uniform(STARTING, 0.9) for _ in blows]
+        moments = [draw.uniform(STARTING, 0.7) for _ in blows]
         yield Plan(ray, mlflow, there, tuple((*blow, at) for blow, at in zip(blows, sorted(moments), strict=True)))
 
 

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pitprop import space as spaces
 from pitprop.trainers import command
+from pitprop.trainers.commands import flags
 from pitprop.trainers.commands.arguments import STYLES, written
 from pitprop.trainers.commands.template import render
 from pitprop.workers.worker import Failure, Worker
@@ -180,7 +181,7 @@ def test_a_command_runs_beside_the_space_unless_told_otherwise(tmp_path: Path) -
         ({"metrics": [{"from": "stdout", "patterns": "x"}]}, r"unknown key 'patterns'; did you mean 'pattern'\?"),
         ({"metrics": [{"from": "metrics.csv"}]}, "'metrics.csv' is one file for all trials; put it under {folder}"),
         ({"metrics": [{"from": "stdout", "format": "cvs"}]}, "there is no log format 'cvs': did you mean csv"),
-        ({"resume": ["--resume"]}, "options.resume and options.checkpoint come together"),
+        ({"resume": ["--resume"]}, "options.resume goes with options.checkpoint"),
         ({"grace": "10s"}, "options.grace '10s' is not a number of seconds"),
     ],
 )
@@ -193,6 +194,64 @@ def test_what_is_wrong_with_the_options_is_said_in_one_sentence_before_the_first
     assert isinstance(answer, Failure)
     assert re.search(sentence, answer.error), answer.error
     assert "\n" not in answer.error
+
+
+def test_all_that_is_wrong_with_the_options_of_a_space_is_said_at_once(write_space: Callable[..., Path]) -> None:
+    options = {"command": [], "style": "flag", "lists": "commas", "grace": -1, "metrics": [{"form": "x"}], "chekpoint": "a"}
+    with pytest.raises(spaces.SpaceError) as told:
+        spaces.load(str(write_space(trainer="command", options=options, objective={"metric": "val/loss"})))
+    lines = str(told.value).splitlines()
+    keys = ("chekpoint", "command", "style", "grace", "lists", "metrics[0]")
+    assert [line.split(": ")[1] for line in lines] == [f"options.{key}" for key in keys]
+
+
+PARSER = """
+import argparse
+parser = argparse.ArgumentParser()
+group = parser.add_argument_group("training")
+group.add_argument("--lr", "--rate", type=float)
+group.add_argument("--ema", action=argparse.BooleanOptionalAction)
+print(parser.parse_args())
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "refused"),
+    [
+        (PARSER, ["--lr", "0.1", "--no-ema"], ""),
+        (PARSER, ["--ra=0.1"], ""),
+        (PARSER, ["--lrr", "-1"], "train.py takes no flag --lrr; did you mean --lr?"),
+        (PARSER.replace("parse_args", "parse_known_args"), ["--lrr", "0.1"], ""),
+        (PARSER.replace("group = ", "add_more(parser)\ngroup = "), ["--lrr", "0.1"], ""),
+        (PARSER + "def other(name): parser.add_argument(name)\n", ["--lrr", "0.1"], ""),
+        ("import fire\n", ["--lrr", "0.1"], ""),
+        ("not Python", ["--lrr", "0.1"], ""),
+    ],
+)
+def test_flags_that_a_script_does_not_take_are_told_where_its_text_leaves_no_doubt(
+    tmp_path: Path, script: str, words: list[str], refused: str
+) -> None:
+    (tmp_path / "train.py").write_text(script)
+    assert flags.refused(tmp_path / "train.py", words) == ([refused] if refused else [])
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "sentence"),
+    [
+        (["{python}", "-u", "nowhere.py", "{lr}"], {}, "the script 'nowhere.py' is not in"),
+        (["{python}", "-u", "train.py", "{params}"], {"style": "flags", "names": {"a": "val/loss"}}, "takes no flag --lr"),
+        (["{python}", "train.py", "{lr}"], {"metrics": [{"from": "{folder}/log.csv"}]}, "which the command is not told"),
+        (["{python}", "train.py", "{lr}", "{folder}"], {"metrics": [{"from": "{folder}/log.csv"}]}, None),
+        (["{python}", "train.py", "{lr}"], {"metrics": [{"from": "{folder}/a.csv"}], "env": {"OUT": "{folder}"}}, None),
+    ],
+)
+def test_a_preflight_looks_at_the_script_and_at_where_metrics_come_from(
+    tmp_path: Path, words: list[str], more: dict[str, Any], sentence: str | None
+) -> None:
+    (tmp_path / "train.py").write_text(PARSER.replace("--lr", "--other"))
+    worker = Worker("pitprop.trainers.command", context(tmp_path, words, **more), str(tmp_path / "x.ckpt"))
+    answer = worker.preflight({"lr": 0.1}, 0)
+    assert (sentence in answer.error if sentence else False) if isinstance(answer, Failure) else sentence is None, answer
 
 
 def test_the_five_minutes_of_the_docs_are_true(tmp_path: Path) -> None:

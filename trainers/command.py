@@ -21,9 +21,9 @@ from pitprop.trainers.commands import failure
 from pitprop.trainers.commands.arguments import CommandError
 from pitprop.trainers.commands.attempt import log
 from pitprop.trainers.commands.metric_sources import Sources
-from pitprop.trainers.commands.plan import plan
+from pitprop.trainers.commands.plan import doubts, plan
 from pitprop.trainers.commands.run import epochs, started
-from pitprop.trainers.commands.settings import read
+from pitprop.trainers.commands.settings import read, wrong
 
 OPTIONS: dict[str, Any] = {
     "command": [],  # a list of arguments, with {params} or {lr} in it
@@ -69,12 +69,20 @@ def train(params: Mapping[str, Any], context: Context) -> Generator[Epoch, None,
 
 
 def preflight(params: Mapping[str, Any], context: Context) -> Epoch:
-    """Whether the command can be started at all with ``params``: what it names is there, and every parameter has its place."""
+    """Whether the command can be started at all with ``params``: what it names is there, every parameter has its place, and its
+    script takes the flags, as far as its text says."""
     settings, folder = read({**OPTIONS, **context.options}), _folder(context)
     for checkpoint in (None, folder / "checkpoint") if settings.resume else (None,):
         ready = plan(settings, params, context, folder, checkpoint)
     Sources(ready.sources, context.metric, 0.0)
+    if found := doubts(ready, folder):
+        raise CommandError("; ".join(found))
     return Epoch(0, {"files/missing": 0.0, "files/empty": 0.0})
+
+
+def check_options(options: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the options of a space, a sentence each."""
+    return wrong({**OPTIONS, **options})
 
 
 def shell(params: Mapping[str, Any], context: Context) -> str:

@@ -77,7 +77,7 @@ def _is_unsafe(name: str) -> bool:
 def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     """The space that the document says; one with blanks in it if there are problems."""
     location, card = _trainer(document.trainer, path.parent if path else Path(), problems)
-    _check_options(document.options, card, problems)
+    _check_options(document.options, location, card, problems)
     _check_metric(document.objective.metric, "objective.metric", card, problems)
     _check_goal(document.objective.metric, document.objective.goal, "objective", problems)
     _check_facts(document, problems)
@@ -142,13 +142,17 @@ def _filled(space: Space, document: Document, problems: Problems) -> Space:
     )
 
 
-def _check_options(options: Mapping[str, Any], card: Card, problems: Problems) -> None:
-    """Notes options that the trainer does not know, and values of another kind than its default."""
+def _check_options(options: Mapping[str, Any], location: str, card: Card, problems: Problems) -> None:
+    """Notes options that the trainer does not know, values of another kind than its default, and what it says of them itself."""
     for name in options:
         if card.options is not None and name not in card.options:
             problems.add(f"options.{name}", f"unknown key{hint(name, card.options)}")
         elif not params.hides_distribution(options[name], f"options.{name}", problems):
             params.check_kind(options[name], (card.options or {}).get(name), f"options.{name}", problems)
+    for said in trainer.load(location).check_options(options) if card.checks else ():
+        key = said.partition(" ")[0]
+        if problems.fine(key):
+            problems.add(key, said.removeprefix(key).strip())
 
 
 def _trainer(name: str, folder: Path, problems: Problems) -> tuple[str, Card]:

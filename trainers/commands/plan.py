@@ -7,12 +7,13 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pitprop.trainer import Context, public_environment
+from pitprop.trainers.commands import flags
 from pitprop.trainers.commands.arguments import PARAMS, CommandError, fill, flat, placed, written
 from pitprop.trainers.commands.quoting import fill_all
 from pitprop.trainers.commands.settings import STREAMS, Settings, Source
@@ -149,11 +150,32 @@ def _check(arguments: list[str], cwd: Path, folder: Path, path: str | None) -> N
     program = arguments[0]
     if shutil.which(str(cwd / program) if os.sep in program else program, path=path) is None:
         raise CommandError(f"the command {program!r} is not found, neither on PATH nor in {cwd}, or may not be executed")
-    for script in _scripts(arguments):
-        if not (cwd / script).exists():
-            raise CommandError(f"the script {script!r} is not in {cwd}: correct options.command or options.cwd")
+    if (script := _script(arguments)) is not None and not (cwd / arguments[script]).exists():
+        raise CommandError(f"the script {arguments[script]!r} is not in {cwd}: correct options.command or options.cwd")
 
 
-def _scripts(arguments: list[str]) -> Iterator[str]:
-    """The script that a command runs, as far as one can tell: its first or second argument."""
-    yield from (word for word in arguments[1:2] if word.endswith(SCRIPTS))
+def _script(arguments: Sequence[str]) -> int | None:
+    """Where the script that a command runs stands in its arguments, behind a launcher too, as far as one can tell."""
+    for index, word in enumerate(arguments[1:], 1):
+        if word.endswith(SCRIPTS):
+            before = arguments[index - 1]
+            return None if before.startswith("--") and "=" not in before else index  # it may be what that flag takes
+    return None
+
+
+def doubts(ready: Plan, folder: Path) -> list[str]:
+    """What a run of the command would fail by, as far as reading its script says so: a sentence each."""
+    index, found = _script(ready.arguments), []
+    script = None if index is None else ready.cwd / ready.arguments[index]
+    if script is not None and index is not None and script.suffix == ".py":
+        found += flags.refused(script, ready.arguments[index + 1 :])
+    told = [*ready.arguments, *ready.given.values(), str(ready.cwd), *(ready.written or ())[1:]]
+    for source in ready.sources[1:]:
+        streams = [str(folder / f"{stream}.log") for stream in STREAMS]
+        unknown = not any(str(folder) in one for one in told if one != ready.given[REPORT])
+        if source.place not in streams and unknown:
+            found.append(
+                f"the metrics are to be in {source.place}, in the folder of the trial, which the command is not told: write "
+                f"{{folder}} into options.command, options.env or options.cwd"
+            )
+    return found
