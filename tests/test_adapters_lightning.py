@@ -69,8 +69,8 @@ def test_a_validation_outside_of_a_fit_is_not_judged(docs: dict[str, Any]) -> No
 
 
 def test_misuse_is_an_error_in_the_first_epoch(docs: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"'val/acc' is not among .* epoch 1 .* did you mean 'val/accuracy'"):
-        docs["fit"](0.0, callback(metric="val_acc"))
+    with pytest.raises(ValueError, match=r"'val/acuracy' is not among .* epoch 1 .* did you mean 'val/accuracy'"):
+        docs["fit"](0.0, callback(metric="val_acuracy"))
     with pytest.raises(ValueError, match="this fit has none"):
         docs["fit"](0.0, callback(), limit_val_batches=0)
     with pytest.raises(ValueError, match=r"budget is .* at least 1, not -1"):

@@ -62,13 +62,13 @@ def test_where_no_signature_objects_the_other_pruner_is_asked() -> None:
     assert "verdict" not in study.trials[0].user_attrs
 
 
-def test_an_objective_that_calls_only_trial_report_is_an_error() -> None:
-    def objective(trial: optuna.Trial) -> float:
-        trial.report(0.5, 1)
-        return float(trial.should_prune())
-
-    with pytest.raises(ValueError, match="tell each to `report`"):
-        optuna.create_study(direction="maximize", pruner=pruner()).optimize(objective, n_trials=1)
+def test_an_objective_that_calls_only_trial_report_is_judged_by_its_scores_from_epoch_0_on() -> None:
+    study = optuna.create_study(direction="maximize", pruner=pruner())
+    trial = study.ask()
+    for step in range(3):
+        trial.report(0.5, step)
+        assert not trial.should_prune()
+    assert [epoch.step for epoch in study.pruner.watch(study, 0).telemetry] == [1, 2, 3]
 
 
 def test_a_report_to_a_study_with_another_pruner_is_an_error() -> None:
@@ -77,7 +77,7 @@ def test_a_report_to_a_study_with_another_pruner_is_an_error() -> None:
 
 
 def test_a_report_without_the_objective_is_an_error_at_the_first_epoch() -> None:
-    study = optuna.create_study(direction="maximize", pruner=pruner(metric="val_acc"))
+    study = optuna.create_study(direction="maximize", pruner=pruner(metric="val_acuracy"))
     with pytest.raises(ValueError, match="did you mean 'val/accuracy'"):
         report(study.ask(), 1, DEAD)
     with pytest.raises(ValueError, match="no option 'budge'"):

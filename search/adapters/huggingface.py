@@ -8,7 +8,7 @@ from typing import Any
 from pitprop.adapters.monitor import Watch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-NAMES = {"eval_": "val/", "loss": "train/loss", "learning_rate": "lr"}
+NAMES = {"loss": "train/loss"}
 
 
 class CollapseCallback(TrainerCallback):

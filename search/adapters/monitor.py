@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from pitprop.detection import metrics
+from pitprop.detection import levels, metrics
 from pitprop.detection.detect import Signature, Verdict, defaults, judge, unwatched
 from pitprop.detection.facts import Facts
+from pitprop.logs import names
 from pitprop.telemetry import VOCABULARY, Epoch, Telemetry
-
-NAMES: Mapping[str, str] = {"val_": "val/", "train_": "train/"}
-"""What other libraries say for names of the metric vocabulary; one that ends in ``_`` or ``/`` is a prefix."""
 
 LOG = logging.getLogger("pitprop")
 
@@ -24,7 +23,8 @@ class Watch:
 
     ``budget`` is the epochs of a whole training and ``metric`` the objective, whose direction follows its name
     (`pitprop.detection.metrics`) unless you say whether to ``maximize``. ``signatures`` are names or `Signature`, by default all.
-    ``names`` translates yours, beside `NAMES`, the longest that fits first. ``facts`` are further fields of `Facts`, such as
+    ``names`` translates yours, the longest that fits first, one that ends in ``_`` or ``/`` as a prefix; usual names, such as
+    ``valid_loss``, ``mean_accuracy`` or ``episode_reward_mean``, need none. ``facts`` are further fields of `Facts`, such as
     ``labels``. ``ValueError`` for what cannot be meant, here or at the first epoch.
     """
 
@@ -42,7 +42,7 @@ class Watch:
         known = {field.name for field in fields(Facts)} | {"signatures", "names"}
         if unknown := sorted(facts.keys() - known):
             raise ValueError(f"there is no option {unknown[0]!r}{_near(unknown[0], known)}")
-        self.names = {**NAMES, **(names or {})}
+        self.names, self.spelled = dict(names or {}), metric
         metric = translate(metric, self.names)
         for name, ours in self.names.items():
             if not (ours.endswith("/") or ours == metric or in_vocabulary(ours)):
@@ -55,6 +55,8 @@ class Watch:
         self.telemetry = Telemetry()
         self.verdict: Verdict | None = None
         self._said: set[str] = set()
+        self.told: set[str] = set()
+        """What was said once, of this training or of others with the same options."""
 
     @property
     def last(self) -> int:
@@ -68,7 +70,9 @@ class Watch:
 
     def read(self, step: int, metrics: Mapping[str, Any]) -> Epoch:
         """What was reported after ``step`` epochs, by your names, flat or nested; what is no number is left out."""
-        numbers = {translate(name, self.names): value for name, value in _numbers(metrics)}
+        given = dict(_numbers(metrics))
+        ours = translated(given, self.names, self.spelled)
+        numbers = {ours[name]: value for name, value in given.items()}
         if not self.telemetry:
             self._check(step, numbers)
         return Epoch(step, {name: n for name, n in numbers.items() if name == self.facts.metric or in_vocabulary(name)})
@@ -121,6 +125,22 @@ class Watch:
                 LOG.warning("no signature reads %r%s Then translate it in `names`", name, near)
         for name, reads in lacking.items():
             LOG.info("not watched: %s needs %s", name, " and ".join(reads))
+        self._tell_chance(step, numbers)
+
+    def _tell_chance(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Says once that nobody knows where chance lies, and which option tells; a reward has no such level."""
+        first, family = Telemetry([Epoch(step, dict(numbers))]), metrics.of(self.facts.metric).family
+        known = levels.score(first, self.facts) is not None or levels.loss(first, self.facts, guess=False) is not None
+        if family == "reward" or known or "chance" in self.told:
+            return
+        self.told.add("chance")
+        tells = "chance_loss=2.303" if family == "loss" else "chance_score=0.1"
+        LOG.warning(
+            "chance is not watched: nothing says where %s stands before anything is learned. Of the adapter's options "
+            "labels={'0': 700, '1': 300}, classes=10 or %s says it",
+            self.facts.metric,
+            tells,
+        )
 
 
 class Watches(dict[Any, Watch]):
@@ -128,20 +148,37 @@ class Watches(dict[Any, Watch]):
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__()
-        self._options = options
+        self._options, self._told = options, set[str]()
         Watch(**options)  # what cannot be meant is an error before anything runs
 
     def over(self, training: Hashable, **further: Any) -> Watch:
         """The watch over this training, begun with ``further`` options if there is none yet."""
         if training not in self:
             self[training] = Watch(**{**self._options, **further})
+            self[training].told = self._told
         return self[training]
 
 
-def translate(name: str, names: Mapping[str, str]) -> str:
-    """``name`` in the vocabulary, by the longest of ``names`` that fits; itself if none does."""
-    fits = [one for one in names if name == one or (one.endswith(("_", "/")) and name.startswith(one))]
-    return names[longest] + name[len(longest) :] if (longest := max(fits, key=len, default="")) else name
+def translate(name: str, given: Mapping[str, str]) -> str:
+    """``name`` in the vocabulary: as ``given``, else as is usual; itself where nothing tells. Of no side, it is of validation."""
+    fits = [one for one in given if name == one or (one.endswith(("_", "/")) and name.startswith(one))]
+    if longest := max(fits, key=len, default=""):
+        return given[longest] + name[len(longest) :]
+    nested = re.sub(r"^(val|train)_(?=\w+/)", r"\1/", name)  # val_predicted/0
+    if in_vocabulary(nested) or not (names.sided(name) or names.tells(name)):
+        return nested
+    return names.custom(name, "val") or name
+
+
+def translated(found: Iterable[str], given: Mapping[str, str], objective: str) -> dict[str, str]:
+    """The same of all names of an epoch: one of no side is of training where another is of validation by its name."""
+    ours = {name: translate(name, given) for name in found}
+    plain = {one for name, one in ours.items() if name in (one, objective) or name in given or names.sided(name)}
+    loose = [name for name, one in ours.items() if one in plain and name != one and name not in (*given, objective)]
+    for name in loose:
+        if not names.sided(name):
+            ours[name] = names.custom(name, "train") or name
+    return ours
 
 
 def in_vocabulary(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""A pruner for ``study.optimize``: an objective tells each epoch to `report` instead of to ``trial.report``."""
+"""A pruner for ``study.optimize``: told of the objective by ``trial.report``, and of more by `report` instead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ class CollapsePruner(optuna.pruners.BasePruner):
 
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
         watch, kept = self.watch(study, trial.number), trial.system_attrs
-        watch.follow({int(key.removeprefix(KEY)): epoch for key, epoch in kept.items() if key.startswith(KEY)})
+        epochs = {int(key.removeprefix(KEY)): epoch for key, epoch in kept.items() if key.startswith(KEY)}
+        epochs = epochs or {step: {watch.facts.metric: value} for step, value in trial.intermediate_values.items()}
+        watch.follow({step + (0 in epochs): epoch for step, epoch in epochs.items()})  # who counts from 0 has trained one by then
         if verdict := watch.judge():
             study._storage.set_trial_user_attr(trial._trial_id, "verdict", verdict.to_json())
         return verdict is not None or (self._otherwise is not None and self._otherwise.prune(study, trial))

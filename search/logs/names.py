@@ -120,6 +120,11 @@ def custom(name: str, kind: str) -> str | None:
     return f"{side}/{WORDS.get(base, base)}"
 
 
+def sided(name: str) -> bool:
+    """Whether ``name`` says of which data it is, as ``valid_loss`` does, and not only what."""
+    return len(words := _words(name)) > 1 and any(word in SIDES for word in words)
+
+
 def column(name: str) -> str:
     """The name of a column or a key, which may say no more than what it is the loss of."""
     return f"{name}_loss" if name.strip().lower() in SIDES else name
