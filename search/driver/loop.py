@@ -13,8 +13,10 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from pitprop.detection.detect import Verdict
 from pitprop.driver import reports, revival
+from pitprop.driver.grants import Grants
 from pitprop.driver.judging import REACH, Judge
 from pitprop.driver.progress import Ended, Event, Failures, Reported, Retried, SearchError, Started, Unanswered, Warned
+from pitprop.driver.scheduler import NEW
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
 from pitprop.space import Space
@@ -41,6 +43,11 @@ class Search:
         self._trainings: dict[int, Training] = {}
         self._groups = Groups(launcher, width, self._ask)
         self._judge = Judge(space, study)
+        self._grants = Grants(space, study.folder)
+        self._waiting: set[int] = set()
+        """The trials that wait for their next segment."""
+        self._leaving: dict[int, set[int]] = {}
+        """By worker, the trials that have just been asked to leave it, so that only it can find their checkpoints yet."""
         self._recordings = Recordings(space.searches_stopping)
         self._events: deque[Event] = deque()
         self._failures = Failures()
@@ -55,6 +62,8 @@ class Search:
         yield from self._train()
         while self._revive():
             yield from self._train()
+        self._park_waiting()
+        yield from self._flush()
 
     def _train(self) -> Iterator[Event]:
         """Trains until no worker has anything to do."""
@@ -105,6 +114,10 @@ class Search:
         self._failures.recall(records)
         finished = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
         for record in finished:
+            if self._grants.lacks(record.number):
+                ended = self._training(self._study.trial(record.number))
+                ended.ended |= dict.fromkeys(ended.curves)
+                self._grants.note(ended)
             recovery = self._study.recovery(record.number)
             recent = record.number >= finished[-1].number - 2 * REACH
             if recent or recovery is None or record.baseline is not None or self._space.searches_stopping:
@@ -126,20 +139,44 @@ class Search:
             self._warn(training, self._judge.review(training, lane.replica))
         leader = self._recordings.leader(training)
         if leader is None:
-            self._groups.queue(start for start in starts if start.lane in training.lanes)
+            resting = [lane for lane in training.lanes if self._grants.rests(training, lane.replica)]
+            self._groups.queue(start for start in starts if start.lane in training.lanes and start.lane not in resting)
             self._conclude(training)
+            self._rest(training)
         elif not leader.lanes:
             self._answer(training, leader)
 
-    def _ask(self, room_taken: int) -> bool:
-        """Asks for a trial and queues its lanes, or answers it from a recorded curve; False if there is none to be had."""
+    def _ask(self, worker: int, room_taken: int) -> bool:
+        """Queues what the scheduler chooses to train: a trial that waits, or a new one. False if there is nothing to be had."""
         if room_taken + self._recordings.waiting >= self._width or not self._asks or self._late:
             return False
+        apart = {
+            number for other, leaving in self._leaving.items() for number in leaving if other != worker or self._space.seeds > 1
+        }
+        chosen = self._grants.choose(self._waiting - apart, len(self._study.records()), not self._study.all_begun)
+        if chosen is None:
+            return False
+        if chosen == NEW:
+            return self._begin()
+        self._grants.grant(chosen)
+        self._waiting.remove(chosen)
+        training = self._trainings[chosen]
+        left_here = chosen in self._leaving.get(worker, ())
+        self._groups.queue(
+            training.left(self._space.seed)
+            if left_here
+            else training.resume(training.lanes, self._space.seed, self._study.checkpoints)
+        )
+        return True
+
+    def _begin(self) -> bool:
+        """Asks for a new trial and queues its lanes, or answers it from a recorded curve; False if there is none to be had."""
         trial = self._study.ask()
         if trial is None:
             return False
         training = self._trainings[trial.number] = self._training(trial)
         self._events.append(Started(self._study.record(trial.number), 0))
+        self._grants.grant(trial.number, whole=trial.baseline is not None)
         leader = self._recordings.leader(training)
         if leader is None:
             self._start(training)
@@ -170,17 +207,22 @@ class Search:
     def _observe(self, worker: int, epochs: Epochs) -> list[Lane]:
         """Records and judges the epochs of a group; the lanes that end with them."""
         stopped = []
+        self._leaving.pop(worker, None)
         for lane in self._groups.lanes(worker):
             training = self._trainings.get(lane.trial)  # None if another of its seeds has failed the trial
             if training is not None and lane in epochs:
                 self._take(training, lane, epochs[lane])
             elif training is not None:
                 training.ended[lane.replica] = None
-            if lane.trial not in self._trainings or training is None or lane.replica in training.ended:
+            resting = training is not None and self._grants.rests(training, lane.replica)
+            if lane.trial not in self._trainings or training is None or lane.replica in training.ended or resting:
                 self._groups.leave(worker, lane)
                 stopped += [lane] if lane in epochs else []
             if training is not None:
                 self._conclude(training)
+                if resting:
+                    self._leaving.setdefault(worker, set()).add(lane.trial)
+                    self._rest(training)
         return stopped
 
     def _take(self, training: Training, lane: Lane, epoch: Epoch) -> None:
@@ -195,6 +237,21 @@ class Search:
                 raise SearchError(error)
             self._warn(training, self._judge.judge(training, lane.replica))
 
+    def _rest(self, training: Training) -> None:
+        """Has a trial wait of which all seeds have trained what was granted."""
+        number = training.trial.number
+        if (
+            number in self._trainings
+            and training.lanes
+            and all(self._grants.rests(training, one.replica) for one in training.lanes)
+        ):
+            self._grants.note(training)
+            self._waiting.add(number)
+            self._study.wait(number, self._grants.score(number))
+
+    def _park_waiting(self) -> None:
+        """Ends the trials that still wait when nothing is granted any more; they can be revived."""
+
     def _warn(self, training: Training, verdicts: Sequence[Verdict]) -> None:
         self._events += [Warned(training.trial.number, verdict) for verdict in verdicts]
 
@@ -208,6 +265,7 @@ class Search:
         del self._trainings[training.trial.number]
         trained = not isinstance(outcome, Failed) and self._recordings.leader(training) is None
         recovery = self._judge.peers.recovery(training) if trained else None
+        self._grants.note(training)
         record = self._study.tell(training.trial, outcome, recovery)
         self._events.append(Ended(record, traceback))
         self._failures.add(record, self._study.target)
@@ -234,6 +292,7 @@ class Search:
 
     def _break_up(self, worker: int, failure: Failure) -> None:
         """Tries the trials of a broken group again from their checkpoints, or fails the one that broke it."""
+        self._leaving.pop(worker, None)
         if failure.cause is Cause.CHECKPOINT:
             self._study.check()  # where the whole folder is gone, nothing is kept
             raise SearchError(f"{failure.error}; finished trials are kept, and the same command continues from there")

@@ -112,6 +112,14 @@ class Training:
             starts.append(start)
         return starts
 
+    def left(self, seed: int) -> list[Start]:
+        """How the worker that its lanes have just left continues them: from checkpoints that it writes before it reads them."""
+        return [
+            replace(self.start(lane, seed), step=self.curves[lane.replica][-1].step, checkpoint=str(path))
+            for lane in self.lanes
+            for path in [checkpoint.path(self.folder, lane.replica)]
+        ]
+
     def _rewind(self, replica: int, last: Epoch | None) -> None:
         kept = Telemetry(epoch for epoch in self.curves[replica] if last is not None and epoch.step < last.step)
         kept += [last] if last is not None else []

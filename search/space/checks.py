@@ -119,6 +119,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         gates=(),
         sampler=sampler,
         pruner=pruner,
+        scheduler=Method("full", {}),
         resources=document.resources,
         stall=document.stall,
         retries=document.retries,

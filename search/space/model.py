@@ -90,6 +90,7 @@ class Space:
     gates: tuple[Gate, ...]
     sampler: Method
     pruner: Method | None
+    scheduler: Method
     resources: Resources
     stall: float
     retries: int

@@ -117,7 +117,7 @@ class Memory:
             # QMC walks one sequence, shuffled by the seed; the others start anew at each trial.
             seed = self._space.seed % 2**32 if name == "qmc" else fresh
             # A sampler that learns nothing from what was refused would propose it for ever: the later half is drawn at random.
-            stuck = attempt >= ATTEMPTS // 2 or name == "grid"
+            stuck = attempt >= ATTEMPTS // 2 or name == "grid" or self._explores(number)
             sampler = samplers.sampler(
                 *(("random", {}) if stuck else (name, options)), seed=fresh if stuck else seed, fresh=fresh
             )
@@ -169,6 +169,12 @@ class Memory:
             self._tried.add(tried)
             if self.untried is not None:
                 self.untried.pop(tried, None)
+
+    def _explores(self, number: int) -> bool:
+        """Whether a trial is drawn at random as its sampler is taught by scores of trainings that are not over."""
+        if self._space.scheduler.name == "full":
+            return False
+        return random.Random(keyed(self._space.seed, "exploring", number)).random() < samplers.EXPLORING  # nosec B311
 
     def _add_baseline(self, baseline: Baseline) -> FrozenTrial:
         """A new trial with the parameters of a baseline, some of which may lie outside the space."""

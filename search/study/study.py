@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pitprop.addresses import safe
 from pitprop.errors import UserError
 from pitprop.space import Baseline, Space, scripts
-from pitprop.study import database, ranking, storage
+from pitprop.study import database, ranking, samplers, storage
 from pitprop.study.memory import Memory, TooNarrow
 from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark, still_there
 from pitprop.study.parking import Parking
@@ -111,6 +111,11 @@ class Study:
         return self._memory.room == 0
 
     @property
+    def all_begun(self) -> bool:
+        """Whether no trial may begin any more: all that are planned or possible exist, or the target is reached."""
+        return self._entering is None and (len(self._records) >= self.target or self.satisfied)
+
+    @property
     def target(self) -> int:
         """How many trials the study is to have, with those revived so far."""
         return self.planned + self._revived
@@ -183,7 +188,7 @@ class Study:
         if self._entering is None:
             if not self._writes.flush():
                 return None
-            if len(self._records) >= self.target or self.satisfied:
+            if self.all_begun:
                 self._tell_room()
                 return None
             follow_up = self._follow_ups.due(self.planned) if self.space.remedies == "try" else None
@@ -230,6 +235,10 @@ class Study:
     def settle(self) -> None:
         """Waits until the database has taken all that it was given; `StudyError` if it does not in ten minutes."""
         self._writes.settle()
+
+    def wait(self, number: int, score: float) -> None:
+        """Shows the sampler what a trial has reached that waits for its next segment; its scheduler keeps that otherwise."""
+        self._memory.set_attribute(number, samplers.WAITS, score)
 
     def report(self, trial: Trial, step: int, score: float) -> bool:
         """Tells the population pruner a score; whether it would stop the trial."""

@@ -12,10 +12,10 @@ from pitprop.workers.launch import Launcher
 class Groups:
     """A group of up to ``width`` lanes for each worker, and a queue. A trial that must be alone shares its group with no other.
 
-    ``ask`` queues more lanes, given how many the group has that is to be filled; False if there are none to be had.
+    ``ask`` queues more lanes, given the worker that is to be filled and how many it has; False if there are none to be had.
     """
 
-    def __init__(self, launcher: Launcher, width: int, ask: Callable[[int], bool]) -> None:
+    def __init__(self, launcher: Launcher, width: int, ask: Callable[[int, int], bool]) -> None:
         self._launcher, self._width, self._ask = launcher, width, ask
         self._groups: list[list[Lane]] = [[] for _ in range(launcher.size)]
         self._queue: deque[Start] = deque()
@@ -54,17 +54,20 @@ class Groups:
         """Refills a worker's group and asks it for the next epoch, if it has anything to train or to drop."""
         group = self._groups[worker]
         started: list[Start] = []
-        while (start := self._next(group)) is not None:
+        while (start := self._next(worker)) is not None:
             started.append(start)
             group.append(start.lane)
         if group or stopped:
-            self._launcher.advance(worker, Change(stopped, started))
+            stay = {start.lane for start in started} & set(stopped)  # chosen again at once, so they need not leave
+            gone = [lane for lane in stopped if lane not in stay]
+            self._launcher.advance(worker, Change(gone, [start for start in started if start.lane not in stay]))
 
-    def _next(self, group: Sequence[Lane]) -> Start | None:
+    def _next(self, worker: int) -> Start | None:
+        group = self._groups[worker]
         if len(group) >= self._width or any(lane.trial in self._alone for lane in group):
             return None
         while not self._queue:
-            if not self._ask(len(group)):
+            if not self._ask(worker, len(group)):
                 return None
         if group and self._queue[0].lane.trial in self._alone:
             return None

@@ -29,7 +29,9 @@ LANES = 8
 
 
 @cache
-def search(task: Task, *, gates: bool = True, revive: int = 0, halving: bool = False, lanes: int = 1) -> Found:
+def search(
+    task: Task, *, gates: bool = True, revive: int = 0, halving: bool = False, lanes: int = 1, scheduler: str = "full"
+) -> Found:
     """A search as ``pitprop search`` does it, until an epoch reaches the target.
 
     Without ``gates`` those of the space are left out; with ``halving`` the space says ``pruner: {asha: {min_resource: 1}}``.
@@ -37,7 +39,7 @@ def search(task: Task, *, gates: bool = True, revive: int = 0, halving: bool = F
     began, meter = time.perf_counter(), Meter(task.target)
     asked = space(task)
     pruner = Method("asha", {"min_resource": 1}) if halving else None
-    asked = replace(asked, gates=asked.gates if gates else (), revive=revive, pruner=pruner)
+    asked = replace(asked, gates=asked.gates if gates else (), revive=revive, pruner=pruner, scheduler=Method(scheduler, {}))
     with tempfile.TemporaryDirectory(prefix="bench-") as name, opened(asked, f"sqlite:///{name}/study.db", Path(name)) as study:
         study.checkpoints.mkdir()
         context = Context(asked.epochs, asked.options, metric=asked.objective.metric)
@@ -92,4 +94,6 @@ OURS: dict[str, Callable[[Task], Found]] = {
     "pitprop, revive 2": revived,
     "pitprop, pruner asha": partial(search, halving=True),
     f"pitprop, {LANES} lanes": partial(search, lanes=LANES),
+    "promote": partial(search, scheduler="promote"),
+    "thaw": partial(search, scheduler="thaw"),
 }
