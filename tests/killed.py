@@ -13,11 +13,12 @@ import pytest
 from conftest import events
 from pitprop import space as spaces
 from pitprop import telemetry
+from pitprop.driver.grants import Grants
 from pitprop.space import Space
 from pitprop.study import storage as rows
 from pitprop.workers import checkpoint
 
-WRITES = [(telemetry, "append"), (telemetry, "rewrite"), (checkpoint, "write"), (rows, "begin"), (rows, "end")]
+WRITES = [(telemetry, "append"), (telemetry, "rewrite"), (checkpoint, "write"), (rows, "begin"), (rows, "end"), (Grants, "_write")]
 
 
 def sampled(*points: int) -> list[Any]:

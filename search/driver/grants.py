@@ -21,7 +21,7 @@ from pitprop.driver.judging import facts
 from pitprop.driver.scheduler import NEW, Board
 from pitprop.driver.training import Training
 from pitprop.seeds import keyed
-from pitprop.space import Space
+from pitprop.space import Method, Space
 from pitprop.telemetry import series
 
 FILE = "grants.jsonl"
@@ -65,14 +65,26 @@ class Grants:
         board = Board(self._ends, self._scores[:count], self._done[:count], able, self._promise[:count], room)
         return self._choose(board, keyed(self._space.seed, "grant", self._count))
 
-    def grant(self, number: int, *, whole: bool = False) -> None:
-        """Grants a trial its next segment, or the ``whole`` rest."""
+    def grant(self, number: int, *, whole: bool = False, after: int | None = None) -> None:
+        """Grants a trial its next segment, or the ``whole`` rest; one that revives another goes on ``after`` that."""
         if self.kept:
             self._grow(number + 1)
+            if after is not None:
+                self._scores[number], self._done[number] = self._scores[after], self._done[after]
             until = self._space.epochs if whole else self._ends[min(self._done[number], len(self._ends) - 1)]
             self._until[number] = until
             self._count += 1
             self._write({"trial": number, "until": until})
+
+    def give_up(self) -> None:
+        """From here on every trial trains its whole budget at once."""
+        self._write({"scheduler": "full"})
+        self._whole()
+
+    def _whole(self) -> None:
+        self._ends, self._choose = scheduler.of(Method("full", {}), self._space.epochs)
+        self._until.clear()
+        self._scores, self._done = np.full((len(self._done), 1), math.nan), np.zeros_like(self._done)
 
     def rests(self, training: Training, replica: int) -> bool:
         """Whether a seed of a trial has trained what was granted, and is not over."""
@@ -126,6 +138,9 @@ class Grants:
         if whole != text:
             os.truncate(self._file, len(whole.encode()))
         for row in map(json.loads, whole.splitlines()):
+            if "scheduler" in row:
+                self._whole()
+                return
             number = row["trial"]
             self._grow(number + 1)
             if "until" in row:

@@ -10,17 +10,19 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Literal
 
 from pitprop.detection.detect import Verdict
 from pitprop.driver import reports, revival
 from pitprop.driver.grants import Grants
 from pitprop.driver.judging import REACH, Judge
-from pitprop.driver.progress import Ended, Event, Failures, Reported, Retried, SearchError, Started, Unanswered, Warned
+from pitprop.driver.progress import Ended, Event, Failures, Reported, Rested, Retried, SearchError, Started, Unanswered, Warned
 from pitprop.driver.scheduler import NEW
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
+from pitprop.messages import message
 from pitprop.space import Space
-from pitprop.study.record import Failed, Outcome, State
+from pitprop.study.record import SCHEDULER, Failed, Outcome, State
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane
@@ -46,6 +48,10 @@ class Search:
         self._grants = Grants(space, study.folder)
         self._waiting: set[int] = set()
         """The trials that wait for their next segment."""
+        self._laid_by: set[int] = set()
+        """The trials that waited when an earlier search ended, so that their next segment is a trial's that revives them."""
+        self._spent = 0
+        """The epochs, or steps, that all trials have trained."""
         self._leaving: dict[int, set[int]] = {}
         """By worker, the trials that have just been asked to leave it, so that only it can find their checkpoints yet."""
         self._recordings = Recordings(space.searches_stopping)
@@ -62,7 +68,7 @@ class Search:
         yield from self._train()
         while self._revive():
             yield from self._train()
-        self._park_waiting()
+        self._end_waiting()
         yield from self._flush()
 
     def _train(self) -> Iterator[Event]:
@@ -73,12 +79,15 @@ class Search:
         yield from self._flush()
         while True:
             for step in self._launcher.steps():
+                self._groups.answered(step.worker)
                 if isinstance(step.outcome, Failure):
                     stopped: list[Lane] = []
                     self._break_up(step.worker, step.outcome)
                 else:
                     stopped = self._observe(step.worker, step.outcome)
                 self._groups.advance(step.worker, stopped)  # before anybody looks at the events, so that the worker does not wait
+                if self._waiting:
+                    self._advance_idle()
                 self._heed_database()
                 yield from self._flush()
             if self._study.trouble is None:
@@ -89,7 +98,7 @@ class Search:
 
     def _advance_idle(self) -> None:
         for worker in range(self._launcher.size):
-            if not self._groups.lanes(worker):
+            if self._groups.idle(worker):
                 self._groups.advance(worker)
 
     def _heed_database(self) -> None:
@@ -112,7 +121,11 @@ class Search:
         records = self._study.records()
         self._measured = any(record.values is not None for record in records)
         self._failures.recall(records)
+        revived = {record.revives for record in records if record.state != State.FAIL}
+        self._laid_by = {record.number for record in records if record.waits and record.number not in revived}
         finished = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
+        before = {record.number: record.epochs for record in records}
+        self._spent = sum(one.epochs - (0 if one.revives is None else before[one.revives]) for one in records)
         for record in finished:
             if self._grants.lacks(record.number):
                 ended = self._training(self._study.trial(record.number))
@@ -134,6 +147,7 @@ class Search:
         if trial.revives is not None:
             training.note(self._study.record(trial.revives).verdicts)
         starts = training.resume(training.lanes, self._space.seed, self._study.checkpoints)
+        self._spent += training.epochs - sum(training.adopted.values())
         self._events.append(Started(self._study.record(trial.number), min(len(curve) for curve in training.curves.values())))
         for lane in training.lanes:
             self._warn(training, self._judge.review(training, lane.replica))
@@ -148,16 +162,19 @@ class Search:
 
     def _ask(self, worker: int, room_taken: int) -> bool:
         """Queues what the scheduler chooses to train: a trial that waits, or a new one. False if there is nothing to be had."""
-        if room_taken + self._recordings.waiting >= self._width or not self._asks or self._late:
+        if room_taken + self._recordings.waiting >= self._width or not self._asks or self._over is not None:
             return False
         apart = {
             number for other, leaving in self._leaving.items() for number in leaving if other != worker or self._space.seeds > 1
         }
-        chosen = self._grants.choose(self._waiting - apart, len(self._study.records()), not self._study.all_begun)
+        waiting = (self._waiting - apart) | self._laid_by
+        chosen = self._grants.choose(waiting, len(self._study.records()), not self._study.all_begun)
         if chosen is None:
             return False
         if chosen == NEW:
             return self._begin()
+        if chosen in self._laid_by:
+            return self._take_from_before(chosen)
         self._grants.grant(chosen)
         self._waiting.remove(chosen)
         training = self._trainings[chosen]
@@ -167,6 +184,15 @@ class Search:
             if left_here
             else training.resume(training.lanes, self._space.seed, self._study.checkpoints)
         )
+        return True
+
+    def _take_from_before(self, number: int) -> bool:
+        """Revives a trial that waited when an earlier search ended; one whose checkpoint is gone waits no more."""
+        self._laid_by.remove(number)
+        if self._study.parking().why_not(number) is None:
+            trial = self._study.revive(number)
+            self._grants.grant(trial.number, after=number)
+            self._take_up(trial)
         return True
 
     def _begin(self) -> bool:
@@ -186,14 +212,19 @@ class Search:
 
     def _revive(self) -> bool:
         """Continues the parked trials that the space has revived at the end; False if there are none."""
-        numbers = [] if self._late or not self._asks else revival.due(self._study)
+        numbers = [] if self._over is not None or not self._asks else revival.due(self._study)
         for number in numbers:
             self._take_up(self._study.revive(number))
         return bool(numbers)
 
     @property
-    def _late(self) -> bool:
-        return self._deadline is not None and time.time() >= self._deadline
+    def _over(self) -> Literal["time", "budget", "target"] | None:
+        """Why nothing is granted any more; None if it still is."""
+        if self._deadline is not None and time.time() >= self._deadline:
+            return "time"
+        if self._space.budget is not None and self._spent >= self._space.budget:
+            return "budget"
+        return "target" if self._study.satisfied else None
 
     def _training(self, trial: Trial) -> Training:
         parked = None if trial.revives is None else self._study.trial_folder(trial.revives)
@@ -207,7 +238,8 @@ class Search:
     def _observe(self, worker: int, epochs: Epochs) -> list[Lane]:
         """Records and judges the epochs of a group; the lanes that end with them."""
         stopped = []
-        self._leaving.pop(worker, None)
+        for number in self._leaving.pop(worker, ()):
+            self._check_kept(self._trainings[number])
         for lane in self._groups.lanes(worker):
             training = self._trainings.get(lane.trial)  # None if another of its seeds has failed the trial
             if training is not None and lane in epochs:
@@ -230,6 +262,7 @@ class Search:
         if (error := reports.beyond(self._space, curve, epoch)) is not None:
             self._conclude(training, Failed(training.epochs, error, alike=True))
         elif training.record(lane.replica, epoch):
+            self._spent += epoch.step - (curve[-2].step if len(curve) > 1 else 0)
             self._events.append(Reported(lane, epoch))
             self._measured = self._measured or metric in epoch.metrics
             if not self._measured and (error := reports.soon_unreported(metric, training.curves[lane.replica])) is not None:
@@ -247,10 +280,38 @@ class Search:
         ):
             self._grants.note(training)
             self._waiting.add(number)
+            self._events.append(Rested(number))
             self._study.wait(number, self._grants.score(number))
 
-    def _park_waiting(self) -> None:
-        """Ends the trials that still wait when nothing is granted any more; they can be revived."""
+    def _check_kept(self, training: Training) -> None:
+        """Has trials wait no more where the trainer leaves no checkpoint to go on from: each would begin again."""
+        if training.trial.number in self._waiting and not training.kept:
+            self._grants.give_up()
+            reason = message(
+                "it would begin again each time that it waits, as the trainer leaves no checkpoint (context.state): from here on "
+                "every trial trains its whole budget at once"
+            )
+            name = f"{SCHEDULER}{self._space.scheduler.name}"
+            self._warn(training, training.note([Verdict(name, training.epochs, "warn", reason, {})]))
+
+    def _end_waiting(self) -> None:
+        """Ends the trials that still wait when nothing is granted any more. What they reached counts, and they can be revived."""
+        if (over := self._over) is None or not self._asks:
+            return
+        for number in sorted(self._waiting):
+            training, metric = self._trainings[number], self._space.objective.metric
+            step = max(curve[-1].step for curve in training.curves.values())
+            at = {"unit": self._space.unit.removesuffix("s"), "step": step, "budget": self._space.epochs}
+            reason = {
+                "time": message("it waited for its turn at {unit} {step} of {budget} when the time of the search was over", **at),
+                "budget": message("it waited for its turn at {unit} {step} of {budget} when the budget was spent", **at),
+                "target": message("it waited for its turn at {unit} {step} of {budget} when the target was reached", **at),
+            }[over]
+            reached = {metric: self._grants.score(number)}
+            verdict = Verdict(f"{SCHEDULER}{self._space.scheduler.name}", step, "park", reason, reached)
+            training.ended |= dict.fromkeys((lane.replica for lane in training.lanes), verdict)
+            self._conclude(training)
+        self._waiting.clear()
 
     def _warn(self, training: Training, verdicts: Sequence[Verdict]) -> None:
         self._events += [Warned(training.trial.number, verdict) for verdict in verdicts]

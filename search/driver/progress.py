@@ -29,6 +29,13 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Rested:
+    """A trial has trained what it was granted, and waits for its turn."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """A trial shows what does not end it; once for each signature."""
 
@@ -59,7 +66,7 @@ class Unanswered:
     why: str | None
 
 
-Event = Started | Reported | Warned | Retried | Ended | Unanswered
+Event = Started | Reported | Rested | Warned | Retried | Ended | Unanswered
 
 HOPELESS = 3
 """After this many trials that failed alike, and none that did not, the search is stopped."""

@@ -13,7 +13,7 @@ from pitprop.detection.stopping import EarlyStopping, objective
 from pitprop.driver import reports
 from pitprop.seeds import of_training
 from pitprop.space import Objective, Space
-from pitprop.study.record import Completed, Failed, Outcome, Pruned
+from pitprop.study.record import SCHEDULER, Completed, Failed, Outcome, Pruned
 from pitprop.study.study import Trial
 from pitprop.telemetry import Epoch, Telemetry
 from pitprop.trainer import Lane, Start
@@ -112,6 +112,11 @@ class Training:
             starts.append(start)
         return starts
 
+    @property
+    def kept(self) -> bool:
+        """Whether each seed that still has to train has its checkpoint in the trial's own folder."""
+        return all(checkpoint.path(self.folder, lane.replica).exists() for lane in self.lanes)
+
     def left(self, seed: int) -> list[Start]:
         """How the worker that its lanes have just left continues them: from checkpoints that it writes before it reads them."""
         return [
@@ -173,7 +178,8 @@ class Training:
         itself left of its budget is neither."""
         left = {replica: max(0, budget - telemetry.trained(curve)) for replica, curve in self.curves.items()}
         cut = {replica for replica in left if self._cut(replica, stopping)}
-        stopped = {replica for replica, verdict in self.ended.items() if verdict is not None} - cut
+        judged = {replica for replica, v in self.ended.items() if v is not None and not v.signature.startswith(SCHEDULER)}
+        stopped = judged - cut
         return sum(left[replica] for replica in stopped), sum(left[replica] for replica in cut)
 
     def _lacking(self, metric: str) -> str:

@@ -70,7 +70,8 @@ class LeftOut:
 class Summary:
     """``best`` are the trials that won: one, or the Pareto front of two objectives; baselines are not among them.
 
-    ``parked`` are the parked trials, ``revived`` maps those of them that were revived to the trials which continue them.
+    ``parked`` are the parked trials and ``waiting`` those whose turn had not come again; ``revived`` maps those of them that were
+    revived to the trials which continue them.
     ``baselines`` maps each baseline to its score, None while it is not known. ``pruned`` says why trials were stopped,
     ``warned`` what else was said of them. ``remedied`` are the trials that tried what a verdict or a missed gate advised,
     ``suggested`` what could be tried of it where nothing is tried by itself.
@@ -82,6 +83,7 @@ class Summary:
     target: int
     states: Mapping[str, int]
     parked: tuple[int, ...]
+    waiting: tuple[int, ...]
     revived: Mapping[int, int]
     best: tuple[Record, ...]
     baselines: Mapping[str, float | None]
@@ -124,6 +126,7 @@ class Summary:
             "finished": self.finished,
             "trials": dict(self.states),
             "parked": self.parked,
+            "waiting": self.waiting,
             "revived": [{"trial": number, "revives": parked} for parked, number in self.revived.items()],
             self.space.unit: {
                 "spent": self.spent,
@@ -166,10 +169,11 @@ def summarise(space: Space, records: Sequence[Record], target: int) -> Summary:
         target=target,
         states={state: counts[state] for state in STATES},
         parked=tuple(record.number for record in records if record.parked),
+        waiting=tuple(record.number for record in records if record.waits),
         revived=revived,
         best=ranking.best(space, records),
         baselines={baseline.name: _score(space, baseline.name, baseline.values, records) for baseline in space.baselines},
-        pruned=reasons((record, verdict) for record in ended if (verdict := record.ending) is not None),
+        pruned=reasons((record, verdict) for record in ended if not record.waits and (verdict := record.ending)),
         # a revived trial begins with the curve of the parked one, and so with its warnings
         warned=reasons((r, verdict) for r in records if r.revives is None for verdict in r.warnings),
         failed=tuple(record for record in records if record.state == State.FAIL),

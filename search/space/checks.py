@@ -91,7 +91,11 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     watching, lacking = _signatures(document.signatures, card, problems)
     sampler = sampling.read_method("sampler", document.sampler, problems) or Method("tpe", {})
     pruner = sampling.read_method("pruner", document.pruner, problems)
-    sampling.check(sampler, pruner, leaves, 2 if searched else 1, problems)
+    scheduler = sampling.read_method("scheduler", document.scheduler, problems) or Method("full", {})
+    if card.shell and scheduler.name != "full" and not document.options.get("resume"):
+        why = f"{scheduler.name} has trials wait and go on, and this command has no options.resume to go on with"
+        problems.add("scheduler", f"{why}: use full, or give options.resume and options.checkpoint")
+    sampling.check(sampler, pruner, scheduler, leaves, 2 if searched else 1, problems)
     _check_plan(document, sampler, bool(searched), problems)
     unit, budget = _budget(document, problems)
     space = Space(
@@ -119,7 +123,8 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         gates=(),
         sampler=sampler,
         pruner=pruner,
-        scheduler=Method("full", {}),
+        scheduler=scheduler,
+        budget=_whole_budget(document, unit, problems),
         resources=document.resources,
         stall=document.stall,
         retries=document.retries,
@@ -168,6 +173,16 @@ def _trainer(name: str, folder: Path, problems: Problems) -> tuple[str, Card]:
     except ValueError as error:
         problems.add("trainer", " ".join(str(error).split()))
         return "", UNSAID
+
+
+def _whole_budget(document: Document, unit: str, problems: Problems) -> int | None:
+    """The epochs, or steps, that all trials may train together; None if there is no limit."""
+    if document.budget is None:
+        return None
+    count, _, said = document.budget.partition(" ")
+    if said and said.rstrip("s") != unit.rstrip("s"):
+        problems.add("budget", f"{document.budget!r} is in {said}, and the budget of a trial is in {unit}")
+    return int(count)
 
 
 def _budget(document: Document, problems: Problems) -> tuple[str, int]:

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 T = TypeVar("T")
+COUNTED = re.compile(r"\s*[1-9]\d*(\s+(epochs?|steps?))?\s*")
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SPAN = re.compile(r"(?:\d+(?:\.\d+)?\s*[smhd]\s*)+")
@@ -204,6 +205,11 @@ TIME = Kind(
         ]
     },
     1.0,
+)
+WHOLE_BUDGET = Kind(
+    "a whole number such as 2000 or `2000 epochs` (a limit of time is `timeout:`)",
+    lambda value: " ".join(str(value).split()) if COUNTED.fullmatch(str(value)) else None,
+    {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": f"^{COUNTED.pattern}$"}]},
 )
 Boolean = Annotated[bool, BOOLEAN]
 Text = Annotated[str, TEXT]

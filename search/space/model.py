@@ -49,9 +49,9 @@ class Space:
     """A search, read from one file. ``values`` in the methods are Optuna's, by leaf name.
 
     ``trainer`` is where `pitprop.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial
-    in its ``unit``, epochs or steps, ``trials`` how many there are, ``seeds`` how often each is trained, ``timeout`` seconds for
-    all (None: no limit).
-    ``facts`` are what the file states of every training.
+    in its ``unit``, epochs or steps, ``trials`` how many there are, ``seeds`` how often each is trained; ``timeout`` are seconds
+    and ``budget`` epochs or steps for all (None: no limit). ``facts`` are what the file states of every training.
+    ``scheduler`` decides which trial trains next.
     ``leaves`` stand in the order of the file, ``constants`` go by dotted name. ``points`` are values to try first.
     ``signatures`` watch, and ``lacking`` holds those that cannot, each with what it needs of the trainer. ``early_stopping``
     holds its constants, None if there is none.
@@ -91,6 +91,7 @@ class Space:
     sampler: Method
     pruner: Method | None
     scheduler: Method
+    budget: int | None
     resources: Resources
     stall: float
     retries: int

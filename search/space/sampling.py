@@ -1,4 +1,4 @@
-"""Samplers and population pruners: which of Optuna's own, their options read off the constructors."""
+"""Samplers and population pruners: which of Optuna's own, their options read off the constructors; and our schedulers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pitprop.errors import hint, shown
 from pitprop.space.distributions import Leaf
-from pitprop.space.kinds import Kind, Problems, boolean, integer, number, one_of, read
+from pitprop.space.kinds import Kind, Problems, boolean, integer, number, numeric, one_of, read, whole
 from pydantic import BaseModel, ConfigDict, create_model
 
 SAMPLERS = {
@@ -52,20 +52,50 @@ JSON = {"int": "integer", "float": "number", "bool": "boolean", "str": "string",
 
 
 class Method(NamedTuple):
-    """A sampler or pruner: a word of `SAMPLERS` or `PRUNERS`, and options for its constructor."""
+    """A sampler, pruner or scheduler: a word of `SAMPLERS`, `PRUNERS` or `SCHEDULERS`, and options for its constructor."""
 
     name: str
     options: Mapping[str, Any]
 
 
-def words(kind: str) -> Mapping[str, str]:
-    """The words for a ``sampler`` or a ``pruner``, and Optuna's class for each."""
-    return SAMPLERS if kind == "sampler" else PRUNERS
+class Full(BaseModel):
+    """Every trial trains its whole budget at once."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Promote(BaseModel):
+    """ASHA with promotion: of the trials that have got so far the best go on first, and the others wait."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    factor: Annotated[int, whole(2, "a whole number of at least 2")] = 4
+    """One trial in so many goes on first, to so many times as many epochs."""
+
+
+class Thaw(BaseModel):
+    """The trial goes on that most likely passes the best of all within a few epochs; the others wait."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    first: Annotated[int, whole(1, "a whole number of at least 1")] = 12
+    """So many trials begin before any of them goes on."""
+    reserve: Annotated[float, numeric("a share, 0 to 1", lambda value: 0 <= value <= 1, minimum=0, maximum=1)] = 0.15
+    """The share of choices that goes to trials with a low score that show signs of life."""
+
+
+SCHEDULERS: Mapping[str, type[BaseModel]] = {"full": Full, "promote": Promote, "thaw": Thaw}
+"""What decides which trial trains next (`pitprop.driver.scheduler`), each with its options."""
+
+
+def words(kind: str) -> Mapping[str, Any]:
+    """The words for a ``sampler``, a ``pruner`` or a ``scheduler``, with Optuna's class, or ours, for each."""
+    return {"sampler": SAMPLERS, "pruner": PRUNERS, "scheduler": SCHEDULERS}[kind]
 
 
 @cache
 def options(kind: str, name: str) -> type[BaseModel]:
     """What the options of a method are read as: those of its constructor, and ``collapsed`` where that is one."""
+    if kind == "scheduler":
+        return SCHEDULERS[name]
     fields: dict[str, Any] = {}
     for option in inspect.signature(_class(kind, name)).parameters.values():
         annotation = getattr(option.annotation, "__name__", str(option.annotation))
@@ -115,7 +145,7 @@ def read_method(kind: str, value: Any, problems: Problems) -> Method | None:
         return Method(name, {})
     row = read(options(kind, name), given, where, problems)
     found = {option: one for option in row.model_fields_set if (one := getattr(row, option)) is not None}
-    if problems.fine(where):
+    if kind != "scheduler" and problems.fine(where):
         _try(_class(kind, name), {option: one for option, one in found.items() if option != "collapsed"}, where, problems)
     return Method(name, found)
 
@@ -130,13 +160,22 @@ def _try(cls: Callable[..., Any], given: Mapping[str, Any], where: str, problems
         problems.add(where, " ".join(str(error).split()))
 
 
-def check(sampler: Method, pruner: Method | None, leaves: Sequence[Leaf], objectives: int, problems: Problems) -> None:
-    """Notes what the methods cannot do with these leaves and this number of objectives."""
+def check(
+    sampler: Method, pruner: Method | None, scheduler: Method, leaves: Sequence[Leaf], objectives: int, problems: Problems
+) -> None:
+    """Notes what the methods cannot do with each other, with these leaves and with this number of objectives."""
+    if pruner is not None and scheduler.name != "full":
+        problems.add(
+            "scheduler",
+            f"{scheduler.name} orders trials by rank, as the pruner {pruner.name} stops them: leave one of the two out",
+        )
     endless = [leaf.name for leaf in leaves if leaf.size() > GRID]
     if sampler.name == "grid" and endless:
         problems.add("sampler", f"grid needs a step or choices, at most {GRID} values, for {', '.join(endless)}")
     if objectives > 1:
         why = "searching early stopping makes two objectives (the score, and the epochs spent)"
+        if scheduler.name != "full":
+            problems.add("scheduler", f"{scheduler.name} orders trials by one score, and {why}; use full")
         if sampler.name == "cmaes":
             problems.add("sampler", f"cmaes takes one objective, and {why}; use tpe or nsga2")
         if pruner is not None:

@@ -22,6 +22,7 @@ from pitprop.space.kinds import (
     RANGE,
     SHARE,
     TRUTH,
+    WHOLE_BUDGET,
     Amount,
     Boolean,
     Count,
@@ -263,6 +264,8 @@ class Document:
     """Seed of the sampler and of the trainings."""
     timeout: Time | None = None
     """No trial is started after this time: 90s, 3m, 2h, or seconds."""
+    budget: Annotated[Any, WHOLE_BUDGET] = None
+    """What all trials may train together: 2000, or 2000 epochs. At least the trials that train then end what they began."""
     constraints: list[Annotated[Any, WithJsonSchema({"type": "string"})]] = Field(default_factory=list)
     """What holds in every trial, over params, options.NAME and epochs: warmup.epochs < epochs / 2."""
     points: list[Tree] = Field(default_factory=list)
@@ -279,6 +282,8 @@ class Document:
     """How trials are proposed: a word, or {tpe: {multivariate: true}} with Optuna's options; tpe, if not said."""
     pruner: Annotated[Any, _ref("Pruner")] = None
     """A population pruner: a word, or {median: {n_warmup_steps: 8}}; none, if not said."""
+    scheduler: Annotated[Any, _ref("Scheduler")] = None
+    """Which trial trains next, and for how long: full, promote or thaw, or one of them with its options; full, if not said."""
     resources: Annotated[Resources, Rows(Resources)] = Field(default_factory=Resources)
     """What one worker holds, and how many there may be."""
     stall: Time = 1800.0
@@ -346,7 +351,7 @@ class _Editors(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a space's file. What only the trainer knows, such as its parameters, it lets pass."""
-    methods = [options(kind, name) for kind in ("sampler", "pruner") for name in words(kind)]
+    methods = [options(kind, name) for kind in ("sampler", "pruner", "scheduler") for name in words(kind)]
     rows: Iterable[Any] = (Document, *KINDS.values(), signature_rows(), *methods)
     _, found = models_json_schema([(row, "validation") for row in rows], schema_generator=_Editors)
     defs = json.loads(json.dumps(found["$defs"]).replace(f'"{REF}"', '"$ref"'))
@@ -363,6 +368,7 @@ def json_schema() -> dict[str, Any]:
         "Signatures": {"anyOf": [defs["Signatures"], {"enum": ["off", False]}]},
         "Sampler": _method("sampler"),
         "Pruner": _method("pruner"),
+        "Scheduler": _method("scheduler"),
         "Distribution": {"type": "object", "oneOf": [_at(row.__name__) for row in KINDS.values()]},
         "Parameters": {"type": "object", "additionalProperties": _at("Parameter")},
         "Parameter": {
@@ -382,7 +388,7 @@ def _at(name: str) -> dict[str, Any]:
 
 
 def _method(kind: str) -> dict[str, Any]:
-    """The schema of a sampler or pruner: a word, or one word with its options."""
+    """The schema of a sampler, pruner or scheduler: a word, or one word with its options."""
     own = {name: options(kind, name) for name in words(kind)}
     alone = [name for name, row in own.items() if not any(field.is_required() for field in row.model_fields.values())]
     rest = {name: {"anyOf": [_at(row.__name__), {"type": "null"}]} for name, row in own.items()}

@@ -37,7 +37,7 @@ class Parking:
         record, what = self.records[number], f"trial {number} of {self.space.name} cannot be revived"
         if self.space.searches_stopping:
             return f"{what}: a space that searches early_stopping answers its trials from whole curves"
-        if not record.parked:
+        if not (record.parked or record.waits):
             parked = [str(one.number) for one in self.records if one.parked]
             more = f" and {len(parked) - NAMED} more" if len(parked) > NAMED else ""
             return f"{what}: it is {_state(record)}, not parked; parked are: {', '.join(parked[:NAMED]) or 'none'}{more}"

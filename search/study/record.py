@@ -28,6 +28,10 @@ TABLES = "v3.2.0.a"
 _INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}
 
 
+SCHEDULER = "scheduler:"
+"""What the signatures of the endings begin with that are no verdict on a training: its turn had not come again."""
+
+
 class State(StrEnum):
     """The state of a trial, in Optuna's words. PRUNED ones may be parked: see `Record.parked`."""
 
@@ -113,6 +117,15 @@ class Record:
     @property
     def parked(self) -> bool:
         """Whether the trial was stopped on evidence alone, so that it can be revived: nothing that ended a seed was proof."""
+        return self._let_go and not self.waits
+
+    @property
+    def waits(self) -> bool:
+        """Whether the trial was fine and waited for its turn when the search ended: it can be revived, and is no failure."""
+        return self._let_go and self.ending is not None and self.ending.signature.startswith(SCHEDULER)
+
+    @property
+    def _let_go(self) -> bool:
         endings = {verdict.action for verdict in self.verdicts} - {"warn"}
         return self.state == State.PRUNED and endings == {"park"}
 
@@ -128,8 +141,8 @@ class Record:
 
     @property
     def word(self) -> str:
-        """The word for the trial's state: ``parked`` for one that was pruned and can be revived."""
-        return "parked" if self.parked else self.state.lower()
+        """The word for the trial's state: ``parked`` for one that was stopped and can be revived, ``waiting`` for its turn."""
+        return "parked" if self.parked else "waiting" if self.waits else self.state.lower()
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for ``json.dumps``; NaN stays NaN."""

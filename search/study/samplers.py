@@ -35,7 +35,7 @@ GOLDEN = 2654435769
 WAITS = "waits"
 """The attribute, in memory alone, of a trial that has trained a part of its budget: what it has reached."""
 EXPLORING = 1 / 3
-"""The share of trials that are drawn at random where trials wait. TPE, taught by early scores, ran into one corner without them."""
+"""The share of trials that are drawn at random where trials wait: TPE, taught by early scores, ran into one corner without."""
 
 
 def sampler(name: str, options: Mapping[str, Any], seed: int, fresh: int = 0) -> optuna.samplers.BaseSampler:

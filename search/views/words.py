@@ -25,6 +25,7 @@ STATES = {
     "complete": N_("complete"),
     "pruned": N_("pruned"),
     "parked": N_("parked"),
+    "waiting": N_("waiting"),
     "fail": N_("failed"),
     "running": N_("running"),
 }
@@ -125,7 +126,7 @@ def duration(seconds: float) -> str:
 
 
 def standing(record: Record) -> str:
-    """The state of a trial in a word: ``parked`` for one that was stopped and can be revived."""
+    """The state of a trial in a word: ``parked`` for one that was stopped and can be revived, ``waiting`` for its turn."""
     return _(STATES[record.word])
 
 
@@ -134,8 +135,9 @@ def counts(summary: Summary) -> str:
     states, parked = summary.states, len(summary.parked)
     found = {
         "complete": states[State.COMPLETE],
-        "pruned": states[State.PRUNED] - parked,
+        "pruned": states[State.PRUNED] - parked - len(summary.waiting),
         "parked": parked,
+        "waiting": len(summary.waiting),
         "fail": states[State.FAIL],
         "running": states[State.RUNNING],
     }

@@ -20,10 +20,19 @@ class Groups:
         self._groups: list[list[Lane]] = [[] for _ in range(launcher.size)]
         self._queue: deque[Start] = deque()
         self._alone: set[int] = set()
+        self._asked: set[int] = set()
 
     def lanes(self, worker: int) -> list[Lane]:
         """What a worker trains."""
         return list(self._groups[worker])
+
+    def idle(self, worker: int) -> bool:
+        """Whether a worker trains nothing and is asked for nothing."""
+        return not self._groups[worker] and worker not in self._asked
+
+    def answered(self, worker: int) -> None:
+        """A worker has answered what it was asked for."""
+        self._asked.discard(worker)
 
     def queue(self, starts: Iterable[Start], *, alone: bool = False) -> None:
         """Lanes to train when there is room; ``alone``: one bad trial is not to take others with it, from now on."""
@@ -59,6 +68,7 @@ class Groups:
             group.append(start.lane)
         if group or stopped:
             stay = {start.lane for start in started} & set(stopped)  # chosen again at once, so they need not leave
+            self._asked.add(worker)
             gone = [lane for lane in stopped if lane not in stay]
             self._launcher.advance(worker, Change(gone, [start for start in started if start.lane not in stay]))
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from types import TracebackType
 
-from pitprop.driver.progress import Ended, Event, Reported, Retried, Started, Unanswered, Warned
+from pitprop.driver.progress import Ended, Event, Reported, Rested, Retried, Started, Unanswered, Warned
 from pitprop.messages import _, localized, ngettext
 from pitprop.results.summary import left_out
 from pitprop.space import Space
@@ -32,6 +32,7 @@ class Screen:
     def __init__(self, console: Console, space: Space, target: int, records: list[Record]) -> None:
         self._console, self._space = console, space
         self._running: dict[int, Record] = {}
+        self._waiting: dict[int, Record] = {}
         self._progress: dict[int, tuple[int, float]] = {}
         self._last: list[str] = []
         self._stopped: Counter[str] = Counter()
@@ -70,7 +71,11 @@ class Screen:
                     if record.revives is not None:
                         text += _(", where {trial} was parked").format(trial=words.trial(record.revives))
                     self._say(text)
+            case Rested(number):
+                self._waiting[number] = self._running.pop(number)
             case Reported(lane, epoch):
+                if lane.trial in self._waiting:
+                    self._running[lane.trial] = self._waiting.pop(lane.trial)
                 _step, known = self._progress.get(lane.trial, (0, math.nan))
                 self._progress[lane.trial] = epoch.step, epoch.metrics.get(self._space.objective.metric, known)
             case Warned(number, _) if number in self._running and self._running[number].revives is not None:
@@ -90,7 +95,7 @@ class Screen:
                 text = _("the study database does not answer; trainings continue, and new trials wait for it")
                 self._say(f"[yellow]{text}[/]: {escape(str(why))}")
             case Ended(record):
-                self._running.pop(record.number, None)
+                self._running.pop(record.number, self._waiting.pop(record.number, None))
                 self._count(record)
                 self._say(self._ending(record))
         self._draw()
@@ -99,7 +104,7 @@ class Screen:
         self._bar.advance(self._task)
         self._here += 1
         self._parked += record.parked
-        if (verdict := record.ending) is not None:
+        if (verdict := record.ending) is not None and not record.waits:
             self._stopped[verdict.signature] += 1
         self._ended.append(record)
         # To rank all of thousands at every look would take longer than to train some; but a revived trial replaces another.
@@ -107,7 +112,7 @@ class Screen:
         self._best = ranking.best(self._space, known)
 
     def _ending(self, record: Record) -> str:
-        colour = {"complete": "green", "pruned": "yellow", "parked": "cyan"}.get(record.word, "red")
+        colour = {"complete": "green", "pruned": "yellow", "parked": "cyan", "waiting": "cyan"}.get(record.word, "red")
         score = f" {words.score(record.values[0])}" if record.values and record.state == State.COMPLETE else ""
         number = _("trial {n}").format(n=f"{record.number:>3}")
         head = _("{trial} {state} after {epochs}").format(
@@ -162,5 +167,7 @@ class Screen:
         pruned = _("pruned {n}").format(n=self._stopped.total() - self._parked)
         parked = [_("parked {n}").format(n=self._parked)] if self._parked else []
         n = self._warned.total()
+        waiting = _("waiting {n}").format(n=len(self._waiting)) if self._waiting else ""
         warned = ngettext("{n} warning", "{n} warnings", n).format(n=n) if n else ""
-        return " · ".join(part for part in (best, eta, spared, f"{words.listed([pruned, *parked])} ({stopped})", warned) if part)
+        parts = (best, eta, spared, f"{words.listed([pruned, *parked])} ({stopped})", waiting, warned)
+        return " · ".join(part for part in parts if part)

@@ -1,0 +1,231 @@
+"""Schedulers order trials by rank and lose none: what waits keeps what it reached, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Said, events, records
+from hypothesis import given
+from hypothesis import strategies as st
+from killed import kill, sampled
+from pitprop import telemetry
+from pitprop.driver import scheduler
+from pitprop.driver.progress import Reported, Started, Warned
+from pitprop.driver.scheduler import NEW, Board
+from pitprop.space import Method, Space
+from pitprop.study.record import State
+
+NAMES = ("promote", "thaw")
+WIDE = {"params": {"speed": {"float": [0.05, 1.0]}}, "signatures": "off", "epochs": 8}
+REAL = {"trainer": "imbalanced", "epochs": 6, "trials": 7, "signatures": "off", "resources": {"lanes": 3}}
+DRAWN = {"params": {"lr": {"float": [1e-5, 1.0], "log": True}}}
+
+
+def few(name: str, **options: Any) -> dict[str, Any]:
+    """The scheduler ``name`` as it is for a handful of trials."""
+    return {name: {"first": 3, **options} if name == "thaw" else {"factor": 2, **options}}
+
+
+def grants(folder: Path) -> list[tuple[int, int]]:
+    """What was granted in a study, in its order: the trial, and until which epoch."""
+    rows = map(json.loads, (folder / "grants.jsonl").read_text().splitlines())
+    return [(row["trial"], row["until"]) for row in rows if "until" in row]
+
+
+def whole(curves: np.ndarray, name: str, room: int) -> tuple[list[int], list[int]]:
+    """The choices of a scheduler, one after the other, over trials with these curves (N, epochs); and what each has trained."""
+    ends, choose = scheduler.of(Method(name, {}), curves.shape[1])
+    done: list[int] = []
+    chosen = []
+    for seed in range(10_000):
+        scores = np.full((len(done), len(ends)), math.nan)
+        for number, count in enumerate(done):
+            scores[number, :count] = [np.max(curves[number, :end]) for end in ends[:count]]
+        able = np.array([count < len(ends) for count in done], bool)
+        board = Board(ends, scores, np.array(done, int), able, np.full(len(done), math.nan), len(done) < room)
+        choice = choose(board, seed)
+        if choice is None:
+            return chosen, done
+        chosen.append(choice)
+        assert choice == NEW or able[choice]
+        if choice == NEW:
+            assert board.room
+            done.append(1)
+        else:
+            done[choice] += 1
+    raise AssertionError("the search does not end")
+
+
+@pytest.mark.parametrize("name", ["full", *NAMES])
+@given(seed=st.integers(0, 2**32 - 1), trials=st.integers(1, 12), epochs=st.integers(1, 40), dead=st.floats(0, 1))
+def test_no_trial_starves_where_the_budget_has_no_end(name: str, seed: int, trials: int, epochs: int, dead: float) -> None:
+    random = np.random.default_rng(seed)
+    curves = np.where(random.random((trials, 1)) < dead, math.nan, random.random((trials, epochs)))
+    _, done = whole(curves, name, trials)
+    assert done == [len(scheduler.of(Method(name, {}), epochs)[0])] * trials
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 8, 24, 100, 10_000])
+@pytest.mark.parametrize("name", NAMES)
+def test_segments_rise_to_the_budget(name: str, epochs: int) -> None:
+    ends, _ = scheduler.of(Method(name, {}), epochs)
+    assert list(ends) == sorted(set(ends))
+    assert ends[-1] == epochs
+    assert len(ends) <= 30
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_best_trial_is_trained_to_its_end_before_most_have_trained_half(name: str) -> None:
+    levels = np.random.default_rng(1).permutation(np.linspace(0.2, 0.9, 40))
+    curves = levels[:, None] + 0.05 * (1 - np.exp(-np.arange(1, 25) / 5))
+    chosen, _ = whole(curves, name, 40)
+    ends, _ = scheduler.of(Method(name, {}), 24)
+    last = max(at for at, number in enumerate(chosen) if number == levels.argmax())
+    half = [chosen[:last].count(number) + 1 >= len(ends) / 2 for number in range(40)]
+    assert sum(half) <= 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scheduled_search_trains_every_trial_to_its_end(name: str, toy: Callable[..., Space], tmp_path: Path) -> None:
+    space = toy(trials=6, scheduler=few(name), **WIDE)
+    found = events(space, tmp_path)
+    assert sum(isinstance(event, Reported) for event in found) == 6 * 8
+    assert [record.state for record in records(space, tmp_path)] == [State.COMPLETE] * 6
+    for record in records(space, tmp_path):
+        assert [epoch.step for epoch in telemetry.read(telemetry.file(record.folder))] == list(range(1, 9))
+    assert {trial for trial, until in grants(tmp_path / "toy") if until == 8} == set(range(6))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trials_that_wait_in_between_train_as_undisturbed_ones(name: str, toy: Callable[..., Space], tmp_path: Path) -> None:
+    points = [{"lr": 10.0**-power} for power in range(6)]
+    whole, parted = toy(**REAL, **DRAWN, points=points), toy(**REAL, **DRAWN, points=points, scheduler=few(name))
+    events(whole, tmp_path / "whole", width=3)
+    events(parted, tmp_path / "parted", width=3)
+    found = [records(space, tmp_path / folder)[:6] for space, folder in ((whole, "whole"), (parted, "parted"))]
+    scores = [[record.values[0] for record in one if record.values] for one in found]
+    assert scores[1] == pytest.approx(scores[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("at", sampled(5, 12, 31, 58, 83, 101, 140, 171, 190))
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scheduled_search_that_was_killed_ends_as_an_undisturbed_one(
+    name: str, at: int, toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
+) -> None:
+    space = toy(trials=7, scheduler=few(name), **WIDE)
+    events(space, tmp_path / "undisturbed")
+    assert kill(space, tmp_path / "killed", at, 1) == -9
+    events(space, tmp_path / "killed")
+    assert outcome(space, tmp_path / "killed") == outcome(space, tmp_path / "undisturbed")
+    killed, undisturbed = (grants(tmp_path / folder / "toy") for folder in ("killed", "undisturbed"))
+    assert killed == undisturbed
+
+
+@pytest.mark.parametrize("at", sampled(9, 22, 39, 60))
+def test_scheduled_lanes_that_were_killed_end_as_undisturbed_ones(
+    at: int, toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
+) -> None:
+    space = toy(**REAL, **DRAWN, scheduler=few("thaw"))
+    events(space, tmp_path / "undisturbed", width=3)
+    assert kill(space, tmp_path / "killed", at, 3) == -9
+    events(space, tmp_path / "killed", width=3)
+    assert outcome(space, tmp_path / "killed") == outcome(space, tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_waits_when_the_budget_is_spent_counts_and_is_no_failure(
+    name: str, toy: Callable[..., Space], tmp_path: Path
+) -> None:
+    space = toy(trials=8, budget="24 epochs", scheduler=few(name), **WIDE)
+    found = events(space, tmp_path)
+    assert 24 <= sum(isinstance(event, Reported) for event in found) < 24 + 8
+    waiting = [record for record in records(space, tmp_path) if record.waits]
+    assert waiting
+    assert all(record.word == "waiting" and not record.parked and record.values for record in waiting)
+    assert all("waited for its turn at epoch" in str(record.verdicts[0].reason) for record in waiting)
+    assert events(space, tmp_path) == []
+
+
+def test_what_waited_goes_on_when_there_is_budget_again(toy: Callable[..., Space], tmp_path: Path) -> None:
+    space = toy(trials=6, budget=16, scheduler=few("thaw"), **WIDE)
+    first = events(space, tmp_path)
+    waited = [record.number for record in records(space, tmp_path) if record.waits]
+    more = toy(trials=6, budget=1000, scheduler=few("thaw"), **WIDE)
+    again = events(more, tmp_path)
+    revived = [record.revives for record in records(more, tmp_path) if record.revives is not None]
+    assert sorted(revived) == waited
+    assert sum(isinstance(event, Reported) for event in (*first, *again)) == 6 * 8
+    assert all(event.step > 0 for event in again if isinstance(event, Started) and event.record.revives is not None)
+
+
+def test_a_search_whose_time_is_over_keeps_what_its_trials_reached(toy: Callable[..., Space], tmp_path: Path) -> None:
+    space = toy(trials=6, scheduler=few("thaw"), **WIDE)
+    events(space, tmp_path, stop=20)
+    events(space, tmp_path, deadline=0.0)
+    assert {record.word for record in records(space, tmp_path)} <= {"waiting", "complete"}
+
+
+def test_baselines_train_whole(toy: Callable[..., Space], tmp_path: Path) -> None:
+    space = toy(trials=4, scheduler=few("thaw"), baselines={"plain": {"params": {"speed": 0.2}}}, **WIDE)
+    found = [event.lane.trial for event in events(space, tmp_path) if isinstance(event, Reported)]
+    assert found[:8] == [0] * 8
+
+
+def test_every_seed_of_a_trial_is_trained(toy: Callable[..., Space], tmp_path: Path) -> None:
+    space = toy(trials=4, seeds=2, scheduler=few("thaw"), **WIDE)
+    events(space, tmp_path)
+    assert [record.epochs for record in records(space, tmp_path)] == [16] * 4
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"scheduler": "thawed"}, "scheduler: 'thawed' is not a scheduler; did you mean 'thaw'?"),
+        (
+            {"scheduler": {"promote": {"factor": 1}}},
+            "factor: 1 is not allowed; it takes a whole number of at least 2",
+        ),
+        ({"scheduler": "thaw", "pruner": "asha"}, "leave one of the two out"),
+        (
+            {"budget": "4h"},
+            "budget: '4h' is not allowed; it takes a whole number such as 2000 or",
+        ),
+        ({"budget": "500 steps"}, "budget: '500 steps' is in steps, and the budget of a trial is in epochs"),
+        (
+            {"scheduler": "thaw", "early_stopping": {"patience": {"int": [2, 6]}}, "signatures": "off"},
+            "scheduler: thaw orders trials by one score",
+        ),
+    ],
+)
+def test_what_a_scheduler_cannot_do_is_said(
+    given: dict[str, Any], said: str, write_space: Callable[..., Path], pitprop: Callable[..., Said]
+) -> None:
+    assert said in pitprop("preflight", str(write_space(**given))).err
+
+
+def test_a_trainer_that_leaves_no_checkpoint_trains_each_trial_at_once(toy: Callable[..., Space], tmp_path: Path) -> None:
+    source = """'''No state.'''
+from pitprop.telemetry import Epoch
+PARAMS = {"speed": 0.3}
+REPORTS = ("val/macro_f1",)
+def train(params, context):
+    for step in range(context.step + 1, context.epochs + 1):
+        yield Epoch(step, {"val/macro_f1": params["speed"] * step / 20})
+"""
+    (tmp_path / "stateless.py").write_text(source)
+    space = toy(**{**WIDE, "trainer": str(tmp_path / "stateless.py")}, trials=4, scheduler=few("thaw"))
+    found = events(space, tmp_path)
+    assert sum(isinstance(event, Reported) for event in found) <= 4 * 8 + 1
+    assert [record.epochs for record in records(space, tmp_path)] == [8] * 4
+    assert ["leaves no checkpoint" in str(event.verdict.reason) for event in found if isinstance(event, Warned)] == [True]
+
+
+def test_a_command_that_cannot_resume_is_not_made_to_wait(write_space: Callable[..., Path], pitprop: Callable[..., Said]) -> None:
+    space = write_space(trainer="command", options={"command": ["python", "train.py", "{params}"]}, scheduler="thaw")
+    assert "this command has no options.resume to go on with" in pitprop("preflight", str(space)).err
