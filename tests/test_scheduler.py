@@ -164,6 +164,14 @@ def test_what_waited_goes_on_when_there_is_budget_again(toy: Callable[..., Space
     assert all(event.step > 0 for event in again if isinstance(event, Started) and event.record.revives is not None)
 
 
+def test_a_scheduler_may_change_under_a_study(toy: Callable[..., Space], tmp_path: Path) -> None:
+    first = events(toy(trials=6, scheduler=few("thaw"), **WIDE), tmp_path, stop=40)
+    second = events(toy(trials=6, scheduler=few("promote"), **WIDE), tmp_path, stop=40)
+    last = events(toy(trials=6, **WIDE), tmp_path)
+    assert sum(isinstance(event, Reported) for event in (*first, *second, *last)) in range(6 * 8, 6 * 8 + 3)
+    assert [record.word for record in records(toy(trials=6, **WIDE), tmp_path)] == ["complete"] * 6
+
+
 def test_a_search_whose_time_is_over_keeps_what_its_trials_reached(toy: Callable[..., Space], tmp_path: Path) -> None:
     space = toy(trials=6, scheduler=few("thaw"), **WIDE)
     events(space, tmp_path, stop=20)

@@ -17,7 +17,6 @@ import numpy as np
 from pitprop.detection import life
 from pitprop.detection.stopping import objective
 from pitprop.driver import scheduler
-from pitprop.driver.judging import facts
 from pitprop.driver.scheduler import NEW, Board
 from pitprop.driver.training import Training
 from pitprop.seeds import keyed
@@ -31,6 +30,7 @@ class Grants:
     """The grants of a study whose files are in ``folder``."""
 
     def __init__(self, space: Space, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._space, self._file = space, folder / FILE
         self._ends, self._choose = scheduler.of(space.scheduler, space.epochs)
         self._scores = np.full((64, len(self._ends)), math.nan)
@@ -50,6 +50,10 @@ class Grants:
         """Whether it is not known what an ended trial reached, as after a kill."""
         self._grow(number + 1)
         return self.kept and not self._done[number]
+
+    def granted(self, number: int) -> bool:
+        """Whether a trial was granted anything, where anything is."""
+        return not self.kept or number in self._until
 
     def until(self, number: int) -> int:
         """Up to where a trial may train: to the end where it was granted nothing else, as a baseline."""
@@ -101,7 +105,7 @@ class Grants:
             self._scores[number, self._done[number]] = score
             self._done[number] += 1
         if training.lanes:
-            known = facts(self._space, training.trial)
+            known = self._space.known_of(training.trial.values, training.trial.flat)
             self._promise[number] = np.mean([life.promise(curve, known) for curve in training.curves.values()])
         else:
             self._write({"trial": number, "scores": self._scores[number, : self._done[number]].tolist()})
@@ -131,24 +135,28 @@ class Grants:
 
     def _recall(self) -> None:
         """Reads what a search before this one has written; a last line that a kill has cut is a grant that trained nothing."""
-        if not self._file.exists():
-            return
-        text = self._file.read_text(encoding="utf-8")
+        text = self._file.read_text(encoding="utf-8") if self._file.exists() else ""
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
             os.truncate(self._file, len(whole.encode()))
+        ends: list[int] = []
         for row in map(json.loads, whole.splitlines()):
             if "scheduler" in row:
                 self._whole()
                 return
+            if "ends" in row:
+                ends = row["ends"]
+                continue
             number = row["trial"]
             self._grow(number + 1)
             if "until" in row:
                 self._until[number] = row["until"]
                 self._count += 1
-            else:
+            elif ends == list(self._ends):  # what was noted at other ends, under another scheduler, is read off the curves again
                 self._done[number] = len(row["scores"])
                 self._scores[number, : len(row["scores"])] = row["scores"]
+        if ends != list(self._ends):
+            self._write({"ends": self._ends})
 
     def _write(self, row: dict[str, Any]) -> None:
         with self._file.open("a", encoding="utf-8") as file:

@@ -146,6 +146,8 @@ class Search:
         training = self._trainings[trial.number] = self._training(trial)
         if trial.revives is not None:
             training.note(self._study.record(trial.revives).verdicts)
+        if not self._grants.granted(trial.number):  # it was killed just before, or the user revives it
+            self._grants.grant(trial.number, whole=trial.baseline is not None or trial.revives is not None)
         starts = training.resume(training.lanes, self._space.seed, self._study.checkpoints)
         self._spent += training.epochs - sum(training.adopted.values())
         self._events.append(Started(self._study.record(trial.number), min(len(curve) for curve in training.curves.values())))
