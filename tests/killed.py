@@ -18,7 +18,21 @@ from pitprop.space import Space
 from pitprop.study import storage as rows
 from pitprop.workers import checkpoint
 
-WRITES = [(telemetry, "append"), (telemetry, "rewrite"), (checkpoint, "write"), (rows, "begin"), (rows, "end"), (Grants, "_write")]
+WRITES = [
+    (telemetry, "append"),
+    (telemetry, "rewrite"),
+    (checkpoint, "write"),
+    (rows, "begin"),
+    (rows, "end"),
+    (Grants, "_write"),
+]
+    (telemetry, "append"),
+    (telemetry, "rewrite"),
+    (checkpoint, "write"),
+    (rows, "begin"),
+    (rows, "end"),
+    (Grants, "_write"),
+]
 
 
 def sampled(*points: int) -> list[Any]:
