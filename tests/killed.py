@@ -26,13 +26,6 @@ WRITES = [
     (rows, "end"),
     (Grants, "_write"),
 ]
-    (telemetry, "append"),
-    (telemetry, "rewrite"),
-    (checkpoint, "write"),
-    (rows, "begin"),
-    (rows, "end"),
-    (Grants, "_write"),
-]
 
 
 def sampled(*points: int) -> list[Any]:
