@@ -101,14 +101,14 @@ def thaw(board: Board, seed: int, first: int, reserve: float) -> int | None:
         return NEW
     if not len(waiting):
         return None
-    random = np.random.default_rng(seed)
+    draw = np.random.default_rng(seed)
     now = board.now
-    if random.random() < reserve and (chosen := _most_alive(board, waiting, now)) is not None:
+    if draw.random() < reserve and (chosen := _most_alive(board, waiting, now)) is not None:
         return chosen
     gain, variance = _forecast(board)
     ends, total = np.array([0, *board.ends]), board.ends[-1]
-    ahead = max(1.0, math.exp(random.random() * math.log(total)))
-    margin = 10 ** random.uniform(-4, -1.5) * math.sqrt(variance[0])
+    ahead = max(1.0, math.exp(draw.random() * math.log(total)))
+    margin = 10 ** draw.uniform(-4, -1.5) * math.sqrt(variance[0])
     # Row k: a trial that has finished k segments trains those that begin before its horizon.
     trained = (np.arange(len(board.ends))[None] >= np.arange(len(ends))[:, None]) & (ends[None, :-1] < (ends + ahead)[:, None])
     gains, variances = (trained * gain).sum(axis=1), (trained * variance).sum(axis=1)
