@@ -19,6 +19,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q .package/pitprop search trainers
 	@touch $@
 
 $(DEV): $(READY) requirements-dev.lock
@@ -136,6 +137,7 @@ docs: $(DEV)  ## write the catalogues in docs/signatures.md and formats.md, and 
 	@$(BIN)/python docs/build_signatures.py
 	@$(BIN)/python docs/build_formats.py
 	@$(BIN)/python docs/build_schema.py
+	@$(BIN)/python docs/build_store.py
 
 messages: $(DEV)  ## bring the catalogues in search/locale up to date with the texts in the code
 	@$(BIN)/pybabel --quiet extract --output-file $(VENV)/pitprop.pot && $(BIN)/pybabel --quiet update --input-file $(VENV)/pitprop.pot

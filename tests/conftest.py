@@ -63,6 +63,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["PITPROP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def compiled() -> None:
+    """Of the processes that tests start not each one compiles the package anew."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 @pytest.fixture
 def write_space(tmp_path: Path) -> Callable[..., Path]:
     """Writes a space over the toy trainer, with the keys given changed, and returns its path."""
@@ -216,10 +222,12 @@ def shell(tmp_path: Path, without_mlflow: None) -> Callable[..., Said]:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database that MLflow has migrated, which takes it seconds."""
+    """A store of MLflow's that holds nothing."""
     from mlflow import MlflowClient
+    from pitprop.track import sqlite
 
     path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    sqlite.make(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own use of SQLAlchemy
         MlflowClient(f"sqlite:///{path}").search_experiments()
@@ -231,6 +239,7 @@ def uri(empty_store: Path, tmp_path: Path) -> str:
     """A store of the test's own, empty."""
     source, copy = sqlite3.connect(empty_store), sqlite3.connect(tmp_path / "mlflow.db")
     source.backup(copy)
+    copy.execute("PRAGMA journal_mode=DELETE")
     source.close()
     copy.close()
     return f"sqlite:///{tmp_path / 'mlflow.db'}"

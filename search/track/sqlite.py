@@ -1,8 +1,9 @@
 """A SQLite store: made whole or not at all, looked at before MLflow opens it, and given long curves in one statement.
 
-MLflow makes a new store by some fifty migrations, which take seconds, or a minute on a busy machine; one that was killed
-meanwhile it cannot open again. It also makes an object of each point, which takes 15 times as long as the statement does. Its
-own client is right beside this: where the statement fails, or the store is another, it writes the points.
+MLflow makes a new store by some fifty migrations, which take seconds, or a minute on a busy machine, and leave one that it cannot
+open again if they are killed; what they make ships in mlflow.sql. It also makes an object of each point, which takes 15 times as
+long as the statement does. Its own client is right beside this: where the statement fails, or the store is another, it writes the
+points.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from pitprop.track.trial_run import Point, stored
 
 _INSERT = "INSERT OR IGNORE INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)"
 _VERSION = "alembic_version"
+TABLES = Path(__file__).with_name("mlflow.sql")
+"""The tables of MLflow as statements (`docs/build_store.py`)."""
 _HOLDINGS = {
     "runs": "select count(*) from runs",
     "experiments": "select count(*) from experiments where experiment_id != 0",
@@ -52,7 +55,10 @@ def make(path: Path) -> None:
     gone = [Path(f"{path}-{kind}") for kind in ("wal", "shm", "journal")]  # of a store that is not there any more
     for left in (*gone, new, Path(f"{new}-journal")):
         left.unlink(missing_ok=True)
-    _migrate(new)
+    _fill(new)
+    # Readers, such as the UI, and our writing do not wait for each other then.
+    with contextlib.closing(sqlite3.connect(new)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
     new.replace(path)
 
 
@@ -69,7 +75,20 @@ def no_folder_named_by(uri: str) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _migrate(path: Path) -> None:
+def _fill(path: Path) -> None:
+    """Makes MLflow's tables: from the statements that ship, if they are those of the MLflow that is installed."""
+    from mlflow.store.db import utils
+
+    statements = TABLES.read_text(encoding="utf-8")
+    if f"INSERT INTO \"{_VERSION}\" VALUES('{utils._get_latest_schema_revision()}')" in statements:  # type: ignore[no-untyped-call]
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.executescript(statements)
+    else:
+        migrate(path)
+
+
+def migrate(path: Path) -> None:
+    """Makes MLflow's tables by its fifty migrations."""
     import sqlalchemy
     from mlflow.store.db import utils
 
@@ -77,9 +96,6 @@ def _migrate(path: Path) -> None:
     engine = sqlalchemy.create_engine(sqlite_url(path), poolclass=sqlalchemy.NullPool)
     utils._initialize_tables(engine)  # type: ignore[no-untyped-call]
     engine.dispose()
-    # Readers, such as the UI, and our writing do not wait for each other then.
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA journal_mode=WAL")
 
 
 def _look(path: Path) -> tuple[str, bool]:
