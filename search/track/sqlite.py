@@ -80,7 +80,8 @@ def _fill(path: Path) -> None:
     from mlflow.store.db import utils
 
     statements = TABLES.read_text(encoding="utf-8")
-    if f"INSERT INTO \"{_VERSION}\" VALUES('{utils._get_latest_schema_revision()}')" in statements:  # type: ignore[no-untyped-call]
+    head = utils._get_latest_schema_revision()  # type: ignore[no-untyped-call]
+    if f"'{head}'" in statements:
         with contextlib.closing(sqlite3.connect(path)) as database:
             database.executescript(statements)
     else:
