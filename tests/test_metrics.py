@@ -253,7 +253,9 @@ def test_a_step_of_140000_is_not_the_first_and_a_tenth_step_is_not_the_last(tmp_
     path.write_text("".join(f"step {n} loss {loss}\n" for n, loss in enumerate(losses[:10], 1)))
     assert "10 steps of training are too few" in str(diagnose([path]).unjudged)
     path.write_text("".join(f"step {100 * n} loss {loss}\n" for n, loss in enumerate(losses, 1)))
-    assert diagnose([path]).dead
+    assert "guesses" in str(diagnose([path]).unjudged)
+    assert diagnose([path], Given(epochs=59)).dead
+    assert diagnose([path], Given(chance_loss=11.0)).dead
 
 
 @pytest.mark.parametrize("place", ["Iter [{}/80000]", "[{}/80000]", "step:{}/80000", "Step {}/80000;"])
@@ -302,7 +304,7 @@ def test_a_score_that_is_the_same_to_the_last_digit_is_told_and_a_perfect_one_is
 def test_nothing_detected_is_told_while_the_loss_falls_and_is_the_end_of_a_training_that_is_over(tmp_path: Path) -> None:
     path = log(tmp_path / "log.csv", {"val_loss": towards(2, 1, 0.05, 0), "val_dice": flat(0)})
     found = diagnose([path])
-    assert answer(found) == "alive"
+    assert answer(found) == "cannot judge"
     assert "no_positives" in {verdict.signature for verdict in found.verdicts}
     assert diagnose([path], Given(epochs=30)).dead
     assert not diagnose([path], Given(epochs=60)).dead

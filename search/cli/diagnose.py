@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +20,7 @@ from pitprop.logs.assumptions import Given
 from pitprop.logs.diagnosis import Diagnosis, across
 from pitprop.logs.diagnosis import diagnose as read
 from pitprop.logs.names import Names
-from pitprop.logs.sources import told_apart, trainings
+from pitprop.logs.sources import located, told_apart, trainings
 from pitprop.messages import _
 from pitprop.views import chart
 from rich.console import Console
@@ -53,12 +56,22 @@ def diagnose(options: DiagnoseOptions) -> int:
 
 def _logs(options: DiagnoseOptions) -> list[tuple[str, Sequence[Path]]]:
     """The trainings that are named, each under a name that no other has."""
-    found = [(Path(path), trainings(Path(path), options.format)) for path in options.path]
+    paths = [_fetched(path) if path.startswith(("http://", "https://")) else located(path) for path in options.path]
+    found = [(path, trainings(path, options.format)) for path in paths]
     each = [(path, name, files) for path, held in found for name, files in held.items()]
     names = [name for _, name, _ in each]
     if len(set(names)) < len(names):
         names = told_apart([path if path.name == name else path / name for path, name, _ in each])
     return [(name, files) for name, (_, _, files) in zip(names, each, strict=True)]
+
+
+def _fetched(address: str) -> Path:
+    """The runs of a tracking server, in a folder that is gone when this process is."""
+    from pitprop.track.fetch import fetched
+
+    folder = tempfile.mkdtemp(prefix="pitprop-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return fetched(address, Path(folder))
 
 
 def _print(options: DiagnoseOptions, found: Sequence[Diagnosis], silent: Sequence[str], baseline: Mapping[str, float]) -> None:

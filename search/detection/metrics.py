@@ -57,7 +57,7 @@ TELLING: tuple[tuple[Meaning, str], ...] = (
     (replace(SCORE, chance=0.5), "auc auroc roc"),
     (replace(SCORE, chance=0.0), "mcc kappa r2 r2score spearman spearmanr pearson pearsonr kendall corr"),
     (replace(SCORE, chance=0.0), "correlation ccc lcc srcc plcc"),
-    (FOUND, "f f1 fscore fmeasure miou iou fwiou jaccard dice mdice dsc precision prec recall rec sensitivity"),
+    (FOUND, "f f1 fscore fmeasure miou iou iu meaniu fwiou jaccard dice mdice dsc precision prec recall rec sensitivity"),
     (FOUND, "hits hit mrr ndcg dcg"),
     (HARD, "ap map mar ar rouge rouge1 rouge2 rougel rougelsum chrf meteor cider spice"),
     (replace(HARD, chance=0.0), "bleu sacrebleu"),

@@ -19,8 +19,10 @@ from pitprop.telemetry import Epoch, Telemetry, columns, reports
 
 FEW = 5
 """Epochs of which fewer tell nothing: then each reading of training is looked at."""
-ENDLESS = 10**7
-"""Epochs of which no training has so many: what stands for no limit, such as sys.maxsize."""
+ENDLESS = 10**5
+"""Epochs that stand for no limit where a log is not even at a hundredth of them; so does a number of nothing but nines."""
+USUAL = (*range(2, 11), 20, 50, 100, 200, 1000)
+"""Numbers of classes that are common. A loss that stands at the logarithm of one of them is that of a guess."""
 CONTRASTIVE = {"supcon": chance.supervised_contrastive, "ntxent": chance.nt_xent, "clip": chance.clip}
 DETECTOR = frozenset(["box", "bbox", "giou", "ciou", "obj", "objectness", "rpn", "dfl", "om", "oo"])
 """Words of the parts of a detector's loss."""
@@ -128,7 +130,7 @@ def budget(given: Given, log: Finished, last: int, few: bool, notes: list[str]) 
         return given.epochs
     said, had = log.said, log.epochs[-1].step if log.epochs else 1
     total = next((said[name] for name in ("max_epochs", "num_epochs", "num_train_epochs") if name in said), 0)
-    if (had if few else last) <= total < ENDLESS:
+    if (had if few else last) <= total and not _endless(total, had):
         notes.append(f"a training of {total} epochs, as its log says")
         return max(last, round(last * total / had)) if few else total
     planned = next((said[name] for name in ("max_iters", "max_steps") if name in said), 0)
@@ -136,6 +138,11 @@ def budget(given: Given, log: Finished, last: int, few: bool, notes: list[str]) 
         notes.append(f"a training of {planned} steps, as its log says")
         return max(last, round(last * planned / log.steps))
     return max(last, 1)
+
+
+def _endless(total: int, had: int) -> bool:
+    """Whether ``total`` epochs stand for no limit, as sys.maxsize and 99999 do."""
+    return total >= 2**31 - 1 or (had < total / 100 and (total >= ENDLESS or (total > 999 and {*str(total)} == {"9"})))
 
 
 def _chance(
@@ -165,15 +172,28 @@ def _chance(
             f"its loss stands at ln {classes} and {metric} at 1/{classes}: that is chance with {classes} classes of one size"
         )
         return math.log(classes), 1 / classes, False
+    losses = next(
+        (some for some in (telemetry.column(name).values for name in ("val/loss", "train/loss")) if len(some) >= 2 * FEW), ()
+    )
+    fresh = not (log.late or learned(given, log)) and metrics.of(metric).family == "loss"
+    if fresh and (classes := _usual(losses)):
+        notes.append(
+            f"its loss stands at ln {classes} = {math.log(classes):.4g}: that is chance with {classes} classes of one size"
+        )
+        return math.log(classes), None, False
     if (score := levels.stood(telemetry, plain)) is not None and not labels:
         notes.append(f"{metric} never left {score:.4g}, at a loss that is worse than any guess; that is taken for chance")
-        return None, score, True
+        return None, score, False
     if learned(given, log) or log.late or labels or start is None or reports(telemetry, "chance/loss"):
         return None, None, False
     if start < LEAST or good(telemetry, metric) or _moved(telemetry, start):
         return None, None, False
     notes.append(f"its loss never left {start:.4g}, where it began, which is taken for chance; --chance-loss says better")
-    return start, levels.start(telemetry, plain) if metrics.of(metric).chance is None else None, True
+    stood = levels.start(telemetry, plain) if metrics.of(metric).chance is None else None
+    worse = (
+        stood is not None and 0 < stood < 0.2 and start > -2 * math.log(stood)
+    )  # than that of a uniform guess among 1 / stood classes
+    return start, stood, not worse
 
 
 def _stated(given: Given, labels: Mapping[str, int]) -> float | None:
@@ -222,13 +242,31 @@ def _means(values: Sequence[float]) -> list[float]:
     return [sum(values[i : i + FEW]) / FEW for i in range(len(values) - FEW + 1)]
 
 
-def improved(values: Sequence[float], sign: int) -> bool:
-    """Whether a curve ends, or was for five readings, better than it began, by more than its readings scatter."""
+def _usual(losses: Sequence[float]) -> int:
+    """The common number K of classes at whose logarithm all ``losses`` stand: by 1.5 %, as weights begin at random; else 0."""
+    middles = _middles(losses)
+    if not middles or max(middles) - min(middles) > 0.02 * median(middles):
+        return 0
+    return next((count for count in USUAL if abs(median(middles) / math.log(count) - 1) < 0.015), 0)
+
+
+def _middles(values: Sequence[float]) -> list[float]:
+    return [median(values[i : i + FEW]) for i in range(len(values) - FEW + 1)]
+
+
+def improved(values: Sequence[float], sign: int, at_end: bool = False) -> bool:
+    """Whether a curve ends, or was for five readings (not ``at_end``), better than it began, by more than its readings scatter.
+
+    Middle values count for what came of it, as an outlier tells nothing, and the mean for how it began, as some learn at once.
+    """
     part = max(1, min(FEW, len(values) // 3))
-    first, then = (sum(some) / part for some in (values[:part], values[-part:]))
-    best = max(sign * mean for mean in (_means(values) if part == FEW else [then]))
-    scatter = median(abs(b - a) for a, b in pairwise(values)) if len(values) > 1 else 0.0
-    return max(best, sign * then) - sign * first > max(4 * scatter * math.sqrt(2 / part), 1e-12)
+    first, then = sign * sum(values[:part]) / part, sign * median(values[-part:])
+    middles = [sign * middle for middle in _middles(values)] if part == FEW and not at_end else []
+    steps = [b - a for a, b in pairwise(values)]
+    steady = len(values) < 3 * FEW  # then what it falls by at a time is no scatter: of noise, bends are as large as steps
+    bends = [(b - a) / math.sqrt(3) for a, b in pairwise(steps)] if steady else []
+    scatter = min((median(map(abs, some)) for some in (steps, bends) if some), default=0.0)
+    return max([*middles, then]) - first > max(4 * scatter * math.sqrt(2 / part), 1e-12)
 
 
 def named(names: Iterable[str], most: int = 6) -> str:

@@ -21,6 +21,9 @@ PACKED: Mapping[bytes, Callable[[], Any]] = {
 EASTERN = ("gb18030", "big5", "shift_jis", "euc_kr")
 """Encodings beside UTF-8 and UTF-16 in which the words of logs are not ASCII: told by these words, as a log is mostly numbers."""
 
+CONTROLS = frozenset([*range(1, 7), *range(14, 27), 28, 29, 30])
+"""Bytes that no text has."""
+
 
 class Decoder:
     """The bytes of one file as UTF-8, fed in order and cut anywhere. What is broken in them is left out."""
@@ -30,6 +33,7 @@ class Decoder:
         self._make: Callable[[], Any] | None = None
         self._unpack: Any = None
         self._decode: codecs.IncrementalDecoder | None = None
+        self._holes = False
 
     def feed(self, data: bytes) -> bytes:
         """The next piece."""
@@ -41,6 +45,9 @@ class Decoder:
             data = data.removeprefix(codecs.BOM_UTF8)
             encoding = _encoding(data)
             self._decode = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
+            self._holes = encoding is None and _has_holes(data)
+        if self._holes:
+            data = data.replace(b"\0", b"")
         return self._decode.decode(data).encode("utf-8", "replace") if self._decode else data
 
     def _unpacked(self, data: bytes) -> bytes:
@@ -67,6 +74,11 @@ class _Nothing:
         return b""
 
 
+def whole(path: Path) -> bytes:
+    """All that is written in a file."""
+    return Decoder().feed(path.read_bytes())
+
+
 def head(path: Path, size: int) -> bytes:
     """The first bytes of what is written in a file."""
     with path.open("rb") as file:
@@ -87,6 +99,12 @@ def _encoding(data: bytes) -> str | None:
         return None
     except UnicodeDecodeError:
         return next((name for name in EASTERN if wording.FOREIGN.search(part.decode(name, "ignore"))), None)
+
+
+def _has_holes(data: bytes) -> bool:
+    """Whether ``data`` is text but for some zeros, as a log has them that was truncated while it was written."""
+    part = data[: 1 << 16]
+    return b"\0" in part and 10 * part.count(0) < len(part) and not CONTROLS.intersection(part)
 
 
 def _is_wide(high: bytes, low: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from pitprop.detection import detect, levels, metrics, stopping
 from pitprop.detection import signatures as catalogue
@@ -93,17 +94,16 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a log beside its epochs: whether these are readings of training (``few``), and chance is ``guessed``."""
+    """What is known of a log beside its epochs: whether these are readings of training (``few``), and chance is ``guessed``.
+
+    ``planned`` says whether somebody tells how long the whole training is.
+    """
 
     log: Finished
     given: Given
     few: bool
     guessed: bool
-
-    @property
-    def planned(self) -> bool:
-        """Whether somebody says how long the whole training is."""
-        return self.given.epochs is not None or any(name.startswith(("max_", "num_train", "num_ep")) for name in self.log.said)
+    planned: bool
 
     @property
     def few_tell(self) -> bool:
@@ -128,12 +128,14 @@ class Known:
         if metrics.of(facts.metric).family == "reward":
             return message("{metric} has not risen, and what an untrained policy gets is not known", metric=facts.metric)
         why = message("what an untrained model reaches is not known")
-        if self.log.late:
+        if self.guessed:
+            why = message("where chance is and how long the whole training is would be guesses")
+        elif self.log.late:
             place = message("epoch {epoch}", epoch=epoch) if epoch else message("step {step}", step=step)
             why = message("its log begins at {place}, when it was no longer untrained", place=place)
         elif assumptions.learned(self.given, self.log):
             why = message("it began from a checkpoint, which is no longer untrained")
-        known = message("--chance-loss or --class-counts tells where chance is")
+        known = message("--chance-loss or --class-counts tells where chance is, --epochs how long it trains")
         return message("{metric} has not improved, and {why}; {known}", metric=facts.metric, why=why, known=known)
 
 
@@ -148,7 +150,7 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     if not telemetry:
         where = ", ".join(map(str, files))
         raise UserError(f"{where}: no reading of a loss or a score is in it; --pattern says how it prints them")
-    metric = given.metric or objectives.choose(telemetry)
+    metric = given.metric or (objectives.scored(log.epochs) if few else "") or objectives.choose(telemetry)
     if metric and not reports(telemetry, metric):
         known = sorted({key for epoch in telemetry for key in epoch.metrics})
         raise UserError(f"{metric!r} is not among the readings of {files[0].name}: {', '.join(known)}")
@@ -157,10 +159,14 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     if log.from_0 and not few and each == 1:
         notes.append("its log counts epochs from 0, so that epoch 1 here is its epoch 0")
     unit = "epoch" if log.numbered else "evaluation" if metric.startswith("val/") else "reading"
+    before = len(notes)
     budget = assumptions.budget(given, log, telemetry[-1].step * each, few, notes)
+    planned = given.epochs is not None or len(notes) > before
     facts, guessed = assumptions.facts(telemetry, metric, given, log, -(-budget // each), notes)
     unit = "reading of training" if few else unit
-    beside = Known(log, given, few, guessed)
+    beside = Known(log, given, few, guessed, planned)
+    if guessed and not planned:  # where chance is, and how long it trains, would both be guesses
+        facts = replace(facts, chance_loss=None, chance_score=None)
     unit = unit if each == 1 else f"mean of {each} {unit}s"
     return _judged(Diagnosis(name or files[0].name, files, telemetry, facts, [], None, {}, [], unit, notes), beside)
 
@@ -203,7 +209,7 @@ def _judged(found: Diagnosis, known: Known) -> Diagnosis:
         ended, verdicts = last, [*(one for one in verdicts if one.signature != last.signature), last]
     early = [Signature(name, "warn") for name in SEEN_EARLY if name not in {one.signature for one in verdicts}]
     verdicts = [*verdicts, *detect.replay(telemetry, facts, early if ended is None else (), over=True)]
-    holds = detect.judge(telemetry, facts, [Signature(PASSING)])
+    holds = detect.judge(telemetry, facts, [Signature(PASSING)]) and not _at_its_best(telemetry, facts)
     verdicts = [one for one in verdicts if one.signature != PASSING or holds]
     unjudged = _unjudged(telemetry, facts, known, ended)
     if unjudged is not None:
@@ -242,12 +248,21 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
     if ended is not None:
         short = known.few and 0 < known.log.steps < SHORT
         return message("{steps} steps of training are too few to leave chance", steps=known.log.steps) if short else None
-    count, level = len(telemetry.column(facts.metric).values), levels.score(telemetry, facts)
+    values, level = telemetry.column(facts.metric).values, levels.score(telemetry, facts)
+    count = len(values)
+    if count >= FEW and len({*values}) == 1 and detect.judge(telemetry, facts, [Signature(PASSING)]):
+        return message(
+            "{metric} is {value:.6g} to the last digit in all of its {count} readings, which no training that learns shows",
+            **{"metric": facts.metric, "value": values[0], "count": count},
+        )
     if (
-        _learns(telemetry, facts)
-        or levels.above_chance(telemetry, facts, count)
-        or (known.few_tell and len(known.log.epochs) < FEW)
+        count >= FEW
+        and not known.log.placed
+        and facts.metric.startswith("val/")
+        and not assumptions.improved(values, facts.sign, at_end=True)
     ):
+        return message("its scores name no epoch and no step, and may be of several models; --pattern says where they stand")
+    if _learns(telemetry, facts) or _above(telemetry, facts) or (known.few_tell and len(known.log.epochs) < FEW):
         return None
     if count < FEW:
         return message(
@@ -264,6 +279,20 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
     return None if levels.loss(telemetry, facts, guess=False) is not None else known.blind(facts)
 
 
+def _above(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether the middle one of five readings running stood above chance, so that noise does not: by a twentieth of the range."""
+    values, limit = telemetry.column(facts.metric).values, levels.bound(telemetry, facts, 0.05)
+    middles = (median(values[at : at + FEW]) for at in range(max(1, len(values) - FEW + 1)))
+    return limit is not None and bool(values) and any(facts.sign * (middle - limit) > 0 for middle in middles)
+
+
+def _at_its_best(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether a return rose to where it stays: many games end at a highest score."""
+    values = telemetry.column(facts.metric).values
+    risen = metrics.of(facts.metric).family == "reward" and assumptions.improved(values, facts.sign, at_end=True)
+    return risen and facts.sign * values[-1] >= max(facts.sign * value for value in values)
+
+
 def _learns(telemetry: Telemetry, facts: Facts) -> bool:
     """Whether the objective or a loss ends better than it began, or it is too early to tell."""
     values = telemetry.column(facts.metric).values
@@ -274,7 +303,9 @@ def _learns(telemetry: Telemetry, facts: Facts) -> bool:
         return any(sign * (one[-1] - one[0]) > levels.STILL * whole for one, sign, whole in ends if len(one) > 1)
     if telemetry[-1].step < catalogue.GRACE * facts.budget:
         return True
-    return assumptions.improved(values, facts.sign) or any(len(one) >= FEW and assumptions.improved(one, -1) for one in curves)
+    played = metrics.of(facts.metric).family == "reward"  # a return that has fallen back is none that was gained
+    learnt = assumptions.improved(values, facts.sign, at_end=played)
+    return learnt or any(len(one) >= FEW and assumptions.improved(one, -1) for one in curves)
 
 
 def _ended(telemetry: Telemetry, facts: Facts, verdicts: Sequence[Verdict], watching: Sequence[Signature]) -> Verdict | None:

@@ -25,7 +25,7 @@ class Finished:
 
     ``begins`` is the epoch and the step at which it begins, each None if not named; ``late`` says that these are not the start
     of a training, as of one that was resumed, or of an excerpt. ``numbered`` says whether the source counts epochs, and
-    ``from_0`` whether from 0. ``said`` is what it says of itself.
+    ``from_0`` whether from 0; ``placed``, whether any reading names an epoch or a step. ``said`` is what it says of itself.
     """
 
     epochs: Telemetry = field(default_factory=Telemetry)
@@ -35,6 +35,7 @@ class Finished:
     from_0: bool = False
     begins: tuple[int | None, int | None] = (None, None)
     late: bool = False
+    placed: bool = False
     said: dict[str, int] = field(default_factory=dict)
 
 
@@ -96,7 +97,8 @@ def _read(
     begins = next(iter(numbers), None), next(iter(steps), None)
     late = _late(numbers) if numbers else len(steps) > 1 and _late(steps)
     said = {name: value for follower in followers for name, value in follower.facts.items()}
-    return Finished(epochs, bins.telemetry(), last, joined.numbered, joined.from_0, begins, late, said)
+    placed = bool(numbers or steps or last)
+    return Finished(epochs, bins.telemetry(), last, joined.numbered, joined.from_0, begins, late, placed, said)
 
 
 def _least(known: Sequence[int], more: Iterable[int | None]) -> list[int]:

@@ -21,8 +21,19 @@ SCORES = {
     "top5": ("acc_top5", "top5_acc", "accuracy_top5", "acc5", "acc_5", "prec5", "prec_5"),
     "mean1": ("acc_mean1",),
     "auc": ("roc_auc", "auroc", "auc_roc"),
+    "f1": ("fb1", "fb_1"),
     "dice": ("pseudo_dice", "dice_score", "mean_dice", "average_global_foreground_dice"),
-    "loss": ("total_loss", "loss_total", "avg_loss", "average_loss", "mean_loss", "nll_loss", "xent", "cross_entropy"),
+    "loss": (
+        "total_loss",
+        "loss_total",
+        "avg_loss",
+        "average_loss",
+        "mean_loss",
+        "nll_loss",
+        "xent",
+        "cross_entropy",
+        "batch_loss",
+    ),
 }
 """Our word for a reading, and others', the likelier first: of several in one place one is taken."""
 WORDS = {theirs: word for word, others in SCORES.items() for theirs in others}
@@ -42,7 +53,7 @@ OURS = tuple(name for name in VOCABULARY if name.endswith("/"))
 IDLE = re.compile(
     r"(data|batch|train|load|forward|backward|epoch|iter|step)?_?time|time_.*|eta(_.*)?|mem(ory)?|max_mem|gpu_mem(ory)?|mfu|"
     r"iters?|its?|iterations?|steps?|epochs?|batch(es)?|batch_idx|batch_size|global_step|trainer_global_step|rounds?|"
-    r"n?um_.*|n_updates|updates?|ups|wps|wpb|bsz|fps|sps|created_at|total_flos|(.*_)?best(_.*)?|data|index|"
+    r"n?um_.*|n_updates|updates?|ups|wps|wpb|bsz|fps|sps|created_at|total_flos|(.*_)?best(_.*)?|data|index|folds?|"
     r".*(_per_second|_runtime|_ms|_secs?|_seconds|_sec|_minutes|_hours|_timesteps|_tokens|_samples|_scale|_cpp|_cc|_py)|"
     r"wall(_.*)?|elapsed(_.*)?|runtime|timestamp|timesteps|max_.*|min_.*|seed|sec|secs|ms|hours?|minutes?|images?|targets?|"
     r"instances?|labels?|cuda|device|gpu|node|v_num|dur|cc|cpp|cu|py|size|img_size|rank|pid|gb_free|remaining|progress|samples|tokens|len|length|version"
@@ -159,7 +170,7 @@ def _words(name: str) -> list[str]:
     name = re.sub(r"\(B\)", "", name)
     name = re.sub(r"\((?:M|P)\)", lambda match: "_mask" if match[0] == "(M)" else "_pose", name)
     name = (
-        re.sub(r"\b(\w+?)_0?'s[ _]", r"\1 ", name).replace("cv_agg's ", "valid ").replace("'s_", " ").replace("'s ", " ")
+        re.sub(r"\b([a-z]+?)_?\d*'s[ _]", r"\1 ", name).replace("cv_agg's ", "valid ").replace("'s_", " ").replace("'s ", " ")
     )  # LightGBM's valid_0's auc
     name = MAP.sub(lambda match: "map50" if match["half"] else "map50_95", name)
     name = MIXED.sub(lambda match: match[0].lower(), name)

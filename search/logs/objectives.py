@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pitprop.detection import metrics
 from pitprop.messages import Message, message
@@ -26,6 +26,12 @@ EVALUATED = frozenset(
 PLAIN = (("loss",), ("xent", "nll", "ce", "bce", "crossentropy", "logloss"), ("bpb", "bpd", "bpc"), ("ppl", "perplexity"))
 """Losses that stand for the whole one, in this order; ``total`` and others lie between the first and the next."""
 GENERATOR, DISCRIMINATOR = frozenset(["g", "gen", "generator", "errg"]), frozenset(["d", "disc", "discriminator", "errd"])
+JOINED = frozenset(["fused", "fusion", "ensemble", "joint", "overall", "combined", "total", "mean", "avg", "all"])
+"""Words of the score of all branches of a model together."""
+PLAYED = frozenset(["ep", "episode", "episodes", "episodic", "rollout", "return", "returns", "total", "mean100"])
+"""Words of what a whole game brought."""
+HINTS = frozenset(["signal", "intrinsic", "extrinsic", "shaped", "penalty", "bonus", "curiosity", "std"])
+"""Words of parts of a reward, or of one that a network gives."""
 POLICY = re.compile(r"(?:^|[/_])(?:policy|actor|value_loss|explained_variance|approx_kl|clip_fraction|ep_len|ent_coef|td_error)")
 
 
@@ -41,7 +47,26 @@ def choose(telemetry: Telemetry) -> str:
     if adversarial(counts) or reinforced(counts):
         known = [name for name in known if metrics.of(name).family != "loss"]
     enough = [name for name in known if counts[name] >= max(1, min(FEW, counts.get("train/loss", 0)))]
-    return min(enough or [name for name in known if counts[name]] or known, key=_rank, default="")
+    found = min(enough or [name for name in known if counts[name]] or known, key=_rank, default="")
+    return _fused(found, known) or found
+
+
+def _fused(metric: str, known: Sequence[str]) -> str:
+    """The same score of what joins the branches of a model, as RGBPose_1:1 joins rgb and pose; empty if there is no such."""
+    if metric.count("/") != 2:
+        return ""
+    side, _, score = metric.split("/")
+    branches = {one: name.group(1).lower() for one in known if (name := re.fullmatch(rf"{side}/([^/]+)/{re.escape(score)}", one))}
+    if len(branches) < 3:
+        return ""
+    joins = (one for one, name in branches.items() if sum(other in name for other in branches.values() if other != name) > 1)
+    return next(joins, next((one for one, name in branches.items() if JOINED & {*metrics.split(name)}), ""))
+
+
+def scored(telemetry: Telemetry) -> str:
+    """The objective, if it is a score or an error of validation: one that counts even where it was measured a few times only."""
+    found = choose(telemetry) if telemetry else ""
+    return found if found.startswith("val/") and metrics.of(found).family in ("score", "error") else ""
 
 
 def none(names: Iterable[str], shown: str) -> Message:
@@ -61,7 +86,8 @@ def none(names: Iterable[str], shown: str) -> Message:
 def adversarial(names: Iterable[str]) -> bool:
     """Whether these are the losses of a generator and a discriminator."""
     words = [{*metrics.split(name)} for name in names if metrics.of(name).family == "loss"]
-    return any(found & GENERATOR for found in words) and any(found & DISCRIMINATOR for found in words)
+    made = GENERATOR | {"adv", "adversarial", "gan"}
+    return any(found & made for found in words) and any(found & DISCRIMINATOR for found in words)
 
 
 def reinforced(names: Iterable[str]) -> bool:
@@ -74,7 +100,8 @@ def _rank(name: str) -> tuple[int, ...]:
     meaning, words = metrics.of(name), metrics.split(name)
     depth, measured = name.count("/"), name.startswith("val/")
     if meaning.family == "reward":
-        return 0, "eval" not in words and not measured, meaning.share, len(words)
+        played = not PLAYED & {*words} and bool(HINTS & {*words})
+        return 0, "eval" not in words and not measured, meaning.share, played, not PLAYED & {*words}, len(words)
     if meaning.family == "loss":
         return 3 if measured else 4, _plain(words), depth, len(words)
     if name in BEST:

@@ -15,7 +15,7 @@ MOST = 2000
 """Files looked at in a folder."""
 INSIDE = re.compile(r"vis_data|tf_logs|tensorboard|logs?|checkpoint-\d+")
 """Folders that belong to the training whose folder they are in."""
-IDLE = re.compile(r"\.(pt|pth|ckpt|pkl|np[yz]|png|jpg|pdf|py|ya?ml|md|toml|safetensors|bin|parquet|zip|db)")
+IDLE = re.compile(r"\.(pt|pth|ckpt|pkl|np[yz]|png|jpg|pdf|py|ya?ml|md|toml|safetensors|bin|parquet|zip)")
 """Ends of names of what is no log."""
 
 
@@ -62,6 +62,14 @@ def _held(path: Path, format: str | None) -> dict[str, list[Path]]:
     name = format or formats.recognise(path)
     held = formats.several(path, name) if name else [path]
     return {one.name: [one] for one in held}
+
+
+def located(text: str) -> Path:
+    """The path that a person names: also as ``file:`` or, of MLflow's database, ``sqlite:///``."""
+    for scheme in ("sqlite:///", "file://", "file:"):
+        if text.startswith(scheme):
+            return Path(text.removeprefix(scheme))
+    return Path(text)
 
 
 def told_apart(paths: Sequence[Path]) -> list[str]:

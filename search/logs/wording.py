@@ -35,6 +35,14 @@ COCO = re.compile(
     r"Average (?P<what>Precision|Recall)\s+\((?P<short>AP|AR)\) @\[ IoU=(?P<iou>[\d.:]+)\s*\| area=\s*(?P<area>\w+) \| "
     r"maxDets=\s*(?P<most>\d+)\s*\] = (?P<value>\S+)"
 )
+DARKNET = re.compile(rf"^\s*(?P<step>\d+): {NUMBER}, (?P<loss>{NUMBER}) avg(?: loss)?, (?P<rate>{NUMBER}) rate,", re.I)
+"""How Darknet prints a batch: the loss stands before its name."""
+MAP50 = re.compile(r"mean average precision \(mAP@0?\.50?\)\s*=", re.I)
+TOP = re.compile(r"\btop[ \-](?=[15]\b)", re.I)
+CLASS = re.compile(r"(?:^|\s)(?!accuracy)\S+:\s+precision:.*\bFB1:")
+"""A line of conlleval that is of one class."""
+STAMP = re.compile(r"^\W?\d{4}-\d\d-\d\d[ T][\d:,.]+\]?.*?\b(?:INFO|DEBUG|WARNING)\b\W*")
+"""What Python's logging sets before a line."""
 ENGLISH = {
     "train_": "训练集上的 训练集上 训练集 训练时 训练 訓練集 訓練 訓練集 学習 학습 훈련",
     "val_": "验证集上的 验证集上 验证集 验证 校验集 校验 驗證集 驗證 検証 검증",
@@ -80,6 +88,14 @@ def plain(line: str) -> str:
         line = THOUSANDS.sub(lambda match: match[0].replace(",", ""), line)
     if "[" in line or "(" in line or "<" in line:
         line = BEST.sub(" ", line)
+    if " rate," in line:
+        line = DARKNET.sub(r"step \g<step> loss: \g<loss> lr: \g<rate>,", line)
+    if "mAP@" in line:
+        line = MAP50.sub("val map50 =", line)
+    if "op " in line or "op-" in line or "OP" in line:
+        line = TOP.sub("top", line)
+    if "FB1:" in line and CLASS.search(line):
+        return ""
     if "LOSS train" in line:
         line = TWO.sub(r"train loss: \g<train> val loss: \g<val>", line)
     if "/" in line:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pitprop.logs import decoding
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.names import SIDES, Names, bare, column, tells
@@ -26,6 +27,10 @@ STEPS = (
 """Columns that say where a row stands, the best first."""
 MONITOR = ("r", "l", "t")
 """Stable-Baselines3's monitor.csv: reward, length and time of an episode."""
+FOLD = ("fold", "cv_fold", "fold_id", "kfold")
+"""Columns that say of which fold of a cross-validation a row is."""
+FOLDED = 1 << 26
+"""Bytes of a file that is looked through for folds."""
 EPISODES = 100
 """Episodes over which Stable-Baselines3 takes the mean."""
 
@@ -51,13 +56,26 @@ def recognises(head: bytes, path: Path) -> bool:
     return numbers and sum(map(tells, header)) > 1
 
 
+def trainings(path: Path) -> Sequence[str]:
+    """The folds of a cross-validation, where a column of that name tells them apart."""
+    first, *lines = decoding.whole(path).decode("utf-8", "replace").splitlines() if path.stat().st_size < FOLDED else [""]
+    header = [name.strip().lower() for name in _cells(first, _delimiter(first))]
+    at = next((header.index(name) for name in FOLD if name in header), None)
+    if at is None:
+        return ()
+    rows = (_cells(line, _delimiter(first)) for line in lines)
+    told = Counter(row[at].strip() for row in rows if len(row) > at)
+    found = [f"fold {name}" for name, count in told.items() if name and count > 1]
+    return found if len(found) > 1 else ()
+
+
 class Reader:
     """Each row gives what is filled in. A column is of validation by its name (``valid_loss``, ``val_accuracy``).
 
     A row that fills columns of both sides is an epoch, as Keras writes it; so is one of a table without a place, or with a first
     column without a name, as pandas writes it. One of validation without an epoch, where there is a column for it, is a batch:
     its step counts within the validation. Columns of a test are left out where some are of validation. Of monitor.csv the mean
-    reward of the last hundred episodes is read.
+    reward of the last hundred episodes is read. A column ``fold`` tells the folds of a cross-validation apart.
     """
 
     def __init__(self, names: Names, patterns: Sequence[str] = (), merge: int = 1) -> None:
@@ -70,6 +88,11 @@ class Reader:
         self._val: list[tuple[int, str]] = []
         self._episodes: deque[float] | None = None
         self._count = 0
+        self._only, self._fold = "", 0
+
+    def only(self, name: str) -> None:
+        """Reads one fold of a cross-validation."""
+        self._only = name.removeprefix("fold ")
 
     def feed(self, data: bytes) -> Iterator[Row]:
         text = data.decode("utf-8", "replace")
@@ -83,6 +106,8 @@ class Reader:
         cells = _cells(line, self._delimiter)
         if len(cells) < len(self._header) or cells == self._header:
             return None  # torn, or no table; or appended by a second run
+        if self._only and cells[self._fold].strip() != self._only:
+            return None
         row = self._episode(cells) if self._episodes is not None else self._row(cells)
         if row and row.kind == "train" and self._shapes.merge > 1 and '"' not in line and self._step is not None:
             self._learn(line, cells)
@@ -108,6 +133,7 @@ class Reader:
         self._step = next((lower.index(name) for name in STEPS if name in lower), None)
         if self._epoch is None and self._step is None and not lower[0]:
             self._epoch = 0  # pandas' index
+        self._fold = next((lower.index(name) for name in FOLD if name in lower), 0)
         places = {self._epoch, self._step}
         validates = any(_side(name) == "val" and "test" not in name for name in lower)
         for index, ours in self._columns(places).items():

@@ -16,6 +16,8 @@ from pitprop.logs.names import Names, column, tells
 TRAITS = Traits(Unit.DOCUMENT, single=True, exact=True)
 INSIDE = ("history", "log", "logs", "metrics", "epochs", "results", "train_log", "records", "data")
 """Keys under which a history is put."""
+PREDICTIONS = frozenset(["image_id", "bbox", "segmentation", "question_id", "prediction"])
+"""Keys of lists of what a model predicts, which have scores too."""
 OTHERS = (b'"log_history"', b'"nbformat"', b'"best_model_checkpoint"')
 """What documents of other formats hold."""
 
@@ -24,7 +26,10 @@ def recognises(head: bytes, path: Path) -> bool:
     """A history is several epochs, in lists or one by one, of something that tells: no annotations and no predictions."""
     if not is_document(head):
         return False
-    rows = Reader(Names()).history(loads(head.decode("utf-8", "replace")))
+    found = loads(head.decode("utf-8", "replace"))
+    if isinstance(found, list) and found and isinstance(found[0], dict) and PREDICTIONS & found[0].keys():
+        return False
+    rows = Reader(Names()).history(found)
     placed = any(row.epoch is not None or row.step is not None for row in rows)
     named = {name for row in rows for name in row.metrics if tells(name)}
     return placed and bool(named) and (len(rows) > 1 or any(row.kind == "epoch" for row in rows))

@@ -4,7 +4,8 @@ Without patterns, a line counts that names a place (``Epoch 3/20``, ``step 50``,
 or a score, each as ``name: value``, ``name=value``, or (for the usual names) ``name value``; and a line without a place that
 holds nothing unusual, such as ``f1_macro: 0.5494`` or ``Prediction distribution: {0: 900}``. What is between two carriage
 returns, as progress bars print it, is a line. Tables and boxes are read by `pitprop.logs.grids`, words that are not English and
-unusual ways to write a number by `pitprop.logs.wording`; a name that the user gives is read wherever it stands.
+unusual ways to write a number by `pitprop.logs.wording`; a name that the user gives is read wherever it stands. Folds of a
+cross-validation (``Fold 2``, on a line of its own or on each) are trainings of their own.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
+from pitprop.detection import metrics
 from pitprop.errors import UserError
-from pitprop.logs import wording
+from pitprop.logs import decoding, wording
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.grids import Grids
 from pitprop.logs.names import COUNTS, LONE, SCORES, SIDES, WORDS, Names, column, tells
+from pitprop.logs.objectives import EVALUATED
 from pitprop.logs.shapes import Shape, Shapes
 from pitprop.logs.wording import NUMBER
 
@@ -53,30 +56,39 @@ TOTAL = re.compile(
 BARE = re.compile(r"^\s*\[\s*(?P<step>\d+)\s*/\s*(?P<steps>\d+)\s*\](?!\s*\[)")
 BOTH = re.compile(r"^\s*\[\s*(?P<epoch>\d+)\s*/\s*(?P<epochs>\d+)\s*\]\s*\[\s*(?P<part>\d+)\s*/\s*(?P<parts>\d+)\s*\]")
 """Places without a word for them: a step, or an epoch and a step in it."""
+BAR = re.compile(r"\|\s*(?P<part>\d+)/(?P<parts>\d+)\s*\[\d")
+KERAS = re.compile(r"^\s*(?P<part>\d+)/(?P<parts>\d+) (?:\[[=>.]|━)")
+"""How far a progress bar is, of tqdm or of Keras: of the epoch, where that has no number."""
 USUAL = (
     r"(?:[a-z]\w{0,30}_)?loss(?:_[a-z]\w{0,30})?|acc|accuracy|f1|auc|macro[ _]f1|top[15]|acc@[15]|prec@[15]|perplexity|"
-    r"ppl|lr|learning rate|grad norm|map|miou|iou|dice|bleu|wer|cer|rmse|mae|psnr|ssim|reward|precision|recall"
+    r"ppl|lr|learning rate|grad norm|map|miou|iou|dice|bleu(?:-\d)?|wer|cer|rmse|mae|psnr|ssim|reward|precision|recall"
 )
-SIDE = r"train|training|val|valid|validation|test|eval|evaluation|dev"
+SIDE = r"train|training|val|valid|validation|validating|test|testing|eval|evaluation|evaluating|dev"
 PAIR = re.compile(
     r"(?<![\w./\-])(?P<name>[a-z][\w./\-]{0,80}(?:'s|:\d+_[\w./\-]{1,60}|@[\d.:]{1,9})?"
     r"(?: [a-z][\w\-]{0,30}){0,5}(?: ?\([a-z][\w \-]{0,20}\))?)"
     rf"['\"]?\s*(?:[:=]|->|is\b)\s*(?:tensor\(|np\.\w{{1,9}}\()?['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
-    rf"|\b(?P<plain>(?:best[ _])?(?:(?:{SIDE})[ _])?(?:{USUAL}))\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w)"
+    rf"|\b(?P<plain>(?:best[ _])?(?:(?:{SIDE})[ _])?(?:{USUAL}))\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w|\s+\d+\.\d+\s*\()"
     rf"|(?<=\| )(?P<cell>[a-z][\w/\-]{{0,40}}) (?P<held>{NUMBER})(?=\s*(?:\||$))",
     re.I | re.A,
 )
+WORDY = re.compile(
+    rf"(?<![\w./\-:=])(?P<name>[a-z][\w/]{{1,40}}(?:-\d)?)\s+(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w|\s*[:=/]|\s+of\b)",
+    re.I | re.A,
+)
+"""A name and its number with nothing between, which counts where the line says how far it is, and the name is of a metric."""
 GROUPS = (("name", "number", "share"), ("plain", "value", "part"), ("cell", "held", ""))
 SIDED = re.compile(rf"(?<![\w/.\\\-])(?P<side>{SIDE})(?![a-z])", re.I)
 SECTION = re.compile(
-    rf"\W*(?:(?:on|the|start|starting|begin|running)\s+)*(?P<side>{SIDE}|validating|testing|evaluating)(?![a-z\d]|\.\w)", re.I
+    rf"\W*(?:(?:on|the|start|starting|begin|running|evaluate|evaluating)[\s:]+)*(?P<side>{SIDE}|validating|testing|evaluating)(?![a-z\d]|\.\w)",
+    re.I,
 )
 """What stands above lines that are all of one side."""
 SUMMARY = re.compile(r"\| train \| epoch\b")
 """fairseq's mean over an epoch, which follows the rows of the steps of it."""
 TABLE = re.compile(r"(?P<name>[A-Za-z][\w ]{0,60}?)\s*[:=]\s*\{(?P<items>[^{}]*)\}")
 ITEM = re.compile(r"(?:^|,)\s*(?:np\.\w+\()?['\"]?([\w.\- ]+?)['\"]?\)?\s*:\s*(?:np\.\w+\()?(\d+)")
-VALIDATES = re.compile(r"\b(val|valid|validation|eval|evaluation|test)\b|\((val|test)\)", re.I)
+VALIDATES = re.compile(r"\b(val|valid|validation|validating|eval|evaluation|evaluating|test|testing)\b|\((val|test)\)", re.I)
 PLACES = {"epoch": "EPOCH", **dict.fromkeys(("step", "iter", "iteration"), "STEP")}
 FACT = re.compile(r"\b(max_epochs|num_epochs|num_train_epochs|max_iters|max_steps|num_classes|vocab_size)['\"]?\s*[:=]\s*(\d+)\b")
 
@@ -87,6 +99,36 @@ PRETRAINED = re.compile(
     re.I,
 )
 """What says that a training began from a checkpoint."""
+
+
+PLACED = re.compile(r"poch|step|iter|loss", re.I)
+FOLD = re.compile(r"\b(?:fold|折)(?:\W{0,3}|_)(?P<fold>\d{1,2})(?!\d|\.\d)|第\s*(?P<nth>\d{1,2})\s*折", re.I)
+"""What begins a fold of a cross-validation, each of which is a training, or names it on each line."""
+FOLDED = 1 << 26
+"""Bytes of a file that is looked through for folds."""
+
+
+def trainings(path: Path) -> Sequence[str]:
+    """Its folds, if there are several."""
+    if path.stat().st_size > FOLDED or (b"fold" not in (data := decoding.whole(path)).lower() and "折".encode() not in data):
+        return ()
+    told: dict[str, int] = {}
+    for name, lines in _folds(data.decode("utf-8", "replace"), ""):
+        told[name] = told.get(name, 0) + len(PLACED.findall(lines))
+    found = [name for name, count in told.items() if name and count > 1]
+    return found if len(found) > 1 else ()
+
+
+def _folds(text: str, now: str) -> Iterator[tuple[str, str]]:
+    """Pieces of ``text``, each with the fold that it is of; ``now`` is the one before it."""
+    start = 0
+    for match in FOLD.finditer(text):
+        name = f"fold {int(match['fold'] or match['nth'])}"
+        if name != now:
+            line = text.rfind("\n", 0, match.start()) + 1
+            yield now, text[start:line]
+            start, now = line, name
+    yield now, text[start:]
 
 
 def recognises(head: bytes, path: Path) -> bool:
@@ -103,10 +145,20 @@ class Reader:
         self._epoch: int | None = None
         self._section: str | None = None
         self._placed_once = False
+        self._passes, self._bar = 1, (0, 0)
+        self._only, self._fold = "", ""
         self.facts: dict[str, int] = {}
+
+    def only(self, name: str) -> None:
+        """Reads one fold of a cross-validation."""
+        self._only = name
 
     def feed(self, data: bytes) -> Iterator[Row]:
         text = data.decode("utf-8", "replace").replace("\b", "\n")
+        if self._only:
+            pieces = list(_folds(text, self._fold))
+            self._fold = pieces[-1][0]
+            text = "".join(piece for fold, piece in pieces if fold == self._only)
         if "\x1b" in text:
             text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
         if not text.isascii():
@@ -166,9 +218,11 @@ class Reader:
         sides = [(match.start(), SIDES[match["side"].lower()]) for match in SIDED.finditer(line)]
         trees = TOTAL.match(line) if line[:1].isdigit() or line[:1] == "[" else None  # CatBoost names no more than the side
         given = self._names.given
-        for name, start, span, share in islice(_pairs(line, self._given), MOST):
+        named = list(islice(_pairs(line, self._given, placed), MOST))
+        measured = not free and any(EVALUATED & {*metrics.split(name)} for name, *_ in named)
+        for name, start, span, share in named:
             if free or name in given or _known(name) or (self._placed_once and tells(name)):
-                side = self._side(name, start, sides, free, line) + share
+                side = ("val" if measured and not sides else self._side(name, start, sides, free, line)) + share
                 pairs.append((column(name) if trees else name if name in given else name.replace(" ", "_"), span, side))
         ours = {
             side: self._names.of((name for name, _, other in pairs if other.rstrip("%") == side), side)
@@ -193,13 +247,14 @@ class Reader:
         if VALIDATES.search(apart):
             return "val"
         if free:
-            lossless = "{" in line and not re.search(r"loss|norm|rate|reward|\blr\b|time", line, re.I)
+            alone = "{" in line or (EPOCH.search(line) and not re.search(r"step|iter|batch|\|", line, re.I))
+            lossless = alone and not re.search(r"loss|norm|rate|reward|\blr\b|time", line, re.I)
             return "val" if lossless or "'eval_" in line else "train"
         return self._section or "train" if _lossy(name) else "val"
 
     def _notes_section(self, line: str, places: Mapping[tuple[int, int], str], found: Mapping[tuple[int, int], str]) -> None:
         """Which side the next lines are of, that say nothing of it."""
-        if not found and len(line) < 80 and (match := SECTION.match(line)):
+        if not found and len(line) < 120 and (match := SECTION.match(wording.STAMP.sub("", line))):
             self._section = SIDES[match["side"].lower()]
         elif places:
             self._section = None
@@ -217,11 +272,24 @@ class Reader:
         if "TOTAL" in places or "ROUND" in places or "TREE" in places:
             return places.get("TOTAL", places.get("ROUND", places.get("TREE", 0)) + 1), self._epoch
         part, parts = places.get("PART", step), places.get("PARTS", places.get("STEPS"))
+        if "PART" in places and "EPOCH" not in places and "EPOCHS" not in places:
+            return self._passed(places["PART"], places["PARTS"])
         if self._epoch is not None and part is not None and parts is not None:
             step = self._epoch * parts + part
         elif total := places.get("STEPS"):
             self.facts["max_steps"] = total  # Iter [600/80000]; within an epoch it is the length of that
         return step, self._epoch
+
+    def _passed(self, part: int, parts: int) -> tuple[int | None, int | None]:
+        """Where a progress bar stands that names no epoch: it begins anew with each. That of a validation has another length."""
+        if self._epoch is not None:
+            return None, self._epoch
+        before, length = self._bar
+        if parts != length and length:
+            return None, self._passes
+        self._passes += part < before
+        self._bar = part, parts
+        return (self._passes - 1) * parts + part, self._passes
 
     def _role(self, name: str, side: str) -> str:
         return self._names(name.replace(" ", "_"), side) or ""
@@ -260,7 +328,7 @@ def _given(names: Iterable[str]) -> re.Pattern[str] | None:
     )
 
 
-def _pairs(line: str, given: re.Pattern[str] | None) -> Iterator[tuple[str, int, tuple[int, int], str]]:
+def _pairs(line: str, given: re.Pattern[str] | None, placed: bool) -> Iterator[tuple[str, int, tuple[int, int], str]]:
     """Names with where they begin, where their numbers stand, and % if these are in percent; names of the user first."""
     taken: list[tuple[int, int]] = []
     for match in given.finditer(line) if given else ():
@@ -269,7 +337,11 @@ def _pairs(line: str, given: re.Pattern[str] | None) -> Iterator[tuple[str, int,
     for match in PAIR.finditer(line):
         name, number, share = next(groups for groups in GROUPS if match[groups[0]])
         if not any(start < match.end(number) and match.start(number) < end for start, end in taken):
+            taken.append(match.span(number))
             yield match[name], match.start(name), match.span(number), "%" if share and match[share] else ""
+    for match in WORDY.finditer(line) if placed else ():
+        if tells(match["name"]) and not any(start < match.end() and match.start("number") < end for start, end in taken):
+            yield match["name"], match.start(), match.span("number"), "%" if match["share"] else ""
 
 
 def _places(line: str) -> dict[tuple[int, int], str]:
@@ -281,7 +353,7 @@ def _places(line: str) -> dict[tuple[int, int], str]:
             for name in pattern.groupindex:
                 if name != "side" and match[name] is not None and not (inner and name != "epoch"):
                     found[match.span(name)] = name.upper()
-    match = None if found else BARE.search(line) or BOTH.search(line)
+    match = None if found else BARE.search(line) or BOTH.search(line) or BAR.search(line) or KERAS.search(line)
     return {match.span(name): name.upper() for name in match.re.groupindex} if match else found
 
 

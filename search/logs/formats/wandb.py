@@ -19,7 +19,7 @@ RANGES = ("__MIN", "__MAX")
 
 def recognises(head: bytes, path: Path) -> bool:
     header = _header(head)
-    return len(header) > 1 and header[0].lower() in STEPS and any(name.endswith(RANGES) and " - " in name for name in header)
+    return len(header) > 1 and header[0].lower() in STEPS and all(" - " in name for name in header[1:])
 
 
 def trainings(path: Path) -> Sequence[str]:
