@@ -1,4 +1,4 @@
-"""Logs as people have them, with made-up numbers: each is read right and judged right. `tests/field` holds them, by what went wrong."""
+"""Logs as people have them, with made-up numbers (`tests/field`, by what went wrong): each is read right and judged right."""
 
 from __future__ import annotations
 

@@ -223,6 +223,12 @@ def _losses(telemetry: Telemetry) -> Sequence[float]:
     return telemetry.column("val/loss").values or telemetry.column("train/loss").values
 
 
+def moved(telemetry: Telemetry) -> bool:
+    """Whether a loss ends 5 % below where it began, or none is reported."""
+    found = [values for name in ("train/loss", "val/loss") if (values := telemetry.column(name).values)]
+    return not found or any(values[-1] < values[0] - 0.05 * abs(values[0]) for values in found)
+
+
 def _moved(telemetry: Telemetry, start: float) -> bool:
     """Whether the mean of five losses running, of training or validation, ever lay 5 % below the start, or there are too few."""
     found = [telemetry.column(name).values for name in ("train/loss", "val/loss")]
@@ -263,10 +269,12 @@ def improved(values: Sequence[float], sign: int, at_end: bool = False) -> bool:
     first, then = sign * sum(values[:part]) / part, sign * median(values[-part:])
     middles = [sign * middle for middle in _middles(values)] if part == FEW and not at_end else []
     steps = [b - a for a, b in pairwise(values)]
-    steady = len(values) < 3 * FEW  # then what it falls by at a time is no scatter: of noise, bends are as large as steps
+    # of a steady course what it moves by at a time is no scatter, but how that changes: of noise, bends are as large as steps
+    steady = len(values) < 3 * FEW and sum(sign * step < 0 for step in steps) <= len(steps) // 6
     bends = [(b - a) / math.sqrt(3) for a, b in pairwise(steps)] if steady else []
     scatter = min((median(map(abs, some)) for some in (steps, bends) if some), default=0.0)
-    return max([*middles, then]) - first > max(4 * scatter * math.sqrt(2 / part), 1e-12)
+    many = 4.5 if len(values) < 60 else 5.5  # of many windows the best lies further out: 1 % of pure noise passes
+    return max([*middles, then]) - first > max(many * scatter * math.sqrt(2 / part), 1e-12)
 
 
 def named(names: Iterable[str], most: int = 6) -> str:

@@ -245,9 +245,11 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
             "whether more of {metric} is better is not known from its name; --goal minimize or --goal maximize says it",
             metric=facts.metric,
         )
+    steps = known.log.steps
+    if known.few and 0 < steps < SHORT and (ended is not None or not assumptions.moved(telemetry)):
+        return message("{steps} steps of training are too few to leave chance", steps=steps)
     if ended is not None:
-        short = known.few and 0 < known.log.steps < SHORT
-        return message("{steps} steps of training are too few to leave chance", steps=known.log.steps) if short else None
+        return None
     values, level = telemetry.column(facts.metric).values, levels.score(telemetry, facts)
     count = len(values)
     if count >= FEW and len({*values}) == 1 and detect.judge(telemetry, facts, [Signature(PASSING)]):

@@ -23,6 +23,7 @@ EPOCHS = ("epoch", "epochs", "ep")
 STEPS = (
     *("step", "iter", "iteration", "global_step", "trainer/global_step", "total_timesteps", "time/total_timesteps", "timesteps"),
     *("_step", "steps", "iters", "iterations", "update", "updates", "round", "batch", "batch_idx", "time/iterations"),
+    *("frame", "frames", "total_steps", "env_steps", "num_timesteps", "timestep", "episode", "episodes", "generation"),
 )
 """Columns that say where a row stands, the best first."""
 MONITOR = ("r", "l", "t")

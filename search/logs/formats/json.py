@@ -46,7 +46,8 @@ def is_document(head: bytes) -> bool:
     except (ValueError, RecursionError):
         return True
     if isinstance(found, dict):
-        return not more and not any(as_number(value) is not None for value in found.values())
+        listed = any(isinstance(value, list) and len(value) > 1 and as_number(value[0]) is not None for value in found.values())
+        return not more.strip() and (listed or not any(as_number(value) is not None for value in found.values()))
     return bool(found) and not more
 
 

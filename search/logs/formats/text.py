@@ -59,6 +59,8 @@ BOTH = re.compile(r"^\s*\[\s*(?P<epoch>\d+)\s*/\s*(?P<epochs>\d+)\s*\]\s*\[\s*(?
 BAR = re.compile(r"\|\s*(?P<part>\d+)/(?P<parts>\d+)\s*\[\d")
 KERAS = re.compile(r"^\s*(?P<part>\d+)/(?P<parts>\d+) (?:\[[=>.]|━)")
 """How far a progress bar is, of tqdm or of Keras: of the epoch, where that has no number."""
+IDLE_BAR = re.compile(r"\| \d+/\d+ \[[\d:?]+<[\d:?]+, [^,=:\]]*\]\s*$")
+"""The end of a bar that reads nothing."""
 USUAL = (
     r"(?:[a-z]\w{0,30}_)?loss(?:_[a-z]\w{0,30})?|acc|accuracy|f1|auc|macro[ _]f1|top[15]|acc@[15]|prec@[15]|perplexity|"
     r"ppl|lr|learning rate|grad norm|map|miou|iou|dice|bleu(?:-\d)?|wer|cer|rmse|mae|psnr|ssim|reward|precision|recall"
@@ -178,6 +180,10 @@ class Reader:
 
     def _line(self, line: str) -> Row | None:
         if len(line) > LONGEST:
+            return None
+        if line.endswith(("]", "] ")) and IDLE_BAR.search(line):
+            place = EPOCH.search(line[:60])
+            self._epoch = int(place["epoch"]) if place else self._epoch
             return None
         if known := self._shapes.match(line):
             return known[0].row(known[1])
