@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -165,7 +167,16 @@ def test_a_study_is_read_without_optuna_as_with_it(storage: RDBStorage, begun: l
 
 
 def test_the_tables_that_are_read_without_optuna_are_those_of_the_optuna_that_is_installed(storage: RDBStorage) -> None:
-    assert storage.get_head_version() == TABLES_READ
+    assert (storage.get_head_version(), optuna.__version__) == (TABLES_READ, database.KNOWN)
+
+
+def test_a_new_database_is_the_one_that_optuna_makes(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours.db", tmp_path / "theirs.db"
+    database.connect(f"sqlite:///{ours}").engine.dispose()
+    RDBStorage(f"sqlite:///{theirs}").engine.dispose()
+    with closing(sqlite3.connect(ours)) as one, closing(sqlite3.connect(theirs)) as other:
+        made, known = (sorted("".join(line.split()) for line in each.iterdump()) for each in (one, other))
+    assert made == known
 
 
 def as_text(frozen: FrozenTrial) -> str:

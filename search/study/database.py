@@ -15,12 +15,21 @@ import sqlalchemy
 from pitprop.addresses import safe, sqlite_file, sqlite_url
 from pitprop.errors import UserError
 from pitprop.locks import one_maker
+from pitprop.study.record import TABLES
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
 LONGEST = 600.0
 """Seconds for which nothing trains and a database is waited for that does not answer."""
 _NOTICED = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """How PostgreSQL's library finds out within a minute that a server is gone without a word."""
+
+
+KNOWN = "5.0.0"
+"""The Optuna whose tables are those of `TABLES`: to find that out it loads forty migrations, four times where it makes tables."""
+_MARKED = """
+CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
+INSERT INTO alembic_version VALUES ('{}');
+"""
 
 
 class DatabaseError(UserError):
@@ -134,6 +143,9 @@ def _make(path: Path) -> None:
         new = path.with_name(f".{path.name}.new")
         for left in (new, Path(f"{new}-journal")):
             left.unlink(missing_ok=True)
+        if optuna.__version__ == KNOWN:
+            with contextlib.closing(sqlite3.connect(new)) as connection:
+                connection.executescript(_MARKED.format(TABLES))
         _open(sqlite_url(new), new).engine.dispose()
         new.replace(path)
     with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(path, timeout=60)) as connection:
@@ -144,12 +156,22 @@ def _open(url: str, path: Path | None) -> optuna.storages.RDBStorage:
     options: dict[str, Any] = {"connect_args": {"timeout": 60}} if path is not None else {"pool_pre_ping": True}
     if sqlalchemy.make_url(url).get_driver_name() in ("psycopg", "psycopg2"):
         options["connect_args"] = _NOTICED
+    fits = path is not None and optuna.__version__ == KNOWN and _marked(path) == TABLES
     # Optuna formats the URL, which may hold braces
-    storage = optuna.storages.RDBStorage(url.replace("{", "{{").replace("}", "}}"), engine_kwargs=options)
+    quoted = url.replace("{", "{{").replace("}", "}}")
+    storage = optuna.storages.RDBStorage(quoted, engine_kwargs=options, skip_compatibility_check=fits)
     if path is not None:
         sqlalchemy.event.listen(storage.engine, "connect", _relax)
         storage.engine.dispose()
     return storage
+
+
+def _marked(path: Path) -> str | None:
+    """The version of the tables in a SQLite file."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=60)) as connection:
+        found: list[tuple[str]] = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        return found[0][0] if len(found) == 1 else None
+    return None
 
 
 def study_id(storage: optuna.storages.RDBStorage, name: str, directions: Sequence[str]) -> int:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from pitprop.space import Objective
 from pitprop.study.record import Record, State
 from pitprop.telemetry import finite
+
+if TYPE_CHECKING:
+    from pitprop.space import Objective
 
 
 class Rules(Protocol):

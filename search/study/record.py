@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from pitprop import telemetry
 from pitprop.addresses import Addresses, sqlite_file
 from pitprop.detection.detect import Verdict
-from pitprop.space import Objective
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+    from pitprop.space import Objective
 
 TABLES = "v3.2.0.a"
 """The version of Optuna's tables that we read without Optuna."""
@@ -200,6 +200,8 @@ class StudyCard:
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> StudyCard:
         """The card that `dumps` wrote."""
+        from pitprop.space import Objective
+
         return cls(**{**row, "objective": Objective(**row["objective"])})
 
 
