@@ -277,6 +277,28 @@ def improved(values: Sequence[float], sign: int, at_end: bool = False) -> bool:
     return max([*middles, then]) - first > max(many * scatter * math.sqrt(2 / part), 1e-12)
 
 
+def absent(telemetry: Telemetry, given: Given) -> list[str]:
+    """What a person names in gates or a baseline that the log does not report."""
+    asked = dict.fromkeys([*(gate.metric for gate in given.gates), *given.checkpoint])
+    known = named({name for epoch in telemetry for name in epoch.metrics})
+    return [
+        f"{name} is not among its readings ({known}), so that nothing is held against it"
+        for name in asked
+        if not reports(telemetry, name)
+    ]
+
+
+def patient(telemetry: Telemetry, facts: Facts) -> list[str]:
+    """Where a training ended before its time, how long after its best that was."""
+    column = telemetry.column(facts.metric)
+    best = max(range(len(column.values)), key=lambda at: facts.sign * column.values[at], default=0)
+    after = len(column.values) - 1 - best
+    if after < FEW or telemetry[-1].step >= facts.budget:
+        return []
+    ends = f"it ends {after} evaluations after its best, at {telemetry[-1].step} of {facts.budget}"
+    return [f"{ends}: as early stopping with that patience does"]
+
+
 def named(names: Iterable[str], most: int = 6) -> str:
     """Some of the readings, to be quoted."""
     found = [name for name in sorted(names) if not re.search(r"/(predicted|labels|true_positives)/", name)]

@@ -163,6 +163,8 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     budget = assumptions.budget(given, log, telemetry[-1].step * each, few, notes)
     planned = given.epochs is not None or len(notes) > before
     facts, guessed = assumptions.facts(telemetry, metric, given, log, -(-budget // each), notes)
+    notes += assumptions.absent(telemetry, given)
+    notes += assumptions.patient(telemetry, facts) if planned and not few else []
     unit = "reading of training" if few else unit
     beside = Known(log, given, few, guessed, planned)
     if guessed and not planned:  # where chance is, and how long it trains, would both be guesses

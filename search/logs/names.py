@@ -40,6 +40,8 @@ WORDS = {theirs: word for word, others in SCORES.items() for theirs in others}
 ALONE = {
     "lr": ("lr", "learning_rate", "current_learning_rate"),
     "grad_norm": ("grad_norm", "gradient_norm", "gnorm", "total_grad_norm", "total_gradient_norm_before_clipping"),
+    "params/with_grad": ("params_with_grad", "parameters_with_grad"),
+    "batch/classes": ("batch_classes",),
     "seconds": ("seconds", "epoch_time", "epoch_seconds"),
 }
 """Readings that are of no side."""

@@ -38,6 +38,8 @@ COCO = re.compile(
 DARKNET = re.compile(rf"^\s*(?P<step>\d+): {NUMBER}, (?P<loss>{NUMBER}) avg(?: loss)?, (?P<rate>{NUMBER}) rate,", re.I)
 """How Darknet prints a batch: the loss stands before its name."""
 MAP50 = re.compile(r"mean average precision \(mAP@0?\.50?\)\s*=", re.I)
+BATCH = re.compile(r"\bbatch \d+ labels\W+unique: \[(?P<labels>[^\]]+)\].*", re.I)
+"""What a script prints to see which classes are in a batch."""
 TOP = re.compile(r"\btop[ \-](?=[15]\b)", re.I)
 CLASS = re.compile(r"(?:^|\s)(?!accuracy)\S+:\s+precision:.*\bFB1:")
 """A line of conlleval that is of one class."""
@@ -94,6 +96,8 @@ def plain(line: str) -> str:
         line = MAP50.sub("val map50 =", line)
     if "op " in line or "op-" in line or "OP" in line:
         line = TOP.sub("top", line)
+    if "unique:" in line:
+        line = BATCH.sub(lambda match: f"batch classes: {len(match['labels'].split(','))}", line)
     if "FB1:" in line and CLASS.search(line):
         return ""
     if "LOSS train" in line:

@@ -34,9 +34,7 @@ def fetched(address: str, folder: Path) -> Path:
             known = [experiment[1]] if experiment else [one.experiment_id for one in client.search_experiments()]
             runs = list(client.search_runs(known, max_results=MOST))
         for one in runs:
-            home = (
-                folder / (one.info.run_name or one.info.run_id) if run else folder / f"{one.info.run_name}-{one.info.run_id[:6]}"
-            )
+            home = folder / re.sub(r"[^\w.\-]+", "_", f"{one.info.run_name}-{one.info.run_id[:6]}").lstrip("._")
             _write(home / "meta.yaml", f"run_id: {one.info.run_id}\n")
             for key, value in one.data.params.items():
                 _write(_inside(home / "params", key), value)

@@ -21,7 +21,7 @@ from pitprop.logs import decoding, wording
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.grids import Grids
-from pitprop.logs.names import COUNTS, LONE, SCORES, SIDES, WORDS, Names, column, tells
+from pitprop.logs.names import ALONE, COUNTS, LONE, SCORES, SIDES, WORDS, Names, column, tells
 from pitprop.logs.objectives import EVALUATED
 from pitprop.logs.shapes import Shape, Shapes
 from pitprop.logs.wording import NUMBER
@@ -80,7 +80,7 @@ WORDY = re.compile(
 )
 """A name and its number with nothing between, which counts where the line says how far it is, and the name is of a metric."""
 GROUPS = (("name", "number", "share"), ("plain", "value", "part"), ("cell", "held", ""))
-SIDED = re.compile(rf"(?<![\w/.\\\-])(?P<side>{SIDE})(?![a-z])", re.I)
+SIDED = re.compile(rf"(?<![\w/.\\\-])(?P<side>{SIDE})(?![a-z]|\.(?:log|txt|py)\b)", re.I)
 SECTION = re.compile(
     rf"\W*(?:(?:on|the|start|starting|begin|running|evaluate|evaluating)[\s:]+)*(?P<side>{SIDE}|validating|testing|evaluating)(?![a-z\d]|\.\w)",
     re.I,
@@ -388,4 +388,4 @@ def _lossy(name: str) -> bool:
 
 def _tells(role: str) -> bool:
     role = role.lstrip("%")
-    return role in ("lr", "grad_norm") or bool(role and (TELLS.search(role) or tells(role)))
+    return role in ALONE or bool(role and (TELLS.search(role) or tells(role)))
