@@ -334,7 +334,7 @@ def test_a_table_of_ones_own_trains_with_groups_kept_apart(tmp_path: Path) -> No
         ({"y": np.arange(60)}, "y in .* holds the classes \\[0, 1, 2, 3, '...'\\]"),
         ({"y": np.zeros(59)}, "y in .* has shape \\(59,\\); with x of shape \\(60, 3\\) it has to be \\(60,\\)"),
         ({"group": np.zeros(1)}, "group in .* has shape \\(1,\\)"),
-        ({"group": np.zeros(60)}, "groups hold only one class; give more groups of both classes"),
+        ({"group": np.zeros(60)}, "groups hold no class 0; give more groups of every class"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused_in_a_sentence(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pitprop.trainers.data import arrays
+from pitprop.trainers.data import arrays, sides
 
 PENDIGITS = Path(__file__).with_name("pendigits.npz")
 TABLET = 100
@@ -26,7 +26,7 @@ def load(path: str | None, side: int, noise: tuple[float, float], seed: int) -> 
 
     ``noise`` is the standard deviation of Gaussian noise on pixels and on points, as a share of their range; it is drawn once,
     from ``seed``. Points count from 0 to `TABLET`. A file of one's own is an ``.npz`` with arrays rgb (n, h, w), pose (n, d) and
-    y (n,), counted from 0; it gets no noise.
+    y (n,), counted from 0, and optionally group (n,); it gets no noise.
     `FileNotFoundError` or `ValueError`, in one sentence, if it is missing or holds anything else.
     """
     if path is not None:
@@ -64,18 +64,12 @@ def raster(points: Floats, side: int) -> Floats:
 
 
 def split(digits: Digits, fraction: float, seed: int) -> Split:
-    """About ``fraction`` of the rows of each class for validation. `ValueError` if a side would lack a class.
+    """About ``fraction`` of the rows of each class for validation; with groups, none has rows on both sides.
 
     Images are scaled to mean 0 and standard deviation 1 over all training pixels. Points are centred, and keep their units.
+    `ValueError` if a side would lack a class.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"val_fraction: {fraction} is not between 0 and 1, as a share of the rows has to be")
-    random, held = np.random.default_rng(seed), np.zeros(len(digits.y), dtype=bool)
-    for label, count in enumerate(np.bincount(digits.y)):
-        if count < 2:
-            raise ValueError(f"data: class {label} has {count} row(s); each class needs at least two, one on either side")
-        rows = random.permutation(np.flatnonzero(digits.y == label))
-        held[rows[: max(1, min(count - 1, round(fraction * count)))]] = True
+    held = sides.held(digits.y, fraction, seed, digits.group)
     rgb, pose = digits.rgb[~held], digits.pose[~held]
     scaled = Digits((digits.rgb - rgb.mean()) / (rgb.std() or np.float32(1)), digits.pose - pose.mean(axis=0), digits.y)
     train, val = (Digits(scaled.rgb[side], scaled.pose[side], scaled.y[side]) for side in (~held, held))
@@ -108,16 +102,17 @@ def _own(path: str) -> Digits:
     if len(classes) < 2 or classes.tolist() != list(range(len(classes))):
         held = classes.tolist() if len(classes) < 5 else [*classes[:4].tolist(), "..."]
         raise ValueError(f"data: y in {path} holds the classes {held}; they have to be two or more, written 0, 1, 2 and so on")
-    return Digits(rgb, pose, y.astype(np.int64))
+    return Digits(rgb, pose, y.astype(np.int64), sides.grouping(path, found, len(y)))
 
 
 @dataclass(frozen=True, slots=True)
 class Digits:
-    """Images rgb (n, h, w), points pose (n, d), and classes y (n,), counted from 0."""
+    """Images rgb (n, h, w), points pose (n, d), classes y (n,), counted from 0, and which rows belong together, if known."""
 
     rgb: Floats
     pose: Floats
     y: NDArray[np.int64]
+    group: NDArray[np.generic] | None = None
 
 
 @dataclass(frozen=True, slots=True)

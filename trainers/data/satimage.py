@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pitprop.trainers.data import arrays
+from pitprop.trainers.data import arrays, sides
 
 SATIMAGE = Path(__file__).with_name("satimage.npz")
 """What is loaded without a path: 6,435 neighbourhoods of nine pixels in four spectral bands, six classes."""
 
 
 def load(path: str | None = None) -> Samples:
-    """The samples in an ``.npz`` file with x (n, m, d), y (n,) of classes from 0, and optionally modalities, m names.
+    """The samples in an ``.npz`` file with x (n, m, d), y (n,), classes from 0; optionally group (n,) and modalities, m names.
 
     Modalities of fewer than d features are filled up with 0. `FileNotFoundError` or `ValueError`, in one sentence, if the file
     is missing or holds anything else.
@@ -26,17 +25,11 @@ def load(path: str | None = None) -> Samples:
 
 
 def split(samples: Samples, fraction: float, seed: int) -> Split:
-    """About ``fraction`` of the samples of each class, drawn at random, for validation.
+    """About ``fraction`` of the samples of each class for validation; with groups, none has samples on both sides.
 
-    Features are scaled to mean 0 and standard deviation 1 over the training side. `ValueError` for a fraction that is none.
+    Features are scaled to mean 0 and standard deviation 1 over the training side. `ValueError` where a side would lack a class.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"val_fraction: {fraction} is not between 0 and 1, as a share of the samples has to be")
-    held = np.zeros(len(samples.y), dtype=bool)
-    random = np.random.default_rng(seed)
-    for label in np.unique(samples.y):
-        rows = random.permutation(np.flatnonzero(samples.y == label))
-        held[rows[: max(1, min(len(rows) - 1, round(fraction * len(rows))))]] = True
+    held = sides.held(samples.y, fraction, seed, samples.group)
     seen = samples.x[~held]
     scale = seen.std(axis=0)
     x = (samples.x - seen.mean(axis=0)) / np.where(scale > 0, scale, 1)
@@ -44,7 +37,7 @@ def split(samples: Samples, fraction: float, seed: int) -> Split:
     return Split(x_train, x_val, samples.y[~held], samples.y[held], samples.modalities)
 
 
-def _checked(path: str, found: Mapping[str, NDArray[np.generic]]) -> Samples:
+def _checked(path: str, found: dict[str, NDArray[np.generic]]) -> Samples:
     x, y = found["x"], found["y"]
     if x.ndim != 3 or not x.size or x.dtype.kind not in "fiub":
         raise ValueError(f"data: x in {path} has shape {x.shape} and type {x.dtype}; it has to be numbers of shape (n, m, d)")
@@ -53,26 +46,24 @@ def _checked(path: str, found: Mapping[str, NDArray[np.generic]]) -> Samples:
     features = x.astype(np.float64)
     if bad := int((~np.isfinite(features)).any(axis=(1, 2)).sum()):
         raise ValueError(f"data: {bad} of {len(x)} rows of x in {path} are not finite; drop them or fill in their values")
-    classes, counts = np.unique(y, return_counts=True)
+    classes = np.unique(y)
     if classes.dtype.kind not in "fiub" or classes.tolist() != list(range(len(classes))) or len(classes) < 2:
         held = classes.tolist() if len(classes) < 9 else [*classes[:8].tolist(), "..."]
         raise ValueError(f"data: y in {path} holds the classes {held}; write them as 0, 1, 2 and so on, two at least")
-    if counts.min() < 2:
-        few = int(classes[counts.argmin()])
-        raise ValueError(f"data: class {few} of y in {path} has one sample; give two at least, one for each side")
     names = tuple(str(name) for name in found.get("modalities", np.arange(x.shape[1])))
     if len(set(names)) != x.shape[1]:
         raise ValueError(f"data: modalities in {path} are {list(names)}; with x of shape {x.shape} give {x.shape[1]} names")
-    return Samples(features, y.astype(np.int64), names)
+    return Samples(features, y.astype(np.int64), names, sides.grouping(path, found, len(x)))
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Features x (n, m, d) of m modalities, classes y (n,) counted from 0, and the modalities' names."""
+    """Features x (n, m, d) of m modalities, classes y (n,) counted from 0, the modalities' names, and what belongs together."""
 
     x: NDArray[np.float64]
     y: NDArray[np.int64]
     modalities: tuple[str, ...]
+    group: NDArray[np.generic] | None = None
 
 
 @dataclass(frozen=True, slots=True)

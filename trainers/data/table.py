@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pitprop.trainers.data import arrays
+from pitprop.trainers.data import arrays, sides
 
 CONTRACEPTIVE = Path(__file__).with_name("contraceptive.csv")
 """What is loaded without a path: 1,473 rows, nine features, 3.42 : 1."""
@@ -22,7 +22,7 @@ def load(path: str | None = None) -> Table:
         rows = np.loadtxt(CONTRACEPTIVE, delimiter=",", skiprows=1)
         return Table(rows[:, :-1], rows[:, -1].astype(np.int64))
     found = arrays.read(path, {"x": "(n, d)", "y": "(n,)"})
-    return _checked(path, found["x"], found["y"], found.get("group"))
+    return _checked(path, found["x"], found["y"], sides.grouping(path, found, len(found["x"])))
 
 
 def split(table: Table, fraction: float, seed: int) -> Split:
@@ -30,15 +30,7 @@ def split(table: Table, fraction: float, seed: int) -> Split:
 
     Features are scaled to mean 0 and standard deviation 1 over the training rows. `ValueError` if a side would lack a class.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"val_fraction: {fraction} is not between 0 and 1, as a share of the rows has to be")
-    held = _held_rows(table.y, fraction, seed) if table.group is None else _held_groups(table.y, table.group, fraction, seed)
-    for name, side in (("training", ~held), ("validation", held)):
-        if len(np.unique(table.y[side])) < 2:
-            kind = "rows" if table.group is None else "groups"
-            raise ValueError(
-                f"val_fraction: with {fraction} the {name} {kind} hold only one class; give more {kind} of both classes"
-            )
+    held = sides.held(table.y, fraction, seed, table.group)
     seen = table.x[~held]
     scale = seen.std(axis=0)
     x = (table.x - seen.mean(axis=0)) / np.where(scale > 0, scale, 1)
@@ -49,11 +41,8 @@ def split(table: Table, fraction: float, seed: int) -> Split:
 def _checked(path: str, x: NDArray[np.generic], y: NDArray[np.generic], group: NDArray[np.generic] | None) -> Table:
     if x.ndim != 2 or not x.size or x.dtype.kind not in "fiub":
         raise ValueError(f"data: x in {path} has shape {x.shape} and type {x.dtype}; it has to be numbers of shape (n, d)")
-    for name, array in (("y", y), ("group", group)):
-        if array is not None and array.shape != (len(x),):
-            raise ValueError(
-                f"data: {name} in {path} has shape {array.shape}; with x of shape {x.shape} it has to be ({len(x)},)"
-            )
+    if y.shape != (len(x),):
+        raise ValueError(f"data: y in {path} has shape {y.shape}; with x of shape {x.shape} it has to be ({len(x)},)")
     features = x.astype(np.float64)
     if bad := int((~np.isfinite(features)).any(axis=1).sum()):
         raise ValueError(f"data: {bad} of {len(x)} rows of x in {path} are not finite; drop them or fill in their values")
@@ -62,29 +51,6 @@ def _checked(path: str, x: NDArray[np.generic], y: NDArray[np.generic], group: N
         held = classes.tolist() if len(classes) < 5 else [*classes[:4].tolist(), "..."]
         raise ValueError(f"data: y in {path} holds the classes {held}; this trainer takes exactly two, written 0 and 1")
     return Table(features, y.astype(np.int64), group)
-
-
-def _held_rows(y: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
-    held = np.zeros(len(y), dtype=bool)
-    random = np.random.default_rng(seed)
-    for label in (0, 1):
-        rows = random.permutation(np.flatnonzero(y == label))
-        held[rows[: max(1, min(len(rows) - 1, round(fraction * len(rows))))]] = True
-    return held
-
-
-def _held_groups(y: NDArray[np.int64], group: NDArray[np.generic], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Takes groups in random order, each if it brings the shares of both classes nearer to ``fraction``."""
-    _, member = np.unique(group, return_inverse=True)
-    counts = np.zeros((member.max() + 1, 2))
-    np.add.at(counts, (member, y), 1)
-    shares = counts / counts.sum(axis=0)
-    taken, reached = np.zeros(len(counts), dtype=bool), np.zeros(2)
-    for index in np.random.default_rng(seed).permutation(len(counts)):
-        after = reached + shares[index]
-        if np.square(after - fraction).sum() < np.square(reached - fraction).sum():
-            taken[index], reached = True, after
-    return taken[member]
 
 
 @dataclass(frozen=True, slots=True)
