@@ -151,10 +151,15 @@ def _moves(split: Split) -> str:
 
 
 def _follow_up(space: Space, record: Record, against: Sequence[Split], lesson: Lesson) -> FollowUp | None:
-    """What a trial is to try: what separates it from the living, else what its verdicts advise; None if there is neither."""
+    """What a trial is to try: what separates it from the living, with what its verdict says of other parameters; else the latter.
+
+    None if there is neither.
+    """
     if against and record.ending is not None:
         wanted = {one.name: one.target for one in against}
-        return _changed(space, record, record.ending.signature, wanted, lesson)
+        both = {**{name: value for name, value in record.ending.change.items() if _name(space, name) not in wanted}, **wanted}
+        found = _changed(space, record, record.ending.signature, both, lesson)
+        return found or _changed(space, record, record.ending.signature, wanted, lesson)
     changes = ((verdict.signature, verdict.change) for verdict in record.verdicts if verdict.change)
     return next((one for what in changes if (one := _changed(space, record, *what, lesson))), None)
 
@@ -198,6 +203,10 @@ def _value(leaf: Leaf, now: Any, wanted: Any, lesson: Lesson | None) -> Any:
         return leaf.inside(wanted)
     except ValueError:
         return None
+
+
+def _name(space: Space, name: str) -> str:
+    return leaf.name if (leaf := _leaf(space, name)) is not None else name
 
 
 def _leaf(space: Space, name: str) -> Leaf | None:
