@@ -19,7 +19,7 @@ QUIET = (
 
 def printed(tmp_path: Path, program: str, *flags: str) -> list[str]:
     """The lines that a program prints, which has to end well."""
-    quiet = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "RAY_AIR_NEW_OUTPUT": "0", "TUNE_RESULT_DIR": str(tmp_path)}
+    quiet = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "RAY_AIR_NEW_OUTPUT": "0"}
     ran = subprocess.run(
         [sys.executable, str(EXAMPLES / program), *flags],
         cwd=tmp_path,

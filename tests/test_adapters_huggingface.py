@@ -77,8 +77,8 @@ def test_a_tiny_bert_whose_loss_is_nan_stops_at_once(docs: dict[str, Any]) -> No
 
 
 def test_misuse_is_an_error_in_the_first_epoch(docs: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"'val/acc' is not among .* epoch 1 .* did you mean 'val/accuracy'"):
-        docs["trained"](0.0, callback(metric="eval_acc"))
+    with pytest.raises(ValueError, match=r"'val/acuracy' is not among .* epoch 1 .* did you mean 'val/accuracy'"):
+        docs["trained"](0.0, callback(metric="eval_acuracy"))
     with pytest.raises(ValueError, match="say eval_strategy='epoch'"):
         docs["trained"](0.0, callback(), eval_strategy="no")
     with pytest.raises(ValueError, match="did you mean 'labels'"):

@@ -307,6 +307,18 @@ def test_from_scratch_each_seed_starts_from_its_own_weights() -> None:
     assert max(ours["start/top1"], others["start/top1"]) < 0.3
 
 
+def test_a_lane_may_start_from_scratch_beside_one_that_starts_from_the_checkpoint() -> None:
+    record, _ = trained([start(0), start(1), start(2, {"checkpoint": False})], epochs=1)
+    first, second, scratch = (record[Lane(index, 0)][0].metrics["start/loss"] for index in range(3))
+    assert first == second != scratch
+
+
+def test_a_trial_from_scratch_is_not_held_against_the_checkpoint() -> None:
+    found = space.load("loss_weights")
+    assert found.known_of().checkpoint == found.known_of({}, {"checkpoint": True}).checkpoint == RECORDED
+    assert found.known_of({}, {"checkpoint": False}).checkpoint == {}
+
+
 def test_the_cache_keeps_one_checkpoint_for_each_thing_that_it_depends_on(tmp_path: Path) -> None:
     options = SMALL | {"cache": str(tmp_path / "new")}
     first = two_stream.preflight({}, Context(epochs=2, options=options))
@@ -509,7 +521,7 @@ def test_digits_of_ones_own_train_in_any_shape(tmp_path: Path) -> None:
         ({"rgb": np.full((60, 4, 3), np.nan)}, r"60 of 60 rows in .* are not finite"),
         ({"y": np.zeros(60)}, r"y in .* holds the classes \[0.0\]; they have to be two or more, written 0, 1, 2 and so on"),
         ({"y": np.arange(60) + 1}, r"holds the classes \[1, 2, 3, 4, '...'\]"),
-        ({"y": np.arange(60)}, r"class 0 has 1 row\(s\); each class needs at least two"),
+        ({"y": np.arange(60)}, r"class 0 has one row; each class needs at least two"),
     ],
 )
 def test_data_that_does_not_fit_is_refused_in_a_sentence(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:

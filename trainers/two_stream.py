@@ -20,7 +20,7 @@ from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Lane, Params, Start
 from pitprop.trainers.data import pendigits
 from pitprop.trainers.lanes import evaluation, optim
-from pitprop.trainers.lanes.hyperparameters import bf16, complete, number, whole, widths
+from pitprop.trainers.lanes.hyperparameters import bf16, complete, flag, number, whole, widths
 from pitprop.trainers.lanes.learner import LaneModel, Learner, Noise, Randoms, Training
 from pitprop.trainers.lanes.perceptron import extremes
 from pitprop.trainers.streams import augment, pretrained
@@ -36,6 +36,7 @@ PARAMS = {
     "focal": {"gamma": 0.0},  # 0 is cross entropy
     "augmentation": {"jitter": 0.0, "shift": 0},  # of images: share of contrast and brightness, pixels
     "clip": None,  # largest gradient norm
+    "checkpoint": True,  # false draws the weights from the trial's seed, though there is a checkpoint
 }
 OPTIONS = {
     "data": None,
@@ -108,6 +109,7 @@ class Settings:
     gamma: float
     jitter: float
     shift: int
+    checkpoint: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ class Tuner(LaneModel[Settings, Mixing]):
         return augment.changes(randoms("augment"), changes, self.rows, self.batch, self._device)
 
     def initial(self, random: Generator, settings: Settings) -> Mapping[str, Tensor]:
-        if self._weights is None:
+        if self._weights is None or not settings.checkpoint:
             return self._model.initial(random)
         return {name: self._weights[name] for name in self.shapes}
 
@@ -219,6 +221,7 @@ def settle(params: Params) -> Settings:
         gamma=number("focal.gamma", tree["focal"]["gamma"]),
         jitter=number("augmentation.jitter", tree["augmentation"]["jitter"], 0, 1),
         shift=whole("augmentation.shift", shift) if shift else 0,
+        checkpoint=flag("checkpoint", tree["checkpoint"]),
     )
 
 

@@ -169,7 +169,7 @@ class Space:
             chance_score=said.chance.get(goal.metric),
             chance_loss=said.chance.get("val/loss", said.chance.get("train/loss")),
             range=goal.range,
-            checkpoint=self.checkpoint,
+            checkpoint=self.checkpoint if (flat or {}).get("checkpoint", True) else {},  # else from scratch
             params=flat or {},
             stopping=self.stopping(values or {}),
         )
