@@ -32,8 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def task(folder: Path, target: float, trials: int = TRIALS, seed: int = 0) -> Task:
-    return Task(folder, "steady", SIZE, target, trials, seed)
+def task(folder: Path, stop: float, trials: int = TRIALS, seed: int = 0) -> Task:
+    return Task(folder, "steady", SIZE, stop, trials, seed)
 
 
 @pytest.mark.parametrize("workload", pool.SPACES)
@@ -71,41 +71,44 @@ def test_a_pool_of_another_space_is_refused(folder: Path, tmp_path: Path) -> Non
 
 
 @given(st.lists(st.floats(0, 1) | st.just(math.nan), max_size=30), st.floats(0, 1))
-def test_epochs_count_up_to_the_target_and_no_further(scores: list[float], target: float) -> None:
-    meter = Meter(target)
+def test_epochs_count_up_to_the_target_and_no_further(folder: Path, scores: list[float], target: float) -> None:
+    meter = Meter(task(folder, target))
     over = [meter.take(score) for score in scores]
     first = next((number for number, score in enumerate(scores, 1) if score >= target), None)
-    assert (meter.epochs, meter.reached) == (first or len(scores), first is not None)
+    assert meter.found.epochs == (first or len(scores))
+    assert (meter.found.reached(target) or (None, 0))[0] == first
     assert over == [first is not None and number >= first for number in range(1, len(scores) + 1)]
+
+
+@given(st.lists(st.floats(0, 1) | st.just(math.nan), min_size=1, max_size=30), st.integers(1, 30))
+def test_the_best_of_the_first_epochs_is_that_of_their_scores(folder: Path, scores: list[float], epochs: int) -> None:
+    meter = Meter(task(folder, math.inf))
+    for score in scores:
+        meter.take(score)
+    assert meter.found.best(epochs) == max((score for score in scores[:epochs] if not math.isnan(score)), default=-math.inf)
 
 
 def test_every_method_counts_all_epochs_of_a_search_that_reaches_nothing(folder: Path) -> None:
     budget = task(folder, math.inf).budget
-    assert peers.tpe(task(folder, math.inf))[:2] == (budget, False)
-    assert peers.top_k(task(folder, math.inf, 16))[:2] == (16 + 2 * (task(folder, 0).pool.space.epochs - 1), False)
-    for found in (
-        peers.hyperband(task(folder, math.inf)),
-        peers.median(task(folder, math.inf)),
-        ours.search(task(folder, math.inf)),
-    ):
-        assert not found.reached
-        assert TRIALS <= found.epochs <= budget
+    assert peers.tpe(task(folder, math.inf)).epochs == budget
+    assert peers.top_k(task(folder, math.inf, 16)).epochs == 16 + 2 * (task(folder, 0).pool.space.epochs - 1)
+    for method in (peers.hyperband, peers.median, *ours.OURS.values()):
+        assert TRIALS <= method(task(folder, math.inf)).epochs <= budget
 
 
 def test_every_method_ends_at_the_first_epoch_that_reaches_the_target(folder: Path) -> None:
-    scores = task(folder, 0).pool.table.scores
+    least = float(task(folder, 0).pool.table.scores.min())
     for method in (*ours.OURS.values(), *peers.PEERS.values()):
-        assert method(task(folder, float(scores.min())))[:2] == (1, True)
+        found = method(task(folder, least))
+        assert (found.epochs, (found.reached(least) or (None,))[0]) == (1, 1)
 
 
 def test_our_engine_trains_what_the_sampler_proposes_to_the_target(folder: Path) -> None:
     """What it counts is what the pool's curves say of its own trials, none of which is stopped here."""
     target = float(task(folder, 0).pool.table.scores[:, -1].max()) + 1e-9
-    found = ours.search(task(folder, target))
-    whole = ours.search(task(folder, math.inf))
+    found, whole = ours.search(task(folder, target)), ours.search(task(folder, math.inf))
     assert found.epochs <= whole.epochs
-    assert found.reached or found.epochs == whole.epochs
-    assert ours.revived(task(folder, target))[:2] == found[:2]
+    assert found.reached(target) is not None or found.epochs == whole.epochs
 
 
 def test_a_replay_goes_on_where_it_was_stopped(folder: Path) -> None:
@@ -131,9 +134,12 @@ def test_a_training_that_goes_to_nan_is_one_that_the_signatures_end(folder: Path
 
 
 def test_a_search_that_missed_counts_as_all_of_its_budget() -> None:
-    results = {"pitprop": [Found(50, True, 0.0), Found(60, False, 0.0)], "other": [Found(100, True, 0.0)] * 2}
-    assert spent(results["pitprop"], 150) == [50, 150]
-    assert "1.00 by medians (other)" in verdict(results, ["other"], 150)
+    assert spent([Found([(50, 0.7, 0.0)], 50), Found([(20, 0.5, 0.0)], 60)], 0.6, 150) == [50, 150]
+
+
+def test_a_method_is_held_against_the_best_peer_of_each_workload() -> None:
+    told = list(verdict({"pitprop": [50, 400], "one": [100, 100], "other": [200, 50]}, ["one", "other"]))
+    assert " ".join(told[0].split()) == "pitprop 141 epochs, 2.00 times the best peer of each workload, at most 8.00"
 
 
 def test_the_table_is_printed_from_the_log(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,7 +149,7 @@ def test_the_table_is_printed_from_the_log(folder: Path, tmp_path: Path, capsys:
     for _ in range(2):
         assert bench.main([*few, "--pool", str(folder), "--log", str(log)]) == 0
         printed = capsys.readouterr().out
-        assert all(name in printed for name in (*methods, "pitprop / best peer"))
+        assert all(name in printed for name in (*methods, "Geometric means over the workloads"))
     assert len(log.read_text().splitlines()) == len(methods)
     assert ", seed 0" not in printed
 
@@ -159,8 +165,7 @@ def test_the_target_is_a_quantile_of_the_best_scores(folder: Path) -> None:
 def test_tune_counts_the_epochs_of_one_trial_after_another(folder: Path) -> None:
     from tests.bench.search import tuned
 
+    least = float(task(folder, 0).pool.table.scores.min())
     with tuned.running():
-        assert tuned.asha(task(folder, float(task(folder, 0).pool.table.scores.min())))[:2] == (1, True)
-        found = tuned.asha(task(folder, math.inf))
-    assert not found.reached
-    assert TRIALS <= found.epochs <= task(folder, 0).budget
+        assert tuned.asha(task(folder, least)).epochs == 1
+        assert TRIALS <= tuned.asha(task(folder, math.inf)).epochs <= task(folder, 0).budget

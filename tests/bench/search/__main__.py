@@ -2,9 +2,10 @@
 
 Configurations of each workload's space are trained to the end once, into a folder that is kept; every method then searches the
 same space, and its proposals are answered from there (see ``pool``). There is one worker and one training at a time, so that a
-search is its epochs, each of which counts. It ends when an epoch reaches the target, a quantile of the pool's best scores, or
-when all trials are spent; one that misses the target counts with the epochs that all trials would have had. Trained baselines,
-points and early stopping are left out for all. Our gates are the space's, and a row shows us without them.
+search is its epochs, each of which counts. It ends when an epoch reaches the higher of two targets, quantiles of the pool's best
+scores, or when all trials are spent; with ``--whole`` it goes on until they are, which tells how good a search is in the end. One
+that misses a target counts with the epochs that all trials would have had. Trained baselines, points and early stopping are left
+out for all. Our gates are the space's.
 
 Seconds are epochs times what one takes alone on this machine (in lanes: beside seven others), and the method's own. All are
 medians. Tune proposes one trial ahead, as it keeps its actors only then, and does fewer seeds.
@@ -14,15 +15,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 
 from tests.bench.search import pool
-from tests.bench.search.figures import HEADER, OWN, lines, verdict
+from tests.bench.search.figures import HEADER, lines, spent, verdict
 from tests.bench.search.meter import Found, Task
 from tests.bench.search.ours import LANES, OURS, ended
 from tests.bench.search.peers import PEERS
@@ -48,8 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tuned.running():
             for task in (task for task in tasks if task.seed < options.tune_seeds):
                 log.run(TUNE, task, tuned.asha)
+    medians: dict[str, list[float]] = {}
     for workload in options.workloads:
-        _print(workload, [task for task in tasks if task.workload == workload], log, options.methods)
+        for name, median in _print(workload, [task for task in tasks if task.workload == workload], log, options).items():
+            medians.setdefault(name, []).append(median)
+    complete = {name: values for name, values in medians.items() if len(values) == len(options.workloads)}
+    if peers := [name for name in complete if not name.startswith("pitprop")]:
+        print("\nGeometric means over the workloads:", *verdict(complete, peers), sep="\n", flush=True)
     return 0
 
 
@@ -66,7 +74,7 @@ class Log:
         if self.found(name, task) is not None:
             return
         found = self._found[_key(name, task)] = method(task)
-        print(f"  {task.workload}, seed {task.seed}, {name}: {found.epochs}{'' if found.reached else ', missed'}", flush=True)
+        print(f"  {task.workload}, seed {task.seed}, {name}: {found.epochs}", flush=True)
         if self._file is not None:
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([_key(name, task), found]) + "\n")
@@ -77,40 +85,41 @@ class Log:
 
 
 def _key(name: str, task: Task) -> str:
-    return f"{name} on {task.workload}: {task.size}, {task.target:.6f}, {task.trials}, {task.seed}"
+    return f"{name} on {task.workload}: {task.size}, {task.stop:.6f}, {task.trials}, {task.seed}"
 
 
 def _tasks(options: argparse.Namespace, workload: str) -> list[Task]:
     size = _size(options, workload)
-    target = pool.load(options.pool, workload, size).table.target(options.target)
-    return [Task(options.pool, workload, size, target, options.trials, seed) for seed in range(options.seeds)]
+    stop = math.inf if options.whole else max(_targets(options, workload))
+    return [Task(options.pool, workload, size, stop, options.trials, seed) for seed in range(options.seeds)]
+
+
+def _targets(options: argparse.Namespace, workload: str) -> list[float]:
+    table = pool.load(options.pool, workload, _size(options, workload)).table
+    return [table.target(quantile) for quantile in options.targets]
 
 
 def _size(options: argparse.Namespace, workload: str) -> int:
     return int(options.size or pool.SIZES[workload])
 
 
-def _print(workload: str, tasks: Sequence[Task], log: Log, methods: Sequence[str]) -> None:
-    """The table of a workload, which begins with what the pool is like."""
-    found, budget, target = tasks[0].pool, tasks[0].budget, tasks[0].target
-    dead, reaching = ended(found), [max(curve) >= target for curve in found.table.scores]
+def _print(workload: str, tasks: Sequence[Task], log: Log, options: argparse.Namespace) -> dict[str, float]:
+    """The table of a workload, which begins with what the pool is like; the median epochs of each method to the first target."""
+    found, budget, targets = tasks[0].pool, tasks[0].budget, _targets(options, workload)
+    dead, reaching = ended(found), [max(curve) >= targets[0] for curve in found.table.scores]
     both = sum(one and other for one, other in zip(dead, reaching, strict=True))
-    metric = found.space.objective.metric
-    print(
-        f"\n{workload} ({found.space.name}): {metric} of {target:.4f} within {budget} epochs; of {len(dead)} trainings the",
-        end=" ",
-    )
-    print(f"signatures end {sum(dead)}, {both} of them among the {sum(reaching)} that reach it")
-    rows = {name: [one for task in tasks if (one := log.found(name, task)) is not None] for name in methods}
+    wanted = " and ".join(f"{target:.4f}" for target in targets)
+    print(f"\n{workload} ({found.space.name}): {found.space.objective.metric} of {wanted} within {budget} epochs;", end=" ")
+    print(f"of {len(dead)} trainings the signatures end {sum(dead)}, {both} of them among the {sum(reaching)} that reach it")
+    rows = {name: [one for task in tasks if (one := log.found(name, task)) is not None] for name in options.methods}
     rows = {name: searches for name, searches in rows.items() if searches}
     widths = {name: LANES if name.endswith(" lanes") else 1 for name in rows}
     rates = {width: pool.seconds(found.space, width) for width in set(widths.values())}
     print(HEADER)
-    for line in lines(rows, budget, {name: rates[widths[name]] for name in rows}):
-        print(line)
-    others = [name for name in rows if name not in OURS]
-    if OWN in rows and others:
-        print(verdict(rows, others, budget), flush=True)
+    ceiling = float(np.nanmax(found.table.scores))
+    for line in lines(rows, budget, targets, ceiling, {name: rates[widths[name]] for name in rows}):
+        print(line, flush=True)
+    return {name: float(np.median(spent(searches, targets[0], budget))) for name, searches in rows.items()}
 
 
 def _options(arguments: Sequence[str] | None) -> Any:
@@ -121,7 +130,9 @@ def _options(arguments: Sequence[str] | None) -> Any:
     parser.add_argument("--seeds", type=int, default=20, metavar="N", help="searches of each method (20)")
     parser.add_argument("--tune-seeds", type=int, default=5, metavar="N", help="of Ray Tune, which takes the longest (5)")
     parser.add_argument("--trials", type=int, default=64, metavar="N", help="trials of a search (64)")
-    parser.add_argument("--target", type=float, default=0.95, metavar="Q", help="quantile of the pool's best scores (0.95)")
+    two = "two quantiles of the pool's best scores (0.95 0.99)"
+    parser.add_argument("--targets", type=float, nargs=2, default=[0.95, 0.99], metavar="Q", help=two)
+    parser.add_argument("--whole", action="store_true", help="go on until all trials are spent")
     parser.add_argument("--size", type=int, metavar="N", help="configurations of a pool (128, or 512 where they train fast)")
     parser.add_argument("--pool", type=Path, default=Path("runs/bench-search"), help="folder of the pools (runs/bench-search)")
     parser.add_argument("--log", type=Path, help="a file for the searches, a line each; those in it are not run again")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,12 +14,15 @@ from tests.bench.search.pool import Pool, load
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A search to do: the pool, by folder, workload and size; the score to reach; the trials there may be; the method's seed."""
+    """A search to do: the pool, by folder, workload and size; how many trials there may be; the method's seed.
+
+    It ends when an epoch reaches the score ``stop``, or when all trials are spent.
+    """
 
     folder: Path
     workload: str
     size: int
-    target: float
+    stop: float
     trials: int
     seed: int
 
@@ -30,25 +36,43 @@ class Task:
         return self.trials * self.pool.space.epochs
 
 
-@dataclass(slots=True)
-class Meter:
-    """Counts epochs up to the one in which the target is reached; none counts after it."""
+class Found(NamedTuple):
+    """How a search went: for each epoch that beat all before it the epochs so far, its score, and the seconds that the method
+    had taken beside the training by then; and the epochs spent in all."""
 
-    target: float
-    epochs: int = 0
-    reached: bool = False
+    bests: Sequence[tuple[int, float, float]]
+    epochs: int
+
+    def reached(self, target: float) -> tuple[int, float] | None:
+        """The epochs to the target and the method's own seconds; None if it was missed."""
+        return next(((epochs, seconds) for epochs, score, seconds in self.bests if score >= target), None)
+
+    def best(self, epochs: int) -> float:
+        """The best score of the first so many epochs."""
+        return max((score for spent, score, _ in self.bests if spent <= epochs), default=-math.inf)
+
+
+class Meter:
+    """Counts the epochs of a search, and keeps those that beat all before them."""
+
+    def __init__(self, task: Task) -> None:
+        self._stop, self._budget, self._began = task.stop, task.budget, time.perf_counter()
+        self._bests: list[tuple[int, float, float]] = []
+        self._epochs = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether the search has reached its stop, or has spent what all trials would have had."""
+        return self._epochs >= self._budget or bool(self._bests and self._bests[-1][1] >= self._stop)
 
     def take(self, score: float) -> bool:
-        """Counts one epoch, which had this score; whether the search is over. NaN reaches nothing."""
-        if not self.reached:
-            self.epochs += 1
-            self.reached = score >= self.target
-        return self.reached
+        """Counts one epoch, which had this score, unless the search was over; whether it is. NaN beats nothing."""
+        if not self.over:
+            self._epochs += 1
+            if not math.isnan(score) and (not self._bests or score > self._bests[-1][1]):
+                self._bests.append((self._epochs, score, time.perf_counter() - self._began))
+        return self.over
 
-
-class Found(NamedTuple):
-    """How a search went: the epochs to the target, or all that it spent, and the seconds that it took beside the training."""
-
-    epochs: int
-    reached: bool
-    overhead: float
+    @property
+    def found(self) -> Found:
+        return Found(self._bests, self._epochs)

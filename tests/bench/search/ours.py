@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +27,9 @@ LANES = 8
 """How many trials train at once in the variant with lanes."""
 
 
-@cache
-def search(
-    task: Task, *, gates: bool = True, revive: int = 0, halving: bool = False, lanes: int = 1, scheduler: str = "full"
-) -> Found:
-    """A search as ``pitprop search`` does it, until an epoch reaches the target.
-
-    Without ``gates`` those of the space are left out; with ``halving`` the space says ``pruner: {asha: {min_resource: 1}}``.
-    """
-    began, meter = time.perf_counter(), Meter(task.target)
-    asked = space(task)
-    pruner = Method("asha", {"min_resource": 1}) if halving else None
-    asked = replace(asked, gates=asked.gates if gates else (), revive=revive, pruner=pruner, scheduler=Method(scheduler, {}))
+def search(task: Task, *, lanes: int = 1, **changes: Any) -> Found:
+    """A search as ``pitprop search`` does it, in the space with some ``changes``."""
+    meter, asked = Meter(task), replace(space(task), **changes)
     with tempfile.TemporaryDirectory(prefix="bench-") as name, opened(asked, f"sqlite:///{name}/study.db", Path(name)) as study:
         study.checkpoints.mkdir()
         context = Context(asked.epochs, asked.options, metric=asked.objective.metric)
@@ -48,18 +38,12 @@ def search(
             for event in events:
                 if isinstance(event, Reported) and meter.take(event.epoch.metrics[asked.objective.metric]):
                     break
-    return Found(meter.epochs, meter.reached, time.perf_counter() - began)
+    return meter.found
 
 
-def ungated(task: Task) -> Found:
-    """The search without gates, which is the same where none of them ends a trial."""
-    return search(task, gates=not any(gate.action in detect.ENDING for gate in task.pool.space.gates))
-
-
-def revived(task: Task) -> Found:
-    """The search that revives the two most promising parked trials at its end, if it comes there."""
-    first = search(task)
-    return first if first.reached else search(task, revive=2)
+def asha(task: Task) -> Found:
+    """ASHA with promotion alone: neither signatures nor gates end a trial."""
+    return search(task, scheduler=Method("promote", {}), signatures={}, gates=())
 
 
 def space(task: Task) -> Space:
@@ -89,11 +73,10 @@ def _ended(space: Space, values: Mapping[str, Any], curve: Telemetry, watching: 
 
 
 OURS: dict[str, Callable[[Task], Found]] = {
-    "pitprop": lambda task: search(task),
-    "pitprop, no gates": ungated,
-    "pitprop, revive 2": revived,
-    "pitprop, pruner asha": partial(search, halving=True),
+    "pitprop": search,
+    "pitprop, promote": partial(search, scheduler=Method("promote", {})),
+    "pitprop, thaw": partial(search, scheduler=Method("thaw", {})),
     f"pitprop, {LANES} lanes": partial(search, lanes=LANES),
-    "promote": partial(search, scheduler="promote"),
-    "thaw": partial(search, scheduler="thaw"),
+    f"pitprop, thaw, {LANES} lanes": partial(search, lanes=LANES, scheduler=Method("thaw", {})),
+    "ASHA with promotion": asha,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from functools import partial
 
@@ -34,14 +33,14 @@ def median(task: Task) -> Found:
 
 def top_k(task: Task) -> Found:
     """As many random configurations as there may be trials, one epoch each; then the best eighth of them goes on, best first."""
-    began, meter = time.perf_counter(), Meter(task.target)
+    meter = Meter(task)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=task.seed))
     curves = [task.pool.table.curve(suggest(task.pool.space, study.ask())) for _ in range(task.trials)]
     best = sorted(curves, key=lambda curve: -math.inf if math.isnan(curve[0]) else curve[0], reverse=True)
     for score in [curve[0] for curve in curves] + [score for curve in best[: task.trials // SHARE] for score in curve[1:]]:
         if meter.take(score):
             break
-    return Found(meter.epochs, meter.reached, time.perf_counter() - began)
+    return meter.found
 
 
 PEERS = {
@@ -53,13 +52,13 @@ PEERS = {
 
 
 def _optimised(task: Task, pruner: BasePruner) -> Found:
-    began, meter = time.perf_counter(), Meter(task.target)
+    meter = Meter(task)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NaN in the percentiles of pruners
         sampler = optuna.samplers.TPESampler(seed=task.seed)
         study = optuna.create_study(study_name=f"bench {task.seed}", direction="maximize", sampler=sampler, pruner=pruner)
         study.optimize(partial(_objective, task, meter), n_trials=task.trials)
-    return Found(meter.epochs, meter.reached, time.perf_counter() - began)
+    return meter.found
 
 
 def _objective(task: Task, meter: Meter, trial: optuna.Trial) -> float:

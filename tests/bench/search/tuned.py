@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,12 +54,12 @@ class Stopper(tune.Stopper):
         return self._meter.take(result["score"])
 
     def stop_all(self) -> bool:
-        return self._meter.reached
+        return self._meter.over
 
 
 def asha(task: Task) -> Found:
     """ASHA with Tune's defaults, a quarter of each rung goes on, and budgets from one epoch to the space's."""
-    began, meter, space = time.perf_counter(), Meter(task.target), task.pool.space
+    meter, space = Meter(task), task.pool.space
     proposing = OptunaSearch({leaf.name: leaf.distribution for leaf in space.leaves}, metric="best", mode="max", seed=task.seed)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         tune.Tuner(
@@ -78,7 +77,7 @@ def asha(task: Task) -> Found:
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
-    return Found(meter.epochs, meter.reached, time.perf_counter() - began)
+    return meter.found
 
 
 @contextmanager
