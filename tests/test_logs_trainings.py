@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from pitprop.cli import main
 from pitprop.errors import UserError
 from pitprop.logs import finished
 from pitprop.logs.diagnosis import Diagnosis, Given, diagnose
@@ -225,3 +226,29 @@ def test_a_gate_of_what_is_not_reported_and_an_early_end_are_noted(tmp_path: Pat
     (one,) = found(path, checkpoint={"val/top1": 0.9}).values()
     assert any("val/top1 is not among its readings" in note for note in one.notes)
     assert any("ends 10 evaluations after its best, at 11 of 30" in note for note in one.notes)
+
+
+def test_of_a_search_of_ours_the_trials_are_shown_by_what_its_space_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "runs" / "mine"
+    for number in ("0000", "0001"):
+        home = study / "trials" / number
+        (home / "command-0").mkdir(parents=True)
+        (home / "command-0" / "stdout.log").write_text(epochs(), encoding="utf-8")
+        rows = (json.dumps({"step": n, "val/quality": 0.9 - 0.8 / n, "train/loss": 2 / n}) for n in range(1, 13))
+        (home / "telemetry.jsonl").write_text("\n".join([*rows, ""]), encoding="utf-8")
+    space = "question: q\nobjective: {metric: val/quality, goal: maximize}\nepochs: 24\n"
+    (study / "space.yaml").write_text(space, encoding="utf-8")
+    assert list(trainings(tmp_path)) == ["runs/mine/trials/0000", "runs/mine/trials/0001"]
+    assert main.main(["diagnose", str(study), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["trainings"]
+    assert [(one["metric"], one["answer"], one["budget"]) for one in told] == [("val/quality", "alive", 24)] * 2
+
+
+def test_a_folder_of_many_trainings_ends_with_their_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for n in range(8):
+        written(tmp_path, f"{n}.log", epochs(n == 3))
+    assert main.main(["diagnose", str(tmp_path)]) == 1
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert [line[:2] for line in lines[-8:]] == [[f"{n}.log", "dead" if n == 3 else "alive"] for n in range(8)]

@@ -20,7 +20,7 @@ from pitprop.logs.assumptions import Given
 from pitprop.logs.diagnosis import Diagnosis, across
 from pitprop.logs.diagnosis import diagnose as read
 from pitprop.logs.names import Names
-from pitprop.logs.sources import located, told_apart, trainings
+from pitprop.logs.sources import OURS, located, told_apart, trainings
 from pitprop.messages import _
 from pitprop.views import chart
 from rich.console import Console
@@ -35,7 +35,9 @@ def diagnose(options: DiagnoseOptions) -> int:
     logs = _logs(options)
     for name, files in logs:
         try:
-            found.append(read(files, given, name))
+            own, verdicts = _own(files[0], given)
+            one = read(files, own, name)
+            found.append(replace(one, notes=[*one.notes, *verdicts]))
         except UserError as error:
             if len(logs) == 1:
                 raise
@@ -63,6 +65,33 @@ def _logs(options: DiagnoseOptions) -> list[tuple[str, Sequence[Path]]]:
     if len(set(names)) < len(names):
         names = told_apart([path if path.name == name else path / name for path, name, _ in each])
     return [(name, files) for name, (_, _, files) in zip(names, each, strict=True)]
+
+
+def _own(file: Path, given: Given) -> tuple[Given, list[str]]:
+    """Of a trial of a search of ours: what its space says, and what the search itself concluded; else ``given`` as it is."""
+    study = file.parents[2] if file.name == OURS and len(file.parents) > 3 else None
+    if study is None or not (study / "space.yaml").is_file():
+        return given, []
+    import yaml
+    from pitprop.addresses import addresses
+    from pitprop.study.record import read_study
+
+    space = yaml.safe_load((study / "space.yaml").read_text(encoding="utf-8"))
+    objective, epochs = space.get("objective") or {}, space.get("epochs")
+    goal = objective.get("goal")
+    given = replace(
+        given,
+        metric=given.metric or objective.get("metric"),
+        maximize=given.maximize if given.maximize is not None or goal is None else goal == "maximize",
+        epochs=given.epochs or (epochs if isinstance(epochs, int) else None),
+    )
+    stored, number = read_study(addresses(str(study.parent)), study.name), file.parent.name
+    records = {one.number: one for one in stored.records} if stored else {}
+    record = records.get(int(number)) if number.isdigit() else None
+    if record is None:
+        return given, []
+    told = [f"; {verdict.action} {verdict.signature} at epoch {verdict.step}: {verdict.reason}" for verdict in record.verdicts]
+    return given, [f"in its search: trial {record.number} {str(record.state).lower()}{''.join(told)}"]
 
 
 def _fetched(address: str) -> Path:

@@ -13,6 +13,8 @@ from pitprop.logs.names import SIDES
 
 MOST = 2000
 """Files looked at in a folder."""
+OURS = "telemetry.jsonl"
+"""What a search keeps of each trial."""
 INSIDE = re.compile(r"vis_data|tf_logs|tensorboard|logs?|checkpoint-\d+")
 """Folders that belong to the training whose folder they are in."""
 IDLE = re.compile(r"\.(pt|pth|ckpt|pkl|np[yz]|png|jpg|pdf|py|ya?ml|md|toml|safetensors|bin|parquet|zip)")
@@ -32,6 +34,8 @@ def trainings(path: Path, format: str | None = None) -> dict[str, list[Path]]:
     )
     files = list(dict.fromkeys(formats.home(file) or file for file in files))  # of a folder that is one log, that
     known = {file: name for file in files[:MOST] if (name := format or formats.recognise(file))}
+    if ours := {file: name for file, name in known.items() if file.name == OURS}:
+        known = ours  # of a search, what its trials reported: their scripts' logs say the same again
     groups: dict[Path, list[Path]] = {}
     for file in known:
         home = file if file.is_dir() else file.parent

@@ -36,12 +36,13 @@ def print_diagnosis(console: Console, found: Diagnosis, baseline: Mapping[str, f
 
 
 def print_comparison(console: Console, found: Sequence[Diagnosis], baseline: Mapping[str, float]) -> None:
-    """Several trainings, in the order in which they were named; ``baseline`` is what they should beat, by metric."""
+    """Several trainings, in the order in which they were named; of many the table comes last. ``baseline`` is to be beaten."""
     head = _("{n} trainings").format(n=len(found)), _("{n} dead").format(n=sum(one.dead for one in found))
     if open_ := sum(one.unjudged is not None for one in found):
         head = head[0], head[1] + _(", {n} that cannot be judged").format(n=open_)
     console.print(f"[bold]{head[0]}[/], {head[1]}\n", highlight=False)
-    console.print(_table(found, baseline))
+    if len(found) <= MOST:
+        console.print(_table(found, baseline))
     for one in found:
         if one.verdicts or one.unjudged is not None:
             _print_why(console, one)
@@ -57,6 +58,9 @@ def print_comparison(console: Console, found: Sequence[Diagnosis], baseline: Map
     for remedy, which in names.items():
         head = _("next"), _("for {names}").format(names=words.listed(which))
         console.print(f"\n[bold]{head[0]}[/] {escape(head[1])}: {escape(remedy)}", highlight=False)
+    if len(found) > MOST:  # what comes last is what is seen
+        console.print()
+        console.print(_table(found, baseline))
 
 
 def _answer(found: Diagnosis) -> str:
