@@ -164,10 +164,13 @@ def test_a_missing_data_file_is_named(write_space: Write, pitprop: Pitprop, tmp_
     assert "there is no file 'nowhere.npz'" in sentence(pitprop("search", space, "--inline"))
 
 
-def test_a_gpu_that_is_not_there_is_missed_before_anything_runs(write_space: Write, shell: Pitprop, pitprop: Pitprop) -> None:
+def test_a_gpu_that_is_not_there_is_missed_before_anything_runs(
+    write_space: Write, pitprop: Pitprop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     space = write_space(resources={"gpus": 1}, **QUIET)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     for flag in ("--worker-logs", "--inline"):
-        said = shell("search", space, "--workers", 1, flag, CUDA_VISIBLE_DEVICES="")
+        said = pitprop("search", space, "--workers", 1, flag)
         assert "resources.gpus" in sentence(said)
         assert sum(pitprop("status", space, "--json").json["trials"].values()) == 0
 

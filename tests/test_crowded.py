@@ -39,8 +39,7 @@ def tally(folder: Path) -> list[int]:
     return sizes
 
 
-@pytest.mark.parametrize(("room", "width"), [(3, 2), (2, 2), (1, 1), (5, 4)])
-@pytest.mark.parametrize("after", [0, 3])
+@pytest.mark.parametrize(("room", "width", "after"), [(3, 2, 0), (2, 2, 3), (1, 1, 0), (5, 4, 3)])
 def test_lanes_that_are_too_many_end_as_those_of_a_smaller_group(
     room: int, width: int, after: int, roomy: Toy, outcome: Callable[..., object], tmp_path: Path
 ) -> None:

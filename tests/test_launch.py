@@ -32,7 +32,7 @@ def search(space: Space, runs: Path, scratch: Path) -> subprocess.CompletedProce
     """Searches by the command line, on Ray, with an MLflow that does not answer."""
     command = [sys.executable, "-m", "pitprop.cli.main", "search", space.path, "--runs", str(runs), "--workers", "2", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": NOWHERE, "TMPDIR": str(scratch)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def leftovers(folder: Path) -> list[str]:
