@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +26,21 @@ LIMIT = 900.0
 
 def timed(commands: Sequence[Sequence[str]]) -> Run:
     """Python processes side by side, each of which ends by printing when its search began and ended."""
-    began = time.time()
+    began, used = time.time(), processor()
     answers = [json.loads(output.splitlines()[-1]) for output in execute(commands)]
     wall = time.time() - began
     search = max(answer["ended"] for answer in answers) - min(answer["began"] for answer in answers)
-    return checked(Run(wall, search), sum(answer["epochs"] for answer in answers))
+    return checked(Run(wall, search, processor() - used), sum(answer["epochs"] for answer in answers))
+
+
+def processor() -> float:
+    """Processor seconds of all that this process has started, once all of it has ended."""
+    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: what outlives its parent is ours, and counts
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def checked(run: Run, epochs: int) -> Run:
@@ -74,7 +86,8 @@ class CandidateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Seconds: of the whole process, and of the search in it."""
+    """Seconds: of the whole process, of the search in it, and of the processor, with all that the process has started."""
 
     wall: float
     search: float
+    cpu: float
