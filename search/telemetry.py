@@ -192,6 +192,11 @@ class Telemetry(list[Epoch]):
         column.read = len(self)
         return column
 
+    def best(self, name: str, maximize: bool) -> float | None:
+        """The best finite reading of ``name`` so far; None if there is none."""
+        values = self.column(name).values
+        return self.cached((name, maximize), None, lambda: (max if maximize else min)(values, default=None))
+
     def each(self, look: Callable[[Epoch], T]) -> list[T]:
         """What ``look`` sees in each epoch."""
         self._forget()

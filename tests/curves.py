@@ -134,6 +134,7 @@ ILL: Mapping[str, Ill] = {
     "stalled": Ill(curve(3, seconds=60.0), replace(KNOWN, silence=7200.0)),
     # evidence
     "branch_collapse": Ill(curve(40, val__top1=0.6, val__rgb__top1=0.88, val__pose__top1=0.31), TWO_STREAM),
+    "short_of_chance": Ill(curve(40, val__macro_f1=lambda t: 0.01 + 5e-4 * t)),
     "chance_plateau": Ill(curve(40, val__loss=0.6, val__macro_f1=0.43)),
     "constant_prediction": Ill(curve(40, val__macro_f1=0.4361, val__predicted__0=900.0, val__predicted__1=0.0)),
     "contrastive_collapse": Ill(

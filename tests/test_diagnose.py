@@ -174,7 +174,7 @@ def test_attempts_with_the_same_curve_are_told_that_what_was_changed_has_no_effe
         (tmp_path / f"{name}.log").write_text(losses)
     logs = [str(tmp_path / f"{name}.log") for name in "abc"]
     _, out = run(capsys, *logs, "--compare")
-    assert "c.log: warnings of no_effect (the same curve as a.log in epochs 4-8, so that what was changed between them has" in out
+    assert "c.log: warnings of no_effect (the same curve as a.log in epochs 6-8, so that what was changed between them has" in out
     assert out.count("no_effect") == 1
     assert "next for c.log: check how the script reads what was changed" in out
     _, out = run(capsys, *logs, "--json")

@@ -31,7 +31,8 @@ class Facts:
     are validation samples by class, and ``classes`` how many values a label can take (of a language model, its vocabulary);
     ``batch`` is the number of samples in a batch; ``loss`` is the loss's name, of `LOSSES`; ``chance_score`` and ``chance_loss``
     are the objective and the validation loss (nats) of a model that has learned nothing; ``checkpoint`` holds the metrics of the
-    checkpoint that training starts from; ``range`` is from where to where the objective can lie, as by its name if None.
+    checkpoint that training starts from, and ``untrained`` says whether its first scores are those of a model that has learned
+    nothing; ``range`` is from where to where the objective can lie, as by its name if None.
 
     Of the trial and its study: ``params`` are its hyperparameters by dotted name, ``stopping`` its early stopping, ``peers``
     the trials before it, and ``recovery`` the epoch of the latest recovery among the finished ones
@@ -49,6 +50,7 @@ class Facts:
     chance_score: float | None = None
     chance_loss: float | None = None
     checkpoint: Mapping[str, float] = field(default_factory=dict)
+    untrained: bool = True
     range: tuple[float, float] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     stopping: EarlyStopping | None = None

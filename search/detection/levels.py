@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
+from itertools import pairwise
 from statistics import median
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
@@ -17,8 +18,18 @@ GUARD = 0.67
 """The recoveries of other trials lengthen the grace up to this share of the budget; a parked trial can still be revived."""
 FEW = 5
 """Readings of which fewer tell nothing of where a training stands."""
+LEAST, SHARE = 3, 0.3
+"""Of few evaluations: how many it takes at least, and the share of all of them that is enough."""
+NOISE = 0.2
+"""The share of the range above chance that scattering readings never widen a band beyond."""
+HARD = 0.25
+"""The share of a scale whose end nobody reaches (BLEU, mAP) that some trial may well reach, where none is known."""
+OPENS = 0.25
+"""The share of the budget over which the band above chance opens, late in a training."""
 STILL = 0.02
 """What a score that has not moved may have risen by, as a share of its scale; and a loss, of itself."""
+UNTRAINED = 0.6
+"""A loss below which none is taken for that of an untrained model: a little less than ln 2."""
 ABSURD = 20.0
 """A loss that no classifier has: more than the logarithm of any number of classes."""
 ACCURACY = frozenset(("acc", "accuracy", "top1", "mean1"))
@@ -45,15 +56,23 @@ def recent(telemetry: Telemetry, name: str, count: int) -> list[tuple[int, float
 
 
 def losses(telemetry: Telemetry, count: int) -> tuple[Message, list[tuple[int, float]]]:
-    """The name of the loss to judge by, and its last ``count`` readings: of training where there are too few of validation."""
+    """The name of the loss to judge by, and its last ``count`` readings: of training where there is none of validation."""
     found = recent(telemetry, "val/loss", count)
-    trained = recent(telemetry, "train/loss", count) if len(found) < count else []
-    return (TRAINING, trained) if len(trained) == count else (VALIDATION, found)
+    trained = recent(telemetry, "train/loss", count) if not found else []
+    return (TRAINING, trained) if trained else (VALIDATION, found)
 
 
 def window(telemetry: Telemetry, facts: Facts, patience: int) -> int:
-    """How many readings to judge by: ``patience``, or as many as come in a tenth of the budget if that is more."""
-    return max(patience, math.ceil(0.1 * facts.budget / stride(telemetry, facts)), 2)
+    """How many readings to judge by: ``patience``, or as many as come in a tenth of the budget if that is more.
+
+    Of a training of few evaluations fewer, as in `fewer`.
+    """
+    return max(fewer(telemetry, facts, patience), math.ceil(0.1 * facts.budget / stride(telemetry, facts)), 2)
+
+
+def fewer(telemetry: Telemetry, facts: Facts, patience: int) -> int:
+    """``patience``, but no more than `SHARE` of all evaluations that there will be, and than `LEAST` if that is less."""
+    return min(patience, max(LEAST, math.ceil(SHARE * facts.budget / stride(telemetry, facts))))
 
 
 def stride(telemetry: Telemetry, facts: Facts) -> int:
@@ -125,7 +144,12 @@ def unit(telemetry: Telemetry, facts: Facts) -> float:
     if not metrics.of(facts.metric).share:
         return 1.0
     curves = (telemetry, *(peer.telemetry for peer in facts.peers))
-    return 100.0 if any(metrics.percent(facts.metric, one.column(facts.metric).values) for one in curves) else 1.0
+    return 100.0 if any(map(partial(_percent, metric=facts.metric), curves)) else 1.0
+
+
+def _percent(telemetry: Telemetry, metric: str) -> bool:
+    values = telemetry.column(metric).values
+    return telemetry.cached(("percent", metric), None, lambda: metrics.percent(metric, values))
 
 
 @once
@@ -142,6 +166,13 @@ def reach(telemetry: Telemetry, facts: Facts) -> float:
 
 @once
 def score(telemetry: Telemetry, facts: Facts) -> float | None:
+    """The objective of a model that has learned nothing: as `known`, else where it began; None if neither is known."""
+    level = known(telemetry, facts)
+    return begun(telemetry, facts) if level is None else level
+
+
+@once
+def known(telemetry: Telemetry, facts: Facts) -> float | None:
     """The objective of a model that has learned nothing; None if the metric or the prior is not known."""
     if facts.chance_score is not None:
         return facts.chance_score
@@ -195,6 +226,66 @@ def start(telemetry: Telemetry, facts: Facts) -> float | None:
 
 
 @once
+def begun(telemetry: Telemetry, facts: Facts) -> float | None:
+    """Where an untrained model began and still stands; None once it has moved, or where its start may be that of a trained one.
+
+    It has moved if a mean of a few running is better than the first such by `STILL`, or by four standard errors of what readings
+    scatter. A score that other trials do not surpass has to look like a guess, see `_guess`.
+    """
+    column, few = telemetry.column(facts.metric), fewer(telemetry, facts, FEW)
+    values, meaning = column.values, metrics.of(facts.metric)
+    if facts.checkpoint or not facts.untrained or len(values) < few or column.steps[0] > max(1.0, 0.1 * facts.budget):
+        return None
+    means = [sum(values[i : i + few]) / few for i in range(len(values) - few + 1)]
+    scale = unit(telemetry, facts) if meaning.share else abs(means[0]) if meaning.family == "loss" else 0.0
+    gain = max(facts.sign * mean for mean in means) - facts.sign * means[0]
+    if gain > max(STILL * scale, 4 * scatter(telemetry, facts) * math.sqrt(2 / few), 1e-12):
+        return None
+    return means[0] if _guess(telemetry, facts, means[0]) else None
+
+
+def _guess(telemetry: Telemetry, facts: Facts, level: float) -> bool:
+    """Whether ``level`` may be that of a model that has learned nothing.
+
+    Others did better by a tenth; else a share has to be the same again and again, or 1/K for some K classes, and a loss not
+    less than that of two classes.
+    """
+    meaning, values = metrics.of(facts.metric), telemetry.column(facts.metric).values
+    whole = unit(telemetry, facts) if meaning.share else abs(level)
+    if (best := surpassed(telemetry, facts)) is not None and facts.sign * (best - level) > 0.1 * whole:
+        return True
+    if meaning.family == "loss":
+        return level >= UNTRAINED
+    if not meaning.share:
+        return True
+    share = level / whole if facts.maximize else 1 - level / whole
+    if not 0 < share < 0.9:
+        return share <= 0
+    alike = 2 * values.count(median(values)) >= len(values)
+    return alike or abs(share * max(2, round(1 / share)) - 1) < 0.08
+
+
+@once
+def surpassed(telemetry: Telemetry, facts: Facts) -> float | None:
+    """The best of the objective that any other trial of the study has reached; None if there is none."""
+    found = [value for peer in facts.peers if peer.telemetry is not telemetry for value in _ends(peer.telemetry, facts)]
+    return (max if facts.maximize else min)(found, default=None)
+
+
+def _ends(telemetry: Telemetry, facts: Facts) -> Sequence[float]:
+    """The best reading of the objective, if there is one."""
+    best = telemetry.best(facts.metric, facts.maximize)
+    return () if best is None else (best,)
+
+
+@once
+def scatter(telemetry: Telemetry, facts: Facts) -> float:
+    """The standard deviation by which neighbouring readings of the objective scatter: of a normal one, by the median step."""
+    values = telemetry.column(facts.metric).values
+    return median(abs(after - before) for before, after in pairwise(values)) / 0.954 if len(values) > 2 else 0.0
+
+
+@once
 def loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> float | None:
     """The validation loss of a model that has learned nothing; where not stated, a guess: the cross entropy of the prior."""
     if facts.chance_loss is not None:
@@ -220,23 +311,45 @@ def bound(telemetry: Telemetry, facts: Facts, margin: float = 0.02) -> float | N
     level = score(telemetry, facts)
     if level is None:
         return None
-    ahead = max(margin * _room(telemetry, facts, level), 2 * error(telemetry, facts, facts.metric))
+    meaning = metrics.of(facts.metric)
+    steady = meaning.family == "loss" or (meaning.share and meaning.attainable)
+    noise = 0.0 if steady else min(3 * scatter(telemetry, facts), NOISE * room(telemetry, facts))
+    ahead = max(margin * room(telemetry, facts), 2 * error(telemetry, facts, facts.metric), noise)
     return level + ahead if facts.maximize else level - ahead
 
 
-def _room(telemetry: Telemetry, facts: Facts, level: float) -> float:
-    """What lies between chance and the best that there can be; of a scale whose end nobody reaches, the best that was seen."""
+def opening(telemetry: Telemetry, facts: Facts, late: float, band: float) -> float:
+    """The margin above chance, as a share: 2 % up to the share ``late`` of the budget, from then on more, at its end ``band``.
+
+    It opens little by little, so that no training is judged by a wide band on the day that it leaves the narrow one; but it is
+    open from the first for a score that stands where it `begun`, which only the initial weights have put there.
+    """
+    spent = telemetry[-1].step / facts.budget
+    if begun(telemetry, facts) is not None:
+        return max(0.02, band)
+    return 0.02 + max(0.0, band - 0.02) * min(1.0, max(0.0, spent - late) / OPENS)
+
+
+@once
+def room(telemetry: Telemetry, facts: Facts) -> float:
+    """What lies between chance and the best that there can be; of a scale whose end nobody reaches, the best that was seen.
+
+    Where no other trial has shown what can be reached, that of a share is no less than `HARD` of the whole, and of what has no
+    bounds no less than the size of chance itself.
+    """
+    level = score(telemetry, facts) or 0.0
     if facts.range is not None:
         return abs(facts.range[facts.maximize] - level)
-    if not facts.maximize:
+    meaning, values, other = metrics.of(facts.metric), telemetry.column(facts.metric).values, surpassed(telemetry, facts)
+    if not facts.maximize and (meaning.share or meaning.family == "loss"):
         return abs(level)
-    meaning, seen = metrics.of(facts.metric), telemetry.column(facts.metric).values
     if meaning.share and meaning.attainable:
         return abs(unit(telemetry, facts) - level)
-    if not meaning.family and max(seen, default=1.0) <= 1:
+    if not meaning.family and max(values, default=1.0) <= 1:
         return abs(1 - level)
-    peers = (max(peer.telemetry.column(facts.metric).values, default=level) for peer in facts.peers)
-    return max(0.0, *(value - level for value in (max(seen, default=level), *peers)))
+    seen = max((facts.sign * (value - level) for value in (*values, *(() if other is None else (other,)))), default=0.0)
+    least = HARD * unit(telemetry, facts) if meaning.share else abs(level)
+    return max(0.0, seen, least if other is None else 0.0)
 
 
 def above_chance(telemetry: Telemetry, facts: Facts, count: int, margin: float = 0.02) -> bool | None:

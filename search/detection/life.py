@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from statistics import fmean
 from typing import Any
 
-from pitprop.detection import levels
+from pitprop.detection import levels, metrics
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
@@ -27,6 +28,8 @@ SPREADS = {
 }
 WEAK = ("loss_falling",)
 """Signs that hardly predict a recovery where better ones are reported, see above."""
+NEAR = 0.1
+"""The share of its start, or of chance, from which on a training loss is near 0."""
 OVERRULED = 0.3
 """The share of the budget after which weak signs no longer count where better ones are reported."""
 
@@ -51,7 +54,16 @@ def signs(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ..
     """Each sign that can be judged from the last ``count`` readings, without those named in ``despite``."""
     if despite:
         return [sign for sign in signs(telemetry, facts, count) if sign.name not in despite]
-    looks = (ranking, logits_spreading, probabilities_spreading, loss_falling, loss_accelerating, score_rising, cooling)
+    looks = (
+        ranking,
+        logits_spreading,
+        probabilities_spreading,
+        loss_falling,
+        loss_accelerating,
+        score_rising,
+        cooling,
+        memorising,
+    )
     found = (look(telemetry, facts, count) for look in looks)
     return [sign for sign in found if sign is not None]
 
@@ -106,7 +118,7 @@ def loss_falling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     """The loss at a new minimum and 0.3 % down over the window, or falling in 80 % of the last two windows' steps."""
     name = _loss(telemetry)
     column = telemetry.column(name)
-    if len(column.values) < count:
+    if len(column.values) < count or not _judged(facts):
         return None
     values = column.values[-2 * count :]
     first, last = values[-count], values[-1]
@@ -120,7 +132,7 @@ def loss_falling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
 def loss_accelerating(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     """The loss falling in every step of the window, and at least twice as fast in its second half as in its first."""
     values = _last(telemetry, _loss(telemetry), count)
-    if len(values) < 4:
+    if len(values) < 4 or not _judged(facts):
         return None
     half = len(values) // 2
     before, after = values[0] - values[half], values[half] - values[-1]
@@ -134,7 +146,12 @@ def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     if not values or facts.metric in ("val/loss", "train/loss"):
         return None
     gain = facts.sign * (values[-1] - values[0])
-    rises = gain > max(0.004 * levels.reach(telemetry, facts), levels.error(telemetry, facts, facts.metric))
+    meaning, noise = metrics.of(facts.metric), levels.scatter(telemetry, facts)
+    least = max(0.004 * levels.reach(telemetry, facts), levels.error(telemetry, facts, facts.metric))
+    rises = gain > max(least, 0.0 if meaning.share else 2 * noise)
+    if meaning.family == "reward" and not rises:  # returns scatter so much that only means tell
+        gain = facts.sign * (fmean(values) - fmean(telemetry.column(facts.metric).values[:count]))
+        rises = gain > max(least, 2 * noise * math.sqrt(2 / count))
     seen = {"name": facts.metric, "first": values[0], "last": values[-1]}
     return Sign("score_rising", rises, N_("{name} {first:.4g} to {last:.4g}"), seen)
 
@@ -150,6 +167,16 @@ def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     falls = 0.1 * max(telemetry.column("lr").values) < rates[-1] < rates[0]
     falling = N_("update steps too large and the learning rate falling")
     return Sign("cooling", falls, falling if falls else N_("update steps too large and the learning rate not falling"))
+
+
+def memorising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """A training loss near 0, by `NEAR` of where it began or of chance: it learns, and validation may follow late (grokking)."""
+    column = telemetry.column("train/loss")
+    if len(column.values) < count or not _judged(facts) or min(column.values) < 0:
+        return None
+    start = min(column.values[0], levels.loss(telemetry, facts) or math.inf)
+    last = max(column.values[-count:])
+    return Sign("memorising", True, N_("training loss {last:.3g}"), {"last": last}) if last < NEAR * start else None
 
 
 def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
@@ -208,6 +235,11 @@ def _decides(spreads: Sequence[tuple[int, float]], facts: Facts) -> bool:
 def _loss(telemetry: Telemetry) -> str:
     """The loss to look at: of validation where that is measured."""
     return "val/loss" if telemetry.column("val/loss").values else "train/loss"
+
+
+def _judged(facts: Facts) -> bool:
+    """Whether losses say anything: those of a policy do not."""
+    return metrics.of(facts.metric).family != "reward"
 
 
 def _last(telemetry: Telemetry, name: str, count: int) -> Sequence[float]:

@@ -98,9 +98,14 @@ def _top(epoch: Epoch) -> Top | None:
     return Top(epoch.step, label, share, total)
 
 
+def tells(metric: str) -> bool:
+    """Whether the score itself tells that one class is all that is predicted."""
+    return metric.rsplit("/", 1)[-1] in ("macro_f1", "f1_macro")
+
+
 def _by_score(telemetry: Telemetry, facts: Facts, count: int) -> Constant | None:
     """Whether macro F1 stands within 0.001 of (1/K) 2 p / (1 + p), its value when only a class of share p is predicted."""
-    if facts.metric.rsplit("/", 1)[-1] not in ("macro_f1", "f1_macro"):
+    if not tells(facts.metric):
         return None
     readings, labels = levels.recent(telemetry, facts.metric, count), levels.labels(telemetry, facts)
     if len(readings) < count or len(labels) < 2:

@@ -120,6 +120,7 @@ def facts(telemetry: Telemetry, metric: str, given: Given, log: Finished, budget
         chance_score=score,
         chance_loss=level,
         checkpoint=given.checkpoint,
+        untrained=False,  # whether its start is that of an untrained model is decided here, by `_chance`
     )
     return found, guessed
 

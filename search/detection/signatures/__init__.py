@@ -4,6 +4,8 @@ A signature is a module with a docstring (its first line is shown in lists) that
 
 ``GRACE``
     for a soft one: its grace, as a share of the budget,
+``BLIND``
+    for a soft one: its grace where nothing is reported that could show life,
 ``DESPITE``
     for a soft one: the life signs that do not count,
 ``BY_LOSS = True``
@@ -36,7 +38,7 @@ BLIND = 0.67
 
 KINDS = {"hard": "prune", "soft": "park", "advice": "warn"}
 """The kinds of signatures, and what each does unless a space says otherwise."""
-OPTIONAL = {"GRACE", "DESPITE", "FALLBACK", "BY_LOSS"}
+OPTIONAL = {"GRACE", "BLIND", "DESPITE", "FALLBACK", "BY_LOSS"}
 """What a signature may have."""
 
 
@@ -97,7 +99,9 @@ def thresholds(name: str) -> Mapping[str, Any]:
     module = load(name)
     arguments = inspect.signature(module.detect).parameters.values()
     own = {a.name: a.default for a in arguments if a.kind is a.KEYWORD_ONLY}
-    return own | ({"grace": getattr(module, "GRACE", GRACE), "blind": BLIND} if module.KIND == "soft" else {})
+    return own | (
+        {"grace": getattr(module, "GRACE", GRACE), "blind": getattr(module, "BLIND", BLIND)} if module.KIND == "soft" else {}
+    )
 
 
 def gives(need: str, names: Iterable[str]) -> bool:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import advice, levels
+from pitprop.detection import advice, levels, metrics, predictions
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
-from pitprop.messages import Message, message
+from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
 
-READS = ("val/loss or train/loss",)
+READS = ("val/ or train/loss",)
 KIND = "soft"
-BY_LOSS = True
+BLIND = 0.27
 ELSEWHERE = "in part AUTOTRAINER (slow convergence), SageMaker (LossNotDecreasing)"
 FALLBACK = True
 
@@ -20,16 +20,20 @@ FALLBACK = True
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float = 0.4, band: float = 0.08) -> Message | None:
     """``patience`` readings of the objective at chance: above it by up to 2 % of the range there, or by 2 standard errors.
 
-    After the share ``late`` of the budget by up to ``band``, which random weights may reach by luck. If the chance score is
-    not known, a chance loss that the trainer states decides, or the prior's cross entropy where the loss stands at that.
+    After the share ``late`` of the budget by more, in the end by up to ``band``, which random weights may reach by luck. If the
+    chance score is not known, it is where the objective began, unless it has moved; a chance loss that the trainer states
+    decides, or the prior's cross entropy where the loss stands at that. A score without a loss is judged alone, unless
+    predictions or macro F1 tell of a constant one, for which `constant_prediction` waits longer.
     """
     count = levels.window(telemetry, facts, patience)
     name, losses = levels.losses(telemetry, count)
+    if metrics.of(facts.metric).family == "reward" or not losses:
+        losses = levels.recent(telemetry, facts.metric, count)
+        if predictions.tells(facts.metric) or predictions.constant(telemetry, facts, count) is not None:
+            return None
     if len(losses) < count:
         return None
-    step = telemetry[-1].step
-    margin = max(0.02, band) if step >= late * facts.budget else 0.02
-    above = levels.above_chance(telemetry, facts, count, margin)
+    above = levels.above_chance(telemetry, facts, count, levels.opening(telemetry, facts, late, band))
     level = (levels.loss(telemetry, facts, guess=False) or _prior(telemetry, facts, losses)) if above is None else None
     if above or (above is None and (level is None or min(value for _, value in losses) < 0.98 * level)):
         return None
@@ -40,10 +44,12 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
         )
     scores = telemetry.column(facts.metric).values[-count:]
     best = max(scores) if facts.maximize else min(scores)
-    return message(
-        "{metric} no better than {best:.4g} in epochs {first}-{last}, chance is {level:.4g}",
-        **{"metric": facts.metric, "best": best, "first": losses[0][0], "last": step, "level": levels.score(telemetry, facts)},
-    )
+    said = {"metric": facts.metric, "best": best, "first": losses[0][0], "last": telemetry[-1].step}
+    if levels.known(telemetry, facts) is not None:
+        told = N_("{metric} no better than {best:.4g} in epochs {first}-{last}, chance is {level:.4g}")
+        return message(told, **said, level=levels.score(telemetry, facts))
+    began = N_("{metric} no better than {best:.4g} in epochs {first}-{last}, it began at {level:.4g} and never left that")
+    return message(began, **said, level=levels.score(telemetry, facts))
 
 
 def _prior(telemetry: Telemetry, facts: Facts, losses: Sequence[tuple[int, float]]) -> float | None:

@@ -24,6 +24,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 6, ratio: floa
     A loss that fell by a tenth over them is recovering: runs went from 31 to among the best. So is one whose score is
     above chance, however large its loss; where chance is not known, the training loss has to explode as well.
     """
+    patience = levels.fewer(telemetry, facts, patience)
     losses = levels.recent(telemetry, "val/loss", patience)
     if len(losses) < patience or not math.isfinite(telemetry[-1].metrics.get("val/loss", math.nan)):
         return None

@@ -14,15 +14,16 @@ READS = ("val/loss or train/loss",)
 KIND = "soft"
 BY_LOSS = True
 ELSEWHERE = ""
-GRACE = 0.3
+GRACE = 0.25
 DESPITE = ("loss_falling",)
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: float = 0.05, band: float = 0.08) -> Message | None:
-    """At chance (by up to ``band``), and five times the rate of the last ``patience`` readings gains under ``least``."""
+    """At chance (by 2 %, late ``band``), and five times the rate of the last ``patience`` readings gains under ``least``."""
     count = levels.window(telemetry, facts, patience)
     name, losses = levels.losses(telemetry, count)
-    if len(losses) < count or levels.above_chance(telemetry, facts, count, max(0.02, band)) is not False:
+    margin = levels.opening(telemetry, facts, GRACE, band)
+    if len(losses) < count or levels.above_chance(telemetry, facts, count, margin) is not False:
         return None
     (since, first), (step, last) = losses[0], losses[-1]
     drop = (first - last) / (abs(first) or 1.0)

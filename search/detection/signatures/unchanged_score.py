@@ -27,7 +27,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, settled: in
     same = next((n for n, value in enumerate(reversed(values)) if value != last), len(values))
     coarse = last != 0 and abs(100 * last / whole - round(100 * last / whole)) < 1e-9
     rates = telemetry.column("lr").values
-    enough = levels.window(telemetry, facts, patience if same == len(values) else settled) * (COARSE if coarse else 1)
+    least = patience if same == len(values) else settled
+    enough = max(least, levels.window(telemetry, facts, least)) * (COARSE if coarse else 1)  # it waits for no grace
     perfect = meaning.share and last == (whole if facts.maximize else 0.0)
     if same < enough or perfect or (same < len(values) and rates and rates[-1] < 0.1 * max(rates)):
         return None

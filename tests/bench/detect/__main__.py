@@ -19,12 +19,12 @@ from time import perf_counter
 from pitprop.detection import detect
 from pitprop.telemetry import Epoch, Telemetry
 
-from tests.bench.detect.curves import Run, datasets
+from tests.bench.detect.curves import Run, datasets, unstated
 from tests.bench.detect.figures import Stops, figures
 from tests.bench.detect.fit import changed, fit
 from tests.bench.detect.peers import PEERS
 from tests.bench.detect.pruners import pruned
-from tests.bench.detect.score import half, ours, parallel, runs
+from tests.bench.detect.score import half, ours, parallel, runs, together
 from tests.bench.detect.table import HEADER, WIDTH, misses, row, signatures
 
 HISTORY = 500
@@ -34,8 +34,12 @@ TIMED = 100
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the tables: 0, or 2 if there are no data sets."""
     options = _options(arguments)
+    if options.made:
+        from tests.bench.detect.made.__main__ import make  # torch only where it trains
+
+        make(options.curves)
     try:
-        found = {name: runs(options.curves, name) for name in datasets(options.curves, options.only)}
+        found = {name: read(name, options) for name in datasets(options.curves, options.only)}
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
@@ -47,16 +51,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def read(name: str, options: argparse.Namespace) -> Sequence[Run]:
+    """The data set, as a search sees it that is told where chance is, or one that is not."""
+    dataset = runs(options.curves, name)
+    return [unstated(run) for run in dataset] if options.no_chance else dataset
+
+
 def table(name: str, dataset: Sequence[Run], options: argparse.Namespace) -> None:
     """Prints what each way of stopping does on one data set, and which of our signatures did it."""
-    where = ours(dataset, None, options.processes)
+    where = (together if options.study else ours)(dataset, None, options.processes)
     print(f"\n{name}: {len(dataset)} runs of {len({run.study for run in dataset})} studies\n{HEADER}")
     print(row("pitprop", figures(dataset, where)))
     for first, title in ((True, "  one half"), (False, "  the other")):
         part = {run.number for run in half(dataset, first)}
         inside = [run.number in part for run in dataset]
         print(row(title, figures(list(compress(dataset, inside)), list(compress(where, inside)))))
-    for title, stops in _peers(dataset, options.processes):
+    for title, stops in () if options.ours else _peers(dataset, options.processes):
         print(row(title, figures(dataset, stops)) if stops else f"{title:<{WIDTH}}{'n/a':>18}", flush=True)
     print(*signatures(figures(dataset, where)), sep="\n")
     if options.misses:
@@ -111,6 +121,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench-detect", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("curves", type=Path, help="folder with x_runs.parquet and x_points.parquet")
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help="data sets to use, by name")
+    parser.add_argument(
+        "--made", action="store_true", help="make our own curves of many kinds first, those that the folder lacks"
+    )
+    parser.add_argument("--no-chance", action="store_true", help="tell nothing of classes, chance and warm-up")
+    parser.add_argument("--study", action="store_true", help="judge each run in the light of those of its study before it")
+    parser.add_argument("--ours", action="store_true", help="only our signatures, without their peers")
     parser.add_argument("--misses", action="store_true", help="list the dead runs not found and the runs killed for nothing")
     parser.add_argument("--fit", action="store_true", help="choose thresholds on one half of the studies, show the other")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="processes to judge with (2)")

@@ -6,6 +6,9 @@ A data set is two files, ``<name>_runs.parquet`` and ``<name>_points.parquet``. 
 negative loss) and, where known, ``K`` classes, ``n_val`` validation samples, ``L0`` (loss before the first step), ``warm_frac``
 (share of the budget that is warm-up), ``family`` and ``hp`` (JSON). A row of the second is a report point: ``run``, ``t``, the
 score ``metric`` (higher is better), the losses, and whichever of `READINGS` were recorded.
+
+A row may name its ``objective``, such as ``val/bleu`` or ``val/wer``: then ``best``, ``chance`` and ``metric`` are in its own
+unit and direction, and whatever is not known (``chance``, ``Lchance``, losses, ``warm_frac``) is left out.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ import pandas as pd
 from pitprop.detection.facts import Facts
 from pitprop.telemetry import Epoch
 
-from tests.bench.detect.known import facts, metric_of
+from tests.bench.detect import known
 
 ENDINGS = ("_runs.parquet", "_points.parquet")
 READINGS = {
@@ -82,28 +85,40 @@ def datasets(folder: Path, only: Sequence[str] = ()) -> list[str]:
 def load(folder: Path, name: str) -> list[Run]:
     """The runs of one data set, in the order of their numbers."""
     runs, points = (pd.read_parquet(folder / f"{name}{end}", use_threads=False) for end in ENDINGS)
-    groups = dict(iter(points.sort_values(["run", "t"], kind="stable").groupby("run")))
+    studies = dict(zip(runs["run"], runs["study"], strict=True))
+    points = points.sort_values(["run", "t"], kind="stable")
+    groups: dict[Any, pd.DataFrame] = {}
+    for _, study in points.groupby(points["run"].map(studies)):
+        groups |= dict(iter(study.dropna(axis=1, how="all").groupby("run")))  # what no run of a study has was never reported
     rows = [{key: value for key, value in row.items() if _known(value)} for row in runs.to_dict("records")]
-    starts = {row["run"]: groups[row["run"]]["train_loss"].iloc[0] for row in rows}
+    starts = {row["run"]: groups[row["run"]]["train_loss"].iloc[0] for row in rows if "L0" in row}
     before = any(abs(row["L0"] - first) > 1e-3 for row in rows if "L0" in row and math.isfinite(first := starts[row["run"]]))
     return [_run(row, groups[row["run"]], before) for row in sorted(rows, key=lambda row: row["run"])]
 
 
+def unstated(run: Run) -> Run:
+    """The run as a search over one's own script sees it: nothing is known of classes, chance or warm-up, and none is reported."""
+    hidden = ("chance/loss", "val/labels/")
+    epochs = (Epoch(e.step, {name: v for name, v in e.metrics.items() if not name.startswith(hidden)}) for e in run.epochs)
+    return replace(run, facts=known.unstated(run.facts), epochs=tuple(epochs))
+
+
 def _run(row: Mapping[str, Any], points: pd.DataFrame, before: bool) -> Run:
     """``before`` says whether ``L0`` was measured before the first step, and is not the first report again."""
-    metric = metric_of(row)
-    loss = metric == "val/loss"
-    scores = tuple(float(score) for score in points["metric"])
+    metric = known.metric_of(row)
+    told, loss = "objective" in row, metric == "val/loss"
+    stated = known.facts(row, len(points))
+    sign = stated.sign if told else 1
+    scores = tuple(sign * float(score) for score in points["metric"])
     columns = dict(_columns(points))
     if loss:
         columns["val/loss"] = [-score for score in scores]
     else:
-        columns[metric] = list(scores)
+        columns[metric] = points["metric"].astype(float).tolist()
     if "train_metric" in points and not loss:
         columns[metric.replace("val/", "train/")] = points["train_metric"].tolist()
-    known = facts(row, len(scores))
-    if "embedding/rank" in columns and "dout" in known.params:
-        columns["embedding/dimensions"] = [known.params["dout"]] * len(scores)
+    if "embedding/rank" in columns and "dout" in stated.params:
+        columns["embedding/dimensions"] = [stated.params["dout"]] * len(scores)
     counts = _counts(points, len(scores))
     epochs = [{name: float(values[t]) for name, values in columns.items()} | more for t, more in enumerate(counts)]
     if before and "L0" in row:
@@ -113,20 +128,21 @@ def _run(row: Mapping[str, Any], points: pd.DataFrame, before: bool) -> Run:
         row["study"],
         row["label"],
         bool(row["top10"]),
-        row["best"],
-        row["chance"],
+        sign * row["best"],
+        sign * row["chance"],
         scores,
         tuple(bool(flag) for flag in points["nonfinite_step"]),
         tuple(Epoch(t + 1, metrics) for t, metrics in enumerate(epochs)),
-        known,
+        stated,
     )
 
 
 def _columns(points: pd.DataFrame) -> Iterator[tuple[str, list[float]]]:
     """The readings by name. One that the run never took is left out; a loss that was NaN from the start is a reading."""
     for column, name in READINGS.items():
-        if column in points and (name in ALWAYS or np.isfinite(points[column].to_numpy(float)).any()):
-            yield name, points[column].to_numpy(float).tolist()
+        values = points[column].to_numpy(float) if column in points else None
+        if values is not None and (name in ALWAYS or np.isfinite(values).any()):
+            yield name, values.tolist()
 
 
 def _counts(points: pd.DataFrame, length: int) -> Iterator[dict[str, float]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from pitprop.detection import metrics
 from pitprop.detection.facts import Facts
 
 METRICS = {
@@ -20,12 +22,14 @@ METRICS = {
 
 
 def metric_of(row: Mapping[str, Any]) -> str:
-    """The name of the objective; a run without a chance loss is scored by the negative loss itself."""
-    return METRICS[row.get("family", "")] if "Lchance" in row else "val/loss"
+    """The name of the objective, if the row says none: a run without a chance loss is scored by the negative loss itself."""
+    return row["objective"] if "objective" in row else METRICS[row.get("family", "")] if "Lchance" in row else "val/loss"
 
 
 def facts(row: Mapping[str, Any], budget: int) -> Facts:
     """The facts of a live search. The chance loss of weighted classes and of several branches is not that of ``val/loss``."""
+    if "objective" in row:
+        return _told(row, budget)
     metric, family = metric_of(row), row.get("family", "")
     loss = metric == "val/loss"
     params = json.loads(row["hp"]) if "hp" in row else {name: row[name] for name in ("opt", "lr") if name in row}
@@ -43,6 +47,24 @@ def facts(row: Mapping[str, Any], budget: int) -> Facts:
         chance_loss=-row["chance"] if loss else None if family in ("imb", "two") else row["Lchance"],
         params=params,
     )
+
+
+def _told(row: Mapping[str, Any], budget: int) -> Facts:
+    """The facts of a run that names its objective, whose scores are in the metric's own unit and direction."""
+    return Facts(
+        budget=budget,
+        metric=row["objective"],
+        maximize=bool(metrics.of(row["objective"]).maximize),
+        warmup=row["warm_frac"] * budget if "warm_frac" in row else None,
+        chance_score=row.get("chance"),
+        chance_loss=row.get("Lchance"),
+        params=json.loads(row["hp"]) if "hp" in row else {},
+    )
+
+
+def unstated(known: Facts) -> Facts:
+    """The facts of a search over one's own script that says nothing of classes, chance or warm-up."""
+    return replace(known, chance_score=None, chance_loss=None, labels={}, warmup=None, batch=None)
 
 
 def _labels(row: Mapping[str, Any]) -> dict[str, int]:

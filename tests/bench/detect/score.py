@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pitprop.detection import detect
+from pitprop.detection import detect, life
+from pitprop.detection.facts import Peer
+from pitprop.driver.judging import REACH
 from pitprop.telemetry import Telemetry
 
 from tests.bench.detect import curves
@@ -36,6 +39,32 @@ def ours(dataset: Sequence[Run], signatures: Iterable[detect.Signature] | None =
     """Where the first ending verdict of ``signatures``, by default of all that ship, stops each run."""
     watched = ending(signatures)
     return parallel(lambda run: judged(run, watched), dataset, processes)
+
+
+def together(dataset: Sequence[Run], signatures: Iterable[detect.Signature] | None = None, processes: int = 2) -> Stops:
+    """Where each run is stopped by one who knows the runs of its study before it, as far as those were trained themselves."""
+    watched = ending(signatures)
+    studies: dict[str, list[Run]] = {}
+    for run in sorted(dataset, key=lambda run: hashlib.sha256(f"{run.study} {run.number}".encode()).hexdigest()):
+        studies.setdefault(run.study, []).append(run)
+    found: dict[int, Stop | None] = {}
+    for stops in parallel(lambda study: _searched(study, watched), list(studies.values()), processes, chunk=1):
+        found |= stops
+    return [found[run.number] for run in dataset]
+
+
+def _searched(study: Sequence[Run], signatures: Sequence[detect.Signature]) -> dict[int, Stop | None]:
+    """Where the runs of a study, one after another, are stopped; the last `REACH` are peers of the next."""
+    found: dict[int, Stop | None] = {}
+    peers: list[Peer] = []
+    recovery = 0
+    for run in study:
+        facts = replace(run.facts, peers=tuple(peers[-REACH:]), recovery=recovery or None)
+        stop = found[run.number] = judged(replace(run, facts=facts), signatures)
+        curve = Telemetry(run.epochs[: stop.step if stop else None])
+        peers.append(Peer(run.number, run.facts.params, curve))
+        recovery = max(recovery, life.recovery(curve, run.facts) or 0)
+    return found
 
 
 def ending(signatures: Iterable[detect.Signature] | None = None) -> list[detect.Signature]:

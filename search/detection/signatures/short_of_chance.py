@@ -1,0 +1,79 @@
+"""Short of chance: worse than a model that has learned nothing, and improving too slowly to reach even that in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from pitprop.detection import advice, levels, life, metrics
+from pitprop.detection.advice import Advice
+from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
+from pitprop.telemetry import Telemetry
+
+READS = ("val/ or train/loss",)
+KIND = "soft"
+BLIND = 0.27
+ELSEWHERE = ""
+DESPITE = ("loss_falling", "score_rising")
+
+
+def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, faster: float = 2.0, margin: float = 0.1) -> Message | None:
+    """The objective, or the loss while that is at chance, would end short of chance by ``margin`` at ``faster`` times its rate.
+
+    The rate is that of the last ``patience`` readings, and goes on to fall as it fell over them. One that grows does not count,
+    nor a training that ever was better than chance by ``margin``, whose rate may yet be too high.
+    """
+    count = levels.window(telemetry, facts, patience)
+    level, limit = levels.known(telemetry, facts), levels.bound(telemetry, facts, margin)
+    best = telemetry.best(facts.metric, facts.maximize)
+    if limit is not None and best is not None and facts.sign * best > facts.sign * limit:
+        return None
+    if level is not None and limit is not None:
+        readings = levels.recent(telemetry, facts.metric, count)
+        end = _end(readings, facts.sign, facts.budget, faster, level) if len(readings) == count else None
+        if end is not None and facts.sign * end < facts.sign * (2 * level - limit):
+            return _reason(facts.metric, readings, level, end, faster)
+    name, losses = levels.losses(telemetry, count)
+    level, rising = levels.loss(telemetry, facts, guess=False), life.score_rising(telemetry, facts, count)
+    if level is None or len(losses) < count or metrics.of(facts.metric).family == "reward" or (rising and rising.alive):
+        return None
+    if levels.above_chance(telemetry, facts, count) is not False:
+        return None
+    end = _end(losses, -1, facts.budget, faster, level)
+    return _reason(name, losses, level, end, faster) if end is not None and end > level + margin * abs(level) else None
+
+
+def _end(readings: Sequence[tuple[int, float]], sign: int, budget: int, faster: float, level: float) -> float | None:
+    """Where a curve would end at ``faster`` times its rate, which goes on to fall as it did; None if it is not steady.
+
+    It is steady if it stands, by a tenth of what it lacks to ``level``; or if it gains in each half, in the second not much more
+    than in the first, and mostly in one direction.
+    """
+    values = [sign * value for _, value in readings]
+    (since, _), (step, last), half = readings[0], readings[-1], (len(readings) - 1) // 2
+    before, after = values[half] - values[0], values[-1] - values[half]
+    if max(values) - min(values) < 0.1 * abs(level - last) and after <= 0:
+        return last
+    ways = sum(abs(b - a) for a, b in pairwise(values))
+    if before <= 0 or after <= 0 or after > 1.2 * before or values[-1] - values[0] < 0.5 * ways:
+        return None
+    ratio = min(1.0, after / before)
+    left = max(0, budget - step) / ((step - since) / (len(readings) - 1)) / (len(readings) - 1 - half)
+    halves = left if ratio > 0.999 else ratio * (1 - ratio**left) / (1 - ratio)
+    return last + sign * faster * after * halves
+
+
+def _reason(name: str, readings: Sequence[tuple[int, float]], level: float, end: float, faster: float) -> Message:
+    (since, first), (step, last) = readings[0], readings[-1]
+    return message(
+        "{name} {first:.4g} to {last:.4g} in epochs {since}-{step} is worse than chance ({level:.4g}): at {faster:g} times that "
+        "rate it would end at {end:.4g}",
+        **{"name": name, "first": first, "last": last, "since": since, "step": step, "level": level},
+        **{"faster": faster, "end": end},
+    )
+
+
+def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
+    warm = Advice(message("shorten the warm-up"), moves="warmup-") if levels.warmup(telemetry, facts) > 1 else None
+    return advice.raise_rate(telemetry, facts), warm, Advice(message("scale down the initial weights"))
