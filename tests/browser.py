@@ -61,9 +61,10 @@ class Browser:
         self._send("Emulation.setScriptExecutionDisabled", value=not scripts)
 
     def open(self, address: str) -> None:
-        """Goes there, and waits until it is loaded."""
-        self._send("Page.navigate", url=address)
-        self._until("Page.loadEventFired")
+        """Goes there, and waits until it is loaded; by way of an empty page, as one with another fragment is not loaded anew."""
+        for url in ("about:blank", address):
+            self._send("Page.navigate", url=url)
+            self._until("Page.loadEventFired")
 
     def run(self, script: str) -> Any:
         """The value of an expression of JavaScript, awaited if it is a promise."""

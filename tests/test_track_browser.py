@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,10 +16,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from browser import CHROMIUM, Browser
 from pitprop.track import ENVIRONMENT, Exporter, page, served, ui_command
+from pitprop.track.exporter import NAME
 from test_track import CARD, PARKED, VERDICT, closed_port, runs, trial
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium or google-chrome on the PATH"),
@@ -89,7 +89,7 @@ def test_a_person_finds_the_trials_the_charts_the_answer_and_the_report(server: 
     experiment = found[""].info.experiment_id
     here = f"{server}/#/experiments/{experiment}/runs"
     shown = look(page(server, experiment))
-    for words in ("0001", "baseline model_1", "0002 pruned: constant_", "Trials, best first", "delta/model_1", "objective"):
+    for words in ("0001", "baseline model_1", "0002 pruned: constant_", "Trials, best first", "objective"):
         assert words in shown
     assert shown.index(">0001<") < shown.index(">baseline model_1<")
 
@@ -119,3 +119,21 @@ def test_the_report_opens_among_the_artifacts_of_the_study(server: str, uri: str
     assert "<iframe" in shown
     with urllib.request.urlopen(f"{server}/get-artifact?path=report.html&run_uuid={parent.run_id}", timeout=60) as answer:
         assert b"The report of a small study" in answer.read()
+
+
+@pytest.mark.parametrize("width", [1400, 1920])
+def test_nothing_of_a_trial_is_right_of_the_fold_and_no_assistant_covers_it(
+    server: str, uri: str, tmp_path: Path, width: int
+) -> None:
+    experiment = runs(uri)[""].info.experiment_id
+    with Browser(tmp_path / "window", width, 900) as browser:
+        browser.open(page(server.replace("127.0.0.1", NAME), experiment))
+        named = "one => !one.children.length && one.textContent === 'pitprop.reason'"
+        head = f"[...document.querySelectorAll('*')].filter({named}).at(-1)"
+        assert browser.wait(f"{head}?.getBoundingClientRect().right") < width - 40
+        shown = browser.wait("document.body.innerText.includes('0003 parked') && document.body.innerText")
+        assert "Assistant" not in shown
+        assert shown.index("objective") < shown.index("loss.alpha") < shown.index("pitprop.reason")
+        browser.picture(tmp_path / f"runs-{width}.png")
+    with urllib.request.urlopen(f"{server}/api/2.0/mlflow/experiments/search?max_results=9", timeout=60) as answer:
+        assert b"Default" not in answer.read()

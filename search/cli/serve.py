@@ -27,6 +27,9 @@ from pitprop.study.commands import command_line
 from pitprop.study.record import read_study
 from pitprop.study.source import find_space
 
+OURS = "tags.`pitprop.question` LIKE '%'"
+"""MLflow's filter for experiments of searches."""
+
 
 def watch(options: StudyOptions, port: int, *, browser: bool) -> int:
     """The report of a study, which follows its search while that runs."""
@@ -96,15 +99,19 @@ def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _browse(address: str, name: str | None) -> None:
-    """Opens the experiment ``name`` in a browser, or the page of all, when the server answers."""
+    """Opens the trials of the experiment ``name``, or of the newest, in a browser when the server answers."""
     from pitprop.track import page
+    from pitprop.track.exporter import NAME
 
+    asked = f"get-by-name?experiment_name={quote(name)}" if name else f"search?max_results=50&filter={quote(OURS)}"
     for _attempt in range(120):
         try:
-            query = f"api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(name)}" if name else "health"
-            with urllib.request.urlopen(f"{address}/{query}", timeout=5) as answer:  # nosec B310
-                body = answer.read()
-            webbrowser.open(page(address, json.loads(body)["experiment"]["experiment_id"]) if name else address)
+            with urllib.request.urlopen(f"{address}/api/2.0/mlflow/experiments/{asked}", timeout=5) as answer:  # nosec B310
+                said = json.loads(answer.read())
+            found = [said["experiment"]] if name else said.get("experiments", [])
+            first = next((one for one in found if name or ".confirm" not in one["name"]), None)
+            named = address.replace("127.0.0.1", NAME)
+            webbrowser.open(page(named, first["experiment_id"]) if first else f"{named}/#/experiments")
             return
         except urllib.error.HTTPError:
             webbrowser.open(address)  # it answers, but knows no such experiment

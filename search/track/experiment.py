@@ -23,6 +23,8 @@ from pitprop.track import sqlite
 from pitprop.track.code import Data
 from pitprop.track.trial_run import Point, same
 
+DEFAULT = "0"
+"""The id of the experiment that MLflow makes by itself."""
 _BATCH = 500  # MLflow takes 1,000 entities a request
 
 
@@ -55,9 +57,10 @@ class Experiment:
     def __init__(self, uri: str, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:
         self._uri, self._file = uri, sqlite_file(uri)
         with one_maker(uri), sqlite.no_folder_named_by(uri):  # MLflow makes its first experiment when it is first asked
-            if self._file:
-                sqlite.make(self._file)
+            fresh = self._file is not None and sqlite.make(self._file)
             self._client = MlflowClient(uri)
+            if fresh and not self._client.search_runs([DEFAULT], max_results=1):
+                self._client.delete_experiment(DEFAULT)  # an empty page beside ours; MLflow restores it on request
             self._open(artifacts, name, tags)
 
     def _open(self, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:

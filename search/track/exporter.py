@@ -36,6 +36,10 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 """What MLflow is told: not to phone home, not to look for git, and not to retry for minutes, which we do ourselves."""
 
+NAME = "pitprop.localhost"
+"""A name by which browsers find this machine's loopback. MLflow's page takes it for a server elsewhere, so its assistant does not
+cover a third of the window at the first visit."""
+
 PATIENCE = 600.0
 """Seconds for which a store on this machine may give no sign: on a busy one its tables alone take minutes to make."""
 PATIENCE_AWAY = 60.0
@@ -61,7 +65,9 @@ def environment(uri: str) -> dict[str, str]:
 
 def served(uri: str) -> dict[str, str]:
     """What is added to the environment of a server of the store at ``uri``."""
-    return {**ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": uri}
+    hosts = ",".join(f"{name}:*" for name in ("127.0.0.1", "localhost", NAME))
+    named = {"MLFLOW_SERVER_ALLOWED_HOSTS": hosts, "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{NAME}:*"}
+    return {**ENVIRONMENT, **named, "MLFLOW_BACKEND_STORE_URI": uri}
 
 
 class Exporter:

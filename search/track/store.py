@@ -122,7 +122,7 @@ class Store:
 
     def _export(self, record: Record, baselines: Mapping[str, float]) -> None:
         measures, tags = say.measures(record, self._card, baselines), say.tags(record, self._address(record.revives))
-        run, status = self._find(record), say.STATUS[record.state]
+        run, status = self._find(record), say.status(record)
         if run and run.status == status != "RUNNING" and run.tags.get(STATE) == record.word:
             self._experiment.write(run, tags, measures=measures)
             return

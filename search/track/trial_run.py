@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import posixpath
 import re
@@ -15,7 +16,9 @@ from pitprop.study import ranking
 from pitprop.study.record import Record, State, StudyCard, continued_from
 
 STATUS = {State.RUNNING: "RUNNING", State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
-"""MLflow's word for each state of a trial."""
+"""MLflow's word for each state of a trial; it has none for parked, and shows KILLED as a crash."""
+PARKED = "SCHEDULED"
+"""How a parked trial stands there: it can go on."""
 
 _LONGEST_EPOCH = 1e7  # seconds; of many such no date can be made
 _LONGEST_NAME, _LONGEST_VALUE = 250, 5000  # MLflow takes names of 250, parameters of 6,000 and tags of 8,000 characters
@@ -33,7 +36,8 @@ class Point(NamedTuple):
 
 def title(record: Record) -> str:
     """The run's name: ``0012``, ``0012 pruned: constant_prediction``, ``0017 parked: chance_plateau``, ``baseline model_1``."""
-    name = f"baseline {record.baseline}" if record.baseline else f"{record.number:04d}"
+    again = bool(re.fullmatch(r"trial \d+", record.baseline or ""))  # a confirmation trains a trial of the search again
+    name = f"{'' if again else 'baseline '}{record.baseline}" if record.baseline else f"{record.number:04d}"
     if record.revives is not None:
         name += f" revives {record.revives:04d}"
     if record.state == State.FAIL:
@@ -51,6 +55,7 @@ def tags(record: Record, parked: str = "") -> dict[str, str]:
     said = {
         "mlflow.note.content": _note(record, parked),  # tags are cut on the page, this is not
         "pitprop.state": record.word,
+        "pitprop.params": json.dumps(dict(record.params), default=str),
         "pitprop.baseline": record.baseline,
         "pitprop.pinned": "baseline" if record.baseline else None,
         "pitprop.revives": None if record.revives is None else str(record.revives),
@@ -82,13 +87,20 @@ def _note(record: Record, parked: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def status(record: Record) -> str:
+    """MLflow's word for how a trial stands."""
+    return PARKED if record.parked else STATUS[record.state]
+
+
 def params(record: Record) -> dict[str, str]:
-    """The hyperparameters as text."""
-    return {key(name): str(value)[:_LONGEST_VALUE] for name, value in record.params.items()}
+    """The hyperparameters as text, numbers in four digits; a tag holds them exactly."""
+    shown = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in record.params.items()}
+    return {key(name): value[:_LONGEST_VALUE] for name, value in shown.items()}
 
 
 def measures(record: Record, card: StudyCard, baselines: Mapping[str, float]) -> dict[str, float]:
-    """The numbers of an ended trial: objective, epochs (or steps) spent and saved, the lead over each baseline."""
+    """The numbers of an ended trial: objective, epochs or steps spent and saved, the lead over each baseline; in four digits,
+    as MLflow shows all that there are. Its curve has them exactly."""
     if record.state == State.RUNNING:
         return {}
     said = {"epochs_spent": float(record.epochs), "epochs_saved": float(record.saved)}
@@ -97,7 +109,7 @@ def measures(record: Record, card: StudyCard, baselines: Mapping[str, float]) ->
         others = {name: value for name, value in baselines.items() if name != record.baseline}
         leads = {name: ranking.lead(card.objective, record.values[0], value) for name, value in others.items()}
         said |= {key(f"delta/{name}"): lead for name, lead in leads.items()}
-    return {name: stored(value) for name, value in said.items()}
+    return {name: stored(float(f"{value:.4g}")) for name, value in said.items()}
 
 
 def known_baselines(records: Iterable[Record], card: StudyCard) -> dict[str, float]:

@@ -74,15 +74,11 @@ def _saved(name: str, state: dict[str, Any], records: Sequence[Record]) -> str:
 
 
 def _state(card: StudyCard, records: Sequence[Record], baselines: Sequence[str], filter: str = "") -> dict[str, Any]:
-    """Columns are the objective, the leads, the epochs, the parameters that vary, the reason, and warnings if there are any."""
-    said = ["signature", "reason", *(["warnings"] if any(r.warnings for r in records) else [])]
+    """Columns are the objective, the parameters that vary, and the reason: MLflow sorts numbers by name, and a window shows
+    few. The state, and the signature that ended a trial, stand in the run's name, which comes first."""
     leads = [key(f"delta/{name}") for name in baselines]
     params = [key(name) for name in varied(records)]
-    columns = [
-        *(f"metrics.`{name}`" for name in ("objective", *leads, "epochs_spent")),
-        *(f"params.`{name}`" for name in params[:LIMIT]),
-        *(f"tags.`pitprop.{name}`" for name in said),
-    ]
+    columns = ["metrics.`objective`", *(f"params.`{name}`" for name in params[:LIMIT]), "tags.`pitprop.reason`"]
     return {
         "searchFilter": filter,
         "orderByKey": "metrics.`objective`",
