@@ -16,8 +16,9 @@ help:  ## this list
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "pitprop needs Python 3.11 as $(PYTHON): install it, or say PYTHON=path"; exit 1; }
+	@echo "Installing into $(VENV), once: some minutes, most of it for torch, ray and mlflow"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q .package/pitprop search trainers
 	@touch $@

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pitprop
 import pytest
 from conftest import ROOT, TOLD, Said
 from optuna.storages import RDBStorage
 from pitprop import space as spaces
 from pitprop import trainer
-from pitprop.cli.main import COMMANDS
+from pitprop.cli.main import COMMANDS, _parser, main
+from pitprop.cli.parser import EXAMPLES
 from pitprop.detection import signatures
 from pitprop.study.database import connect
 
@@ -166,13 +168,13 @@ def test_a_parked_trial_is_told_with_the_command_that_continues_it_and_then_as_c
     space = write_space(trials=2, params={"dead": True, "speed": {"float": [0.05, 1.0]}})
     said = pitprop("search", space, "--inline").out
     assert "2 parked" in said
-    assert f"Continue a parked trial: pitprop revive {space} 0 --runs {space.parent}/runs --inline" in said
+    assert f"If you doubt that trial 0 was hopeless: pitprop revive {space} 0 --runs {space.parent}/runs --inline" in said
     assert pitprop("revive", space, 0, "--inline").code == 0
     monkeypatch.setenv("MAKELEVEL", "1")
     stands = pitprop("status", space).out
     assert "1 complete, 2 parked (1 revived)" in stands
     assert "parked: 0 (continued as 2), 1" in pitprop("status", space, "--full").out
-    assert f"Continue a parked trial: pitprop revive {space} 1 --runs {space.parent}/runs\n" in stands
+    assert f"If you doubt that trial 1 was hopeless: pitprop revive {space} 1 --runs {space.parent}/runs\n" in stands
     parked = pitprop("show", space, 0, "--json").json
     assert f"complete after 8 epochs, continues trial 0 from epoch {parked['epochs']}" in pitprop("show", space, 2).out
     told = pitprop("status", space, "--json").json
@@ -181,7 +183,7 @@ def test_a_parked_trial_is_told_with_the_command_that_continues_it_and_then_as_c
 
 def test_signatures_that_cannot_watch_are_told_in_one_line(write_space: Write, pitprop: Pitprop) -> None:
     lines = pitprop("search", write_space(trials=1), "--inline").out.splitlines()
-    assert sum("checks are inactive" in line for line in lines) == 1
+    assert sum("checks are off" in line for line in lines) == 1
 
 
 def test_show_lists_some_trials_in_the_order_asked_for_and_says_how_to_see_the_rest(write_space: Write, pitprop: Pitprop) -> None:
@@ -423,3 +425,41 @@ def test_the_makefile_has_a_target_for_every_command() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for command in COMMANDS:
         assert re.search(rf"^{command}: \$\(READY\)  ## ", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["serach", "toy"], "there is no command serach; did you mean 'search'?"),
+        (["show"], "SPACE is missing; pitprop show --help shows how"),
+        (["search", "toy", "--trails", "3"], "pitprop search knows no --trails; did you mean --trials?"),
+        (["show", "toy", "--sort", "scor"], "--sort 'scor': did you mean 'score'?"),
+        (["show", "toy", "x"], "TRIAL 'x' is not a whole number"),
+        (["search", "toy", "--trials", "no"], "--trials: 'no' is not a whole number of at least 1"),
+        (["best", "toy", "--yaml", "--command"], "--command and --yaml exclude each other"),
+        (["search", "toy", "--workers"], "--workers needs a value"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_sentence_with_what_was_meant(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    error = capsys.readouterr().err
+    assert (end.value.code, error.count("\n")) == (2, 1)
+    assert error.startswith(f"pitprop: {said}")
+
+
+def test_every_command_has_an_example_that_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(EXAMPLES) == set(COMMANDS)
+    for name, example in EXAMPLES.items():
+        assert _parser().parse_args(shlex.split(example.partition(" >")[0])[1:]).command == name
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        assert f"example: {example}" in capsys.readouterr().out
+
+
+def test_a_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert (end.value.code, capsys.readouterr().out) == (0, f"pitprop {pitprop.__version__}\n")

@@ -111,7 +111,7 @@ def test_a_search_confirms_itself_where_the_space_says_so_and_says_what_to_take(
     assert re.search(r"Take level 0\.\d+ \(trial \d\): trained again on 5 fresh seeds", " ".join(first.out.split()))
     second = pitprop("search", space, "--inline")
     assert "toy is finished" in second.out
-    assert "Confirming on" not in second.out
+    assert "Confirming" not in second.out
     told = pitprop("status", space, "--json").json["confirmation"]
     assert told["complete"] is True
     winner = max(told["candidates"], key=lambda one: sum(one["scores"]))
@@ -130,7 +130,7 @@ def test_a_confirmation_of_which_the_export_broke_off_is_exported_by_the_same_co
     monkeypatch.delenv("PYTHONPATH")
     again = pitprop("search", space, "--inline")
     assert "toy is finished" in again.out
-    assert "Confirming on" not in again.out
+    assert "Confirming" not in again.out
     with closing(sqlite3.connect(tmp_path / "runs" / "mlflow.db")) as store:
         trials = "select run_uuid from tags where key = 'pitprop.trial'"
         studies = f"select value, count(*) from tags where key = 'pitprop.study' and run_uuid in ({trials}) group by value"

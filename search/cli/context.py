@@ -79,7 +79,11 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
         console.print(words.code_changed(results.code_changes), style="yellow", soft_wrap=True, markup=False, highlight=False)
     if summary.revivable:
         given = (str(summary.revivable[0]), *repeat.words("revive"))
-        print_command(console, _("Continue a parked trial:"), next_command("revive", space, where, *given))
+        print_command(
+            console,
+            _("If you doubt that {trial} was hopeless:").format(trial=words.trial(summary.revivable[0])),
+            next_command("revive", space, where, *given),
+        )
     if summary.best and sure is None:
         confirm = next_command("confirm", space, where, *repeat.words("confirm"))
         print_command(console, _("Is the best really better?"), confirm)

@@ -27,6 +27,7 @@ from pitprop.cli.options import (
     trials,
     whole,
 )
+from pitprop.cli.parser import Parser, completing, formatted, parsed, version
 from pitprop.errors import UserError
 from pitprop.messages import _
 
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Of ``diagnose`` 1 is a training that is dead, and 2 an error, or one that could not be judged.
     """
-    given = _parser().parse_args(arguments)
+    given = parsed(_parser(), arguments)
     called = COMMANDS[given.command]
     if isinstance(sys.stdout, TextIOWrapper):  # where the terminal takes ASCII alone, größe is gr\xf6\xdfe
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -112,11 +113,12 @@ def _sentence(error: Exception) -> str | None:
     return None
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="pitprop", description="Search hyperparameters; stop collapsed trainings, and say why.")
+def _parser() -> Parser:
+    parser = Parser(prog="pitprop", description="Search hyperparameters; stop collapsed trainings, and say why.")
+    version(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, one in COMMANDS.items():
-        added = commands.add_parser(name, help=one.summary, description=one.summary[0].upper() + one.summary[1:] + ".")
+        added = commands.add_parser(name, **formatted(name, one.summary))
         for flags in one.flags:
             flags(added)
     return parser
@@ -138,13 +140,14 @@ def _json(parser: ArgumentParser) -> None:
 
 
 def _study(parser: ArgumentParser) -> None:
-    parser.add_argument("space", metavar="SPACE", help="path of a space, or name of a study or of a space that ships")
+    completing(parser.add_argument("space", metavar="SPACE", help="path of a space, or name of a study or of a space that ships"))
     _runs(parser)
 
 
 def _training(parser: ArgumentParser) -> None:
     parser.add_argument("--workers", type=whole, metavar="N", help="workers (as many as the CPUs or GPUs allow)")
     parser.add_argument("--seed", type=natural, metavar="N", help="seed of the sampler and of the trainings (the space's)")
+    parser.add_argument("--quiet", action="store_true", help="show nothing while it trains, only the answer")
     parser.add_argument("--inline", action="store_true", help="train in this process, without Ray: a debugger works")
     parser.add_argument("--no-report", action="store_true", help="write no report at the end, which takes some seconds")
     parser.add_argument("--code-changed", action="store_true", help="train on though the trainer's code has changed")
@@ -163,7 +166,14 @@ def _study_options(given: Namespace) -> StudyOptions:
 
 def _run_options(given: Namespace, timeout: float | None = None) -> RunOptions:
     return RunOptions(
-        given.workers, given.seed, timeout, given.inline, not given.no_report, given.worker_logs, given.code_changed
+        given.workers,
+        given.seed,
+        timeout,
+        given.inline,
+        not given.no_report,
+        given.worker_logs,
+        given.code_changed,
+        quiet=given.quiet,
     )
 
 
@@ -281,7 +291,7 @@ def _compare(given: Namespace) -> int:
 
 
 def _diagnose_flags(parser: ArgumentParser) -> None:
-    parser.epilog = "exit code: 0 alive, 1 dead, 2 could not judge or read"
+    parser.epilog = f"exit code: 0 alive, 1 dead, 2 could not judge or read\n{parser.epilog}"
     add = parser.add_argument
     add("path", metavar="PATH", nargs="+", help="a log, or a folder of them")
     add("--compare", action="store_true", help="compare them side by side, as is done with several")

@@ -43,6 +43,9 @@ class RunOptions:
     exits: bool = True
     """The process ends after the run, so that after a Ctrl-C a second one may end it at once."""
 
+    quiet: bool = False
+    """Show nothing but the answer."""
+
     def repeat(self, top: int | None = None, seeds: int | None = None, trials: tuple[int, ...] = ()) -> Repeat:
         """The flags that a repetition of the command needs; ``top``, ``seeds`` and ``trials`` are those of a confirmation."""
         from pitprop.study.commands import Repeat

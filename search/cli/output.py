@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -27,3 +28,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def waiting(console: Console, why: str) -> Iterator[Callable[[str], None]]:
+    """Says what is waited for: on a terminal beside a moving sign, by a function that changes the text; else in a line."""
+    if not console.is_terminal:
+        console.print(f"{why} …", style="dim", highlight=False, soft_wrap=True, markup=False)
+        yield lambda _text: None
+        return
+    with console.status(escape(why)) as status:
+        yield lambda text: status.update(escape(text))

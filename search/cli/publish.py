@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pitprop import messages
 from pitprop.addresses import Addresses
+from pitprop.cli.output import waiting
 from pitprop.messages import _
 from pitprop.results import confirmation_study
 from pitprop.results.results import Results
@@ -96,7 +97,7 @@ def finish(mlflow: Exporter, console: Console | None, results: Results, *, repor
     """Writes the ``report``, if it is wanted, and waits until MLflow has that and everything else."""
     console, lines = console or Console(quiet=True), []
     if report:
-        with console.status(_("writing the report")):
+        with waiting(console, _("writing the report")):
             lines = [_("The report: {path}").format(path=attach(mlflow, results))]
     lines.insert(0, waited_for(mlflow, console))
     note_complete(mlflow, results)
@@ -126,5 +127,5 @@ def export_confirmations(results: Results, console: Console | None) -> str:
 
 def waited_for(mlflow: Exporter, console: Console, timeout: float = PATIENCE_AWAY) -> str:
     """Waits until MLflow has everything, and shows how far it is; a sentence on how it went."""
-    with console.status("") as status:
-        return mlflow.finish(timeout, lambda line: status.update(escape(line)))
+    with waiting(console, _("bringing the trials to MLflow")) as told:
+        return mlflow.finish(timeout, told)

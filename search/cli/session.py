@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pitprop.addresses import Addresses
 from pitprop.cli.options import RunOptions
+from pitprop.cli.output import waiting
 from pitprop.driver import preflight
 from pitprop.driver.loop import Search
 from pitprop.driver.preflight_checks import Finding
@@ -74,7 +75,7 @@ def run(
         preflight.refuse(findings, next_command("preflight", space, where))
     width = _width(space, count, launcher.size)
     search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
-    with Screen(console, space, study.target, records) as screen:
+    with Screen(console, space, study.target, records, confirms=not checks) as screen:
         code = _watch(search, study, exporter, screen)
     if code and options.exits:
         # From here on a second Ctrl-C ends at once; the next search resumes from the checkpoints all the same.
@@ -152,7 +153,8 @@ class Crew:
         if options.inline:
             self._launcher = Inline(job, cpus=resources.cpus)
             return self._launcher
-        with console.status(ngettext("starting {n} worker on Ray", "starting {n} workers on Ray", size).format(n=size)):
+        text = ngettext("starting {n} worker on Ray (some seconds)", "starting {n} workers on Ray (some seconds)", size)
+        with waiting(console, text.format(n=size)):
             self._launcher = OnRay(
                 job,
                 size=size,

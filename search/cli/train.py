@@ -12,7 +12,7 @@ from pitprop.cli.context import conclude, open_space, open_study
 from pitprop.cli.options import RunOptions, StudyOptions, Trials
 from pitprop.cli.output import print_command, print_json
 from pitprop.errors import UserError
-from pitprop.messages import _
+from pitprop.messages import _, ngettext
 from pitprop.results import confirmation_study
 from pitprop.results.results import Results
 from pitprop.space import Confirm, Space
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def search(options: StudyOptions, run: RunOptions, trials: Trials | None = None) -> int:
     """Runs a search, or resumes it, and confirms what it found if the space says so."""
     (space, where), console = open_space(options, run.seed, ask=True), Console(stderr=options.json)
-    code, results = searched(space, where, run, trials, console)
+    code, results = searched(space, where, run, trials, None if run.quiet else console)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
         _print_interrupted(console, next_command("search", space, where, *run.repeat().words("search")))
@@ -100,12 +100,13 @@ def confirm(
         raise UserError(_refusal(space, where, before.code_changes, "confirm", *run.repeat(top, seeds).words("confirm")))
     plan = space.confirm or Confirm()
     plan = Confirm(top or plan.top, seeds or plan.seeds)
+    shown = None if run.quiet else console
     with publish.exporter(space, where) as mlflow:
         publish.send(mlflow, before)  # the note of the study's run is written from all of its trials
         with closing(Crew()) as crew:
-            code = _confirm(space, plan, before.records, where, run, console, crew, trials)
+            code = _confirm(space, plan, before.records, where, run, shown, crew, trials)
         results = Results(space, where, before.records, before.target)  # which reads the confirmation as it is now
-        publish.finish(mlflow, console, results, report=run.report and not code)
+        publish.finish(mlflow, shown, results, report=run.report and not code)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
         _print_interrupted(console, next_command("confirm", space, where, *run.repeat(top, seeds, trials).words("confirm")))
@@ -135,6 +136,7 @@ def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int
     before, console = open_study(options, run.seed, ask=True), Console(stderr=options.json)
     space, where = before.space, before.where
     with studies.opened(space, where.study_db, where.folder(space.name)) as study:
+        shown = None if run.quiet else console
         known = {parked: revival.state for parked, revival in revivals(study.records()).items()}
         numbers = [*dict.fromkeys(trials)]
         if any(known.get(number) == State.RUNNING for number in numbers):  # the same command resumes what was interrupted
@@ -146,9 +148,9 @@ def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int
             study.revive(number)
         with publish.exporter(space, where) as mlflow:
             with closing(session.Crew()) as crew:
-                code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew, asks=False)
+                code = session.run(space, study, where, run, console=shown, exporter=mlflow, crew=crew, asks=False)
             results = _results(study, where)
-            publish.finish(mlflow, console, results, report=run.report and not code)
+            publish.finish(mlflow, shown, results, report=run.report and not code)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
         words = (*map(str, trials), *run.repeat().words("revive"))
@@ -170,12 +172,19 @@ def _confirm(
     """Trains what is to be confirmed, in a study of its own that is exported beside the other: 0, or 130 if interrupted."""
     from pitprop.cli import publish, session
     from pitprop.study import study as studies
+    from pitprop.views import words
 
     fresh = confirmation_study.space_of(space, plan, records, trials)
     if console is not None:
-        names = ", ".join(baseline.name for baseline in fresh.baselines if baseline.params is not None)
-        text = _("Confirming on {seeds} fresh seeds: {names}").format(seeds=plan.seeds, names=names)
-        console.print(f"\n{text}", highlight=False, markup=False)
+        trained = [baseline.name for baseline in fresh.baselines if baseline.params is not None]
+        told = [name for name in trained if name in {baseline.name for baseline in space.baselines}]
+        count = plan.seeds * len(trained)
+        text = _("Confirming {trials} and {baselines} on {seeds} seeds that the search never used: {count} trainings")
+        n = len(told)
+        baselines = ngettext("{n} baseline", "{n} baselines", n).format(n=n)
+        trials_told = words.trials(len(trained) - n)
+        line = text.format(trials=trials_told, baselines=baselines, seeds=plan.seeds, count=count)
+        console.print(f"\n{line} ({words.listed(trained)})", highlight=False, markup=False)
     with (
         studies.opened(fresh, where.study_db, where.folder(fresh.name)) as study,
         publish.exporter(fresh, where) as mlflow,

@@ -23,8 +23,7 @@ from pitprop.track import sqlite
 from pitprop.track.code import Data
 from pitprop.track.trial_run import Point, same
 
-DEFAULT = "0"
-"""The id of the experiment that MLflow makes by itself."""
+DEFAULT = "Default"
 _BATCH = 500  # MLflow takes 1,000 entities a request
 
 
@@ -57,10 +56,11 @@ class Experiment:
     def __init__(self, uri: str, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:
         self._uri, self._file = uri, sqlite_file(uri)
         with one_maker(uri), sqlite.no_folder_named_by(uri):  # MLflow makes its first experiment when it is first asked
-            fresh = self._file is not None and sqlite.make(self._file)
+            if self._file:
+                sqlite.make(self._file)
             self._client = MlflowClient(uri)
-            if fresh and not self._client.search_runs([DEFAULT], max_results=1):
-                self._client.delete_experiment(DEFAULT)  # an empty page beside ours; MLflow restores it on request
+            if self._file and self._file.resolve().parent == artifacts.resolve().parent:  # a store of our own
+                self._hide_default()
             self._open(artifacts, name, tags)
 
     def _open(self, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:
@@ -76,6 +76,12 @@ class Experiment:
         self._tags = dict(found.tags)
         for key, value in tags.items():
             self.label(key, value)
+
+    def _hide_default(self) -> None:
+        """Deletes the experiment that MLflow makes by itself while it is empty; MLflow can restore it."""
+        found = self._client.search_experiments(filter_string=f"name = '{DEFAULT}'")
+        if found and not self._client.search_runs([found[0].experiment_id], max_results=1):
+            self._client.delete_experiment(found[0].experiment_id)
 
     def label(self, key: str, value: str) -> None:
         """Sets a tag of the experiment itself."""

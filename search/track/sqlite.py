@@ -35,9 +35,8 @@ class BrokenStore(Exception):
     """A store that MLflow cannot open and that holds something: the text says what is wrong with it."""
 
 
-def make(path: Path) -> bool:
-    """Makes the store at ``path`` unless there is one, and says whether it did; for one process at a time
-    (`pitprop.locks.one_maker`).
+def make(path: Path) -> None:
+    """Makes the store at ``path`` unless there is one; for one process at a time (`pitprop.locks.one_maker`).
 
     One that is broken and holds nothing, as one whose maker was killed, is renamed, and a new one made. `BrokenStore` if it
     holds something.
@@ -45,7 +44,7 @@ def make(path: Path) -> bool:
     if path.exists() and path.stat().st_size:
         trouble, holds = _look(path)
         if not trouble:
-            return False
+            return
         if holds:
             raise BrokenStore(trouble)
         aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -61,7 +60,6 @@ def make(path: Path) -> bool:
     with contextlib.closing(sqlite3.connect(new)) as database:
         database.execute("PRAGMA journal_mode=WAL")
     new.replace(path)
-    return True
 
 
 @contextlib.contextmanager

@@ -27,10 +27,15 @@ INTERVAL = 0.25
 
 
 class Screen:
-    """A context that shows events. ``target`` is the number of trials, ``ended`` those that had ended before."""
+    """A context that shows events. ``target`` is the number of trials, ``records`` are those that had begun before.
 
-    def __init__(self, console: Console, space: Space, target: int, records: list[Record]) -> None:
+    ``confirms``: these are trials of a search and its baselines, trained again, and go by the names that they have there.
+    """
+
+    def __init__(self, console: Console, space: Space, target: int, records: list[Record], *, confirms: bool = False) -> None:
         self._console, self._space = console, space
+        self._names = {record.number: record.baseline for record in records if record.baseline} if confirms else {}
+        self._confirms = confirms
         self._running: dict[int, Record] = {}
         self._waiting: dict[int, Record] = {}
         self._progress: dict[int, tuple[int, float]] = {}
@@ -45,7 +50,10 @@ class Screen:
         self._bar = Progress(
             TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
         )
-        self._task = self._bar.add_task(space.name, total=target)
+        self._each = space.seeds if confirms else 1
+        """What of the bar's total one trial is: a confirmation is counted in trainings."""
+        name = _("confirming, by trainings") if confirms else space.name
+        self._task = self._bar.add_task(name, total=target * self._each)
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         for record in records:
             if record.state != State.RUNNING:
@@ -66,8 +74,10 @@ class Screen:
         match event:
             case Started(record, step):
                 self._running[record.number] = record
+                if self._confirms and record.baseline:
+                    self._names[record.number] = record.baseline
                 if step:
-                    text = _("{trial} resumes from epoch {epoch}").format(trial=words.trial(record.number), epoch=step)
+                    text = _("{trial} resumes from epoch {epoch}").format(trial=self._called(record.number), epoch=step)
                     if record.revives is not None:
                         text += _(", where {trial} was parked").format(trial=words.trial(record.revives))
                     self._say(text)
@@ -83,11 +93,11 @@ class Screen:
             case Warned(number, verdict):
                 self._warned[verdict.signature] += 1
                 if self._warned[verdict.signature] == 1:  # further trials are counted, and told at the end
-                    word, where = _("warning"), _("{trial}, epoch {epoch}").format(trial=words.trial(number), epoch=verdict.step)
+                    word, where = _("warning"), _("{trial}, epoch {epoch}").format(trial=self._called(number), epoch=verdict.step)
                     said = f"{verdict.signature}: {escape(localized(verdict.reason))}"
                     self._say(f"{words.styled('yellow', word)} {where}: {said}")
             case Retried(number, error):
-                text = _("{trial} is tried again from its checkpoint").format(trial=words.trial(number))
+                text = _("{trial} is tried again from its checkpoint").format(trial=self._called(number))
                 self._say(f"[yellow]{text}[/]: {escape(error)}")
             case Unanswered(None):
                 self._say(_("the study database answers again"))
@@ -100,8 +110,11 @@ class Screen:
                 self._say(self._ending(record))
         self._draw()
 
+    def _called(self, number: int) -> str:
+        return self._names.get(number) or words.trial(number)
+
     def _count(self, record: Record) -> None:
-        self._bar.advance(self._task)
+        self._bar.advance(self._task, self._each)
         self._here += 1
         self._parked += record.parked
         if (verdict := record.ending) is not None and not record.waits:
@@ -109,11 +122,16 @@ class Screen:
         self._ended.append(record)
         # To rank all of thousands at every look would take longer than to train some; but a revived trial replaces another.
         known = self._ended if record.revives is not None else (*self._best, record)
-        self._best = ranking.best(self._space, known)
+        self._best = ranking.best(self._space, [one for one in known if one.state == State.COMPLETE])
 
     def _ending(self, record: Record) -> str:
         colour = {"complete": "green", "pruned": "yellow", "parked": "cyan", "waiting": "cyan"}.get(record.word, "red")
         score = f" {words.score(record.values[0])}" if record.values and record.state == State.COMPLETE else ""
+        if self._confirms:
+            text = ngettext("{name}: {score} on {n} fresh seed", "{name}: {score} on average over {n} fresh seeds", self._each)
+            score = words.score(ranking.score(record))
+            told = text.format(name=self._called(record.number), score=score, n=self._each)
+            return escape((record.error and f"{self._called(record.number)}: {record.error}") or told)
         number = _("trial {n}").format(n=f"{record.number:>3}")
         head = _("{trial} {state} after {epochs}").format(
             trial=number,
@@ -140,17 +158,21 @@ class Screen:
             epoch, score = self._progress.get(number, (0, float("nan")))
             text = words.story(record, self._space)
             table.add_row(
-                str(number), f"{epoch}/{self._space.epochs}", f"{score:.4f}" if not math.isnan(score) else "", escape(text)
+                self._names.get(number) or str(number),
+                f"{epoch}/{self._space.epochs}",
+                f"{score:.4f}" if not math.isnan(score) else "",
+                escape(text),
             )
         more = len(self._running) - ROWS
         rest = words.styled("dim", _("… and {n} more running").format(n=more))
         lines = [*([rest] if more > 0 else []), *self._last]
-        cut = [Text.from_markup(line, overflow="ellipsis") for line in (self._standing(), *lines)]
+        cut = [Text.from_markup(line, overflow="ellipsis") for line in (*self._standing(), *lines)]
         for line in cut:
             line.no_wrap = True  # a line that wraps, or that is one line now and two then, makes the table jump
-        self._live.update(Group(self._bar, cut[0], table, *cut[1:]), refresh=True)
+        self._live.update(Group(self._bar, *cut[:2], table, *cut[2:]), refresh=True)
 
-    def _standing(self) -> str:
+    def _standing(self) -> tuple[str, str]:
+        """How the search goes, and what was stopped."""
         first = self._best[:1]
         best = _("no trial complete yet")
         if first:
@@ -160,14 +182,17 @@ class Screen:
         spent = time.monotonic() - self._began
         task = self._bar.tasks[0]
         left = (task.total or 0) - task.completed
-        eta = _("about {n} s left").format(n=round(left * spent / self._here)) if self._here else ""
+        eta = _("about {n} left").format(n=words.duration(left * spent / (self._here * self._each))) if self._here else ""
         saved = left_out(self._space, self._ended)
         spared = _("{epochs} saved").format(epochs=words.budget(saved.stopped + saved.shared, self._space.unit))
-        stopped = words.listed(f"{name} {count}" for name, count in self._stopped.most_common()) or _("none")
+        stopped = words.listed(f"{name} {count}" for name, count in self._stopped.most_common()) or ""
         pruned = _("pruned {n}").format(n=self._stopped.total() - self._parked)
         parked = [_("parked {n}").format(n=self._parked)] if self._parked else []
         n = self._warned.total()
         waiting = _("waiting {n}").format(n=len(self._waiting)) if self._waiting else ""
         warned = ngettext("{n} warning", "{n} warnings", n).format(n=n) if n else ""
-        parts = (best, eta, spared, f"{words.listed([pruned, *parked])} ({stopped})", waiting, warned)
-        return " · ".join(part for part in parts if part)
+        if self._confirms:
+            return eta, warned
+        shown = (best, eta, spared), (words.listed([pruned, *parked]), waiting, warned, stopped)
+        first_line, second_line = (" · ".join(part for part in parts if part) for parts in shown)
+        return first_line, second_line

@@ -74,13 +74,10 @@ def _print_reasons(console: Console, content: Content) -> None:
     if summary.warned:
         console.print(_reasons(_("Warnings"), summary.warned, {}))
     if content.suggested:
-        text = _("{trial} with {change} ({cause})")
-        tries = _("; ").join(
-            text.format(trial=words.trial(number), change=words.parameters(change), cause=cause)
-            for number, change, cause in content.suggested
-        )
-        line = _("to try (remedies: try in the space does so): {tries}").format(tries=tries)
-        console.print(words.styled("dim", line), highlight=False)
+        for number, change, _cause in content.suggested:
+            text = _("Next: run {trial} again with {change} (automatic with `remedies: try`)")
+            line = text.format(trial=words.trial(number), change=words.parameters(change))
+            console.print(words.styled("dim", line), highlight=False)
 
 
 def print_failed(console: Console, content: Content, *, full: bool) -> None:
@@ -115,17 +112,15 @@ def print_sections(console: Console, content: Content, *names: str) -> None:
 
 
 def print_inactive(console: Console, space: Space) -> None:
-    """One line on the signatures that are inactive whose readings the trainer does not report; nothing if none is."""
+    """One line on how many signatures are off, as the trainer does not report what they read; nothing if none is."""
     from pitprop.detection import signatures
 
-    lacking = dict.fromkeys(reading for _name, reading in space.unwatched())
-    if lacking:
-        n = len({name for name, _reading in space.unwatched()})
+    if n := len({name for name, _reading in space.unwatched()}):
         line = ngettext(
-            "{n} of {all} checks is inactive: the trainer does not report {readings}; `pitprop list` shows what each needs",
-            "{n} of {all} checks are inactive: the trainer does not report {readings}; `pitprop list` shows what each needs",
+            "{n} of {all} checks is off: your trainer does not report what it needs (pitprop list)",
+            "{n} of {all} checks are off: your trainer does not report what they need (pitprop list)",
             n,
-        ).format(n=n, all=len(signatures.names()), readings=words.listed(lacking))
+        ).format(n=n, all=len(signatures.names()))
         console.print(words.styled("dim", line), highlight=False)
 
 
