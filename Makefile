@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list schema diagnose export watch ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list init schema diagnose export watch ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -46,6 +46,10 @@ show: $(READY)  ## list the trials of SPACE, or tell all about TRIAL
 
 list: $(READY)  ## spaces, trainers and signatures
 	@$(BIN)/pitprop list $(ARGS)
+
+init: $(READY)  ## write a first space for the script or trainer PROGRAM
+	@test -n "$(PROGRAM)" || { echo "say PROGRAM=path, a script or a file with a trainer"; exit 2; }
+	@$(BIN)/pitprop init $(PROGRAM) $(ARGS)
 
 schema: $(READY)  ## print the JSON Schema of a space, for editors
 	@$(BIN)/pitprop schema

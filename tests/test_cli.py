@@ -463,3 +463,40 @@ def test_a_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["--version"])
     assert (end.value.code, capsys.readouterr().out) == (0, f"pitprop {pitprop.__version__}\n")
+
+
+SCRIPT = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.01)
+parser.add_argument("--weight-decay", type=float, default=1e-4)
+parser.add_argument("--optimizer", choices=["sgd", "adam"], default="adam")
+parser.add_argument("--epochs", type=int, default=8)
+parser.add_argument("--data-dir", default="data")
+flags = parser.parse_args()
+for epoch in range(1, flags.epochs + 1):
+    print(f"epoch {epoch}: val loss {flags.lr:.4f}")
+"""
+
+
+def test_a_space_is_begun_from_the_flags_of_a_script_and_passes_its_preflight(tmp_path: Path, pitprop: Pitprop) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    assert pitprop("init", str(script), runs=None).code == 0
+    space = spaces.load(tmp_path / "train.yaml")
+    assert [leaf.name for leaf in space.leaves] == ["lr", "weight-decay", "optimizer"]
+    assert (space.objective.metric, space.objective.goal, space.epochs) == ("val/loss", "minimize", 8)
+    assert space.options["command"] == ["{python}", "train.py", "{params}", "--epochs", "{epochs}"]
+    again = pitprop("init", str(script), runs=None)
+    assert (again.code, "is there already: name another file with --output" in again.err) == (1, True)
+    assert pitprop("preflight", str(tmp_path / "train.yaml")).code == 0
+
+
+def test_a_space_is_begun_from_the_parameters_of_a_trainer(tmp_path: Path, pitprop: Pitprop) -> None:
+    trains = tmp_path / "mine.py"
+    trains.write_text(
+        'PARAMS = {"lr": 0.1}\nREPORTS = ("val/macro_f1",)\ndef train(params, context):\n    """Trains."""\n    yield\n'
+    )
+    assert pitprop("init", str(trains), "--output", str(tmp_path / "first.yaml"), runs=None).code == 0
+    space = spaces.load(tmp_path / "first.yaml")
+    assert ([leaf.name for leaf in space.leaves], space.objective.metric) == (["lr"], "val/macro_f1")

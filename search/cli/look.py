@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -229,3 +230,22 @@ def _training(results: Results, record: Record) -> str:
         unit=space.unit,
     )
     return str(trainer.load(space.trainer).shell(nested(record.params), context))
+
+
+def init(program: str, output: str | None) -> int:
+    """Writes a first space for a script or a trainer, to a file that is not there yet."""
+    from pitprop.cli.draft import draft
+
+    path = Path(program)
+    target = Path(output) if output else path.with_name(f"{path.stem}.yaml")
+    text = draft(path)
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        said = _("{path} is there already: name another file with --output").format(path=target)
+        raise UserError(said) from None
+    console = Console()
+    said = _("{path} is written: look at its ranges and its objective, then").format(path=target)
+    print_command(console, said, shlex.join(["pitprop", "preflight", str(target)]))
+    return 0

@@ -329,6 +329,18 @@ def _list(given: Namespace) -> int:
     return look.list_names(json=given.json)
 
 
+def _init_flags(parser: ArgumentParser) -> None:
+    parser.add_argument("program", metavar="PROGRAM", help="a script, or a file with a trainer")
+    parser.add_argument("--output", metavar="FILE", help="the space to write (PROGRAM with .yaml)")
+
+
+@command("init", "write a first space for a script or trainer, by what its text says", _init_flags)
+def _init(given: Namespace) -> int:
+    from pitprop.cli import look
+
+    return look.init(given.program, given.output)
+
+
 @command("schema", "print the JSON Schema of a space, for editors")
 def _schema(given: Namespace) -> int:
     from pitprop.cli import look

@@ -16,6 +16,7 @@ from pitprop.errors import hint, nearest
 from pitprop.messages import N_, _
 
 EXAMPLES = {
+    "init": "pitprop init train.py --output rate.yaml",
     "search": "pitprop search rate.yaml --trials 20",
     "preflight": "pitprop preflight rate.yaml",
     "revive": "pitprop revive rate.yaml 4",

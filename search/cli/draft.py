@@ -1,0 +1,142 @@
+"""Write a first space for a script or a trainer, by what its text says: its flags with their defaults, and what it prints.
+
+Nothing is imported or run. A range is a guess about the default, which stands beside it for a person to correct.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pitprop import trainer
+from pitprop.errors import UserError
+
+MATTERS = re.compile(
+    r"lr|rate|decay|momentum|dropout|warm|gamma|alpha|beta|temp|smooth|margin|clip|hidden|width|depth|layers|batch|optim|sched|weight"
+)
+"""Names of what is worth a search; other parameters are written as comments."""
+ASIDE = re.compile(r"(.*_)?(seed|workers|device|port|rank|threads|epochs?|gpus?|interval|dir|path|out|output|data|name|log)")
+"""Names of what is none of a search's business."""
+SPENT = ("epochs", "num_epochs", "max_epochs", "n_epochs", "num_train_epochs")
+METRICS = (("val/macro_f1", "f1"), ("val/auc", "auc"), ("val/accuracy", "acc"), ("val/loss", "loss"))
+"""What a script may print of its validation, the most telling first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A parameter: its ``flag`` (empty for a trainer's), its ``default`` and its ``choices``, None where there are none."""
+
+    name: str
+    flag: str
+    default: Any
+    choices: list[Any] | None = None
+
+    @property
+    def range(self) -> str:
+        """A distribution about the default, as YAML; empty if nothing is known."""
+        value = self.default
+        if self.choices:
+            return f"{{choice: {_text(self.choices)}}}"
+        if isinstance(value, bool):
+            return "{choice: [false, true]}"
+        if not isinstance(value, int | float) or value <= 0:
+            return ""
+        if isinstance(value, int):
+            return f"{{int: [{max(1, value // 2)}, {value * 2}]}}"
+        if 0.1 <= value < 1:
+            return f"{{float: [{value / 2:.4g}, {(1 + value) / 2:.4g}]}}"
+        return f"{{float: [{value / 10:.3g}, {value * 10:.3g}], log: true}}"
+
+
+def draft(path: Path) -> str:
+    """The text of a space for the program at ``path``; `UserError` if it is none that can be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text)
+    except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as a Python program: {error}") from error
+    trains = any(isinstance(node, ast.FunctionDef) and node.name in ("train", "train_lanes") for node in tree.body)
+    card = trainer.card(str(path)) if trains else None
+    if card is not None:
+        known = [Found(name, "", default) for name, default in (card.params or {}).items()]
+        head = f"trainer: {_text(path.name)}"
+        reported = next((name for name, _word in METRICS if name in (card.reports or ())), None)
+    else:
+        known = list(_flags(tree))
+        head = _command(path, known)
+        printed = "|".join(re.findall(r"val\w*[^\w\n]{0,3}\w*", text.lower()))
+        reported = next((name for name, word in METRICS if word in printed), None)
+    epochs = next((one.default for one in known if one.name in SPENT and isinstance(one.default, int)), 20)
+    params = [one for one in known if not ASIDE.fullmatch(one.name)]
+    metric = reported or "val/loss"
+    unsure = "" if reported else "  # a guess: name what the program reports (docs/trainers.md)"
+    return f"""\
+question: What does {path.name} train best with?  # say what you want to know
+{head}
+objective: {{metric: {metric}, goal: {"minimize" if metric.endswith("loss") else "maximize"}}}{unsure}
+epochs: {epochs}
+trials: 16
+
+params:  # what is searched; ranges are guesses about the defaults
+{_params(params)}
+# baselines:  # what a trial has to beat
+#   default: {{params: {{{", ".join(f"{one.name}: {_text(one.default)}" for one in params if one.range) or "lr: 0.001"}}}}}
+"""
+
+
+def _command(path: Path, known: list[Found]) -> str:
+    words = ['"{python}"', _text(path.name), '"{params}"']
+    spent = next((one for one in known if one.name in SPENT), None)
+    words += [spent.flag, '"{epochs}"'] if spent is not None else []
+    words += ["--seed", '"{seed}"'] if any(one.name == "seed" for one in known) else []
+    return f"""\
+trainer: command
+options:
+  command: [{", ".join(words)}]
+  metrics: [stdout]  # where its metrics come from (docs/commands.md)
+"""
+
+
+def _params(params: list[Found]) -> str:
+    lines = []
+    for one in sorted(params, key=lambda one: not MATTERS.search(one.name.lower())):
+        sign = "" if one.range and MATTERS.search(one.name.lower()) else "# "
+        lines.append(f"  {sign}{one.name}: {one.range or _text(one.default)}  # default {_text(one.default)}")
+    if not any(not line.lstrip().startswith("#") for line in lines):
+        lines.insert(0, "  lr: {float: [1e-4, 1e-1], log: true}  # a guess: no parameter with a default was found")
+    return "\n".join(lines)
+
+
+def _flags(tree: ast.Module) -> Iterator[Found]:
+    """The flags that the script adds to a parser of argparse."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
+            flags = [one.value for one in node.args if isinstance(one, ast.Constant) and str(one.value).startswith("--")]
+            if flags:
+                said = {word.arg: _literal(word.value) for word in node.keywords if word.arg}
+                yield Found(flags[0][2:], flags[0], _default(said), said.get("choices"))
+
+
+def _default(said: Mapping[str, Any]) -> Any:
+    if said.get("action") in ("store_true", "store_false"):
+        return said["action"] == "store_false"
+    value = said.get("default")
+    return float(value) if isinstance(value, int) and said.get("type") == "float" else value
+
+
+def _literal(node: ast.expr) -> Any:
+    """The value of an expression, or the name of what it refers to."""
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return getattr(node, "id", None)
+
+
+def _text(value: Any) -> str:
+    """A value in YAML, of which JSON is a part."""
+    return json.dumps(value, default=str)
