@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -224,8 +225,21 @@ def test_the_live_line_counts_what_is_parked_and_warned_of(toy: Toy, parked: lis
         screen.show(Warned(2, advice()))
         screen.show(Ended(parked[2]))
         standing = screen._standing()
-    assert standing.startswith("best 0.7000 (trial 2)")
-    assert standing.endswith("10 epochs saved · pruned 1, parked 1 (non_finite 1, chance_plateau 1) · 1 warning")
+    assert standing[0].startswith("best 0.7000 (trial 2)")
+    assert standing[0].endswith("10 epochs saved")
+    assert standing[1] == "pruned 1, parked 1 · 1 warning · non_finite 1, chance_plateau 1"
+
+
+def test_a_confirmation_is_shown_by_the_names_of_its_trials_and_in_trainings(toy: Toy, tmp_path: Path) -> None:
+    console = Console(file=StringIO(), width=80)
+    space = replace(toy(), seeds=5)
+    again = trial(tmp_path, 0, baseline="trial 13", values=(0.667,))
+    with Screen(console, space, 2, [], confirms=True) as screen:
+        screen.show(Started(again, 0))
+        screen.show(Ended(again))
+        assert (screen._bar.tasks[0].completed, screen._bar.tasks[0].total) == (5, 10)
+    assert isinstance(console.file, StringIO)
+    assert console.file.getvalue() == "trial 13: 0.6670 on average over 5 fresh seeds\n"
 
 
 def test_the_numbers_of_what_runs_stay_whole_on_a_narrow_terminal(toy: Toy, tmp_path: Path) -> None:

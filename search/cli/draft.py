@@ -116,7 +116,7 @@ def _flags(tree: ast.Module) -> Iterator[Found]:
     """The flags that the script adds to a parser of argparse."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
-            flags = [one.value for one in node.args if isinstance(one, ast.Constant) and str(one.value).startswith("--")]
+            flags = [str(one.value) for one in node.args if isinstance(one, ast.Constant) and str(one.value).startswith("--")]
             if flags:
                 said = {word.arg: _literal(word.value) for word in node.keywords if word.arg}
                 yield Found(flags[0][2:], flags[0], _default(said), said.get("choices"))

@@ -9,7 +9,7 @@ from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormat
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pitprop import __version__, messages
 from pitprop.errors import hint, nearest
@@ -78,7 +78,7 @@ def told(message: str) -> str:
     return message
 
 
-def formatted(name: str, summary: str) -> dict[str, object]:
+def formatted(name: str, summary: str) -> dict[str, Any]:
     """What the help of a command consists of besides its flags."""
     return {
         "help": summary,

@@ -122,7 +122,7 @@ class Screen:
         self._ended.append(record)
         # To rank all of thousands at every look would take longer than to train some; but a revived trial replaces another.
         known = self._ended if record.revives is not None else (*self._best, record)
-        self._best = ranking.best(self._space, [one for one in known if one.state == State.COMPLETE])
+        self._best = ranking.best(self._space, known)
 
     def _ending(self, record: Record) -> str:
         colour = {"complete": "green", "pruned": "yellow", "parked": "cyan", "waiting": "cyan"}.get(record.word, "red")
