@@ -156,7 +156,7 @@ class Screen:
         table.add_column(_("what"), no_wrap=True, overflow="ellipsis", ratio=1)  # the numbers take what they need, this the rest
         for number, record in list(self._running.items())[:ROWS]:
             epoch, score = self._progress.get(number, (0, float("nan")))
-            text = words.story(record, self._space)
+            text = words.configuration(record, self._space) if self._confirms else words.story(record, self._space)
             table.add_row(
                 self._names.get(number) or str(number),
                 f"{epoch}/{self._space.epochs}",
