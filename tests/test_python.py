@@ -132,6 +132,8 @@ def test_a_notebook_runs_a_search_and_shows_its_table(tmp_path: Path) -> None:
     nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
     shown = [output for output in notebook.cells[1].outputs if output.output_type == "execute_result"]
     assert "<table" in shown[0].data["text/html"]
+    bars = [output.data["text/html"] for output in notebook.cells[1].outputs if output.output_type == "display_data"]
+    assert ["tree: 4 / 4" in bar for bar in bars] == [True]
     printed = "".join(output.text for output in notebook.cells[1].outputs if output.output_type == "stream")
     assert "trial" in printed
     assert "ipywidgets" not in printed

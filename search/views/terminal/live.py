@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import math
+import sys
 import time
 from collections import Counter
 from types import TracebackType
+from typing import Any
 
 from pitprop.driver.progress import Ended, Event, Reported, Rested, Retried, Started, Unanswered, Warned
 from pitprop.messages import _, localized, ngettext
@@ -55,6 +58,7 @@ class Screen:
         name = _("confirming, by trainings") if confirms else space.name
         self._task = self._bar.add_task(name, total=target * self._each)
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._cell = None if console.is_terminal or console.quiet else _notebook_cell()
         for record in records:
             if record.state != State.RUNNING:
                 self._count(record)
@@ -68,6 +72,7 @@ class Screen:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._live is not None:
             self._live.stop()
+        self._draw_cell()
 
     def show(self, event: Event) -> None:
         """Takes an event in, and draws if it is time to."""
@@ -147,9 +152,12 @@ class Screen:
         self._last = [*self._last, line][-5:]
 
     def _draw(self) -> None:
-        if self._live is None or time.monotonic() - self._drawn < INTERVAL:
+        if (self._live is None and self._cell is None) or time.monotonic() - self._drawn < INTERVAL:
             return
         self._drawn = time.monotonic()
+        if self._live is None:
+            self._draw_cell()
+            return
         table = Table(box=None, pad_edge=False, expand=True)
         for name in (_("trial"), words.unit_of(self._space, 1), self._space.objective.metric):
             table.add_column(name, justify="right")
@@ -170,6 +178,15 @@ class Screen:
         for line in cut:
             line.no_wrap = True  # a line that wraps, or that is one line now and two then, makes the table jump
         self._live.update(Group(self._bar, *cut[:2], table, *cut[2:]), refresh=True)
+
+    def _draw_cell(self) -> None:
+        """A bar, and how the search goes, in a notebook."""
+        if self._cell is not None:
+            task, lines = self._bar.tasks[0], (Text.from_markup(line).plain for line in self._standing())
+            told = "<br>".join(map(html.escape, (f"{task.description}: {task.completed:.0f} / {task.total:.0f}", *lines)))
+            self._cell.update(
+                {"text/html": f"<progress max='{task.total}' value='{task.completed}'></progress> {told}"}, raw=True
+            )
 
     def _standing(self) -> tuple[str, str]:
         """How the search goes, and what was stopped."""
@@ -196,3 +213,12 @@ class Screen:
         shown = (best, eta, spared), (words.listed([pruned, *parked]), waiting, warned, stopped)
         first_line, second_line = (" · ".join(part for part in parts if part) for parts in shown)
         return first_line, second_line
+
+
+def _notebook_cell() -> Any:
+    """What changes in a cell of the notebook that this runs in; None where there is none."""
+    if "ipykernel" not in sys.modules:
+        return None
+    from IPython import display, get_ipython
+
+    return display.display({"text/html": ""}, raw=True, display_id=True) if get_ipython() is not None else None

@@ -26,7 +26,7 @@
     }}, axisTick: {show: true, customValues: ticks.map(tick => tick[0]), lineStyle: {color: C.soft}}, ...more});
   const tip = (more = {}) => ({
     className: "tip", confine: true, backgroundColor: C.paper, borderColor: C.faint, textStyle: {color: C.ink, fontSize: 12},
-    transitionDuration: 0, extraCssText: "white-space: normal; max-width: min(26rem, 90vw); overflow-wrap: anywhere", ...more});
+    transitionDuration: 0, extraCssText: "font-size: .8rem; line-height: 1.45; white-space: normal; max-width: min(26rem, 90vw); overflow-wrap: anywhere", ...more});
   const legend = {bottom: 0, textStyle: {color: C.ink}, itemWidth: 24, itemHeight: 8, inactiveColor: C.faint, icon: undefined};
   const told = n => {
     const one = trials.get(n);
