@@ -45,15 +45,33 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
     for log in sorted(Path(record.folder).glob("*.log")):  # what the trainer noted, such as how it went on
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-NOTED:]:
             console.print(f"[dim]{escape(log.stem)}: {escape(line)}[/]", highlight=False)
-    table = Table(box=None, pad_edge=False)
+    _print_curve(console, record, space)
+
+
+def _print_curve(console: Console, record: Record, space: Space) -> None:
+    """The epochs of a trial, in as many columns as stay whole; the names of the others."""
     curve = telemetry.read(telemetry.file(record.folder))
     names = [name for name in dict.fromkeys((space.objective.metric, *COLUMNS)) if telemetry.reports(curve, name)]
-    for name in (words.unit_of(space, 1), *names):
-        table.add_column(name.replace("val/predicted/", "predicted "), justify="right")
-    for epoch in curve:
-        cells = (f"{epoch.metrics[name]:.4g}" if name in epoch.metrics else "" for name in names)  # a gap is not NaN
-        table.add_row(str(epoch.step), *cells)
+    # a gap is not NaN
+    columns = {name: [f"{e.metrics[name]:.4g}" if name in e.metrics else "" for e in curve] for name in names}
+    table, room = Table(box=None, pad_edge=False), console.width - 6
+    table.add_column(words.unit_of(space, 1), justify="right")
+    shown: list[str] = []
+    for name, cells in columns.items():
+        title = name.replace("val/predicted/", "predicted ")
+        room -= 2 + max(map(len, (title, *cells)))
+        if room < 0:
+            break
+        table.add_column(title, justify="right")
+        shown.append(name)
+    for place, epoch in enumerate(curve):
+        table.add_row(str(epoch.step), *(columns[name][place] for name in shown))
     console.print(table)
+    if len(shown) < len(names):
+        rest = words.listed(names[len(shown) :])
+        path = telemetry.file(record.folder)
+        text = _("more than the width holds: {columns}; all is in {path}").format(columns=rest, path=path)
+        console.print(words.styled("dim", text), highlight=False, soft_wrap=True)
 
 
 def print_trials(console: Console, records: Sequence[Record], space: Space) -> None:
