@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from collections import Counter
+from importlib import import_module
 from types import TracebackType
 from typing import Any
 
@@ -219,6 +220,6 @@ def _notebook_cell() -> Any:
     """What changes in a cell of the notebook that this runs in; None where there is none."""
     if "ipykernel" not in sys.modules:
         return None
-    from IPython import display, get_ipython
-
-    return display.display({"text/html": ""}, raw=True, display_id=True) if get_ipython() is not None else None
+    ipython: Any = import_module("IPython")
+    shown = ipython.get_ipython() is not None
+    return ipython.display.display({"text/html": ""}, raw=True, display_id=True) if shown else None
