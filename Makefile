@@ -83,7 +83,7 @@ dashboard: $(READY)  ## Optuna's dashboard on the study database
 	@test -x $(BIN)/optuna-dashboard || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dashboard]'
 	@$(BIN)/pitprop dashboard $(FLAGS)
 
-test: $(DEV)  ## the tests, under five minutes on two cores
+test: $(DEV)  ## the tests, under four minutes on two cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not browser" $(ARGS)
 
 test-slow: $(DEV)  ## the tests that take minutes

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -354,13 +355,31 @@ def _connect(address: str | None, folder: Path, cpus: float, size: int, logs: bo
     return ray
 
 
+@contextmanager
+def _lean(ray: Any, logs: bool) -> Iterator[None]:
+    """Has a Ray that is started here start no process for its dashboard, nor one that reads the workers' ``logs`` for nobody.
+
+    `ray.init` has no flag for it: without a dashboard it still starts that one's server, and waits until it has imported all.
+    """
+    services, node = ray._private.services, ray._private.node.Node
+    before = services.start_api_server, node.start_log_monitor
+    services.start_api_server = lambda *_args, **_options: ("", None)
+    if not logs:
+        node.start_log_monitor = lambda _node: None
+    try:
+        yield
+    finally:
+        services.start_api_server, node.start_log_monitor = before
+
+
 def _init(ray: Any, address: str | None, logs: bool, own: Mapping[str, Any]) -> None:
     """Starts Ray, or joins it; once more where it was too slow, as it gives up on a busy machine. `LaunchError`."""
     deadline = time.monotonic() + START
     while True:
         began = time.monotonic()
         try:
-            ray.init(address=address or "local", log_to_driver=logs, logging_level=logging.ERROR, **own)
+            with _lean(ray, logs):
+                ray.init(address=address or "local", log_to_driver=logs, logging_level=logging.ERROR, **own)
             return
         except Exception as error:  # Ray raises bare ones, too
             ray.shutdown()
