@@ -7,6 +7,7 @@ English is the source, and costs nothing: no catalogue is read for it. The catal
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +22,9 @@ LANGUAGES = ("en", "zh")
 """The languages there are, the source first."""
 
 CATALOGUES = Path(__file__).with_name("locale")
+
+_STEPS = {"en": (re.compile(r"(?<![{(\w])epoch(?=s?\b)"), "step"), "zh": (re.compile(r"个 epoch\b"), "步")}
+"""How each language says steps where our texts say epochs; places such as ``{epoch}`` are none of a text."""
 
 _language = LANGUAGES[0]
 
@@ -85,6 +89,16 @@ def ngettext(one: str, many: str, n: int) -> str:
     return _catalogue(_language).ngettext(one, many, n)
 
 
+def in_unit(text: str, unit: str) -> str:
+    """A text of epochs in the language in force, or its template: of steps where that is the ``unit`` of a budget."""
+    return _swapped(text, _language) if unit == "steps" else text
+
+
+def _swapped(text: str, lang: str) -> str:
+    found, word = _STEPS[lang]
+    return found.sub(word, text)
+
+
 def N_(text: str) -> str:
     """Marks a text for the catalogue, and leaves it as it is: `_` translates it where it is shown."""
     return text
@@ -105,7 +119,8 @@ class Message(str):
 
     def __new__(cls, template: str, values: Mapping[str, Any] | None = None, plural: str = "", n: int = 1) -> Message:
         values = dict(values or {})
-        self = super().__new__(cls, (plural if plural and n != 1 else template).format(**values))
+        told = cls._worded(plural if plural and n != 1 else template, LANGUAGES[0])
+        self = super().__new__(cls, told.format(**values))
         self.template, self.values, self.plural, self.n = template, values, plural, n
         return self
 
@@ -115,7 +130,7 @@ class Message(str):
     def localized(self) -> str:
         """The message in the language in force."""
         template = ngettext(self.template, self.plural, self.n) if self.plural else _(self.template)
-        return template.format(**{name: localized(value) for name, value in self.values.items()})
+        return self._worded(template, _language).format(**{name: localized(value) for name, value in self.values.items()})
 
     def to_json(self) -> dict[str, Any]:
         """The message for a file, from which `from_json` makes it again."""
@@ -123,10 +138,26 @@ class Message(str):
         return {"template": self.template, "values": values} | ({"plural": self.plural, "n": self.n} if self.plural else {})
 
     @staticmethod
+    def _worded(template: str, lang: str) -> str:
+        return template
+
+    @staticmethod
     def join(parts: Iterable[str], sep: str = ", ") -> Message:
         """The parts in a row; a language may have a separator of its own."""
         named = {f"part{place}": part for place, part in enumerate(parts)}
         return _Row(sep.join(f"{{{name}}}" for name in named), named)
+
+
+class _OfSteps(Message):
+    """A message whose epochs are steps."""
+
+    @staticmethod
+    def _worded(template: str, lang: str) -> str:
+        return _swapped(template, lang)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same, marked as one of steps."""
+        return super().to_json() | {"steps": True}
 
 
 class _Row(Message):
@@ -152,6 +183,14 @@ def nmessage(one: str, many: str, n: int, **values: Any) -> Message:
     return Message(one, {"n": n, **values}, many, n)
 
 
+def of_steps(found: str) -> str:
+    """What was said of epochs, in a space whose budget is in steps; messages stay messages."""
+    if not isinstance(found, Message):
+        return _swapped(found, LANGUAGES[0])
+    values = {name: of_steps(value) if isinstance(value, Message) else value for name, value in found.values.items()}
+    return (_Row if isinstance(found, _Row) else _OfSteps)(found.template, values, found.plural, found.n)
+
+
 def localized(value: Any) -> Any:
     """A message in the language in force; anything else as it is."""
     return value.localized() if isinstance(value, Message) else value
@@ -161,7 +200,7 @@ def from_json(found: Any) -> Any:
     """What `Message.to_json` wrote; anything else as it is, plain strings of older studies among it."""
     if not isinstance(found, dict) or "template" not in found:
         return found
-    kind = _Row if found.get("row") else Message
+    kind = _Row if found.get("row") else _OfSteps if found.get("steps") else Message
     values = {name: from_json(value) for name, value in found["values"].items()}
     return kind(found["template"], values, found.get("plural", ""), found.get("n", 1))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import events, records
+from conftest import Said, events, records
 from pitprop.detection import levels
 from pitprop.detection.facts import Facts
 from pitprop.detection.stopping import EarlyStopping
@@ -180,6 +181,21 @@ def test_a_budget_in_steps_is_trained_and_counted_in_steps(sparse: Callable[...,
     found = searched(space, tmp_path)
     assert [(record.state, record.epochs) for record in found] == [("COMPLETE", 3000)] * 3
     assert summarise(space, found, 3).to_json()["steps"] == {"spent": 9000, "budget": 9000, "saved": 0, "patience": 0}
+
+
+def test_verdicts_and_views_of_a_budget_in_steps_speak_of_steps(
+    write_space: Callable[..., Path], pitprop: Callable[..., Said]
+) -> None:
+    gates = [{"metric": "val/score", "epoch": 1000, "at_least": 5.0}]
+    given = {"trainer": str(TRAINER), "objective": {"metric": "val/score"}, "params": {"x": {"float": [0.0, 1.0]}}, "trials": 1}
+    space = write_space(**given, options={"stride": 500, "epochs": 6}, epochs=None, steps=3000, gates=gates)
+    assert pitprop("search", space, "--inline", report=True).code == 0
+    shown = [*(pitprop(*words).out for words in (("status", space, "--full"), ("show", space, "0"), ("show", space)))]
+    shown.append(space.parent.joinpath("runs", "toy", "report.md").read_text())
+    assert all("at step 1000" in one for one in shown[:2])
+    for one in shown:
+        assert not re.findall(r".*\bepochs? \d.*", one)
+    assert "第 1000 步" in pitprop("show", space, "0", "--lang", "zh").out
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pitprop.cli.options import Page, StudyOptions
 from pitprop.cli.output import print_command, print_json
 from pitprop.detection import signatures
 from pitprop.errors import UserError
-from pitprop.messages import _, ngettext
+from pitprop.messages import _, in_unit, ngettext
 from pitprop.results.results import Results
 from pitprop.seeds import of_training
 from pitprop.space import Space, nested
@@ -209,7 +209,7 @@ def _states(space: Space, folder: Path) -> list[str]:
     if space.card.shell:
         return [_("its files: {path}").format(path=folder)]
     paths = sorted(folder.glob("replica-*.best")) or sorted(folder.glob("replica-*.ckpt"))
-    text = _("its state after epoch {epoch}: {path}")
+    text = in_unit(_("its state after epoch {epoch}: {path}"), space.unit)
     return [text.format(epoch=e.step, path=path) for path in paths for e in checkpoint.epochs(path).values()]
 
 

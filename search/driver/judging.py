@@ -14,7 +14,7 @@ from pitprop.detection.detect import Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.driver.training import Training
-from pitprop.messages import message
+from pitprop.messages import message, of_steps
 from pitprop.space import Space
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch, Telemetry
@@ -81,7 +81,7 @@ class Judge:
         curve = training.curves[replica]
         if not curve:
             return []
-        verdicts = [*self._verdicts(training, curve), *self._population(training, replica)]
+        verdicts = [*self._verdicts(training, curve), *map(self._worded, self._population(training, replica))]
         over = curve[-1].step >= self._space.epochs  # there is nothing left to park a training for
         ending = [v for v in verdicts if _ends(v, training.trial) and not (over and v.action == "park")]
         lost = next((v for v in ending if v.action == "prune"), ending[0] if ending else None)  # proof before evidence
@@ -115,7 +115,12 @@ class Judge:
 
     def _verdicts(self, training: Training, curve: Telemetry) -> list[Verdict]:
         gates = [gate for one in self._space.gates if (gate := one.against(self._reached)) is not None]
-        return [*detect.judge(curve, self.peers.facts(training), self._signatures), *judge_gates(curve, gates)]
+        found = [*detect.judge(curve, self.peers.facts(training), self._signatures), *judge_gates(curve, gates)]
+        return list(map(self._worded, found))
+
+    def _worded(self, verdict: Verdict) -> Verdict:
+        """The same in the unit of the budget."""
+        return replace(verdict, reason=of_steps(verdict.reason)) if self._space.unit == "steps" else verdict
 
     def _population(self, training: Training, replica: int) -> list[Verdict]:
         """What the population pruner says of the newest score, which counts for the first seed: it parks, for a rank is no proof.

@@ -10,7 +10,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
-from pitprop.messages import N_, _, localized, ngettext
+from pitprop.messages import N_, _, in_unit, localized, ngettext
 from pitprop.study.record import Record, State
 from rich.markup import escape
 
@@ -160,7 +160,7 @@ def signature(name: str) -> str:
     """A signature, gate or pruner by name."""
     if name.startswith("gate:"):
         metric, _at, epoch = name.removeprefix("gate:").rpartition("@")
-        return _("gate on {metric} at epoch {epoch}").format(metric=metric, epoch=epoch)
+        return _("gate on {metric} at {epoch}").format(metric=metric, epoch=epoch)
     return _("{name} pruner").format(name=name.removeprefix("pruner:")) if name.startswith("pruner:") else name
 
 
@@ -190,14 +190,14 @@ def codes(records: Iterable[Record]) -> str:
     return _("Trained by different code: {parts}").format(parts=_("; ").join(parts))
 
 
-def continues(record: Record) -> str:
+def continues(record: Record, space: Space) -> str:
     """``continues trial 17 from epoch 9`` for a revived trial, else nothing."""
     if record.revives is None:
         return ""
     curve = telemetry.read(telemetry.file(Path(record.folder).with_name(f"{record.revives:04d}")))
     if not curve:
         return _("continues trial {n}").format(n=record.revives)
-    return _("continues trial {n} from epoch {epoch}").format(n=record.revives, epoch=curve[-1].step)
+    return in_unit(_("continues trial {n} from epoch {epoch}"), space.unit).format(n=record.revives, epoch=curve[-1].step)
 
 
 def story(record: Record, space: Space) -> str:
@@ -209,4 +209,4 @@ def story(record: Record, space: Space) -> str:
         found = record.error or (
             _("baseline {name}").format(name=record.baseline) if record.baseline else configuration(record, space)
         )
-    return _("; ").join(part for part in (continues(record), found) if part)
+    return _("; ").join(part for part in (continues(record, space), found) if part)

@@ -124,18 +124,22 @@ def _part(part: landscape.Part) -> Markup:
     return Markup(messages._("{name} from {low} to {high}").format(name=name, low=escaped(low), high=escaped(high)))
 
 
-def _translated(text: str, /, **values: Any) -> Markup:
-    return Markup(messages._(text) % {name: escaped(value) for name, value in values.items()})
+def _translated(context: Mapping[str, Any], text: str, /, **values: Any) -> Markup:
+    return _filled(context, messages._(text), values)
 
 
-def _plural(one: str, many: str, n: int, /, **values: Any) -> Markup:
-    values = {"n": n, **values}
-    return Markup(messages.ngettext(one, many, n) % {name: escaped(value) for name, value in values.items()})
+def _plural(context: Mapping[str, Any], one: str, many: str, n: int, /, **values: Any) -> Markup:
+    return _filled(context, messages.ngettext(one, many, n), {"n": n, **values})
+
+
+def _filled(context: Mapping[str, Any], text: str, values: Mapping[str, Any]) -> Markup:
+    unit = context["c"].space.unit if "c" in context else "epochs"
+    return Markup(messages.in_unit(text, unit) % {name: escaped(value) for name, value in values.items()})
 
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 
     # Markdown is made here, and `escaped` escapes it; the page around it is made with autoescape.
     found = Environment(  # nosec B701
@@ -147,7 +151,8 @@ def _environment() -> Environment:
         finalize=escaped,
     )
     found.newstyle_gettext = True  # type: ignore[attr-defined]
-    found.globals |= {"_": _translated, "gettext": _translated, "ngettext": _plural, "w": words, "landscape": landscape}
+    translated, plural = pass_context(_translated), pass_context(_plural)
+    found.globals |= {"_": translated, "gettext": translated, "ngettext": plural, "w": words, "landscape": landscape}
     found.globals |= {"row": row, "head": head, "sentences": sentences, "items": items}
     found.globals |= {"outcome": outcome, "REMEDIES": REMEDIES, "COLUMNS": COLUMNS}
     shown = (words.score, words.difference, words.bound, words.percent, words.value, words.listed, words.epochs, words.trials)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from pitprop.driver.progress import Ended, Event, Reported, Rested, Retried, Started, Unanswered, Warned
-from pitprop.messages import _, localized, ngettext
+from pitprop.messages import _, in_unit, localized, ngettext
 from pitprop.results.summary import left_out
 from pitprop.space import Space
 from pitprop.study import ranking
@@ -83,7 +83,8 @@ class Screen:
                 if self._confirms and record.baseline:
                     self._names[record.number] = record.baseline
                 if step:
-                    text = _("{trial} resumes from epoch {epoch}").format(trial=self._called(record.number), epoch=step)
+                    text = in_unit(_("{trial} resumes from epoch {epoch}"), self._space.unit)
+                    text = text.format(trial=self._called(record.number), epoch=step)
                     if record.revives is not None:
                         text += _(", where {trial} was parked").format(trial=words.trial(record.revives))
                     self._say(text)
@@ -99,7 +100,8 @@ class Screen:
             case Warned(number, verdict):
                 self._warned[verdict.signature] += 1
                 if self._warned[verdict.signature] == 1:  # further trials are counted, and told at the end
-                    word, where = _("warning"), _("{trial}, epoch {epoch}").format(trial=self._called(number), epoch=verdict.step)
+                    word, where = _("warning"), in_unit(_("{trial}, epoch {epoch}"), self._space.unit)
+                    where = where.format(trial=self._called(number), epoch=verdict.step)
                     said = f"{verdict.signature}: {escape(localized(verdict.reason))}"
                     self._say(f"{words.styled('yellow', word)} {where}: {said}")
             case Retried(number, error):

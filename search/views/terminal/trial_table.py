@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pitprop import telemetry
-from pitprop.messages import N_, _, localized
+from pitprop.messages import N_, _, in_unit, localized
 from pitprop.space import Space
 from pitprop.study.record import Record
 from pitprop.views import words
@@ -26,7 +26,7 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
     head = _("{trial} of {space}").format(trial=f"[bold]{words.trial(record.number)}[/]", space=escape(space.name))
     role = _(", the baseline {name}").format(name=escape(record.baseline)) if record.baseline else ""
     state = _(": {state} after {epochs}").format(state=words.standing(record), epochs=words.budget(record.epochs, space.unit))
-    origin = _(", {continues}").format(continues=words.continues(record)) if record.revives is not None else ""
+    origin = _(", {continues}").format(continues=words.continues(record, space)) if record.revives is not None else ""
     console.print(head + role + state + origin, highlight=False)
     for name, value in record.params.items():
         console.print(f"  {escape(name)}: {escape(json.dumps(value, ensure_ascii=False))}", highlight=False)
@@ -36,7 +36,9 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
         console.print(f"{space.objective.metric} [bold]{words.score(record.values[0])}[/]")
     for verdict in record.verdicts:
         action = "warning" if verdict in record.warnings else verdict.action
-        where = _("{signature} at epoch {epoch}").format(signature=escape(verdict.signature), epoch=verdict.step)
+        where = in_unit(_("{signature} at epoch {epoch}"), space.unit).format(
+            signature=escape(verdict.signature), epoch=verdict.step
+        )
         console.print(f"[yellow]{_(action)}[/] {where}: {escape(localized(verdict.reason))}")
         if verdict.remedy:
             console.print("  " + escape(_("remedy: {remedy}").format(remedy=localized(verdict.remedy))))
