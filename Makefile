@@ -100,7 +100,11 @@ types: $(DEV)
 
 audit: $(DEV)  ## known weaknesses of the packages in requirements.lock, which asks an advisory database on the network
 	@test -x $(BIN)/pip-audit || $(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
-	@$(BIN)/pip-audit --requirement requirements.lock --no-deps --disable-pip
+	@said=$$($(BIN)/pip-audit --requirement requirements.lock --no-deps --disable-pip 2>&1); code=$$?; \
+	lost=$$(printf '%s\n' "$$said" | grep -c "could not be audited"); \
+	if [ $$lost -gt 0 ] || ! printf '%s' "$$said" | grep -q "known vulnerabilit"; then printf '%s\n' "$$said" | grep "^Found"; \
+	echo "the advisory database did not answer for all packages ($$lost were not looked up), so nothing is known of these: run make audit where pypi.org can be reached"; exit 1; fi; \
+	printf '%s\n' "$$said"; exit $$code
 
 chaos: $(DEV)  ## disturb short searches in every way there is, and check what they leave (CHAOS_SECONDS=600, CHAOS_SEED=n)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(ARGS)

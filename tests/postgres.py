@@ -8,6 +8,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,31 @@ class Server:
         """In the mode ``immediate`` as after a crash."""
         self.stop(mode)
         self.start()
+
+    @contextmanager
+    def pooled(self, mode: str) -> Iterator[str]:
+        """The URL of an empty database by way of a pgbouncer of our own."""
+        found = shutil.which("pgbouncer", path=f"/usr/sbin:{os.environ.get('PATH', '')}")
+        if found is None:
+            pytest.skip("pgbouncer is not here (apt-get install pgbouncer)")
+        url, settings = self.new_database(), self._folder / "pgbouncer.ini"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        settings.with_name("users").write_text('"me" "secret"\n')
+        settings.write_text(
+            f"[databases]\n* = host=127.0.0.1 port={self.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+            f"auth_type = trust\nauth_file = {settings.with_name('users')}\npool_mode = {mode}\nunix_socket_dir =\n"
+        )
+        with subprocess.Popen([found, str(settings)], **self._options()) as pooler:
+            try:
+                while pooler.poll() is None:
+                    with socket.socket() as probe:
+                        if probe.connect_ex(("127.0.0.1", port)) == 0:
+                            break
+                yield url.replace(f":{self.port}/", f":{port}/")
+            finally:
+                pooler.terminate()
 
     def remove(self) -> None:
         subprocess.run([str(program("pg_ctl")), "stop", "--mode=immediate", "-D", self._data], **self._options(), check=False)

@@ -248,3 +248,16 @@ def test_exporters_that_begin_at_once_share_one_new_mlflow_store_on_a_server(ser
 
 def test_eight_that_make_the_tables_of_a_server_at_once_all_have_them(server: Server) -> None:
     assert at_once(server.new_database()) == [""] * 8
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_a_pooler_that_shares_connections_between_transactions_is_refused(
+    mode: str, server: Server, toy: Toy, tmp_path: Path
+) -> None:
+    with server.pooled(mode) as url:
+        if mode == "session":
+            with opened(toy(**PLAIN), url, tmp_path / "one") as study:
+                assert study.ask() is not None
+        else:
+            with pytest.raises(StudyError, match="set pool_mode = session"):
+                opened(toy(**PLAIN), url, tmp_path / "one").__enter__()

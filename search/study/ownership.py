@@ -115,6 +115,7 @@ class AdvisoryLock:
             if self._engine.dialect.name == "postgresql":
                 name = f"pitprop pid {os.getpid()} on {platform.node()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
                 connection.execute(text("select set_config('application_name', :name, false)"), {"name": name[:63]})
+                self._refuse_pooler(connection)
             taken = connection.execute(text(self._statement), {"key": self._key}).scalar()
             owner = None if taken else self._owner(connection)
             connection.commit()
@@ -124,6 +125,28 @@ class AdvisoryLock:
         if not taken:
             self._drop()
             raise Owned(f"another search owns {self._what}: {owner}; wait for it, or end it")
+
+    def _refuse_pooler(self, connection: Connection) -> None:
+        """`DatabaseError` where each transaction may come to another connection of the server, as with pgbouncer:
+        a lock stays behind there that nobody can give back.
+
+        Such a pooler gives its clients a process id of its own making. Another connection then takes the server's that was last
+        free; if ours is a different one afterwards, it is not ours.
+        """
+        before = connection.execute(text("select pg_backend_pid()")).scalar()
+        claimed = getattr(getattr(connection.connection.driver_connection, "info", None), "backend_pid", before)
+        connection.commit()
+        if claimed == before:
+            return
+        with self._engine.connect() as other:
+            other.execute(text("select 1"))
+            after = connection.execute(text("select pg_backend_pid()")).scalar()
+        connection.commit()
+        if after != before:
+            raise database.DatabaseError(
+                "STUDY_DB goes through a pooler, such as pgbouncer, that gives each transaction another connection, so "
+                "that no lock on a study holds: name the database server itself, or set pool_mode = session"
+            )
 
     def _owner(self, connection: Connection) -> str:
         if self._engine.dialect.name != "postgresql":

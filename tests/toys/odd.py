@@ -114,6 +114,8 @@ def end(what, context):
     if what == "hang":
         signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))
         ctypes.CDLL(None).sleep(1000)
+    if what == "hang with the lock":
+        ctypes.PyDLL(None).sleep(1000)
     if what == "closed output":
         os.close(1)
         os.close(2)
