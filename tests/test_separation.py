@@ -69,9 +69,14 @@ def test_the_order_of_the_trials_does_not_matter() -> None:
     assert splits(trials[::-1], NAMES) == splits(trials, NAMES)
 
 
-def test_a_trial_outside_of_all_that_lived_is_told_so_once_enough_lived() -> None:
+def test_where_none_lived_is_told_once_enough_lived_elsewhere() -> None:
     trials: list[Trial] = [({"lr": lr}, lr < 1e-4) for lr in (1e-6, 2e-6, 3e-6, 1e-3, 2e-3, 3e-3, 4e-3, 5e-3)]
-    (found,) = nothing_lived({"lr": 2e-6}, trials, ["lr"])
-    assert (found.side, found.dead, found.target) == ("below", 3, 3e-3)
-    assert not nothing_lived({"lr": 2e-3}, trials, ["lr"])
-    assert not nothing_lived({"lr": 2e-6}, trials[:5], ["lr"])
+    (found,) = nothing_lived(trials, ["lr"])
+    assert (found.side, found.bound, found.dead, found.target) == ("below", 1e-3, 3, 3e-3)
+    assert found.holds({"lr": 2e-6})
+    assert not nothing_lived(trials[:5], ["lr"])
+
+
+def test_a_study_of_thousands_is_told_in_the_time_of_a_few() -> None:
+    trials: list[Trial] = [(one, one["lr"] > 0.1 or one["sampler"] == "broken") for one in drawn(7, 5000)]
+    assert {one.name for one in splits(trials, NAMES)} == {"lr", "sampler"}

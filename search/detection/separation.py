@@ -26,6 +26,8 @@ LIVING = 5
 MOST = 4
 """So many splits at most."""
 
+NOT_COUNTED = (0, 0, 0, 0, 1.0)
+
 Trial = tuple[Mapping[str, Any], bool]
 """The parameters of a trial by dotted name, and whether it died."""
 
@@ -85,27 +87,30 @@ def splits(trials: Sequence[Trial], names: Sequence[str]) -> tuple[Split, ...]:
     return tuple(one for split in found if (one := _counted(split, found, trials)))
 
 
-def nothing_lived(params: Mapping[str, Any], trials: Sequence[Trial], names: Sequence[str]) -> tuple[Split, ...]:
-    """Where a trial with these ``params`` lies outside of all that lived: no proof of what kills, but worth leaving first."""
+def nothing_lived(trials: Sequence[Trial], names: Sequence[str]) -> tuple[Split, ...]:
+    """Where trials died and none lived at all: no proof of what kills, but worth leaving first."""
     found = []
     for name in names:
         known = [(one[name], died) for one, died in trials if name in one]
         living = [value for value, died in known if not died]
-        if name not in params or len(living) < LIVING:
+        if len(living) < LIVING:
             continue
-        value, numbers = params[name], all(_number(one) for one, _ in known)
-        if not numbers and _key(value) not in map(_key, living):
-            found.append(Split(name, "=", value, 0, 0, 0, 0, 1.0))
-        elif numbers and (value > max(living) or value < min(living)):
-            side, edge = ("above", max(living)) if value > max(living) else ("below", min(living))
-            found.append(Split(name, side, edge, 0, 0, 0, 0, 1.0))
+        if all(_number(value) for value, _ in known):
+            found += [Split(name, "above", max(living), *NOT_COUNTED), Split(name, "below", min(living), *NOT_COUNTED)]
+        else:
+            lived, values = {_key(value) for value in living}, {_key(value): value for value, _ in known}
+            found += [Split(name, "=", value, *NOT_COUNTED) for key, value in values.items() if key not in lived]
     return tuple(one for split in found if (one := _counted(split, found, trials)) and one.trials >= FEW)
 
 
 def _counted(split: Split, found: Sequence[Split], trials: Sequence[Trial]) -> Split | None:
     """The split with its counts over all trials, and what to take instead; None if nothing lived that says it."""
-    inside = [died for params, died in trials if split.holds(params)]
-    outside = [(params, died) for params, died in trials if split.name in params and not split.holds(params)]
+    inside, outside = list[bool](), list[Trial]()
+    for params, died in trials:
+        if split.holds(params):
+            inside.append(died)
+        elif split.name in params:
+            outside.append((params, died))
     alike = [one for one in found if one.name == split.name]
     values = [params[split.name] for params, died in outside if not died and not any(one.holds(params) for one in alike)]
     if not values or sum(inside) < PURE * len(inside):
@@ -126,24 +131,28 @@ def _sides(trials: Sequence[Trial], name: str) -> Iterator[Split]:
     """The sides of a parameter on which nearly all died."""
     known = [(params[name], died) for params, died in trials if name in params]
     total, dead = len(known), sum(died for _, died in known)
-    if total - dead < FEW or dead < FEW:
+
+    def enough(n: int, lost: int) -> bool:
+        return FEW <= n <= total - FEW and lost >= PURE * n
+
+    def split(side: str, bound: Any, n: int, lost: int) -> Split:
+        return Split(name, side, bound, n, lost, total - n, dead - lost, _tail(total, dead, n, lost))
+
+    if min(total - dead, dead) < FEW:
         return
-
-    def split(side: str, bound: Any, n: int, lost: int) -> Iterator[Split]:
-        if FEW <= n <= total - FEW and lost >= PURE * n:
-            yield Split(name, side, bound, n, lost, total - n, dead - lost, _tail(total, dead, n, lost))
-
     if not all(_number(value) for value, _ in known):
-        for key in dict.fromkeys(_key(value) for value, _ in known):
-            ends = [(value, died) for value, died in known if _key(value) == key]
-            yield from split("=", ends[0][0], len(ends), sum(died for _, died in ends))
+        ends = dict[str, tuple[Any, list[bool]]]()
+        for value, died in known:
+            ends.setdefault(_key(value), (value, []))[1].append(died)
+        yield from (split("=", value, len(one), sum(one)) for value, one in ends.values() if enough(len(one), sum(one)))
         return
     for side, up in (("above", True), ("below", False)):
         row, lost = sorted(known, key=lambda one: one[0], reverse=up), 0
-        for n, ((value, died), (after, _)) in enumerate(pairwise(row), 1):
+        for n, ((value, died), (after, dies)) in enumerate(pairwise(row), 1):
             lost += died
-            if value != after:
-                yield from split(side, _between(after, value, up), n, lost)
+            wider = dies and (n + 1 == total or row[n + 1][0] != after)  # a side with one more that died is surer
+            if value != after and not wider and enough(n, lost):
+                yield split(side, _between(after, value, up), n, lost)
 
 
 def _looked_at(trials: Sequence[Trial], names: Sequence[str]) -> int:
@@ -154,8 +163,17 @@ def _looked_at(trials: Sequence[Trial], names: Sequence[str]) -> int:
 
 def _tail(total: int, dead: int, n: int, lost: int) -> float:
     """The chance that of ``n`` trials drawn from ``total``, of which ``dead`` died, at least ``lost`` did."""
-    ways = sum(math.comb(dead, k) * math.comb(total - dead, n - k) for k in range(lost, min(n, dead) + 1))
-    return ways / math.comb(total, n)
+
+    def ways(of: int, k: int) -> float:
+        return math.lgamma(of + 1) - math.lgamma(k + 1) - math.lgamma(of - k + 1)
+
+    found = 0.0
+    for k in range(max(lost, n - (total - dead)), min(n, dead) + 1):
+        part = math.exp(ways(dead, k) + ways(total - dead, n - k) - ways(total, n))
+        found += part
+        if part < 1e-4 * found:  # those that follow are smaller still
+            break
+    return found
 
 
 def _between(outside: float, inside: float, up: bool) -> float:

@@ -82,14 +82,16 @@ class FollowUps:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a study tells of its ``trials``: ``found`` are the splits between those that died and those that lived.
+    """What a study tells of its ``trials``: ``found`` are the splits between those that died and those that lived,
+    ``outside`` those beyond which none lived, ``living`` the values with which trials lived, by parameter.
 
     ``waits``: a trial that is to be asked for now had better wait until more is known.
     """
 
     trials: Sequence[tuple[Mapping[str, Any], bool]]
-    names: Sequence[str]
     found: tuple[Split, ...]
+    outside: tuple[Split, ...]
+    living: Mapping[str, list[Any]]
     waits: bool = False
 
     @classmethod
@@ -97,7 +99,9 @@ class Lesson:
         """Of the searched parameters, but for those of early stopping."""
         names = [leaf.name for leaf in space.leaves if not leaf.name.startswith(STOPPING + ".")]
         trials = [(one.params, end) for one in records if (end := died(one)) is not None]
-        return cls(trials, names, splits(trials, names), waits)
+        lived = [params for params, end in trials if not end]
+        living = {name: [params[name] for params in lived if name in params] for name in names}
+        return cls(trials, splits(trials, names), nothing_lived(trials, names), living, waits)
 
     def splits(self, record: Record) -> tuple[Split, ...]:
         """What separates a dead trial from those that lived; then where it lies outside of all of them."""
@@ -105,11 +109,7 @@ class Lesson:
             return ()
         against = tuple(one for one in self.found if one.holds(record.params))
         known = {one.name for one in against}
-        return against + nothing_lived(record.params, self.trials, [name for name in self.names if name not in known])
-
-    def living(self, name: str) -> list[Any]:
-        """The values of a parameter with which trials lived."""
-        return [params[name] for params, end in self.trials if not end and name in params]
+        return against + tuple(one for one in self.outside if one.name not in known and one.holds(record.params))
 
 
 def _own(record: Record) -> bool:
@@ -194,7 +194,7 @@ def _value(leaf: Leaf, now: Any, wanted: Any, lesson: Lesson | None) -> Any:
             return None
         times = wanted["times"]
         wanted = now * times if isinstance(now, float) else round(now * times)
-        living = lesson.living(leaf.name) if lesson is not None else []
+        living = lesson.living.get(leaf.name, []) if lesson is not None else []
         there = [value for value in living if (value <= wanted if times < 1 else value >= wanted)]
         if lesson is not None and len(there) < FEW and (len(living) >= FEW or (lesson.waits and len(lesson.trials) < BLIND)):
             return None
