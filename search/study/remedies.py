@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median_low
 from typing import Any
 
 from pitprop.detection import signatures
@@ -83,7 +83,7 @@ class FollowUps:
 @dataclass(frozen=True)
 class Lesson:
     """What a study tells of its ``trials``: ``found`` are the splits between those that died and those that lived,
-    ``outside`` those beyond which none lived, ``living`` the values with which trials lived, by parameter.
+    ``outside`` those beyond which none lived, ``living`` the numbers with which trials lived, sorted, by parameter.
 
     ``waits``: a trial that is to be asked for now had better wait until more is known.
     """
@@ -100,7 +100,8 @@ class Lesson:
         names = [leaf.name for leaf in space.leaves if not leaf.name.startswith(STOPPING + ".")]
         trials = [(one.params, end) for one in records if (end := died(one)) is not None]
         lived = [params for params, end in trials if not end]
-        living = {name: [params[name] for params in lived if name in params] for name in names}
+        values = {name: [params[name] for params in lived if name in params] for name in names}
+        living = {name: sorted(one) for name, one in values.items() if all(isinstance(value, int | float) for value in one)}
         return cls(trials, splits(trials, names), nothing_lived(trials, names), living, waits)
 
     def splits(self, record: Record) -> tuple[Split, ...]:
@@ -195,10 +196,11 @@ def _value(leaf: Leaf, now: Any, wanted: Any, lesson: Lesson | None) -> Any:
         times = wanted["times"]
         wanted = now * times if isinstance(now, float) else round(now * times)
         living = lesson.living.get(leaf.name, []) if lesson is not None else []
-        there = [value for value in living if (value <= wanted if times < 1 else value >= wanted)]
-        if lesson is not None and len(there) < FEW and (len(living) >= FEW or (lesson.waits and len(lesson.trials) < BLIND)):
+        there = slice(0, bisect_right(living, wanted)) if times < 1 else slice(bisect_left(living, wanted), len(living))
+        n = there.stop - there.start
+        if lesson is not None and n < FEW and (len(living) >= FEW or (lesson.waits and len(lesson.trials) < BLIND)):
             return None
-        wanted = median_low(there) if len(there) >= FEW else wanted
+        wanted = living[there.start + (n - 1) // 2] if n >= FEW else wanted  # their median
     try:
         return leaf.inside(wanted)
     except ValueError:
