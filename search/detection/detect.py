@@ -3,8 +3,8 @@
 A verdict is a pure function of the epochs up to the one judged, and of the facts: no clock, no study, no state between
 calls. So a resumed search judges as an uninterrupted one, and a replay of a finished log gives what the live run gave.
 
-Proof of a collapse (a ``hard`` signature) counts at once. Evidence (a ``soft`` one) counts after a grace period, and only
-while no life sign is seen.
+Proof of a collapse (a ``hard`` signature) counts at once. Evidence (a ``soft`` one) counts after a grace period, only while no
+life sign is seen, and never against the best trial of a study.
 """
 
 from __future__ import annotations
@@ -230,6 +230,8 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature, over: boo
     if reason is None:
         return None
     if module.KIND == "soft" and not over:
+        if levels.leads(telemetry, facts):
+            return None
         count, grace, blind = levels.window(telemetry, facts, thresholds["patience"]), thresholds["grace"], thresholds["blind"]
         despite = getattr(module, "DESPITE", ())
         signs = life.signs(telemetry, facts, count, despite)

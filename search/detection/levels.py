@@ -28,8 +28,8 @@ OPENS = 0.25
 """The share of the budget over which the band above chance opens, late in a training."""
 STILL = 0.02
 """What a score that has not moved may have risen by, as a share of its scale; and a loss, of itself."""
-UNTRAINED = 0.6
-"""A loss below which none is taken for that of an untrained model: a little less than ln 2."""
+UNTRAINED = (0.6, 12.0)
+"""Between which losses one may be that of an untrained classifier: a little less than ln 2, and ln of the largest vocabulary."""
 ABSURD = 20.0
 """A loss that no classifier has: more than the logarithm of any number of classes."""
 ACCURACY = frozenset(("acc", "accuracy", "top1", "mean1"))
@@ -237,7 +237,8 @@ def begun(telemetry: Telemetry, facts: Facts) -> float | None:
     if facts.checkpoint or not facts.untrained or len(values) < few or column.steps[0] > max(1.0, 0.1 * facts.budget):
         return None
     means = [sum(values[i : i + few]) / few for i in range(len(values) - few + 1)]
-    scale = unit(telemetry, facts) if meaning.share else abs(means[0]) if meaning.family == "loss" else 0.0
+    whole = unit(telemetry, facts) * (1.0 if meaning.attainable else HARD)
+    scale = whole if meaning.share else abs(means[0]) if meaning.family == "loss" else 0.0
     gain = max(facts.sign * mean for mean in means) - facts.sign * means[0]
     if gain > max(STILL * scale, 4 * scatter(telemetry, facts) * math.sqrt(2 / few), 1e-12):
         return None
@@ -255,7 +256,7 @@ def _guess(telemetry: Telemetry, facts: Facts, level: float) -> bool:
     if (best := surpassed(telemetry, facts)) is not None and facts.sign * (best - level) > 0.1 * whole:
         return True
     if meaning.family == "loss":
-        return level >= UNTRAINED
+        return UNTRAINED[0] <= level <= UNTRAINED[1]
     if not meaning.share:
         return True
     share = level / whole if facts.maximize else 1 - level / whole
@@ -276,6 +277,15 @@ def _ends(telemetry: Telemetry, facts: Facts) -> Sequence[float]:
     """The best reading of the objective, if there is one."""
     best = telemetry.best(facts.metric, facts.maximize)
     return () if best is None else (best,)
+
+
+@once
+def leads(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether this training is the best of its study so far, beside at least three others, and has left chance at some time."""
+    best, other, limit = telemetry.best(facts.metric, facts.maximize), surpassed(telemetry, facts), bound(telemetry, facts)
+    if best is None or other is None or limit is None or len(facts.peers) < 3:
+        return False
+    return facts.sign * best > facts.sign * other and facts.sign * best > facts.sign * limit
 
 
 @once

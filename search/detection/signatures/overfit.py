@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import levels
+from pitprop.detection import levels, metrics
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -32,13 +32,23 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
         return None
     at = val.steps[val.values.index(low)]
     then = next((value for step, value in zip(train.steps, train.values, strict=True) if step >= at), train.values[-1])
-    if not train.values[-1] < then:
+    if not train.values[-1] < then or _diverged(telemetry, facts):
         return None
     return message(
         "validation loss {loss:.4g} at epoch {step}, its minimum was {low:.4g} at {at}; training loss fell from {then:.4g} to "
         "{now:.4g}",
         **{"loss": val.values[-1], "step": val.steps[-1], "low": low, "at": at, "then": then, "now": train.values[-1]},
     )
+
+
+def _diverged(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether the score has lost half of what it had above its lowest, and a tenth of its scale: that is no lack of data."""
+    values = telemetry.column(facts.metric).values
+    if metrics.of(facts.metric).family == "loss" or not values:
+        return False
+    scores = [facts.sign * value for value in values]
+    lost = max(scores) - scores[-1]
+    return lost > 0.5 * (max(scores) - min(scores)) and lost > 0.1 * levels.reach(telemetry, facts)
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
