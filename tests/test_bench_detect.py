@@ -16,12 +16,12 @@ from pitprop.detection.facts import Facts
 from pitprop.telemetry import VOCABULARY
 
 from tests.bench.detect import __main__ as bench
-from tests.bench.detect.curves import READINGS, Run, datasets, load
+from tests.bench.detect.curves import READINGS, Run, datasets, load, unstated
 from tests.bench.detect.figures import Stop, figures, killed
 from tests.bench.detect.fit import changed, fit, values
 from tests.bench.detect.peers import PEERS, autotrainer, deep_diagnosis, early_stopping, sagemaker, terminate_on_nan
 from tests.bench.detect.pruners import PRUNERS, pruned
-from tests.bench.detect.score import ending, half, judged, ours, runs, score
+from tests.bench.detect.score import ending, half, judged, ours, runs, score, together
 
 BUDGET = 20
 
@@ -231,3 +231,20 @@ def test_the_command_prints_a_line_for_each_way_of_stopping(tmp_path: Path, caps
 def test_a_folder_without_data_sets_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main([str(tmp_path)]) == 2
     assert "holds no data set" in capsys.readouterr().err
+
+
+def test_a_run_that_names_its_objective_is_read_in_its_own_unit_and_direction(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"run": [0], "study": ["s"], "label": ["healthy"], "top10": [True], "best": [20.0], "chance": [100.0]})
+    rows["objective"] = "val/wer"
+    rows.to_parquet(tmp_path / "wer_runs.parquet")
+    points = pd.DataFrame({"run": 0, "t": range(5), "metric": [100.0, 80.0, 60.0, 40.0, 20.0], "nonfinite_step": False})
+    points.to_parquet(tmp_path / "wer_points.parquet")
+    (run,) = load(tmp_path, "wer")
+    assert (run.facts.metric, run.facts.maximize, run.facts.chance_score, run.facts.warmup) == ("val/wer", False, 100.0, None)
+    assert (run.best, run.reached(2), run.epochs[1].metrics) == (-20.0, -80.0, {"val/wer": 80.0})
+    assert unstated(run).facts.chance_score is None
+
+
+def test_the_dead_are_found_in_the_light_of_their_study_too(toy: list[Run]) -> None:
+    stops = together(toy, processes=1)
+    assert all((stop is not None) == (run.label == "dead") for run, stop in zip(toy, stops, strict=True))

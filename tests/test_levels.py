@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop.detection import levels, signatures
 from pitprop.detection.detect import Signature, replay
-from pitprop.detection.facts import Facts
+from pitprop.detection.facts import Facts, Peer
 from pitprop.telemetry import Epoch, Telemetry
 
 NAMES = signatures.names()
@@ -134,3 +134,30 @@ def test_kept_answers_are_those_of_the_newest_epoch_and_of_these_facts() -> None
             assert levels.bound(growing, facts, 0.1) == levels.bound(fresh, facts, 0.1)
             assert levels.warmup(growing, facts) == levels.warmup(fresh, facts)
             assert levels.loss(growing, facts) == levels.loss(fresh, facts)
+
+
+def test_where_nobody_says_what_chance_is_it_is_where_an_untrained_training_began_until_it_moves() -> None:
+    flat = curve(10, val__accuracy=lambda t: 0.1 + 0.002 * (t % 3), train__loss=4.0)
+    facts = Facts(40, "val/accuracy")
+    assert levels.score(flat, facts) == pytest.approx(0.1, abs=0.005)
+    assert levels.known(flat, facts) is None
+    assert levels.score(flat, replace(facts, untrained=False)) is None
+    assert levels.score(joined(flat, val__accuracy=lambda t: 0.1 * t), facts) is None, "it moved"
+    assert levels.score(joined(flat, val__accuracy=lambda t: 0.58 + 0.002 * (t % 3)), facts) is None, "no guess scores .58"
+    assert levels.score(joined(flat, train__loss=lambda t: 4.0 / t), facts) is None, "its training loss fell"
+
+
+def test_a_range_without_bounds_is_what_the_study_has_seen() -> None:
+    flat = curve(10, val__bleu=0.4)
+    facts = Facts(40, "val/bleu")
+    seen = replace(facts, peers=(Peer(0, {}, curve(10, val__bleu=30.0)),))
+    assert levels.room(flat, seen) == pytest.approx(30.0)
+    assert levels.above_chance(flat, seen, 5) is False
+    assert levels.above_chance(flat, replace(seen, range=(0.0, 1.0)), 5)
+
+
+def test_the_best_trial_of_a_study_is_not_stopped_on_evidence() -> None:
+    late = curve(40, val__loss=0.55, val__macro_f1=lambda t: 0.55 if t == 3 else 0.43)
+    others = tuple(Peer(n, {}, curve(40, val__macro_f1=0.43 + 0.01 * n)) for n in range(3))
+    assert replay(late, replace(KNOWN, peers=others[:2]), [Signature("chance_plateau")])
+    assert replay(late, replace(KNOWN, peers=others), [Signature("chance_plateau")]) == []

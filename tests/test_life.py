@@ -154,3 +154,16 @@ def test_a_recovery_is_one_that_no_life_sign_foretold() -> None:
     assert life.recovery(foretold, facts) is None
     assert life.recovery(curve(40, val__macro_f1=0.4361, val__auc=0.5), facts) is None
     assert life.recovery(curve(40, val__macro_f1=0.6), facts) is None, "it never was at chance"
+
+
+def test_a_training_loss_near_0_is_life_while_validation_stands_at_chance() -> None:
+    grokking = curve(NOW, train__loss=lambda t: 3.0 * 0.7**t, val__loss=6.0, val__macro_f1=0.43)
+    assert "memorising" in seen(grokking, KNOWN)
+    assert "memorising" not in seen(joined(grokking, train__loss=3.0), KNOWN)
+
+
+def test_means_of_returns_that_rise_are_life_though_each_return_scatters() -> None:
+    facts = Facts(40, "val/return")
+    rising = curve(NOW, val__return=lambda t: -60 + t + (8 if t % 2 else -8))
+    assert "score_rising" in seen(rising, facts)
+    assert "score_rising" not in seen(joined(rising, val__return=lambda t: -60 + (8 if t % 2 else -8)), facts)

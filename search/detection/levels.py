@@ -24,6 +24,10 @@ NOISE = 0.2
 """The share of the range above chance that scattering readings never widen a band beyond."""
 HARD = 0.25
 """The share of a scale whose end nobody reaches (BLEU, mAP) that some trial may well reach, where none is known."""
+FELL = 0.9
+"""What a training loss falls to, as a share of its first reading, where something was learned in the first epochs."""
+LITTLE = 0.08
+"""The share of such a scale below which a score may be that of a model that has learned nothing."""
 OPENS = 0.25
 """The share of the budget over which the band above chance opens, late in a training."""
 STILL = 0.02
@@ -191,7 +195,7 @@ def classes(telemetry: Telemetry, facts: Facts) -> int:
     losses = losses or telemetry.column("train/loss").values
     if min(len(losses), len(scores)) < FEW or not ACCURACY & {*metrics.split(facts.metric)} or labels(telemetry, facts):
         return 0
-    count = standing(losses)
+    count = standing(losses) or standing(losses[-max(FEW, len(losses) // 2) :])  # an initial loss may be any
     highest = max(scores) * count / unit(telemetry, facts)
     return count if highest < 1.5 and median(scores) * count / unit(telemetry, facts) < 1.15 else 0
 
@@ -239,8 +243,9 @@ def begun(telemetry: Telemetry, facts: Facts) -> float | None:
     means = [sum(values[i : i + few]) / few for i in range(len(values) - few + 1)]
     whole = unit(telemetry, facts) * (1.0 if meaning.attainable else HARD)
     scale = whole if meaning.share else abs(means[0]) if meaning.family == "loss" else 0.0
-    gain = max(facts.sign * mean for mean in means) - facts.sign * means[0]
-    if gain > max(STILL * scale, 4 * scatter(telemetry, facts) * math.sqrt(2 / few), 1e-12):
+    noise = scatter(telemetry, facts)
+    gain = max(facts.sign * mean for mean in means) - min(facts.sign * means[0], facts.sign * values[0] + 2 * noise)
+    if gain > max(STILL * scale, 4 * noise * math.sqrt(2 / few), 1e-12):
         return None
     return means[0] if _guess(telemetry, facts, means[0]) else None
 
@@ -255,6 +260,10 @@ def _guess(telemetry: Telemetry, facts: Facts, level: float) -> bool:
     whole = unit(telemetry, facts) if meaning.share else abs(level)
     if (best := surpassed(telemetry, facts)) is not None and facts.sign * (best - level) > 0.1 * whole:
         return True
+    alike = meaning.share and 2 * values.count(median(values)) >= len(values)
+    trained = telemetry.column("train/loss").values if meaning.family != "reward" else ()
+    if trained and not alike and min(trained) < FELL * trained[0]:
+        return False
     if meaning.family == "loss":
         return UNTRAINED[0] <= level <= UNTRAINED[1]
     if not meaning.share:
@@ -262,7 +271,8 @@ def _guess(telemetry: Telemetry, facts: Facts, level: float) -> bool:
     share = level / whole if facts.maximize else 1 - level / whole
     if not 0 < share < 0.9:
         return share <= 0
-    alike = 2 * values.count(median(values)) >= len(values)
+    if not meaning.attainable:
+        return share < LITTLE
     return alike or abs(share * max(2, round(1 / share)) - 1) < 0.08
 
 
