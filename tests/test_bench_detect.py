@@ -128,7 +128,7 @@ def test_every_figure_of_a_case_counted_by_hand(toy: list[Run]) -> None:
     assert found.saved == pytest.approx((18 + 10) / 120)
     assert found.saved_dead == pytest.approx(0.25)
     assert found.regret[0] == found.regret[1] == pytest.approx(0.003 / (one[0].reached() - 0.1))
-    assert found.by == {"x": {"healthy": 1, "dead": 1, "false kill": 1}, "y": {"healthy": 1}}
+    assert found.by == {"x": {"healthy": 1, "dead": 1, "false kill": 1, "words true": 1}, "y": {"healthy": 1}}
 
 
 @given(st.integers(1, BUDGET))

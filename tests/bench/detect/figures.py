@@ -14,6 +14,9 @@ from statistics import fmean, median
 from tests.bench.detect.curves import Run
 
 REACHED = 0.98
+NOTHING = 0.1
+"""The share of the way from chance to the best of a study below which a run has learned nothing, as for the labels."""
+FALLEN = ("explosion", "late_collapse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class Figures:
     ``epoch`` and ``share`` are the median step of the verdict on a dead run, and its part of the budget. ``top10``, ``healthy``
     and ``others`` (poor and late collapsing runs) are false kills. ``saved`` is the share of all epochs that were not trained,
     ``saved_dead`` its mean over dead runs. ``regret`` is the mean and the worst loss of a study's best score, over (best -
-    chance). ``by`` counts the stops by what stopped and by label, and the "false kill" among them.
+    chance). ``by`` counts the stops by what stopped and by label, and the "false kill" among them, and
+    those whose "words true" are.
     """
 
     recall: Share
@@ -68,9 +72,13 @@ def figures(dataset: Sequence[Run], where: Stops) -> Figures:
     dead = [(run, stop) for run, stop in pairs if run.label == "dead"]
     found = [(run, stop) for run, stop in dead if stop]
     by: dict[str, Counter[str]] = {}
+    tops: dict[str, float] = {}
+    for run in dataset:
+        tops[run.study] = max(tops.get(run.study, -math.inf), run.best)
     for run, stop in pairs:
         if stop:
-            by.setdefault(stop.by, Counter()).update([run.label, *["false kill"] * killed(run, stop)])
+            notes = [*["false kill"] * killed(run, stop), *["words true"] * spoken(run, stop, tops[run.study])]
+            by.setdefault(stop.by, Counter()).update([run.label, *notes])
     regrets = [_regret([pair for pair in pairs if pair[0].study == study]) for study in {run.study for run in dataset}]
     total = sum(len(run.epochs) for run in dataset)
     return Figures(
@@ -92,6 +100,18 @@ def killed(run: Run, stop: Stop | None) -> bool:
     if stop is None or run.label == "dead":
         return False
     return run.reached(stop.step) - run.chance < REACHED * (run.best - run.chance)
+
+
+def spoken(run: Run, stop: Stop, top: float) -> bool:
+    """Whether what a verdict says is so: that a run had learned nothing, by `NOTHING` of what the best of its study did.
+
+    Of a collapse and of an explosion it is the score at the verdict that counts, and a loss that is not finite is as it is.
+    """
+    if stop.by.startswith("non_finite"):
+        return True
+    scores = [score for score in run.scores[: stop.step] if not math.isnan(score)]
+    score = (scores[-1:] if stop.by in FALLEN else [max(scores)]) if scores else []
+    return not score or score[0] - run.chance < NOTHING * (top - run.chance)
 
 
 def _kept(run: Run, stop: Stop | None) -> int:

@@ -29,7 +29,7 @@ def share(of: Share) -> str:
 
 def signatures(found: Figures) -> Iterator[str]:
     """Which signature stopped how many runs of which label."""
-    labels = ("dead", "poor", "late_collapse", "healthy", "false kill")
+    labels = ("dead", "poor", "late_collapse", "healthy", "false kill", "words true")
     yield f"{'  stopped by':<{WIDTH}}" + "".join(f"{label:>15}" for label in labels)
     for name, counts in sorted(found.by.items(), key=lambda item: -sum(item[1].values())):
         yield f"{'  ' + name:<{WIDTH}}" + "".join(f"{counts.get(label, 0):>15}" for label in labels)
