@@ -176,7 +176,9 @@ def memorising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
         return None
     start = min(column.values[0], levels.loss(telemetry, facts) or math.inf)
     last = max(column.values[-count:])
-    return Sign("memorising", True, N_("training loss {last:.3g}"), {"last": last}) if last < NEAR * start else None
+    # a first epoch that exploded is no start: what no classifier has is not near 0
+    near = last < NEAR * start and (last < levels.ABSURD or not levels.ACCURACY & {*metrics.split(facts.metric)})
+    return Sign("memorising", True, N_("training loss {last:.3g}"), {"last": last}) if near else None
 
 
 def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
