@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list init schema diagnose export watch ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list init schema diagnose export exclude watch ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -70,11 +70,14 @@ compare: $(READY)  ## compare studies side by side: SPACE="a b c"
 report: $(READY)  ## write the report of a study, as HTML and Markdown (ARGS='--lang zh' in Chinese)
 	@$(BIN)/pitprop report $(SPACE) $(FLAGS)
 
-export: $(READY)  ## bring MLflow up to date with the study of SPACE
+export: $(READY)  ## bring MLflow up to date with the study of SPACE (ARGS='--csv FILE' or '--parquet FILE' for a table)
 	@$(BIN)/pitprop export $(SPACE) $(FLAGS)
 
 watch: $(READY)  ## the report of SPACE as a page that follows its search, in a browser
 	@$(BIN)/pitprop watch $(SPACE) $(FLAGS)
+
+exclude: $(READY)  ## take TRIAL of SPACE out of every answer (ARGS=--undo to let it count again)
+	@$(BIN)/pitprop exclude $(SPACE) $(TRIAL) $(FLAGS)
 
 ui: $(READY)  ## the MLflow UI on loopback, in a browser
 	@$(BIN)/pitprop ui $(SPACE) $(FLAGS)
@@ -123,6 +126,9 @@ bench-detect: $(DEV)  ## what the signatures and their peers do on the recorded 
 
 bench-remedies: $(DEV)  ## whether remedies that are tried as trials leave chance, in about ten minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.remedies $(ARGS)
+
+bench-by-parameter: $(DEV)  ## how often a change of one parameter is said to cost what it does not, on simulated studies, in about five minutes
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/by_parameter.py $(ARGS)
 
 bench-constraint: $(DEV)  ## whether samplers learn from trials that collapse, in about half an hour
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/constraint.py $(ARGS)

@@ -66,11 +66,12 @@ class Result:
     @property
     def trials(self) -> pandas.DataFrame:
         """All trials, a row each, by number: ``state``, ``value`` (NaN if there is none; ``value_1`` is a second objective),
-        ``epochs`` trained, ``seconds``, ``baseline``, ``signature`` and ``reason`` of what stopped it, ``error``, and a column
-        ``params.NAME`` for each parameter."""
+        ``epochs`` trained, ``seconds``, ``baseline``, ``excluded``, ``signature`` and ``reason`` of what stopped it, ``error``,
+        and a column ``params.NAME`` for each parameter."""
         import pandas
+        from pitprop.results.table import row
 
-        rows = [_row(record) for record in self.records]
+        rows = [row(record) for record in self.records]
         index = pandas.Index([record.number for record in self.records], name="trial")
         return pandas.DataFrame(rows, index=index)
 
@@ -326,22 +327,6 @@ def _telemetry(epochs: Iterable[Epoch | Mapping[str, Any]]) -> Telemetry:
 
 def _signatures(given: Iterable[Signature | str] | None) -> list[Signature]:
     return detect.defaults() if given is None else [one if isinstance(one, Signature) else Signature(one) for one in given]
-
-
-def _row(record: Record) -> dict[str, Any]:
-    values = record.values or (float("nan"),)
-    stopped = record.ending
-    return {
-        "state": str(record.state),
-        **{"value" if place == 0 else f"value_{place}": value for place, value in enumerate(values)},
-        "epochs": record.epochs,
-        "seconds": float("nan") if record.ended is None else record.ended - record.started,
-        "baseline": record.baseline,
-        "signature": stopped.signature if stopped else None,
-        "reason": stopped.reason if stopped else None,
-        "error": record.error,
-        **{f"params.{name}": value for name, value in record.params.items()},
-    }
 
 
 def _short(value: Any) -> str:

@@ -12,8 +12,16 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Said, events, records
-from pitprop.results import confirmation, confirmation_study
+from hypothesis import given
+from hypothesis import strategies as st
+from pitprop.addresses import addresses
+from pitprop.results import ablation, confirmation, confirmation_study
+from pitprop.results.confirmation_study import Block
 from pitprop.space import Confirm, Space, SpaceError
+from pitprop.space.distributions import Leaf, Range
+from pitprop.views import effects
+
+from tests.bench import by_parameter
 
 Toy = Callable[..., Space]
 Write = Callable[..., Path]
@@ -36,9 +44,14 @@ PLAN = Confirm(top=2, seeds=5)
 def confirmed(space: Space, folder: Path, plan: Confirm = PLAN) -> confirmation.Confirmation:
     """The search of ``space`` and its confirmation, both trained in this process."""
     events(space, folder)
-    again = confirmation_study.space_of(space, plan, records(space, folder))
+    again = due(space, plan, folder)[0]
     events(again, folder)
-    return confirmation.confirmation(space, plan.seeds, records(space, folder), records(again, folder))
+    return confirmation.confirmation(space, records(space, folder), {Block(0, plan.seeds): records(again, folder)})
+
+
+def due(space: Space, plan: Confirm, folder: Path) -> list[Space]:
+    """What is to be trained to confirm the search in the folder."""
+    return confirmation_study.pending(space, plan, records(space, folder), addresses(folder))
 
 
 def test_the_best_and_the_baselines_train_on_the_same_seeds_and_none_is_the_searchs(toy: Toy, tmp_path: Path) -> None:
@@ -69,7 +82,8 @@ def test_confirming_prunes_nothing_and_asks_for_nothing_else(toy: Toy, tmp_path:
     gate = {"metric": "score", "epoch": 1, "at_least": 10.0, "action": "park"}
     space = toy(**NOISY, gates=[gate], early_stopping={"patience": 2})
     events(toy(**NOISY), tmp_path / "free")
-    again = confirmation_study.space_of(space, PLAN, records(toy(**NOISY), tmp_path / "free"))
+    searched = records(toy(**NOISY), tmp_path / "free")
+    again = confirmation_study.pending(space, PLAN, searched, addresses(tmp_path / "free"))[0]
     events(again, tmp_path)
     found = records(again, tmp_path)
     assert [record.state for record in found] == ["COMPLETE"] * 3
@@ -79,7 +93,7 @@ def test_confirming_prunes_nothing_and_asks_for_nothing_else(toy: Toy, tmp_path:
 def test_a_confirmation_that_was_killed_goes_on(toy: Toy, tmp_path: Path, outcome: Callable[..., Any]) -> None:
     space = toy(**NOISY)
     events(space, tmp_path)
-    again = confirmation_study.space_of(space, PLAN, records(space, tmp_path))
+    again = due(space, PLAN, tmp_path)[0]
     events(again, tmp_path / "whole")
     for stop in (4, 17, 30):
         events(again, tmp_path / "killed", stop=stop)
@@ -88,7 +102,7 @@ def test_a_confirmation_that_was_killed_goes_on(toy: Toy, tmp_path: Path, outcom
 
 
 def test_a_seed_that_fails_is_missing_and_not_a_score(toy: Toy, tmp_path: Path) -> None:
-    space = toy(**{**NOISY, "params": {**NOISY["params"], "fails": [confirmation_study.FRESH, 0.69]}})
+    space = toy(**{**NOISY, "params": {**NOISY["params"], "fails": [confirmation_study.FRESH["confirm"], 0.69]}})
     found = confirmed(space, tmp_path)
     scores = found.candidates[0].scores
     assert scores[0] != scores[0]
@@ -108,7 +122,9 @@ def test_a_search_confirms_itself_where_the_space_says_so_and_says_what_to_take(
     first = pitprop("search", space, "--inline")
     assert first.code == 0
     assert "Confirmed on 5 fresh seeds" in pitprop("status", space, "--full").out
-    assert re.search(r"Take level 0\.\d+ \(trial \d\): trained again on 5 fresh seeds", " ".join(first.out.split()))
+    assert re.search(
+        r"Use level 0\.\d+ \(trial \d\): score 0\.\d+ ± 0\.\d+ on 5 fresh seeds; better than plain", " ".join(first.out.split())
+    )
     second = pitprop("search", space, "--inline")
     assert "toy is finished" in second.out
     assert "Confirming" not in second.out
@@ -154,11 +170,39 @@ def test_a_search_that_went_on_confirms_what_is_new_alone(write_space: Write, pi
     pitprop("search", space, "--inline")
     pitprop("confirm", space, "--inline", "--top", 1)
     said = pitprop("search", space, "--inline", "--trials", 6)
-    assert "trained again on 5 fresh seeds" in " ".join(said.out.split())  # of what is confirmed; the others come on request
+    assert "on 5 fresh seeds; " in " ".join(said.out.split())  # of what is confirmed; the others come on request
     again = pitprop("confirm", space, "--inline", "--top", 2)
     assert "resumes from epoch" not in again.out
     held = pitprop("status", space, "--json").json["confirmation"]
     assert len(held["candidates"]) == 2
+
+
+def test_more_seeds_are_added_to_all_candidates_and_none_is_forgotten(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(**{**NOISY, "trials": 4})
+    pitprop("search", space, "--inline")
+    pitprop("confirm", space, "--inline", "--top", 2, "--seeds", 2)
+    before = pitprop("status", space, "--json").json["confirmation"]
+    said = pitprop("confirm", space, "--inline", "--top", 1, "--seeds", 3)
+    assert said.code == 0
+    told = pitprop("status", space, "--json").json["confirmation"]
+    assert told["seeds"] == [1000, 1001, 1002]
+    assert [one["name"] for one in told["candidates"]] == [one["name"] for one in before["candidates"]]
+    for one, old in zip(told["candidates"] + told["baselines"], before["candidates"] + before["baselines"], strict=True):
+        assert one["scores"][:2] == old["scores"]
+        assert len(one["scores"]) == 3
+    pitprop("confirm", space, "--inline", "--top", 3, "--seeds", 2)  # fewer seeds take none away: the third has all three
+    told = pitprop("status", space, "--json").json["confirmation"]
+    assert [len(one["scores"]) for one in told["candidates"]] == [3, 3, 3]
+
+
+def test_a_candidate_that_cannot_be_told_from_the_winner_is_named_a_tie(toy: Toy, tmp_path: Path) -> None:
+    apart = toy(**{**NOISY, "points": [{"level": 0.6}, {"level": 0.5}]})
+    found = confirmed(apart, tmp_path / "apart", Confirm(top=9, seeds=5))
+    assert found.winner is not None
+    levels = {one.name: one.params["level"] for one in found.candidates}
+    tied = [levels[name] for name in found.ties]
+    assert all(abs(level - found.winner.params["level"]) < 0.03 for level in tied)
+    assert found.winner.name not in found.ties
 
 
 def test_there_is_nothing_to_confirm_before_a_trial_has_completed(write_space: Write, pitprop: Pitprop) -> None:
@@ -183,6 +227,8 @@ def test_a_search_in_which_all_fails_has_nothing_to_confirm_and_says_why(write_s
     ("changes", "wanted"),
     [
         ({"confirm": {"seeds": 1}}, "confirm.seeds: 1 is not allowed; it takes a whole number of at least 2"),
+        ({"confirm": {"each": ["levl"]}}, "confirm.each: 'levl' is no searched parameter; did you mean 'level'?"),
+        ({"confirm": {"each": 3}}, "confirm.each: 3 is not allowed; it takes true, false, or a list of searched parameters"),
         ({"confirm": {"tops": 1}}, "confirm.tops: unknown key; did you mean 'top'?"),
         ({"targets": {"easy": "high"}}, "targets.easy: 'high' is not allowed; it takes a number"),
         ({"targets": {"easy": 0.6}, "stop_when": "esay"}, "stop_when: 'esay' is no target of this space; did you mean 'easy'?"),
@@ -209,3 +255,127 @@ def test_what_is_confirmed_is_json_for_scripts(write_space: Write, pitprop: Pitp
     assert pitprop("search", space, "--inline", "--json").json["confirmation"] is None
     said = pitprop("confirm", space, "--inline", "--json", "--seeds", 2)
     assert json.loads(said.out)["confirmation"]["seeds"] == [1000, 1001]
+
+
+# By parameter
+
+PARTS: dict[str, Any] = {
+    **NOISY,
+    "trainer": str(ROOT / "tests" / "toys" / "parts.py"),
+    "params": {
+        "level": {"float": [0.5, 0.7]},
+        "kind": {"choice": [[1, 2], [2, 1], [3, 3]]},
+        "depth": {"int": [1, 9], "when": {"kind": [[1, 2], [3, 3]]}},
+    },
+    "points": [{"level": 0.65, "kind": [1, 2], "depth": 4}],
+    "baselines": {},
+    "trials": 3,
+}
+
+
+def changed(space: Space, folder: Path, stop: int | None = None) -> ablation.Ablation | None:
+    """The search, and each change of its winner."""
+    events(space, folder)
+    rows = records(space, folder)
+    winner = confirmation.best(space, rows, None)[0]
+    for again in ablation.pending(space, rows, addresses(folder), winner):
+        events(again, folder, stop=stop)
+    return ablation.read(space, addresses(folder), winner)
+
+
+def test_one_parameter_is_changed_at_a_time_on_seeds_that_nobody_chose_by(toy: Toy, tmp_path: Path) -> None:
+    space = toy(**PARTS)
+    found = changed(space, tmp_path)
+    assert found is not None
+    assert found.complete
+    assert found.seeds == tuple(range(2000, 2008))
+    winner = records(space, tmp_path)[found.trial]
+    held = [r for rows in confirmation_study.blocks(space, addresses(tmp_path), "each").values() for r in rows]
+    for record in held[1:]:
+        name = (record.baseline or "").removeprefix(f"trial {winner.number}: ").partition(" ")[0]
+        others = {key for key in {*record.params, *winner.params} if record.params.get(key) != winner.params.get(key)}
+        assert name in others
+        assert others <= ({name, "depth"} if name == "kind" else {name})
+        assert ("depth" in record.params) == (record.params["kind"] != [2, 1])
+
+
+def test_what_a_value_costs_is_found_and_what_does_nothing_is_alike(toy: Toy, tmp_path: Path) -> None:
+    found = changed(toy(**PARTS), tmp_path)
+    assert found is not None
+    told = {effect.parameter: effect for effect in found.effects}
+    assert [one.difference.verdict for one in told["depth"].steps] == ["not distinguishable"] * len(told["depth"].steps)
+    costs = {str(one.value): one.difference for one in told["kind"].steps}
+    assert costs["[3, 3]"].verdict == "worse"
+    assert costs["[3, 3]"].low < -0.1 < costs["[3, 3]"].high
+    said = effects.line(told["kind"])
+    assert re.fullmatch(r"\[1, 2\], \[2, 1\] alike \(within 0\.0\d+\); \[3, 3\] costs 0\.\d+ \(0\.\d+ to 0\.\d+\)", said)
+    assert found.effects[0].parameter in ("kind", "level")
+
+
+def test_changes_that_were_killed_go_on_and_what_is_there_is_not_trained_again(toy: Toy, tmp_path: Path) -> None:
+    space = toy(**PARTS)
+    whole = changed(space, tmp_path / "whole")
+    for stop in (3, 40, 90):
+        partly = changed(space, tmp_path / "killed", stop)
+        assert partly is None or not partly.complete
+    assert changed(space, tmp_path / "killed") == whole
+    rows = records(space, tmp_path / "killed")
+    assert ablation.pending(space, rows, addresses(tmp_path / "killed"), rows[whole.trial if whole else 0]) == []
+
+
+def test_a_space_asks_for_what_each_parameter_does_and_the_answer_says_it(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(**{**PARTS, "confirm": {"top": 1, "seeds": 2, "each": ["kind"]}})
+    said = pitprop("search", space, "--inline")
+    assert said.code == 0
+    assert "Changing one parameter of trial" in said.out
+    assert re.search(
+        r"One parameter changed at a time in trial \d, on 8 fresh seeds of its own: • kind: ", " ".join(said.out.split())
+    )
+    told = pitprop("status", space, "--json").json["by_parameter"]
+    assert [one["parameter"] for one in told["effects"]] == ["kind"]
+    more = pitprop("confirm", space, "--inline", "--each", "depth")
+    assert {one["parameter"] for one in pitprop("status", space, "--json").json["by_parameter"]["effects"]} == {"kind", "depth"}
+    assert " 3 configurations" not in more.out
+    wrong = pitprop("confirm", space, "--inline", "--each", "dept")
+    assert (wrong.code, wrong.err.count("\n")) == (1, 1)
+    assert "'dept' is no searched parameter of toy; did you mean 'depth'?" in wrong.err
+
+
+@given(
+    own=st.floats(1e-5, 1.0),
+    ranked=st.lists(st.floats(1e-6, 10.0), min_size=1, max_size=40),
+    log=st.booleans(),
+    whole=st.booleans(),
+)
+def test_steps_lie_within_the_space_on_both_sides_and_none_is_the_winners(
+    own: float, ranked: list[float], log: bool, whole: bool
+) -> None:
+    if whole:
+        domain = Range("int", 1, 300, log, None if log else 1)
+        own, ranked = max(1, round(own * 300)), [max(1, round(one * 30)) for one in ranked]
+    else:
+        domain = Range("float", 1e-6, 10.0, log)
+    leaf = Leaf("x", domain)
+    found = ablation.values(leaf, own, ranked)
+    assert found
+    assert len(set(found)) == len(found) <= 4
+    assert own not in found
+    assert all(leaf.holds(value) for value in found)
+    assert found == sorted(found)
+
+
+@pytest.mark.parametrize("noise", ["normal", "half of it shared by the seeds", "one spreads five times as much"])
+def test_a_cost_is_told_wrongly_in_few_studies_and_two_standard_deviations_are_found_in_most(noise: str) -> None:
+    wrong, found = by_parameter.rates(by_parameter.NOISES[noise], 300, 14, 8)
+    assert wrong <= 0.05 + 3 * 0.0126  # three standard errors of a share of 5 % in 300
+    assert found >= 0.8 - 3 * 0.023
+
+
+def test_without_a_confirmation_what_each_parameter_does_is_estimated_and_called_so(write_space: Write, pitprop: Pitprop) -> None:
+    kinds = {"level": {"float": [0.5, 0.52]}, "kind": {"choice": [[1, 2], [2, 1], [3, 3]]}}
+    space = write_space(**{**PARTS, "params": kinds, "points": [], "trials": 24})
+    pitprop("search", space, "--inline")
+    said = " ".join(pitprop("status", space, "--full").out.split())
+    assert "An estimate of what one changed parameter does in trial" in said
+    assert re.search(r"• kind: (\[\d, \d\](, )?)+: no effect seen; \[3, 3\] costs 0\.\d+ \(0\.\d+ to 0\.\d+\)", said)
+    assert "An estimate" not in pitprop("status", space).out

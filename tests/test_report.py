@@ -325,7 +325,7 @@ def test_two_objectives_are_answered_by_their_front(toy: Toy, tmp_path: Path) ->
 def test_one_value_is_called_a_hint_with_the_command_that_confirms(study: tuple[Space, list[Record]]) -> None:
     told = answered(*study)
     assert told.startswith(
-        "The answer\n\nThe search is not over: 1 trial has begun and not ended. Take dead false, speed 0.6371 (trial 1): "
+        "The answer\n\nThe search is not over: 1 trial has begun and not ended. Use dead false, speed 0.6371 (trial 1): "
     )
     assert (
         ", the best of 8 trials. It was reached at epoch 8. It is ahead of paper (0.5800) by 0.0400. It is ahead of plain" in told
@@ -336,27 +336,28 @@ def test_one_value_is_called_a_hint_with_the_command_that_confirms(study: tuple[
 
 
 LEADS = [
-    (0.05, "It is better than plain by 0.0"),
-    (0.0, "There is no detectable difference from plain: it is "),
-    (-0.05, "It is worse than plain by 0.0"),
+    (0.05, "fresh seeds; better than plain by 0.0"),
+    (0.0, "fresh seeds; no detectable difference from plain (one of 0.0"),
+    (-0.05, "fresh seeds; worse than plain by 0.0"),
 ]
 
 
 @pytest.mark.parametrize(("shift", "word"), LEADS)
 def test_a_confirmation_is_believed_and_shows_by_how_much_the_search_flattered(
-    study: tuple[Space, list[Record]], shift: float, word: str
+    study: tuple[Space, list[Record]], shift: float, word: str, tmp_path: Path
 ) -> None:
     told = answered(*study, confirmation(*study, shift=shift))
     assert re.search(
-        r"Take dead false, speed 0.6371 \(trial 1\): trained again on 5 fresh seeds it has val/macro_f1 0\.\d+ on average; "
-        r"in the search it had 0.6200. The search made it look better by 0",
+        r"Use dead false, speed 0.6371 \(trial 1\): val/macro_f1 0\.\d+ ± 0.0\d+ on 5 fresh seeds; ",
         told,
     )
+    page, _ = written(tmp_path, *study, confirmation(*study, shift=shift))
+    assert "The search made trial 1 look better by 0" in page.text
     assert word in told
     assert "hint" not in told
 
 
-def test_the_answer_is_the_candidate_that_is_best_on_fresh_seeds(study: tuple[Space, list[Record]]) -> None:
+def test_the_answer_is_the_candidate_that_is_best_on_fresh_seeds(study: tuple[Space, list[Record]], tmp_path: Path) -> None:
     space, records = study
     told = confirmation(space, records, shift=0.0)
     first, second = told.candidates
@@ -364,9 +365,12 @@ def test_the_answer_is_the_candidate_that_is_best_on_fresh_seeds(study: tuple[Sp
         Contender(first.name, 1, first.params, 0.62, second.scores),
         Contender(second.name, 6, second.params, 0.6, first.scores),
     )
-    said = answered(space, records, Confirmation(told.seeds, turned, told.baselines, told.differences))
-    assert "(trial 6): trained again on 5 fresh seeds it has val/macro_f1" in said
-    assert "The best of the search, trial 1, has" in said
+    other = Confirmation(told.seeds, turned, told.baselines, told.differences, ties=("trial 1",))
+    said = answered(space, records, other)
+    assert "(trial 6): val/macro_f1 " in said
+    assert "; not distinguishable from trial 1." in said
+    page, _ = written(tmp_path, space, records, other)
+    assert "The best of the search, trial 1, has" in page.text
 
 
 def test_a_confirmation_under_way_is_not_yet_believed(study: tuple[Space, list[Record]]) -> None:
@@ -380,8 +384,7 @@ def test_targets_are_reached_in_the_search_or_confirmed(toy: Toy, tmp_path: Path
     space = toy(targets={"low": 0.55, "high": 0.9}, **SETTINGS)
     records = [trial(tmp_path, 0, value=0.5, baseline="plain"), trial(tmp_path, 1, value=0.62)]
     told = answered(space, records)
-    assert "The target low (0.5500) is reached, first by trial 1." in told
-    assert "The target high (0.9000) is not reached." in told
+    assert "Targets: high (0.9000) not reached; low (0.5500) reached in the search by trial 1." in told
 
 
 def test_hours_are_saved_at_each_trials_own_pace(study: tuple[Space, list[Record]]) -> None:

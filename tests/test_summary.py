@@ -138,7 +138,7 @@ def test_the_reasons_stand_before_the_warnings_and_the_answer_is_last(toy: Toy, 
     assert max(map(len, said.splitlines())) <= width
     wanted = ["2 complete, 1 pruned, 2 parked (1 revived)", "Pruned or parked", "chance_plateau", "parked: 2 (continued as 4), 3"]
     wanted += ["non_finite", "Warnings", "overfit", "bad_start"]
-    wanted += ["Take speed 0.5 (trial 4): val/macro_f1 0.7000", "continues trial 2 from epoch 3"]
+    wanted += ["Use speed 0.5 (trial 4): val/macro_f1 0.7000", "continues trial 2 from epoch 3"]
     places = [joined(said).index(word) for word in wanted]
     assert places == sorted(places)
 
@@ -147,7 +147,7 @@ def test_the_reasons_stand_before_the_warnings_and_the_answer_is_last(toy: Toy, 
 def test_a_search_ends_with_its_answer_in_at_most_twelve_lines(toy: Toy, parked: list[Record], width: int) -> None:
     said = page(toy(), parked, width, full=False)
     assert len(said.splitlines()) <= 12
-    assert "stopped by: chance_plateau 2, non_finite 1 warned of: overfit 2, bad_start 1 Take speed 0.5" in joined(said)
+    assert "stopped by: chance_plateau 2, non_finite 1 warned of: overfit 2, bad_start 1 Use speed 0.5" in joined(said)
 
 
 def test_a_study_without_parked_trials_does_not_speak_of_them(toy: Toy, tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
     space, where, summary, sure = results.space, results.where, results.summary, results.confirmation
     repeat = repeat or Repeat()
     if json:
-        print_json(summary.to_json() | {"confirmation": sure.to_json() if sure is not None else None})
+        told = {"confirmation": sure, "by_parameter": results.ablation}
+        print_json(summary.to_json() | {name: one.to_json() if one is not None else None for name, one in told.items()})
         return
     print_status(console, Content.of(results), full=full)
     if full:

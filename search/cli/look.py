@@ -160,11 +160,38 @@ def schema() -> int:
     return 0
 
 
-def export(options: StudyOptions) -> int:
-    """Brings MLflow up to date with a study, as a search does at its end."""
+def exclude(options: StudyOptions, trials: Sequence[int], *, undo: bool = False) -> int:
+    """Takes trials out of every answer, or back into it; what was trained stays."""
+    from pitprop.study import study as studies
+
+    found = open_study(options)
+    space, where = found.space, found.where
+    with studies.opened(space, where.study_db, where.folder(space.name)) as study:
+        study.exclude(trials, undo=undo)
+    told = words.numbers(trials)
+    if undo:
+        print(_("these trials count again: {trials}").format(trials=told))
+        return 0
+    print_command(
+        Console(),
+        _("These trials are in no answer any more: {trials}. To let them count again:").format(trials=told),
+        next_command("exclude", space, where, *map(str, trials), "--undo"),
+    )
+    return 0
+
+
+def export(options: StudyOptions, *, csv: str | None = None, parquet: str | None = None) -> int:
+    """Brings MLflow up to date with a study, as a search does at its end; or writes its trials to a file instead."""
     from pitprop.cli import publish
 
     results = open_study(options)
+    if csv is not None or parquet is not None:
+        from pitprop.results import table
+
+        path = Path(csv or parquet or "")
+        (table.write_csv if csv is not None else table.write_parquet)(path, results.records)
+        print(path)
+        return 0
     with publish.exporter(results.space, results.where, trains=False) as mlflow:
         publish.send(mlflow, results)
         publish.attach(mlflow, results)

@@ -15,6 +15,7 @@ from pitprop import messages
 from pitprop.addresses import PRIVATE
 from pitprop.cli.options import (
     SORTS,
+    ConfirmOptions,
     DiagnoseOptions,
     Page,
     RunOptions,
@@ -219,6 +220,10 @@ def _confirm_flags(parser: ArgumentParser) -> None:
         "--trial", type=int, metavar="N", action="append", default=[], help="this trial; several times for several"
     )
     parser.add_argument("--seeds", type=several, metavar="N", help="how many seeds (the space's, or 5)")
+    parser.add_argument(
+        "--each", metavar="PARAMETER", nargs="?", const="", action="append", default=[],
+        help="change this parameter of the winner at a time, on 8 seeds; several times for several, without a name for all",
+    )  # fmt: skip
 
 
 @command(
@@ -227,7 +232,8 @@ def _confirm_flags(parser: ArgumentParser) -> None:
 def _confirm(given: Namespace) -> int:
     from pitprop.cli import train
 
-    return train.confirm(_study_options(given), _run_options(given), given.top, given.seeds, tuple(given.trial))
+    confirms = ConfirmOptions(given.top, given.seeds, tuple(given.trial), tuple(given.each))
+    return train.confirm(_study_options(given), _run_options(given), confirms)
 
 
 # Commands that look, and train nothing
@@ -348,11 +354,29 @@ def _schema(given: Namespace) -> int:
     return look.schema()
 
 
-@command("export", "bring MLflow up to date with a study", _study)
+def _export_flags(parser: ArgumentParser) -> None:
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--csv", metavar="FILE", help="write the trials to this file as CSV instead")
+    ways.add_argument("--parquet", metavar="FILE", help="write the trials to this file as Parquet instead")
+
+
+@command("export", "bring MLflow up to date with a study, or write its trials to a file", _study, _export_flags)
 def _export(given: Namespace) -> int:
     from pitprop.cli import look
 
-    return look.export(_study_options(given))
+    return look.export(_study_options(given), csv=given.csv, parquet=given.parquet)
+
+
+def _exclude_flags(parser: ArgumentParser) -> None:
+    parser.add_argument("trial", metavar="TRIAL", nargs="+", type=int, help="number of a trial")
+    parser.add_argument("--undo", action="store_true", help="let them count again")
+
+
+@command("exclude", "take trials out of every answer, or back into it", _study, _exclude_flags)
+def _exclude(given: Namespace) -> int:
+    from pitprop.cli import look
+
+    return look.exclude(_study_options(given), given.trial, undo=given.undo)
 
 
 # Commands that serve a page until they are interrupted

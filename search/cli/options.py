@@ -25,6 +25,16 @@ class StudyOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmOptions:
+    """What to confirm. What is None or empty is as the space says; ``each`` are parameters to change, "" for all of them."""
+
+    top: int | None = None
+    seeds: int | None = None
+    trials: tuple[int, ...] = ()
+    each: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """How trainings are run. What is None is as the space says; ``timeout`` is in seconds, for all trials together."""
 
@@ -46,11 +56,12 @@ class RunOptions:
     quiet: bool = False
     """Show nothing but the answer."""
 
-    def repeat(self, top: int | None = None, seeds: int | None = None, trials: tuple[int, ...] = ()) -> Repeat:
-        """The flags that a repetition of the command needs; ``top``, ``seeds`` and ``trials`` are those of a confirmation."""
+    def repeat(self, confirms: ConfirmOptions | None = None) -> Repeat:
+        """The flags that a repetition of the command needs, those of a confirmation among them."""
         from pitprop.study.commands import Repeat
 
-        return Repeat(self.workers, self.inline, self.seed, top, seeds, trials)
+        said = confirms or ConfirmOptions()
+        return Repeat(self.workers, self.inline, self.seed, said.top, said.seeds, said.trials, said.each)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ def attach(mlflow: Exporter, results: Results) -> Path:
     paths = write(results)
     best = [record.number for record in confirmation.best(results.space, results.records, results.confirmation)]
     mlflow.attach(paths)
-    mlflow.conclude(best, markdown.section(Content.of(results), "answer"))
+    shown = ("answer", "effects") if results.ablation is not None else ("answer",)
+    mlflow.conclude(best, markdown.section(Content.of(results), *shown))
     return paths[0]
 
 

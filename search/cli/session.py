@@ -67,13 +67,14 @@ def run(
     if exporter is not None:
         for record in records:
             exporter.send(record)
-    count = study.target if asks else sum(record.state == State.RUNNING for record in records) * space.seeds
+    count = (study.target if asks else sum(record.state == State.RUNNING for record in records)) * space.seeds
     launcher = crew.launcher(space, study, where, options, console, count)
     if checks and all(record.state == State.RUNNING for record in records):  # no trial has shown yet that the trainer works
         findings = preflight.inspect(space, launcher)
         print_outcome(console, findings)
         preflight.refuse(findings, next_command("preflight", space, where))
-    width = _width(space, count, launcher.size)
+    learns = asks and study.target > sum(baseline.params is not None for baseline in space.baselines)
+    width = _width(space, count, launcher.size, GENERATIONS if learns else 1)
     search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
     with Screen(console, space, study.target, records, confirms=not checks) as screen:
         code = _watch(search, study, exporter, screen)
@@ -197,11 +198,11 @@ def _job(space: Space, folder: Path, *, here: bool) -> Job:
     return Job(space.trainer, context, folder)
 
 
-def _width(space: Space, target: int, workers: int) -> int:
-    """How many lanes a worker trains at once."""
+def _width(space: Space, lanes: int, workers: int, generations: int) -> int:
+    """How many lanes a worker trains at once, of so many in all."""
     if space.resources.lanes is not None:
         return min(space.resources.lanes, space.card.width)
-    return max(1, min(space.card.width, -(-target // (GENERATIONS * workers))))
+    return max(1, min(space.card.width, -(-lanes // (generations * workers))))
 
 
 def _sees_gpu() -> bool:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from pitprop.addresses import Addresses
 from pitprop.cli.context import conclude, open_space, open_study
-from pitprop.cli.options import RunOptions, StudyOptions, Trials
+from pitprop.cli.options import ConfirmOptions, RunOptions, StudyOptions, Trials
 from pitprop.cli.output import print_command, print_json
 from pitprop.errors import UserError
 from pitprop.messages import _, ngettext
 from pitprop.results import confirmation_study
 from pitprop.results.results import Results
-from pitprop.space import Confirm, Space
+from pitprop.space import STAGNATION, Confirm, Space
 from pitprop.study.commands import Repeat, next_command
+from pitprop.study.ranking import STAGNANT
 from pitprop.study.record import Record, State
 from rich.console import Console
 
@@ -48,7 +49,7 @@ def searched(
         code, ended = 0, _ended(study)
         if ended:
             session.sweep_checkpoints(space, study)  # it may have been killed after its last trial
-        if ended and not confirmation_study.due(space, study.records(), where):
+        if ended and not _due(space, space.confirm, study.records(), where):
             if console is not None:
                 _print_finished(console, study, where, run.repeat())
             return code, _published(_results(study, where), run, console)
@@ -59,8 +60,8 @@ def searched(
                     publish.send(mlflow, _results(study, where))
                 else:
                     code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew)
-                if not code and _ended(study) and (plan := confirmation_study.due(space, study.records(), where)):
-                    code = _confirm(space, plan, study.records(), where, run, console, crew)
+                if not code and _ended(study):
+                    code = _confirm(lambda: _due(space, space.confirm, study.records(), where), space, where, run, console, crew)
             results = _results(study, where)
             publish.finish(mlflow, console, results, report=run.report and not code)
         return code, results
@@ -80,37 +81,37 @@ def _published(results: Results, run: RunOptions, console: Console | None) -> Re
     return results
 
 
-def confirm(
-    options: StudyOptions,
-    run: RunOptions,
-    top: int | None = None,
-    seeds: int | None = None,
-    trials: tuple[int, ...] = (),
-) -> int:
-    """Trains the ``top`` trials, or those of the numbers ``trials``, and the baselines again on so many fresh ``seeds``.
-
-    None is as the space says.
-    """
+def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) -> int:
+    """Trains the best trials, or those that are asked for, and the baselines on fresh seeds; then each change of the winner."""
     from pitprop.cli import publish
     from pitprop.cli.session import Crew
 
     before, console = open_study(options, run.seed, ask=True), Console(stderr=options.json)
-    space, where = before.space, before.where
+    space, where, words = before.space, before.where, run.repeat(confirms).words("confirm")
     if before.code_changes and not run.code_changed:
-        raise UserError(_refusal(space, where, before.code_changes, "confirm", *run.repeat(top, seeds).words("confirm")))
-    plan = space.confirm or Confirm()
-    plan = Confirm(top or plan.top, seeds or plan.seeds)
+        raise UserError(_refusal(space, where, before.code_changes, "confirm", *words))
+    if before.summary.best == ():
+        raise UserError(_("nothing to confirm: no trial of {study} has completed yet; search it first").format(study=space.name))
+    plan = _plan(space.confirm or Confirm(), confirms)
+    _due(space, plan, before.records, where, confirms)  # which finds what is misspelt before anything is exported
     shown = None if run.quiet else console
     with publish.exporter(space, where) as mlflow:
         publish.send(mlflow, before)  # the note of the study's run is written from all of its trials
         with closing(Crew()) as crew:
-            code = _confirm(space, plan, before.records, where, run, shown, crew, trials)
+            code = _confirm(lambda: _due(space, plan, before.records, where, confirms), space, where, run, shown, crew)
         results = Results(space, where, before.records, before.target)  # which reads the confirmation as it is now
+        publish.export_confirmations(results, shown)
         publish.finish(mlflow, shown, results, report=run.report and not code)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
-        _print_interrupted(console, next_command("confirm", space, where, *run.repeat(top, seeds, trials).words("confirm")))
+        _print_interrupted(console, next_command("confirm", space, where, *words))
     return code
+
+
+def _plan(plan: Confirm, asked: ConfirmOptions) -> Confirm:
+    """What a space says of its confirmation, with what was asked for in its place."""
+    each = True if "" in asked.each else list(asked.each) or plan.each
+    return replace(plan, top=asked.top or plan.top, seeds=asked.seeds or plan.seeds, each=each)
 
 
 def preflight(options: StudyOptions) -> int:
@@ -159,47 +160,64 @@ def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int
     return code or int(all(told[number].state == State.FAIL for number in trials))
 
 
+def _due(
+    space: Space, plan: Confirm | None, records: Sequence[Record], where: Addresses, asked: ConfirmOptions | None = None
+) -> list[Space]:
+    """The studies to be trained next for a confirmation: of the best first, then of the changes of the winner among them."""
+    if plan is None:
+        return []
+    if found := confirmation_study.pending(space, plan, records, where, asked.trials if asked is not None else ()):
+        return found
+    if not plan.each:
+        return []
+    from pitprop.results import ablation, confirmation
+
+    seeds = asked.seeds if asked is not None and asked.seeds else max(plan.seeds, ablation.SEEDS)
+    names = plan.each if isinstance(plan.each, list) else ()
+    winner = next(iter(confirmation.best(space, records, confirmation.read(space, records, where))), None)
+    return ablation.pending(space, records, where, winner, names, seeds) if winner is not None else []
+
+
 def _confirm(
-    space: Space,
-    plan: Confirm,
-    records: Sequence[Record],
-    where: Addresses,
-    run: RunOptions,
-    console: Console | None,
-    crew: Crew,
-    trials: Sequence[int] = (),
+    due: Callable[[], Sequence[Space]], space: Space, where: Addresses, run: RunOptions, console: Console | None, crew: Crew
 ) -> int:
-    """Trains what is to be confirmed, in a study of its own that is exported beside the other: 0, or 130 if interrupted."""
+    """Trains the studies that confirm the one of ``space`` while any is ``due``, each exported beside it: 0, or 130."""
     from pitprop.cli import publish, session
     from pitprop.study import study as studies
+
+    trained = set[tuple[str, int]]()
+    while wanted := [one for one in due() if (one.name, one.trials) not in trained]:
+        fresh = wanted[0]
+        trained.add((fresh.name, fresh.trials))
+        if console is not None:
+            console.print(f"\n{_task(fresh, space)}", highlight=False, markup=False)
+        with (
+            studies.opened(fresh, where.study_db, where.folder(fresh.name)) as study,
+            publish.exporter(fresh, where) as mlflow,
+        ):
+            _check_code(study, where, run, console, "confirm")
+            unlimited = replace(run, timeout=None)
+            code = session.run(fresh, study, where, unlimited, console=console, exporter=mlflow, crew=crew, checks=False)
+            publish.finish_confirmation(mlflow, console or Console(quiet=True), _results(study, where), space.name)
+        if code:
+            return code
+    return 0
+
+
+def _task(fresh: Space, space: Space) -> str:
+    """What a confirmation is about to train, in a line."""
     from pitprop.views import words
 
-    fresh = confirmation_study.space_of(space, plan, records, trials)
-    if console is not None:
-        trained = [baseline.name for baseline in fresh.baselines if baseline.params is not None]
-        told = [name for name in trained if name in {baseline.name for baseline in space.baselines}]
-        count = plan.seeds * len(trained)
-        text = _("Confirming {trials} and {baselines} on {seeds} seeds that the search never used: {count} trainings")
-        n = len(told)
-        baselines = ngettext("{n} baseline", "{n} baselines", n).format(n=n)
-        trials_told = words.trials(len(trained) - n)
-        line = text.format(trials=trials_told, baselines=baselines, seeds=plan.seeds, count=count)
-        console.print(f"\n{line} ({words.listed(trained)})", highlight=False, markup=False)
-    with (
-        studies.opened(fresh, where.study_db, where.folder(fresh.name)) as study,
-        publish.exporter(fresh, where) as mlflow,
-    ):
-        _check_code(study, where, run, console, "confirm")
-        unlimited = replace(run, timeout=None)
-        code = 0
-        if _ended(study):
-            session.sweep_checkpoints(fresh, study)
-            publish.send(mlflow, _results(study, where))
-        else:
-            code = session.run(fresh, study, where, unlimited, console=console, exporter=mlflow, crew=crew, checks=False)
-            crew.close()
-        publish.finish_confirmation(mlflow, console or Console(quiet=True), _results(study, where), space.name)
-    return code
+    names = [baseline.name for baseline in fresh.baselines if baseline.params is not None]
+    shown = {"seeds": fresh.seeds, "count": fresh.seeds * len(names)}
+    if names[1:] and all(name.startswith(f"{names[0]}: ") for name in names[1:]):
+        text = _("Changing one parameter of {trial} at a time, on {seeds} seeds that nothing was chosen by: {count} trainings")
+        return text.format(trial=names[0], **shown)
+    n = len({baseline.name for baseline in space.baselines} & set(names))
+    baselines = ngettext("{n} baseline", "{n} baselines", n).format(n=n)
+    text = _("Confirming {trials} and {baselines} on {seeds} seeds that the search never used: {count} trainings")
+    line = text.format(trials=words.trials(len(names) - n), baselines=baselines, **shown)
+    return f"{line} ({words.listed(names)})"
 
 
 def _check_code(study: Study, where: Addresses, run: RunOptions, console: Console | None, verb: str, *numbers: str) -> None:
@@ -238,7 +256,11 @@ def _ended(study: Study) -> bool:
 
 def _print_finished(console: Console, study: Study, where: Addresses, repeat: Repeat) -> None:
     space, flags = study.space, repeat.words("search")
-    if study.satisfied:
+    if study.satisfied and space.stop_when == STAGNATION:
+        words = _("{space} has stopped: none of its last {n} trials is better than those before; to continue, remove stop_when:")
+        words = words.format(space=space.name, n=STAGNANT)
+        print_command(console, words, next_command("search", space, where, *flags))
+    elif study.satisfied:
         words = _("{space} has reached its target {target}; to continue, remove stop_when from the space:")
         words = words.format(space=space.name, target=space.stop_when)
         print_command(console, words, next_command("search", space, where, *flags))

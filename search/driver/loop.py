@@ -271,6 +271,18 @@ class Search:
                 self._conclude(training, Failed(training.epochs, error, alike=True))
                 raise SearchError(error)
             self._warn(training, self._judge.judge(training, lane.replica))
+            self._limit(training, lane.replica, epoch.step)
+
+    def _limit(self, training: Training, replica: int, step: int) -> None:
+        """Parks a trial that has trained longer than the space allows one to; no baseline, and none that was revived."""
+        limit, trial = self._space.trial_timeout, training.trial
+        spent = training.clock(replica, time.monotonic())
+        if limit is None or spent <= limit or trial.baseline is not None or trial.revives is not None:
+            return
+        at = {"seconds": round(spent), "limit": round(limit), "unit": self._space.unit.removesuffix("s"), "step": step}
+        reason = message("it had trained for {seconds} s at {unit} {step}, and one trial may take {limit} s", **at)
+        for lane in training.lanes:
+            training.ended[lane.replica] = Verdict("trial_timeout", step, "park", reason, {})
 
     def _rest(self, training: Training) -> None:
         """Has a trial wait of which all seeds have trained what was granted."""
@@ -281,6 +293,7 @@ class Search:
             and all(self._grants.rests(training, one.replica) for one in training.lanes)
         ):
             self._grants.note(training)
+            training.reported.clear()
             self._waiting.add(number)
             self._events.append(Rested(number))
             self._study.wait(number, self._grants.score(number))

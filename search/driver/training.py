@@ -38,6 +38,10 @@ class Training:
     warnings: dict[str, Verdict] = field(default_factory=dict)
     attempts: int = 0
     adopted: dict[int, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    """How long it has trained in this run, from one report to the next, over its seeds on average."""
+    reported: dict[int, float] = field(default_factory=dict)
+    """When each seed reported last, in the seconds of `time.monotonic`."""
 
     @classmethod
     def of(cls, trial: Trial, folder: Path, seeds: int, parked: Path | None = None) -> Training:
@@ -80,6 +84,13 @@ class Training:
         telemetry.append(path, epoch)
         curve.append(epoch)
         return True
+
+    def clock(self, replica: int, now: float) -> float:
+        """Counts the time since the last report of a seed; how long the trial has trained."""
+        since = now - self.reported.get(replica, now)
+        self.reported[replica] = now
+        self.seconds += since / self.seeds
+        return self.seconds
 
     def note(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
         """Keeps verdicts that end nothing, whatever their action is elsewhere; those of signatures that had been silent."""

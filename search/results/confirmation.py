@@ -15,7 +15,7 @@ from pitprop import telemetry
 from pitprop.addresses import Addresses
 from pitprop.detection import stopping
 from pitprop.detection.stopping import objective
-from pitprop.results.confirmation_study import FRESH, begun, title
+from pitprop.results.confirmation_study import FRESH, Block, Blocks, blocks, chain, title
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
@@ -41,8 +41,14 @@ class Contender:
     @property
     def mean(self) -> float:
         """Over the seeds that have a score."""
-        finite = [score for score in self.scores if not math.isnan(score)]
-        return math.fsum(finite) / len(finite) if finite else math.nan
+        return mean(self.scores)
+
+    @property
+    def margin(self) -> float:
+        """Half of the 95 % interval of the mean, by Student's t; NaN with fewer than two scores."""
+        from pitprop.results import statistics
+
+        return statistics.margin(self.scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class Confirmation:
     """What the fresh ``seeds`` show. ``candidates`` are trials in the order of their rank, ``baselines`` the trained ones.
 
     ``differences`` maps the name of each candidate to its lead over each baseline, by name, recorded numbers and targets
-    (``target conservative``) among them.
+    (``target conservative``) among them. ``ties`` are the candidates that cannot be told from the winner.
     """
 
     seeds: tuple[int, ...]
@@ -58,6 +64,7 @@ class Confirmation:
     baselines: tuple[Contender, ...]
     differences: Mapping[str, Mapping[str, Difference]]
     maximize: bool = True
+    ties: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -85,29 +92,66 @@ def best(space: Space, records: Sequence[Record], found: Confirmation | None) ->
 
 
 def read(space: Space, records: Sequence[Record], where: Addresses) -> Confirmation | None:
-    """What the confirmation of a study shows as far as it has come; that on most seeds; None if there is none."""
-    found = begun(space.name, where)
-    return confirmation(space, max(found), records, found[max(found)].records) if found else None
+    """What the confirmation of a study shows as far as it has come; None if there is none."""
+    found = blocks(space, where)
+    return confirmation(space, records, found) if found else None
 
 
-def confirmation(space: Space, seeds: int, records: Sequence[Record], confirmed: Sequence[Record]) -> Confirmation:
-    """What the trials of the confirming study show, as far as they have ended: ``confirmed`` of ``records``, on so many seeds."""
-    scores = {record.baseline: _scores(space, seeds, record) for record in confirmed if record.state != State.RUNNING}
-    held = {record.baseline for record in confirmed}
-    found = {record.baseline: ranking.score(record) for record in records if record.baseline is not None and record.values}
+def confirmation(space: Space, records: Sequence[Record], found: Blocks) -> Confirmation:
+    """What the trials of the confirming studies show: on the seeds on which all have ended, or on the first ones until then."""
+    held = {record.baseline for rows in found.values() for record in rows}
+    over = [block for block in chain(found) if held == {record.baseline for record in found[block] if ended(record)}]
+    shown = over or chain(found)[:1]
+    scores = scored(space, shown, found)
+    searched = {record.baseline: ranking.score(record) for record in records if record.baseline is not None and record.values}
     top = [
         Contender(title(one), one.number, one.params, ranking.score(one), scores.get(title(one), ()))
         for one in ranking.ranked(space, records)
         if title(one) in held
     ]
     trained = [
-        Contender(one.name, None, space.flat({}, one), found.get(one.name), scores.get(one.name, ()))
+        Contender(one.name, None, space.flat({}, one), searched.get(one.name), scores.get(one.name, ()))
         for one in space.baselines
         if one.name in held
     ]
-    fresh = tuple(range(space.seed + FRESH, space.seed + FRESH + seeds))
+    fresh = tuple(space.seed + FRESH["confirm"] + seed for block in shown for seed in range(block.first, block.last))
     known = Confirmation(fresh, tuple(top), tuple(trained), {}, space.objective.sign > 0)
-    return replace(known, differences=_differences(space, known, _samples(confirmed)))
+    confirmed = [record for block in shown for record in found[block]]
+    return replace(known, differences=_differences(space, known, _samples(confirmed)), ties=_ties(known))
+
+
+def mean(scores: Sequence[float]) -> float:
+    """Of the scores that are there; NaN if none is."""
+    there = [score for score in scores if math.isfinite(score)]
+    return math.fsum(there) / len(there) if there else math.nan
+
+
+def ended(record: Record) -> bool:
+    """Whether a training of a confirmation is over."""
+    return record.state != State.RUNNING
+
+
+def scored(space: Space, shown: Sequence[Block], found: Blocks) -> dict[str, tuple[float, ...]]:
+    """The scores of each contender that has ended in all of the blocks, by name, in the order of the seeds."""
+    rows = [{record.baseline: record for record in found[block] if ended(record)} for block in shown]
+    return {
+        name: tuple(score for block, row in zip(shown, rows, strict=True) for score in _scores(space, block, row[name]))
+        for name in (rows[0] if rows else {})
+        if name is not None and all(name in row for row in rows)
+    }
+
+
+def _ties(known: Confirmation) -> tuple[str, ...]:
+    """The candidates from which the winner cannot be told: it was chosen by these scores, so that every pair was compared."""
+    winner = known.winner
+    others = {one.name: one.scores for one in known.candidates if one is not winner}
+    if winner is None or not others:
+        return ()
+    count = len(known.candidates)
+    from pitprop.results import statistics
+
+    told = statistics.changed(winner.scores, others, maximize=known.maximize, family=count * (count - 1) // 2)
+    return tuple(name for name, one in told.items() if one.verdict == statistics.OPEN)
 
 
 def _differences(space: Space, known: Confirmation, samples: int | None) -> dict[str, dict[str, Difference]]:
@@ -129,12 +173,12 @@ def _differences(space: Space, known: Confirmation, samples: int | None) -> dict
     return {name: {other: leads[name] for other, leads in against.items()} for name in scores}
 
 
-def _scores(space: Space, seeds: int, record: Record) -> tuple[float, ...]:
+def _scores(space: Space, block: Block, record: Record) -> tuple[float, ...]:
     """The objective of each seed, as a search would have told it; NaN where there is none."""
     drawn = {leaf.name: leaf.encode(record.params[leaf.name]) for leaf in space.leaves if leaf.name in record.params}
     stopping = space.stopping(drawn) if space.searches_stopping else None  # elsewhere the training has stopped by itself
     scores = []
-    for replica in range(seeds):
+    for replica in range(block.last - block.first):
         curve = telemetry.read(telemetry.file(record.folder, replica))
         stop = stopping.cut(curve) if stopping else None
         values = telemetry.series(curve, space.objective.metric)[:stop]

@@ -1,71 +1,106 @@
-"""What a confirmation trains: a study of its own, whose trials are all baselines.
+"""What a confirmation trains: studies of their own, one for each block of seeds, whose trials are all baselines.
 
-So nothing prunes them, and whatever ends it, it resumes.
+So nothing prunes them, and whatever ends them, they resume. More seeds are a further block for all configurations that are there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pitprop.addresses import Addresses
 from pitprop.errors import UserError
 from pitprop.results.results import Results
 from pitprop.space import Baseline, Confirm, Method, Space, nested
 from pitprop.study import ranking
-from pitprop.study.record import Record, State, StoredStudy, read_studies, read_study
+from pitprop.study.record import Record, State, read_studies
 
-FRESH = 1000
-"""How far the seeds of a confirmation are from those of the search."""
+FRESH = {"confirm": 1000, "each": 2000}
+"""How far the seeds are from those of the search: of the best trials, and of one of them with each of its parameters changed."""
 
-
-def study_name(name: str, seeds: int) -> str:
-    """The name of the study that confirms the study ``name``; another number of seeds is another study."""
-    return f"{name}.confirm{seeds}"
-
-
-def begun(name: str, where: Addresses) -> dict[int, StoredStudy]:
-    """The studies that confirm the study ``name``, by their number of seeds."""
-    prefix = study_name(name, 0)[:-1]
-    found = read_studies(where, lambda other: other.startswith(prefix) and other.removeprefix(prefix).isdecimal())
-    return {int(other.removeprefix(prefix)): study for other, study in found.items() if study.records}
+QUESTION = {
+    "confirm": "Do the best trials of {study} hold on fresh seeds?",
+    "each": "What does each parameter do in the best trial of {study}?",
+}
 
 
-def results_of(results: Results) -> list[Results]:
-    """What the studies say that confirm the one of ``results``."""
-    space, where = results.space, results.where
-    return [
-        Results(space_of(space, Confirm(seeds=seeds), results.records), where, study.records, study.target)
-        for seeds, study in begun(space.name, where).items()
-    ]
+@dataclass(frozen=True, slots=True, order=True)
+class Block:
+    """Seeds ``first`` to ``last`` - 1 of a confirmation, counted from its own first: what one of its studies trains."""
+
+    first: int
+    last: int
+
+    def study(self, name: str, kind: str) -> str:
+        """The name of the study that trains it, such as ``lr.confirm5`` or ``lr.confirm5-8``, beside the study ``name``."""
+        return f"{name}.{kind}{f'{self.first}-' if self.first else ''}{self.last}"
 
 
-def due(space: Space, records: Sequence[Record], where: Addresses) -> Confirm | None:
-    """How the space wants its best trials confirmed, if one of them has not been; else None."""
-    if space.confirm is None:
-        return None
-    name = study_name(space.name, space.confirm.seeds)
-    found = read_study(where, name)
-    done = {record.baseline for record in found.records if record.state != State.RUNNING} if found is not None else set()
-    lacking = any(title(record) not in done for record in candidates(space, space.confirm, records))
-    return space.confirm if lacking else None
+Blocks = Mapping[Block, Sequence[Record]]
+"""The trials of a confirmation, by the seeds that they train on."""
 
 
-def space_of(space: Space, confirm: Confirm, records: Sequence[Record], numbers: Sequence[int] = ()) -> Space:
-    """The space whose study confirms the search that ``records`` show: of the best, or of the trials ``numbers``."""
+def blocks(space: Space, where: Addresses, kind: str = "confirm") -> dict[Block, tuple[Record, ...]]:
+    """What there is of a confirmation, in the order of the seeds; empty if it has not begun."""
+    found = {}
+    for name, study in read_studies(where, lambda name: name.startswith(f"{space.name}.{kind}")).items():
+        first, _dash, last = name.removeprefix(f"{space.name}.{kind}").rpartition("-")
+        if last.isdecimal() and (first.isdecimal() or not first) and study.records:
+            found[Block(int(first or 0), int(last))] = study.records
+    return dict(sorted(found.items()))
+
+
+def chain(found: Iterable[Block], seeds: int = 0) -> list[Block]:
+    """The blocks that cover the seeds from the first on without a gap, with a further one if they are fewer than ``seeds``."""
+    row: list[Block] = []
+    while starts := [one for one in found if one.first == (row[-1].last if row else 0)]:
+        row.append(max(starts))
+    end = row[-1].last if row else 0
+    return [*row, Block(end, seeds)] if end < seeds else row
+
+
+def pending(
+    space: Space, confirm: Confirm, records: Sequence[Record], where: Addresses, numbers: Sequence[int] = ()
+) -> list[Space]:
+    """The spaces whose studies have to be searched to confirm the best, or the trials ``numbers``: none if all is there.
+
+    Candidates of earlier confirmations are among them, so that all stand on the same seeds. `UserError` for a number that has
+    no score.
+    """
+    there = blocks(space, where)
+    held = {record.baseline for rows in there.values() for record in rows}
     found = chosen(space, records, numbers) if numbers else candidates(space, confirm, records)
+    found += [one for one in ranking.ranked(space, records) if title(one) in held and one not in found]
     top = [Baseline(title(record), params=nested(record.params)) for record in found]
-    if not top:
-        raise UserError(f"nothing to confirm: no trial of {space.name} has completed yet; search it first")
+    return lacking(space, "confirm", there, confirm.seeds, [*space.baselines, *top]) if top else []
+
+
+def lacking(space: Space, kind: str, there: Blocks, seeds: int, contenders: Sequence[Baseline]) -> list[Space]:
+    """The spaces of those blocks, of at least ``seeds``, in which a training of ``contenders`` is not there or not over."""
+    wanted = {one.name for one in contenders if one.params is not None}
+    spaces = []
+    for block in chain(there, seeds):
+        records = there.get(block, ())
+        names = {record.baseline for record in records}
+        if any(record.state == State.RUNNING for record in records) or not wanted <= names:
+            trials = len(records) + len(wanted - names)
+            spaces.append(_space(space, kind, block, contenders, trials))
+    return spaces
+
+
+def _space(space: Space, kind: str, block: Block, contenders: Sequence[Baseline], trials: int) -> Space:
     return replace(
         space,
-        name=study_name(space.name, confirm.seeds),
-        question=f"Do the best trials of {space.name} hold on fresh seeds?",
-        baselines=(*space.baselines, *top),
-        trials=sum(baseline.params is not None for baseline in (*space.baselines, *top)),
-        seeds=confirm.seeds,
-        seed=space.seed + FRESH,
+        name=block.study(space.name, kind),
+        question=QUESTION[kind].format(study=space.name),
+        baselines=tuple(contenders),
+        trials=trials,
+        seeds=block.last - block.first,
+        seed=space.seed + FRESH[kind] + block.first,
         timeout=None,
+        trial_timeout=None,
+        budget=None,
+        scheduler=Method("full", {}),
         points=(),
         gates=(),
         sampler=Method("random", {}),
@@ -76,6 +111,16 @@ def space_of(space: Space, confirm: Confirm, records: Sequence[Record], numbers:
         remedies="off",
         confirm=None,
     )
+
+
+def results_of(results: Results) -> list[Results]:
+    """What the studies say that confirm the one of ``results``."""
+    space, where = results.space, results.where
+    return [
+        Results(_space(space, kind, block, space.baselines, len(records)), where, records, len(records))
+        for kind in FRESH
+        for block, records in blocks(space, where, kind).items()
+    ]
 
 
 def candidates(space: Space, confirm: Confirm, records: Sequence[Record]) -> list[Record]:

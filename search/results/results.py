@@ -14,6 +14,7 @@ from pitprop.study import remedies
 from pitprop.study.record import Record
 
 if TYPE_CHECKING:
+    from pitprop.results.ablation import Ablation, Effect
     from pitprop.results.confirmation import Confirmation
 
 
@@ -44,6 +45,22 @@ class Results:
         from pitprop.results import confirmation  # scipy takes its time
 
         return confirmation.read(self.space, self.records, self.where)
+
+    @cached_property
+    def ablation(self) -> Ablation | None:
+        """What changing one parameter of the trial to take at a time has shown so far; None if that has not begun."""
+        from pitprop.results import ablation
+
+        return ablation.read(self.space, self.where, self.best_trial) if self.best_trial is not None else None
+
+    @cached_property
+    def estimates(self) -> tuple[Effect, ...]:
+        """What the search's own trials let expect of each change of the trial to take, where none was trained."""
+        from pitprop.results import surrogate
+
+        if self.best_trial is None or self.ablation is not None:
+            return ()
+        return surrogate.estimate(self.space, self.records, self.best_trial)
 
     @cached_property
     def best_trial(self) -> Record | None:

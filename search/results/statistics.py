@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,9 @@ from pitprop.detection.stopping import sign
 Scores = NDArray[np.float64]
 
 BETTER, WORSE, OPEN = "better", "worse", "not distinguishable"
+
+SPREADS = 4.0
+"""A configuration whose variance is more than so many times the median one says nothing of the noise of the others."""
 
 LEVEL = 0.05
 """Of every test; an interval is of 1 - LEVEL."""
@@ -111,6 +114,66 @@ def recorded(
     return _in_order({name: _alone(upward * _finite(scores), upward * number, doubt) for name, scores in candidates.items()})
 
 
+def changed(
+    chosen: Sequence[float], variants: Mapping[str, Sequence[float]], *, maximize: bool, family: int = 0
+) -> dict[str, Difference]:
+    """Each variant against the ``chosen`` configuration: scores of the same seeds, which nobody chose by, in the same order.
+
+    The spread is the residual of configuration + seed, as in `paired`; variants that spread more (`SPREADS`), such as those that
+    collapse on some seeds, are no part of it and stand alone. All are tested at once, so p is corrected by Holm's step-down
+    procedure (1979) and the intervals by Bonferroni's: together they hold in 95 % of studies. An interval that holds 0 though
+    Holm's test sees a difference ends at 0. ``family`` is how many comparisons there are if that is more than the variants.
+
+    Simulated with 8 seeds and 14 variants, 1,500 studies each (``tests/bench/by_parameter.py``): without any difference one or
+    more is found in 2 to 5 % of the studies, whatever the seeds share, for normal, t (3) and exponential noise, and where one
+    variant spreads five times as much; a difference of two standard deviations in 80 to 85 %, with 5 seeds in 52 to 68 %.
+    """
+    table = sign(maximize) * _finite([chosen, *variants.values()])
+    calm, count = _calm(table), max(family, len(variants))
+    shared, freedom = _residual(table[calm])
+    found = {}
+    for row, name in enumerate(variants, start=1):
+        pairs = table[[0, row]][:, np.isfinite(table[[0, row]]).all(axis=0)]
+        differences, few = pairs[1] - pairs[0], pairs.shape[1] - 1
+        own = _squares(differences, np.abs(pairs).max(initial=0.0)) / few if few > 0 else 0.0
+        pooled = calm[0] and calm[row] and freedom > 0
+        found[name] = _estimate(differences, 2 * shared / freedom if pooled else own, freedom if pooled else few, 0.0)
+    alone = {name: _difference(one, 0.0, LEVEL / max(count, 1)) for name, one in found.items()}
+    told, before = dict[str, Difference](), 0.0
+    for place, name in enumerate(sorted(alone, key=lambda name: alone[name].p)):
+        before = min(1.0, max(before, alone[name].p * (count - place)))
+        told[name] = _at(alone[name], before)
+    return {name: told[name] for name in variants}
+
+
+def margin(scores: Sequence[float]) -> float:
+    """Half of the 95 % interval of the mean of the scores that are there, by Student's t; NaN for fewer than two."""
+    from scipy import special
+
+    there = [score for score in scores if math.isfinite(score)]
+    few = len(there) - 1
+    return float(special.stdtrit(few, 1 - LEVEL / 2) * np.std(there, ddof=1) / math.sqrt(few + 1)) if few > 0 else math.nan
+
+
+def _calm(table: Scores) -> NDArray[np.bool_]:
+    """The rows that do not spread much more than most do, once the medians of the seeds are taken out."""
+    own = table - np.nanmean(np.where(np.isfinite(table).any(axis=1, keepdims=True), table, 0.0), axis=1, keepdims=True)
+    rest = own - np.nanmedian(np.where(np.isfinite(own).any(axis=0, keepdims=True), own, 0.0), axis=0, keepdims=True)
+    spread = np.nansum(rest**2, axis=1) / np.maximum(np.isfinite(rest).sum(axis=1) - 1, 1)
+    there = spread[spread > 0]
+    most = SPREADS * float(np.median(there)) if len(there) else 0.0
+    calm: NDArray[np.bool_] = (spread <= most) & (np.isfinite(table).sum(axis=1) > 1)
+    return calm
+
+
+def _at(one: Difference, p: float) -> Difference:
+    """The same with a ``p`` that is corrected for how many were tried, an interval that agrees with it, and the verdict."""
+    if p > LEVEL:
+        return replace(one, low=min(one.low, 0.0), high=max(one.high, 0.0), p=p, verdict=OPEN)
+    low, high = (max(one.low, 0.0), one.high) if one.mean > 0 else (one.low, min(one.high, 0.0))
+    return replace(one, low=low, high=high, p=p, verdict=BETTER if one.mean > 0 else WORSE)
+
+
 def _finite(scores: Sequence[float] | Sequence[Sequence[float]]) -> Scores:
     values = np.array(scores, dtype=float)
     return np.where(np.isfinite(values), values, math.nan)
@@ -178,17 +241,17 @@ def _in_order(estimates: Mapping[str, _Estimate]) -> dict[str, Difference]:
     return found
 
 
-def _difference(one: _Estimate, before: float) -> Difference:
-    """``before`` is the p of the candidates before this one."""
-    if one.least > LEVEL:
+def _difference(one: _Estimate, before: float, level: float = LEVEL) -> Difference:
+    """``before`` is the p of the candidates before this one; the interval is of 1 - ``level``."""
+    if one.least > level:
         return Difference(one.mean, -math.inf, math.inf, max(one.least, before), math.inf, OPEN)
     freedom = min(one.freedom, 1e6)  # where t is the normal; the functions below want a finite one
     from scipy import special  # a quarter of a second to import, and few studies have a confirmation to judge
 
-    critical = float(special.stdtrit(freedom, 1 - LEVEL / 2))
+    critical = float(special.stdtrit(freedom, 1 - level / 2))
     own = 2 * float(special.stdtr(freedom, -abs(one.mean) / one.error)) if one.error else float(one.mean == 0)
     low, high, p = one.mean - critical * one.error, one.mean + critical * one.error, max(own, one.least, before)
-    if p > LEVEL:
+    if p > level:
         low, high = min(low, 0.0), max(high, 0.0)
     # The noncentral t that exceeds the critical value in 80 % of cases is this many standard errors away.
     detectable = float(special.nctdtrinc(freedom, 1 - POWER, critical)) * one.error

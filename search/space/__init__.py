@@ -15,10 +15,11 @@ from pitprop.space.meaning import difference, meaning
 from pitprop.space.model import Baseline, SignatureChoice, Space
 from pitprop.space.params import nested
 from pitprop.space.sampling import Method
-from pitprop.space.schema import Confirm, Gate, Objective, Relative, Resources, json_schema
+from pitprop.space.schema import STAGNATION, Confirm, Gate, Objective, Relative, Resources, json_schema
 from pitprop.space.yaml_text import find, names, summary
 
 __all__ = [
+    "STAGNATION",
     "Baseline",
     "Choices",
     "Confirm",

@@ -22,6 +22,7 @@ from pitprop.space.points import baselines, encoded, point
 from pitprop.space.sampling import Method
 from pitprop.space.schema import (
     GOAL,
+    STAGNATION,
     Confirm,
     Document,
     Gate,
@@ -112,6 +113,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         seeds=document.seeds,
         seed=document.seed,
         timeout=document.timeout,
+        trial_timeout=document.trial_timeout,
         leaves=tuple(leaves),
         constants=constants,
         constraints=(),
@@ -134,6 +136,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         remedies=document.remedies,
         confirm=Confirm() if document.confirm is True else document.confirm or None,
     )
+    _check_each(space, problems)
     return _filled(space, document, problems)
 
 
@@ -229,14 +232,25 @@ def _check_facts(document: Document, problems: Problems) -> None:
 def _check_plan(document: Document, sampler: Method, answered: bool, problems: Problems) -> None:
     """Notes what the search cannot do beside the sampler, or where trials are ``answered`` from recorded curves."""
     stop, targets = document.stop_when, document.targets
-    if stop is not None and stop not in targets and "targets" not in problems.keys:
-        problems.add("stop_when", f"{stop!r} is no target of this space{hint(stop, targets)}")
+    if stop is not None and stop not in (*targets, STAGNATION) and "targets" not in problems.keys:
+        problems.add("stop_when", f"{stop!r} is no target of this space{hint(stop, [*targets, STAGNATION])}")
+    if document.trial_timeout is not None and answered:
+        why = "searching early stopping answers trials from recorded curves, which have to be whole"
+        problems.add("trial_timeout", f"is not allowed: {why}; leave it out, or give patience and min_delta one value each")
     if document.remedies == "try" and sampler.name == "grid":
         problems.add("remedies", "'try' is not allowed beside the grid sampler, which tries every point there is; write suggest")
     if document.revive and answered:
         why = "searching early stopping answers trials from recorded curves, and a parked one has half a curve"
         way = "leave revive out, or give patience and min_delta one value each"
         problems.add("revive", f"{document.revive} is not allowed: {why}; {way}")
+
+
+def _check_each(space: Space, problems: Problems) -> None:
+    """Notes names to change at a time in a confirmation which are not searched."""
+    known = {leaf.name: leaf for leaf in space.leaves}
+    for name in space.confirm.each if space.confirm is not None and isinstance(space.confirm.each, list) else ():
+        if name not in known and problems.fine(place(name)):
+            problems.add("confirm.each", f"{name!r} is no searched parameter{hint(name, known)}")
 
 
 def _early_stopping(

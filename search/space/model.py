@@ -50,8 +50,8 @@ class Space:
 
     ``trainer`` is where `pitprop.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial
     in its ``unit``, epochs or steps, ``trials`` how many there are, ``seeds`` how often each is trained; ``timeout`` are seconds
-    and ``budget`` epochs or steps for all (None: no limit). ``facts`` are what the file states of every training.
-    ``scheduler`` decides which trial trains next.
+    and ``budget`` epochs or steps for all, ``trial_timeout`` seconds for one (None: no limit). ``facts`` are what the file states
+    of every training. ``scheduler`` decides which trial trains next.
     ``leaves`` stand in the order of the file, ``constants`` go by dotted name. ``points`` are values to try first.
     ``signatures`` watch, and ``lacking`` holds those that cannot, each with what it needs of the trainer. ``early_stopping``
     holds its constants, None if there is none.
@@ -79,6 +79,7 @@ class Space:
     seeds: int
     seed: int
     timeout: float | None
+    trial_timeout: float | None
     leaves: tuple[Leaf, ...]
     constants: Mapping[str, Any]
     constraints: tuple[Constraint, ...]

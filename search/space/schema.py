@@ -47,6 +47,8 @@ FILE = "space.schema.json"
 """The JSON Schema's name beside the spaces that ship; `pitprop schema` writes it."""
 REF = "defined at"
 """Becomes ``$ref`` at last: pydantic takes no reference to what it has not defined itself."""
+STAGNATION = "nothing improves"
+"""Stands for a target in ``stop_when``."""
 SHARES = ("grace", "blind")
 """Thresholds that are shares of the budget."""
 
@@ -63,9 +65,23 @@ NO_STOPPING = Kind(
     False,
 )
 CONFIRMED = Kind(
-    "true, false, or a mapping such as {top: 3, seeds: 5}",
+    "true, false, or a mapping such as {top: 3, seeds: 5, each: true}",
     boolean,
     TRUTH,
+    False,
+)
+
+
+def _names(value: Any) -> bool | list[str] | None:
+    """Whether all, or those with these names."""
+    listed = isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
+    return value if listed else boolean(value)
+
+
+EACH = Kind(
+    "true, false, or a list of searched parameters such as [lr]",
+    _names,
+    {"anyOf": [dict(TRUTH), {"type": "array", "minItems": 1, "items": {"type": "string"}}]},
     False,
 )
 
@@ -168,6 +184,8 @@ class Confirm:
     """How many of the best trials."""
     seeds: Annotated[int, SEVERAL] = 5
     """On how many seeds."""
+    each: Annotated[Any, EACH] = False
+    """Whether the winner trains again with each searched parameter changed at a time, or with each of those listed."""
 
 
 @dataclass(frozen=True, slots=True, config=MAPPING)
@@ -262,6 +280,8 @@ class Document:
     """How often each trial is trained; its value is the mean."""
     seed: Natural = 0
     """Seed of the sampler and of the trainings."""
+    trial_timeout: Time | None = None
+    """A trial that has trained for so long is parked at its next report: 90s, 3m, 2h, or seconds; no limit, if not said."""
     timeout: Time | None = None
     """No trial is started after this time: 90s, 3m, 2h, or seconds."""
     budget: Annotated[Any, WHOLE_BUDGET] = None
@@ -295,7 +315,7 @@ class Document:
     targets: dict[str, Number] = Field(default_factory=dict)
     """Scores to reach, by name."""
     stop_when: Text | None = None
-    """A target at which the search ends."""
+    """A target at which the search ends, or `nothing improves`: none of the last 20 trials was better than those before."""
     remedies: Annotated[str, one_of("try", "suggest", "off")] = "suggest"
     """Whether what a verdict or a gate says to try becomes a trial of its own, is only said, or neither."""
     confirm: Annotated[Confirm | bool, Rows(Confirm, CONFIRMED)] | None = None

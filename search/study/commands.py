@@ -25,14 +25,16 @@ class Repeat:
     seed: int | None = None
     """Part of what the study means: without it the study would be refused."""
     top: int | None = None
-    """Of a confirmation, as ``seeds`` and ``trials``."""
+    """Of a confirmation, as ``seeds``, ``trials`` and ``each``, which is "" for all parameters."""
     seeds: int | None = None
     trials: tuple[int, ...] = ()
+    each: tuple[str, ...] = ()
 
     def words(self, verb: str) -> tuple[str, ...]:
         """The flags that the command ``verb`` takes, as words of a command line."""
         confirms = {"top": self.top, "seeds": self.seeds} if verb == "confirm" else {}
         chosen = [word for number in self.trials if verb == "confirm" for word in ("--trial", str(number))]
+        chosen += [word for name in self.each if verb == "confirm" for word in ("--each", name) if word]
         numbers = {"workers": self.workers, **confirms, "seed": self.seed}
         given = [word for name, value in numbers.items() if value is not None for word in (f"--{name}", str(value))]
         return (*(["--inline"] if self.inline else []), *chosen, *given)

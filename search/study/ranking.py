@@ -15,6 +15,9 @@ from pitprop.telemetry import finite
 if TYPE_CHECKING:
     from pitprop.space import Objective
 
+STAGNANT = 20
+"""So many trials in a row without a better one are a search that does not improve."""
+
 
 class Rules(Protocol):
     """What decides the order of trials: a `Space`, or the `StudyCard` that MLflow's process has of one."""
@@ -29,11 +32,12 @@ class Rules(Protocol):
 def counts(rules: Rules, record: Record) -> bool:
     """Whether a trial may be the best: a training that collapsed after its best epoch was still that good.
 
-    With the objective at the last epoch, and where early stopping is searched, only complete trials count. Baselines never do.
+    With the objective at the last epoch, and where early stopping is searched, only complete trials count. Baselines never do,
+    nor what a user has excluded.
     """
     at_best = rules.objective.at == "best" and not rules.searches_stopping
     states = (State.COMPLETE, State.PRUNED) if at_best else (State.COMPLETE,)
-    return record.state in states and record.baseline is None and finite(score(record))
+    return record.state in states and record.baseline is None and not record.excluded and finite(score(record))
 
 
 def score(record: Record) -> float:
@@ -62,6 +66,16 @@ def best(rules: Rules, records: Iterable[Record]) -> tuple[Record, ...]:
         if not front or _spent(record) < _spent(front[-1]):
             front.append(record)
     return tuple(front)
+
+
+def stagnates(rules: Rules, records: Sequence[Record]) -> bool:
+    """Whether none of the last `STAGNANT` trials that ended is better than the best before them.
+
+    The rule of Optuna's ``BestValueStagnationEvaluator``. Baselines do not count, nor do trials that failed.
+    """
+    over = [record for record in records if record.baseline is None and record.state in (State.COMPLETE, State.PRUNED)]
+    winner = next(iter(ranked(rules, over)), None)
+    return winner is not None and sum(record.number > winner.number for record in over) >= STAGNANT
 
 
 def reached(rules: Rules, records: Sequence[Record], target: float) -> int | None:

@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -93,6 +93,7 @@ class Record:
     and ``ended`` are unix seconds; ``started`` stays what it is over a resume, since it tells a study from another of its name.
     ``revives`` is the number of the parked trial that this one continues: its curve and its epochs begin with that one's.
     ``code`` are the codes that trained it (`pitprop.space.scripts.short`): several where it was continued by another.
+    ``excluded`` is a trial that a user wants in no answer.
     ``remedy_of`` is the number of the trial whose remedy this one tries, and ``cause`` the signature or gate that named it.
     """
 
@@ -113,6 +114,7 @@ class Record:
     code: tuple[str, ...] = ()
     saved: int = 0
     patience: int = 0
+    excluded: bool = False
 
     @property
     def parked(self) -> bool:
@@ -325,6 +327,7 @@ def _stored(select: Select, study: int, folder: Path) -> StoredStudy:
         for trial, number, state, began, ended in select(_TRIALS, study=study)
     )
     known = {key: json.loads(text) for key, text in select(_FACTS, study=study)}
+    records = tuple(excluding(records, known))
     revivals = sum(record.revives is not None for record in records)
     return StoredStudy(
         records,
@@ -333,6 +336,13 @@ def _stored(select: Select, study: int, folder: Path) -> StoredStudy:
         known.get("space file"),
         (known.get("codes") or [{}])[-1],
     )
+
+
+def excluding(records: Iterable[Record], facts: Mapping[str, Any]) -> Iterator[Record]:
+    """The records as the facts of their study have them: those that a user has excluded are marked."""
+    gone = set(facts.get("excluded", ()))
+    for record in records:
+        yield replace(record, excluded=True) if record.number in gone else record
 
 
 def _stamp(stored: datetime | str | None) -> float | None:

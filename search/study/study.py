@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.addresses import safe
 from pitprop.errors import UserError
-from pitprop.space import Baseline, Space, scripts
+from pitprop.space import STAGNATION, Baseline, Space, scripts
 from pitprop.study import database, ranking, samplers, storage
 from pitprop.study.memory import Memory, TooNarrow
 from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark, still_there
 from pitprop.study.parking import Parking
-from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, State, as_record, code_counts
+from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, State, as_record, code_counts, excluding
 from pitprop.study.remedies import FollowUps
 from pitprop.study.source import OtherSpace
 from pitprop.study.storage import trial_id
@@ -88,12 +88,13 @@ class Study:
                 f"trial {foreign[0]} of the study {space.name!r} was not made by pitprop: delete it from the database, or "
                 f"rename the space"
             )
-        self._codes: list[dict[str, str]] = connection.get_study_user_attrs(self._id).get("codes", [])
+        facts = connection.get_study_user_attrs(self._id)
+        self._codes: list[dict[str, str]] = facts.get("codes", [])
         self._code = scripts.code(space)
         self._ids = [trial_id(one) for one in trials]
         self._written = [dict(one.system_attrs) for one in trials]
         self._memory = Memory(space, trials)
-        self._records = [as_record(one, self.trial_folder(one.number)) for one in trials]
+        self._records = list(excluding((as_record(one, self.trial_folder(one.number)) for one in trials), facts))
         self._follow_ups = FollowUps(space, self._records)
         self._revived = sum(record.revives is not None for record in self._records)
         self._reached = any(map(self._reaches, self._records))
@@ -122,8 +123,8 @@ class Study:
 
     @property
     def satisfied(self) -> bool:
-        """Whether a trial has reached the target that the space is to stop at."""
-        return self._reached
+        """Whether a trial has reached the target that the space is to stop at, or nothing improves where it is to stop then."""
+        return self._reached or (self.space.stop_when == STAGNATION and ranking.stagnates(self.space, self._records))
 
     def plan(self, trials: int) -> None:
         """Sets the number of trials to reach, revived ones not counted."""
@@ -283,9 +284,22 @@ class Study:
     def _baselines(self) -> list[Baseline]:
         return [baseline for baseline in self.space.baselines if baseline.params is not None]
 
+    def exclude(self, numbers: Sequence[int], *, undo: bool = False) -> None:
+        """Takes trials out of every answer, or back into it; `StudyError` for one that can be in none."""
+        for number in numbers:
+            if not 0 <= number < len(self._records):
+                raise StudyError(f"{self.space.name} has no trial {number}: it has {len(self._records)}, from 0")
+            if self._records[number].baseline is not None:
+                raise StudyError(f"trial {number} of {self.space.name} trains a baseline: remove that from the space instead")
+        gone = {record.number for record in self._records if record.excluded}
+        gone = gone - set(numbers) if undo else gone | set(numbers)
+        self._writes.put(lambda _again: storage.set_fact(self._database, self._id, "excluded", sorted(gone), self._fence))
+        self.settle()
+        self._records = [replace(record, excluded=record.number in gone) for record in self._records]
+
     def _reaches(self, record: Record) -> bool:
         stop = self.space.stop_when
-        return stop is not None and ranking.reaches(self.space, record, self.space.targets[stop])
+        return stop is not None and stop in self.space.targets and ranking.reaches(self.space, record, self.space.targets[stop])
 
     def _enter(self, frozen: FrozenTrial) -> None:
         """Writes a trial that has begun in memory to the database, with its code; it trains when it is there (`_entered`)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +25,7 @@ from pitprop.views import landscape
 from pitprop.views.sections import Costs, Edge, GateCount, Goal, Group, Lead
 
 if TYPE_CHECKING:
+    from pitprop.results.ablation import Ablation, Effect
     from pitprop.results.confirmation import Confirmation, Contender
     from pitprop.results.statistics import Difference
 
@@ -44,7 +45,8 @@ PACKAGES = ("pitprop", "optuna", "torch", "numpy")
 class Content:
     """What there is to say of a study; each section is worked out when it is first asked for.
 
-    ``records`` are all trials by number, ``confirmation`` is None if there is none, ``where`` is for the commands to run next.
+    ``records`` are all trials by number, ``confirmation`` is None if there is none, ``where`` is for the commands to run next,
+    ``ablation`` says what each parameter does, None if it was not trained, ``estimated`` what is expected of it then.
     """
 
     space: Space
@@ -52,11 +54,14 @@ class Content:
     summary: Summary
     confirmation: Confirmation | None
     where: Addresses
+    ablation: Ablation | None = None
+    estimated: Callable[[], Sequence[Effect]] = tuple
 
     @classmethod
     def of(cls, results: Results) -> Content:
         """What there is to say of a study that was read."""
-        return cls(results.space, results.advised, results.summary, results.confirmation, results.where)
+        told = results.confirmation, results.where, results.ablation, lambda: results.estimates
+        return cls(results.space, results.advised, results.summary, *told)
 
     def command(self, verb: str, *words: str) -> str:
         """A command line for this study."""
@@ -111,6 +116,17 @@ class Content:
     def verdict(record: Record) -> Verdict | None:
         """What stopped a trial."""
         return record.ending
+
+    @cached_property
+    def estimates(self) -> Sequence[Effect]:
+        """What each parameter is expected to do where nothing was trained for that; empty with few trials."""
+        return self.estimated()
+
+    @property
+    def ties(self) -> list[int]:
+        """The candidates that fresh seeds cannot tell from the winner."""
+        told = self.confirmation
+        return [one.trial for one in told.candidates if one.name in told.ties and one.trial is not None] if told else []
 
     @property
     def flattered(self) -> float:

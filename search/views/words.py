@@ -38,6 +38,11 @@ def score(value: float | None) -> str:
     return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 1000 else f"{value:.4g}"
 
 
+def rough(value: float) -> str:
+    """A difference in two digits, with a minus sign of its own."""
+    return ("–" if not math.isfinite(value) else f"{value:.2g}").replace("-", "−")
+
+
 def difference(value: float | None) -> str:
     """A score with its sign, for which there is a character of its own."""
     if value is None or not math.isfinite(value):
@@ -209,4 +214,5 @@ def story(record: Record, space: Space) -> str:
         found = record.error or (
             _("baseline {name}").format(name=record.baseline) if record.baseline else configuration(record, space)
         )
-    return _("; ").join(part for part in (continues(record, space), found) if part)
+    excluded = _("excluded") if record.excluded else ""
+    return _("; ").join(part for part in (excluded, continues(record, space), found) if part)

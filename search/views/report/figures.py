@@ -44,7 +44,7 @@ def figures(c: Content) -> dict[str, Figure]:
     """What there is to draw, by name."""
     drawn: Mapping[str, Callable[[Content], Figure | None]] = {
         "curve": _curve, "predicted": _predicted, "parallel": _parallel, "slices": _slices, "front": _front,
-        "intervals": _intervals,
+        "intervals": _intervals, "effects": _effects,
     }  # fmt: skip
     return {name: figure for name, draw in drawn.items() if (figure := draw(c)) is not None}
 
@@ -286,6 +286,21 @@ def _front(c: Content) -> Figure | None:
     line = sorted((r.values[1], _digits(r.values[0]), r.number) for r in c.summary.best if r.values)
     levels = {name: _digits(value) for name, value in c.summary.baselines.items() if value is not None and finite(value)}
     return Figure({"points": points, "line": line, "levels": levels})
+
+
+def _effects(c: Content) -> Figure | None:
+    """By how much each value of a parameter is better than the winner's: mean and interval."""
+    rows = [
+        (
+            f"{effect.parameter} {words.value(one.value)}",
+            *map(_digits, (told.low, told.mean, told.high)),
+            told.verdict != "not distinguishable",
+        )
+        for effect in (c.ablation.effects if c.ablation is not None else ())
+        for one in effect.steps
+        if math.isfinite((told := one.difference).low) and math.isfinite(told.high)
+    ]
+    return Figure({"rows": rows}) if rows else None
 
 
 def _intervals(c: Content) -> Figure | None:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pitprop import messages
-from pitprop.views import landscape, words
+from pitprop.views import effects, landscape, words
 from pitprop.views.content import REMEDIES, Content, outcome
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from pitprop.results.confirmation import Contender
     from pitprop.views.report.figures import Figure
 
 SPECIAL = re.compile(r"([\\`*<>|~$&]|\](?=[(\[:])|^#|(?<!\w)_|_(?!\w))")
@@ -23,7 +24,7 @@ SPECIAL = re.compile(r"([\\`*<>|~$&]|\](?=[(\[:])|^#|(?<!\w)_|_(?!\w))")
 
 COLUMNS = 8
 """Parameters that have a column of their own in the list of trials; further ones share one."""
-SECTIONS = ("answer", "standing", "stopped")
+SECTIONS = ("answer", "effects", "standing", "stopped")
 """Templates with blocks that are shown elsewhere too."""
 
 
@@ -88,6 +89,16 @@ def sentences(*parts: Any) -> Markup:
     return Markup((" " if messages.language() == "en" else "").join(map(escaped, _flat(parts))))
 
 
+def clauses(*parts: Any) -> Markup:
+    """What goes on after a sentence's first part, each of the parts that there are after a semicolon."""
+    return Markup("".join(messages._("; ") + escaped(part) for part in _flat(parts)))
+
+
+def joined(parts: Iterable[str]) -> Markup:
+    """Parts of a sentence that have commas of their own."""
+    return Markup(messages._("; ").join(map(escaped, parts)))
+
+
 def items(*parts: Any) -> Markup:
     """Those of the sentences that there are as a numbered list."""
     return Markup("\n".join(f"{place}. {escaped(one)}" for place, one in enumerate(_flat(parts), start=1)))
@@ -104,6 +115,12 @@ def _flat(parts: Iterable[Any]) -> Iterator[Any]:
 def _applied(given: Any, macro: Callable[..., str]) -> Markup:
     """What a macro makes of something, or of the parts of a tuple."""
     return Markup((macro(*given) if type(given) is tuple else macro(given)).strip())
+
+
+def measured(one: Contender) -> Markup:
+    """The mean of a configuration on fresh seeds, with half of its 95 % interval."""
+    mean, margin = strong(words.score(one.mean)), one.margin
+    return Markup(f"{mean} ± {words.score(margin)}") if math.isfinite(margin) else mean
 
 
 def settings(params: Mapping[str, Any]) -> Markup:
@@ -153,12 +170,20 @@ def _environment() -> Environment:
     found.newstyle_gettext = True  # type: ignore[attr-defined]
     translated, plural = pass_context(_translated), pass_context(_plural)
     found.globals |= {"_": translated, "gettext": translated, "ngettext": plural, "w": words, "landscape": landscape}
-    found.globals |= {"row": row, "head": head, "sentences": sentences, "items": items}
+    found.globals |= {"row": row, "head": head, "sentences": sentences, "items": items, "clauses": clauses}
     found.globals |= {"outcome": outcome, "REMEDIES": REMEDIES, "COLUMNS": COLUMNS}
     shown = (words.score, words.difference, words.bound, words.percent, words.value, words.listed, words.epochs, words.trials)
-    for one in (*shown, words.numbers, words.duration, words.trial, escaped, code, strong, fenced, settings, signature):
+    made = (escaped, code, strong, fenced, settings, signature, measured, joined)
+    for one in (*shown, words.numbers, words.duration, words.trial, *made):
         found.filters[one.__name__] = one
-    found.filters |= {"raw": Markup, "part": _part, "time": _time, "apply": _applied, "finite": math.isfinite}
+    found.filters |= {
+        "effect": effects.line,
+        "raw": Markup,
+        "part": _part,
+        "time": _time,
+        "apply": _applied,
+        "finite": math.isfinite,
+    }
     return found
 
 

@@ -50,7 +50,9 @@ def print_status(console: Console, content: Content, *, full: bool = False) -> N
         console.print(_("Every trial that the space allows has been trained."), highlight=False)
     if full:
         print_confirmation(console, content)
-    print_sections(console, content, "answer", *(["front"] if summary.best and summary.space.searches_stopping else []))
+    shown = ["effects"] if full or content.ablation is not None else []
+    shown += ["front"] if summary.best and summary.space.searches_stopping else []
+    print_sections(console, content, "answer", *shown)
 
 
 def _print_counts(console: Console, content: Content) -> None:

@@ -159,6 +159,9 @@
             label: {show: true, formatter: at => String(at.data.n), color: C.ink}, labelLayout: {hideOverlap: true}, tooltip: {formatter: at => told(at.data.n)}},
           ...names.map(([name, value], i) => ({type: "line", name, showSymbol: false, data: [[0, value], [most, value]], itemStyle: {color: C.ink}, lineStyle: {color: C.ink, width: 1, type: DASHES[i % 5]}}))]});
     },
+    effects(place, data) {
+      DRAW.intervals(place, data);
+    },
     intervals(place, {rows}) {
       const label = row => `<b>${esc(row[0])}</b><br>${number(row[2])} (${number(row[1])} … ${number(row[3])})`;
       draw(place, 60 + 26 * rows.length, {

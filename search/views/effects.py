@@ -1,0 +1,56 @@
+"""Say in a line what each parameter does beside the winner's other values: what is alike, and what a change costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pitprop.messages import _
+from pitprop.results.ablation import Effect, Step
+from pitprop.views import words
+
+
+def line(effect: Effect, *, estimated: bool = False) -> str:
+    """``[1.2, 3.0], [1.0, 3.4] alike (within 0.012); [1.0, 1.0] costs 0.03 (0.02 to 0.04)``.
+
+    What is only ``estimated`` is never called alike: that none of the trials shows an effect does not bound it.
+    """
+    return _("; ").join([*_alike(effect, estimated), *map(_found, (one for one in effect.steps if one.differs))])
+
+
+def _alike(effect: Effect, estimated: bool) -> Iterator[str]:
+    """What cannot be told from the winner's value, with the largest difference that the intervals leave open."""
+    scored = [one for one in effect.steps if not math.isnan(one.difference.mean)]
+    alike = [one for one in scored if not one.differs]
+    if alike:
+        span = max(max(-one.difference.low, one.difference.high) for one in alike)
+        told = _("{values} alike (within {span})") if math.isfinite(span) else _("{values}: too few scores to tell")
+        told = _("{values}: no effect seen") if estimated else told
+        yield told.format(values=_span(effect, alike), span=words.rough(span))
+    if failed := [words.value(one.value) for one in effect.steps if one not in scored]:
+        yield _("{values}: no training had a score").format(values=words.listed(failed))
+
+
+def _span(effect: Effect, alike: Sequence[Step]) -> str:
+    """The winner's value and those like it: from the lowest to the highest number if nothing else lies between, else each."""
+    values = [effect.value, *(one.value for one in alike)]
+    if all(map(_number, values)):
+        low, high = min(values), max(values)
+        between = [one for one in effect.steps if one not in alike and _number(one.value) and low < one.value < high]
+        if not between:
+            return _("{low} to {high}").format(low=words.value(low), high=words.value(high))
+    return words.listed(map(words.value, values))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _found(one: Step) -> str:
+    """A value that costs something, or gains, with the interval of that."""
+    sign, told = 1 if one.difference.verdict == "better" else -1, one.difference
+    text = _("{value} gains {delta} ({low} to {high})") if sign > 0 else _("{value} costs {delta} ({low} to {high})")
+    low, high = sorted((sign * told.low, sign * told.high))
+    shown = {"delta": words.rough(sign * told.mean), "low": words.rough(low), "high": words.rough(high)}
+    return text.format(value=words.value(one.value), **shown)
