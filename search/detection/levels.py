@@ -253,17 +253,17 @@ def begun(telemetry: Telemetry, facts: Facts) -> float | None:
 def _guess(telemetry: Telemetry, facts: Facts, level: float) -> bool:
     """Whether ``level`` may be that of a model that has learned nothing.
 
-    Others did better by a tenth; else a share has to be the same again and again, or 1/K for some K classes, and a loss not
-    less than that of two classes.
+    No training loss has fallen, unless the score is the same again and again. And others did better by a tenth; else a share has
+    to be that same, or 1/K for some K classes, and a loss between that of two classes and that of the largest vocabulary.
     """
     meaning, values = metrics.of(facts.metric), telemetry.column(facts.metric).values
     whole = unit(telemetry, facts) if meaning.share else abs(level)
-    if (best := surpassed(telemetry, facts)) is not None and facts.sign * (best - level) > 0.1 * whole:
-        return True
     alike = meaning.share and 2 * values.count(median(values)) >= len(values)
     trained = telemetry.column("train/loss").values if meaning.family != "reward" else ()
     if trained and not alike and min(trained) < FELL * trained[0]:
         return False
+    if (best := surpassed(telemetry, facts)) is not None and facts.sign * (best - level) > 0.1 * whole:
+        return True
     if meaning.family == "loss":
         return UNTRAINED[0] <= level <= UNTRAINED[1]
     if not meaning.share:
