@@ -259,6 +259,8 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
             "{metric} is {value:.6g} to the last digit in all of its {count} readings, which no training that learns shows",
             **{"metric": facts.metric, "value": values[0], "count": count},
         )
+    if metrics.of(facts.metric).empty and count >= 2 * FEW and not any(values[-(count // 2) :]):
+        return message("{metric} is 0 since the middle of the training: nothing is found any more", metric=facts.metric)
     if (
         count >= FEW
         and not known.log.placed
