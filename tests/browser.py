@@ -31,7 +31,7 @@ class Browser:
         self._process = subprocess.Popen(words, pass_fds=(told, said), stdout=quiet, stderr=quiet, start_new_session=True)
         os.close(told)
         os.close(said)
-        self._rest, self._count, self._session = b"", 0, ""
+        self._rest, self._count, self._session, self._loads = b"", 0, "", 0
         self.requests: list[str] = []
         """What the page asked for, but for itself."""
         self.errors: list[str] = []
@@ -63,8 +63,10 @@ class Browser:
     def open(self, address: str) -> None:
         """Goes there, and waits until it is loaded; by way of an empty page, as one with another fragment is not loaded anew."""
         for url in ("about:blank", address):
+            before = self._loads
             self._send("Page.navigate", url=url)
-            self._until("Page.loadEventFired")
+            while self._loads == before:  # it may have been loaded before the answer came
+                self._read()
 
     def run(self, script: str) -> Any:
         """The value of an expression of JavaScript, awaited if it is a promise."""
@@ -119,10 +121,6 @@ class Browser:
         found: dict[str, Any] = said["result"]
         return found
 
-    def _until(self, event: str) -> None:
-        while self._read().get("method") != event:
-            pass
-
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
             part = os.read(self._in, 1 << 16)
@@ -130,6 +128,7 @@ class Browser:
             self._rest += part
         line, _, self._rest = self._rest.partition(b"\0")
         said: dict[str, Any] = json.loads(line)
+        self._loads += said.get("method") == "Page.loadEventFired"
         match said:
             case {"method": "Network.requestWillBeSent", "params": {"type": kind, "request": {"url": url}}} if kind != "Document":
                 self.requests.append(url)
