@@ -44,8 +44,9 @@ def test_an_excluded_trial_is_in_no_answer_until_it_counts_again(write_space: Wr
     assert "excluded" in pitprop("show", space).out
     again = pitprop("search", space, "--inline", "--trials", "+1", "--json").json
     assert again["best"][0]["trial"] != 2
-    confirmed = pitprop("confirm", space, "--inline", "--top", 9, "--seeds", 2, "--json").json["confirmation"]
-    assert 2 not in [one["trial"] for one in confirmed["candidates"]]
+    said = pitprop("confirm", space, "--inline", "--top", 9, "--seeds", 2, "--json")
+    assert said.code == 0, said.err
+    assert 2 not in [one["trial"] for one in said.json["confirmation"]["candidates"]]
     pitprop("exclude", space, 2, "--undo")
     assert pitprop("show", space, 2, "--json").json["excluded"] is False
 

@@ -175,8 +175,8 @@ def test_the_lists_and_the_story_of_a_trial_say_what_it_continues(toy: Toy, park
     assert "park chance_plateau at epoch 3: no better than 0.5 in epochs 1-3" in story_of_2
 
 
-def test_what_continues_a_trial_that_left_no_curve_names_it_all_the_same(tmp_path: Path) -> None:
-    assert words.continues(trial(tmp_path, 5, revives=1)) == "continues trial 1"
+def test_what_continues_a_trial_that_left_no_curve_names_it_all_the_same(toy: Toy, tmp_path: Path) -> None:
+    assert words.continues(trial(tmp_path, 5, revives=1), toy()) == "continues trial 1"
 
 
 @pytest.mark.parametrize("width", [80, 120])
