@@ -7,7 +7,8 @@ samples, in nats. ``ValueError`` for a prior that is empty, negative or all zero
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 
 from pitprop.detection import metrics
 
@@ -72,6 +73,14 @@ def nt_xent(batch: int) -> float:
 def clip(batch: int) -> float:
     """ln N: N pairs with identical embeddings in CLIP's loss (Radford et al. 2021)."""
     return _log_of(batch, "a batch of at least 1")
+
+
+USUAL = (*range(2, 11), 20, 50, 100, 200, 1000)
+"""Numbers of classes that are common. A loss that stands at the logarithm of one of them is that of a guess."""
+RUNNING = 5
+"""Losses whose middle one stands for them."""
+CONTRASTIVE: Mapping[str, Callable[[int], float]] = {"supcon": supervised_contrastive, "ntxent": nt_xent, "clip": clip}
+"""Losses whose value at chance follows from the batch, by name."""
 
 
 def _log_of(others: int, wanted: str) -> float:
@@ -143,6 +152,24 @@ def standard_error(metric: str, counts: Sequence[int]) -> float | None:
     if name == "auc":
         return math.fsum(math.sqrt((total + 1) / (12 * n * (total - n))) for n in filled) / classes
     return None
+
+
+def standing(losses: Sequence[float]) -> int:
+    """The K at whose logarithm all losses stand, by 1 %; 0 if there is none."""
+    if not 0 < min(losses, default=0) <= max(losses) < 10:
+        return 0
+    middle = median(losses)
+    count = round(math.exp(middle))
+    stands = count > 1 and abs(middle / math.log(count) - 1) < 0.01 and max(losses) - min(losses) < 0.02 * middle
+    return count if stands else 0
+
+
+def usual(losses: Sequence[float]) -> int:
+    """The common number K of classes at whose logarithm ten losses or more stand: by 1.5 %, as weights begin at random; else 0."""
+    middles = [median(losses[i : i + RUNNING]) for i in range(len(losses) - RUNNING + 1)] if len(losses) >= 2 * RUNNING else []
+    if not middles or max(middles) - min(middles) > 0.02 * median(middles):
+        return 0
+    return next((count for count in USUAL if abs(median(middles) / math.log(count) - 1) < 0.015), 0)
 
 
 def classes_in_batch(prior: Sequence[float], batch: int) -> float:

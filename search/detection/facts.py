@@ -35,8 +35,8 @@ class Facts:
     nothing; ``range`` is from where to where the objective can lie, as by its name if None.
 
     Of the trial and its study: ``params`` are its hyperparameters by dotted name, ``stopping`` its early stopping, ``peers``
-    the trials before it, and ``recovery`` the epoch of the latest recovery among the finished ones
-    (`pitprop.detection.life.recovery`). ``silence`` is the time since the last report, in seconds.
+    the trials before it, ``seen`` the objective of baselines and targets, and ``recovery`` the epoch of the latest recovery
+    among the finished ones (`pitprop.detection.life.recovery`). ``silence`` is the time since the last report, in seconds.
     """
 
     budget: int
@@ -55,6 +55,7 @@ class Facts:
     params: Mapping[str, Any] = field(default_factory=dict)
     stopping: EarlyStopping | None = None
     peers: Sequence[Peer] = ()
+    seen: Sequence[float] = ()
     recovery: float | None = None
     silence: float = 0.0
 

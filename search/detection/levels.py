@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial, wraps
 from itertools import pairwise
 from statistics import median
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
-from pitprop.detection import chance, metrics
+from pitprop.detection import chance, learned, metrics
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry, columns
@@ -93,6 +94,8 @@ def warmup(telemetry: Telemetry, facts: Facts) -> float:
     """The length of the warm-up in epochs; if not known, the last step up to which the learning rate rose and never fell."""
     if facts.warmup is not None:
         return facts.warmup
+    if said := telemetry.column("facts/warmup").values:
+        return said[-1]
     column = telemetry.column("lr")
     end = 0
     for step, before, after in zip(column.steps[1:], column.values, column.values[1:], strict=False):
@@ -147,6 +150,8 @@ def unit(telemetry: Telemetry, facts: Facts) -> float:
     """What the objective calls a whole: 100 for a share that is printed in percent, by this curve so far or those of peers."""
     if not metrics.of(facts.metric).share:
         return 1.0
+    if (facts.chance_score or 0.0) > 1 or (facts.range is not None and facts.range[1] > 1):
+        return 100.0
     curves = (telemetry, *(peer.telemetry for peer in facts.peers))
     return 100.0 if any(map(partial(_percent, metric=facts.metric), curves)) else 1.0
 
@@ -168,7 +173,69 @@ def reach(telemetry: Telemetry, facts: Facts) -> float:
     return largest
 
 
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where a model stands that has learned nothing, and from where that is known, in words."""
+
+    value: float
+    source: Message
+
+
+STATED, REPORTED, NAMED = message("stated"), message("reported"), message("by its name")
+COUNTED, BY_CLASSES = message("by the class counts"), message("by the number of classes")
+
+
 @once
+def known_score(telemetry: Telemetry, facts: Facts) -> Level | None:
+    """The objective of a model that has learned nothing: stated, of its name, of the classes, or as the study shows."""
+    if facts.chance_score is not None:
+        return Level(facts.chance_score, STATED)
+    if facts.metric in ("val/loss", "train/loss"):
+        return known_loss(telemetry, facts, guess=False)
+    whole, counts = unit(telemetry, facts), list(labels(telemetry, facts).values())
+    if (found := chance.score(facts.metric, counts)) is not None:
+        return Level(found * whole, NAMED if metrics.of(facts.metric).chance is not None else COUNTED)
+    told = told_classes(telemetry, facts)
+    if told and (facts.classes or near_classes(telemetry, told)) and not counts:
+        found = chance.score(facts.metric, [1] * told)
+    if found is not None:
+        return Level(found * whole, BY_CLASSES)
+    if count := classes(telemetry, facts):
+        return Level(whole / count, message("by where the loss stands, ln {count}", count=count))
+    if (lowest := stood(telemetry, facts)) is not None:
+        return Level(lowest, message("where it began, at a loss that is worse than any guess"))
+    return _learned(telemetry, facts, facts.metric)
+
+
+@once
+def known_loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> Level | None:
+    """The same of the validation loss; with ``guess``, the cross entropy of the prior where nothing else tells."""
+    if facts.chance_loss is not None:
+        return Level(facts.chance_loss, STATED)
+    if (size := batch(telemetry, facts)) and (by_batch := chance.CONTRASTIVE.get(facts.loss or "")):
+        return Level(by_batch(size), message("by a batch of {size}", size=size))
+    if reported := telemetry.column("chance/loss").values:
+        return Level(reported[-1], REPORTED)
+    counts = list(labels(telemetry, facts).values())
+    if counts and facts.loss == "cross_entropy":
+        return Level(chance.cross_entropy(counts), COUNTED)
+    told = told_classes(telemetry, facts)
+    if told and (facts.loss == "cross_entropy" or near_classes(telemetry, told)):
+        return Level(math.log(told), BY_CLASSES)
+    if count := classes(telemetry, facts):
+        return Level(math.log(count), message("by where the loss stands, ln {count}", count=count))
+    name = "val/loss" if telemetry.column("val/loss").values else "train/loss"
+    if (found := _learned(telemetry, facts, name)) is not None:
+        return found
+    fresh = not (facts.checkpoint or telemetry.column("facts/pretrained").values)
+    if fresh and facts.metric in ("val/loss", "train/loss"):  # beside a score a loss may rise while that does too
+        if begun := telemetry.column("start/loss").values:
+            return Level(begun[0], message("the loss before training"))
+        if count := chance.usual(telemetry.column(name).values):
+            return Level(math.log(count), message("by where the loss stands, ln {count}", count=count))
+    return Level(chance.cross_entropy(counts), COUNTED) if guess and counts else None
+
+
 def score(telemetry: Telemetry, facts: Facts) -> float | None:
     """The objective of a model that has learned nothing: as `known`, else where it began; None if neither is known."""
     level = known(telemetry, facts)
@@ -178,14 +245,47 @@ def score(telemetry: Telemetry, facts: Facts) -> float | None:
 @once
 def known(telemetry: Telemetry, facts: Facts) -> float | None:
     """The objective of a model that has learned nothing; None if the metric or the prior is not known."""
-    if facts.chance_score is not None:
-        return facts.chance_score
-    if facts.metric in ("val/loss", "train/loss"):
-        return loss(telemetry, facts, guess=False)
-    found = chance.score(facts.metric, list(labels(telemetry, facts).values()))
-    if found is None and (count := classes(telemetry, facts)):
-        found = 1 / count
-    return stood(telemetry, facts) if found is None else found * unit(telemetry, facts)
+    found = known_score(telemetry, facts)
+    return None if found is None else found.value
+
+
+def loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> float | None:
+    """The validation loss of a model that has learned nothing; where not stated, a guess: the cross entropy of the prior."""
+    found = known_loss(telemetry, facts, guess)
+    return None if found is None else found.value
+
+
+def _learned(telemetry: Telemetry, facts: Facts, metric: str) -> Level | None:
+    whole = unit(telemetry, facts)
+    if (found := learned.level(facts, metric, whole)) is not None:
+        trials = Message.join([str(number) for number in found.trials[:5]])
+        return Level(found.value, message("where trials {trials} stand", trials=trials))
+    return None
+
+
+def told_classes(telemetry: Telemetry, facts: Facts) -> int:
+    """The number of classes, or of words, that is stated or that the log says; 0 if neither."""
+    said = telemetry.column("facts/classes").values
+    return facts.classes or (round(said[-1]) if said else 0)
+
+
+def near_classes(telemetry: Telemetry, count: int) -> bool:
+    """Whether the loss begins within 15 % of the logarithm of ``count``."""
+    first = began(telemetry)
+    return count > 1 and first is not None and abs(first / math.log(count) - 1) < 0.15
+
+
+def began(telemetry: Telemetry) -> float | None:
+    """The loss of the untrained model, or about that: the larger of the first one and the middle one of the first five."""
+    begun = telemetry.column("start/loss").values
+    found = begun or (telemetry.column("train/loss").values or telemetry.column("val/loss").values)[:FEW]
+    return max(found[0], median(found)) if found and found[0] > 0 else None
+
+
+def batch(telemetry: Telemetry, facts: Facts) -> int:
+    """Samples in a batch; 0 if not known."""
+    sizes = telemetry.column("batch/size").values
+    return round(sizes[-1]) if sizes else facts.batch or 0
 
 
 @once
@@ -195,19 +295,9 @@ def classes(telemetry: Telemetry, facts: Facts) -> int:
     losses = losses or telemetry.column("train/loss").values
     if min(len(losses), len(scores)) < FEW or not ACCURACY & {*metrics.split(facts.metric)} or labels(telemetry, facts):
         return 0
-    count = standing(losses) or standing(losses[-max(FEW, len(losses) // 2) :])  # an initial loss may be any
+    count = chance.standing(losses) or chance.standing(losses[-max(FEW, len(losses) // 2) :])  # an initial loss may be any
     highest = max(scores) * count / unit(telemetry, facts)
     return count if highest < 1.5 and median(scores) * count / unit(telemetry, facts) < 1.15 else 0
-
-
-def standing(losses: Sequence[float]) -> int:
-    """The K at whose logarithm all losses stand, by 1 %; 0 if there is none."""
-    if not 0 < min(losses, default=0) <= max(losses) < 10:
-        return 0
-    middle = median(losses)
-    count = round(math.exp(middle))
-    stands = count > 1 and abs(middle / math.log(count) - 1) < 0.01 and max(losses) - min(losses) < STILL * middle
-    return count if stands else 0
 
 
 @once
@@ -278,9 +368,9 @@ def _guess(telemetry: Telemetry, facts: Facts, level: float) -> bool:
 
 @once
 def surpassed(telemetry: Telemetry, facts: Facts) -> float | None:
-    """The best of the objective that any other trial of the study has reached; None if there is none."""
+    """The best of the objective in the other trials of the study, its baselines and its targets; None if there is none."""
     found = [value for peer in facts.peers if peer.telemetry is not telemetry for value in _ends(peer.telemetry, facts)]
-    return (max if facts.maximize else min)(found, default=None)
+    return (max if facts.maximize else min)((*found, *facts.seen), default=None)
 
 
 def _ends(telemetry: Telemetry, facts: Facts) -> Sequence[float]:
@@ -303,19 +393,6 @@ def scatter(telemetry: Telemetry, facts: Facts) -> float:
     """The standard deviation by which neighbouring readings of the objective scatter: of a normal one, by the median step."""
     values = telemetry.column(facts.metric).values
     return median(abs(after - before) for before, after in pairwise(values)) / 0.954 if len(values) > 2 else 0.0
-
-
-@once
-def loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> float | None:
-    """The validation loss of a model that has learned nothing; where not stated, a guess: the cross entropy of the prior."""
-    if facts.chance_loss is not None:
-        return facts.chance_loss
-    if reported := telemetry.column("chance/loss").values:
-        return reported[-1]
-    if count := classes(telemetry, facts):
-        return math.log(count)
-    counts = labels(telemetry, facts) if guess else {}
-    return chance.cross_entropy(list(counts.values())) if counts else None
 
 
 @once

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
 
@@ -15,15 +15,18 @@ from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
 from pitprop.logs import objectives
 from pitprop.logs.finished import Finished
-from pitprop.telemetry import Epoch, Telemetry, columns, reports
+from pitprop.telemetry import Epoch, Telemetry, columns
 
 FEW = 5
 """Epochs of which fewer tell nothing: then each reading of training is looked at."""
 ENDLESS = 10**5
 """Epochs that stand for no limit where a log is not even at a hundredth of them; so does a number of nothing but nines."""
-USUAL = (*range(2, 11), 20, 50, 100, 200, 1000)
-"""Numbers of classes that are common. A loss that stands at the logarithm of one of them is that of a guess."""
-CONTRASTIVE = {"supcon": chance.supervised_contrastive, "ntxent": chance.nt_xent, "clip": chance.clip}
+SAID = {
+    "facts/classes": ("num_classes", "n_classes", "num_labels", "vocab_size"),
+    "facts/warmup": ("warmup_epochs",),
+    "facts/pretrained": ("pretrained",),
+}
+"""Readings by which the facts that a log says of itself are judged, and what logs call them; the first that is said counts."""
 DETECTOR = frozenset(["box", "bbox", "giou", "ciou", "obj", "objectness", "rpn", "dfl", "om", "oo"])
 """Words of the parts of a detector's loss."""
 LEAST = 0.6
@@ -59,7 +62,7 @@ def shares(telemetry: Telemetry) -> tuple[Telemetry, set[str]]:
     names = {name for epoch in telemetry for name in epoch.metrics if metrics.of(name).share}
     found = {name for name in names if metrics.percent(name, telemetry.column(name).values)}
     kinds = {_kind(name) for name in found} - {""}
-    if not kinds and (classes := levels.standing(_losses(telemetry))) >= 100:  # a constant prediction may stand at 1.0 of 100
+    if not kinds and (classes := chance.standing(_losses(telemetry))) >= 100:  # a constant prediction may stand at 1.0 of 100
         kinds = {
             "accuracy"
             for name in names
@@ -109,20 +112,47 @@ def facts(telemetry: Telemetry, metric: str, given: Given, log: Finished, budget
     ``UserError`` for a loss that lacks what it is computed from.
     """
     counts = columns(telemetry[-1], "val/labels/")
-    labels = given.labels or {name: int(count) for name, count in counts.items() if math.isfinite(count)}
-    level, score, guessed = _chance(telemetry, metric, given, labels, log, notes)
+    if given.loss in chance.CONTRASTIVE and given.batch is None:
+        raise UserError(f"what --loss {given.loss} is at chance depends on the batch: say --batch N too")
     found = Facts(
         budget,
         metric,
         metrics.rises(metric) is not False if given.maximize is None else given.maximize,
-        labels=labels,
+        labels=given.labels or {name: int(count) for name, count in counts.items() if math.isfinite(count)},
+        classes=given.classes,
         batch=given.batch,
-        chance_score=score,
-        chance_loss=level,
+        loss=given.loss,
+        chance_loss=given.chance_loss,
         checkpoint=given.checkpoint,
         untrained=False,  # whether its start is that of an untrained model is decided here, by `_chance`
     )
-    return found, guessed
+    notes += _concluded(telemetry, found)
+    level, score, guessed = _guessed(telemetry, found, given, log, notes)
+    return (found if level is None else replace(found, chance_loss=level, chance_score=score)), guessed
+
+
+def said(facts: Mapping[str, int], *, by_steps: bool = False) -> dict[str, float]:
+    """What a log says of its training, as readings; with ``by_steps`` the warm-up is in steps."""
+    names = SAID | ({"facts/warmup": ("warmup_steps",)} if by_steps else {})
+    known = {ours: next((facts[name] for name in theirs if name in facts), None) for ours, theirs in names.items()}
+    return {name: float(value) for name, value in known.items() if value is not None}
+
+
+def _concluded(telemetry: Telemetry, facts: Facts) -> list[str]:
+    """What the log tells of chance, in words."""
+    if metrics.of(facts.metric).family == "reward" or facts.chance_loss is not None or facts.loss is not None:
+        return []
+    told, plain = levels.told_classes(telemetry, facts), replace(facts, labels={})
+    if levels.near_classes(telemetry, told):
+        return [f"chance is a loss of ln {told} = {math.log(told):.4g}, near which it began"]
+    if metrics.of(facts.metric).family == "loss" and (count := chance.usual(_losses(telemetry))):
+        return [f"its loss stands at ln {count} = {math.log(count):.4g}: that is chance with {count} classes of one size"]
+    if count := levels.classes(telemetry, facts):
+        return [f"its loss stands at ln {count} and {facts.metric} at 1/{count}: that is chance with {count} classes of one size"]
+    score = None if facts.labels else levels.stood(telemetry, plain)
+    if score is None:
+        return []
+    return [f"{facts.metric} never left {score:.4g}, at a loss that is worse than any guess; that is taken for chance"]
 
 
 def budget(given: Given, log: Finished, last: int, few: bool, notes: list[str]) -> int:
@@ -146,78 +176,29 @@ def _endless(total: int, had: int) -> bool:
     return total >= 2**31 - 1 or (had < total / 100 and (total >= ENDLESS or (total > 999 and {*str(total)} == {"9"})))
 
 
-def _chance(
-    telemetry: Telemetry,
-    metric: str,
-    given: Given,
-    labels: Mapping[str, int],
-    log: Finished,
-    notes: list[str],
+def _guessed(
+    telemetry: Telemetry, facts: Facts, given: Given, log: Finished, notes: list[str]
 ) -> tuple[float | None, float | None, bool]:
-    """The loss and the score of a model that has learned nothing, and whether that is a guess.
+    """The loss and the score where a training began that never moved, if nothing else tells, and whether that is a guess.
 
-    Given, computed, read off the log, or the start of a training that never moved. Where a log begins late, or a checkpoint
-    was loaded, its start is not chance; and the losses of a reward say nothing.
+    Where a log begins late, or a checkpoint was loaded, its start is not chance; and the losses of a reward say nothing.
     """
-    stated = _stated(given, labels)
-    if stated is not None or metrics.of(metric).family == "reward":
-        return stated, None, False
-    start, classes = _start(telemetry), given.classes or log.said.get("num_classes") or log.said.get("vocab_size") or 0
-    if classes > 1 and start is not None and abs(start / math.log(classes) - 1) < 0.15:
-        notes.append(f"chance is a loss of ln {classes} = {math.log(classes):.4g}, near which it began")
-        accuracy = bool(levels.ACCURACY & {*metrics.split(metric)}) and not labels
-        return math.log(classes), 1 / classes if accuracy else None, False
-    plain = Facts(1, metric, metrics.rises(metric) is not False, labels=labels)
-    if classes := levels.classes(telemetry, plain):
-        notes.append(
-            f"its loss stands at ln {classes} and {metric} at 1/{classes}: that is chance with {classes} classes of one size"
-        )
-        return math.log(classes), 1 / classes, False
-    losses = next(
-        (some for some in (telemetry.column(name).values for name in ("val/loss", "train/loss")) if len(some) >= 2 * FEW), ()
-    )
-    fresh = not (log.late or learned(given, log)) and metrics.of(metric).family == "loss"
-    if fresh and (classes := _usual(losses)):
-        notes.append(
-            f"its loss stands at ln {classes} = {math.log(classes):.4g}: that is chance with {classes} classes of one size"
-        )
-        return math.log(classes), None, False
-    if (score := levels.stood(telemetry, plain)) is not None and not labels:
-        notes.append(f"{metric} never left {score:.4g}, at a loss that is worse than any guess; that is taken for chance")
-        return None, score, False
-    if learned(given, log) or log.late or labels or start is None or reports(telemetry, "chance/loss"):
+    start = levels.began(telemetry)
+    if levels.known_loss(telemetry, facts, guess=False) is not None or levels.stood(telemetry, facts) is not None:
         return None, None, False
-    if start < LEAST or good(telemetry, metric) or _moved(telemetry, start):
+    if metrics.of(facts.metric).family == "reward" or learned(given, log) or log.late or facts.labels or start is None:
+        return None, None, False
+    if start < LEAST or good(telemetry, facts.metric) or _moved(telemetry, start):
         return None, None, False
     notes.append(f"its loss never left {start:.4g}, where it began, which is taken for chance; --chance-loss says better")
-    stood = levels.start(telemetry, plain) if metrics.of(metric).chance is None else None
-    worse = (
-        stood is not None and 0 < stood < 0.2 and start > -2 * math.log(stood)
-    )  # than that of a uniform guess among 1 / stood classes
-    return start, stood, not worse
-
-
-def _stated(given: Given, labels: Mapping[str, int]) -> float | None:
-    """The loss at chance that a person states, or that follows from what is stated."""
-    if given.chance_loss is not None:
-        return given.chance_loss
-    if given.loss in CONTRASTIVE:
-        if given.batch is None:
-            raise UserError(f"what --loss {given.loss} is at chance depends on the batch: say --batch N too")
-        return CONTRASTIVE[given.loss](given.batch)
-    return chance.cross_entropy(list(labels.values())) if given.loss == "cross_entropy" and labels else None
+    stood = levels.start(telemetry, facts) if metrics.of(facts.metric).chance is None else None
+    # worse than the loss of a uniform guess among 1 / stood classes: then it is none
+    return start, stood, not (stood is not None and 0 < stood < 0.2 and start > -2 * math.log(stood))
 
 
 def learned(given: Given, log: Finished) -> bool:
     """Whether it starts from something that has learned, whose score and loss are not those of chance."""
     return bool(given.checkpoint) or bool(log.said.get("pretrained"))
-
-
-def _start(telemetry: Telemetry) -> float | None:
-    """The loss of the untrained model, or about that: the larger of the first one and the middle one of the first five."""
-    begun = telemetry.column("start/loss").values
-    found = begun or (telemetry.column("train/loss").values or telemetry.column("val/loss").values)[:FEW]
-    return max(found[0], median(found)) if found and found[0] > 0 else None
 
 
 def _losses(telemetry: Telemetry) -> Sequence[float]:
@@ -247,14 +228,6 @@ def good(telemetry: Telemetry, metric: str) -> bool:
 
 def _means(values: Sequence[float]) -> list[float]:
     return [sum(values[i : i + FEW]) / FEW for i in range(len(values) - FEW + 1)]
-
-
-def _usual(losses: Sequence[float]) -> int:
-    """The common number K of classes at whose logarithm all ``losses`` stand: by 1.5 %, as weights begin at random; else 0."""
-    middles = _middles(losses)
-    if not middles or max(middles) - min(middles) > 0.02 * median(middles):
-        return 0
-    return next((count for count in USUAL if abs(median(middles) / math.log(count) - 1) < 0.015), 0)
 
 
 def _middles(values: Sequence[float]) -> list[float]:

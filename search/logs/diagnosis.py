@@ -162,6 +162,8 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     before = len(notes)
     budget = assumptions.budget(given, log, telemetry[-1].step * each, few, notes)
     planned = given.epochs is not None or len(notes) > before
+    if readings := assumptions.said({**log.said, **({"pretrained": 1} if log.late or given.checkpoint else {})}):
+        telemetry = Telemetry([replace(telemetry[0], metrics={**readings, **telemetry[0].metrics}), *telemetry[1:]])
     facts, guessed = assumptions.facts(telemetry, metric, given, log, -(-budget // each), notes)
     notes += assumptions.absent(telemetry, given)
     notes += assumptions.patient(telemetry, facts) if planned and not few else []

@@ -172,6 +172,7 @@ class Space:
             range=goal.range,
             checkpoint=self.checkpoint if (flat or {}).get("checkpoint", True) else {},  # else from scratch
             params=flat or {},
+            seen=self.seen,
             stopping=self.stopping(values or {}),
         )
 
@@ -197,6 +198,13 @@ class Space:
     def checkpoint(self) -> Mapping[str, float]:
         """What the model scored, by metric, that every training starts from; empty if none is known."""
         return next((baseline.values for baseline in self.baselines if baseline.checkpoint and baseline.values), {})
+
+    @property
+    def seen(self) -> tuple[float, ...]:
+        """The objective of recorded baselines and the targets: how far it can get."""
+        metric = self.objective.metric
+        recorded = [one.values[metric] for one in self.baselines if one.values is not None and metric in one.values]
+        return (*recorded, *self.targets.values())
 
     @property
     def _stops(self) -> Sequence[Leaf]:

@@ -92,7 +92,10 @@ TABLE = re.compile(r"(?P<name>[A-Za-z][\w ]{0,60}?)\s*[:=]\s*\{(?P<items>[^{}]*)
 ITEM = re.compile(r"(?:^|,)\s*(?:np\.\w+\()?['\"]?([\w.\- ]+?)['\"]?\)?\s*:\s*(?:np\.\w+\()?(\d+)")
 VALIDATES = re.compile(r"\b(val|valid|validation|validating|eval|evaluation|evaluating|test|testing)\b|\((val|test)\)", re.I)
 PLACES = {"epoch": "EPOCH", **dict.fromkeys(("step", "iter", "iteration"), "STEP")}
-FACT = re.compile(r"\b(max_epochs|num_epochs|num_train_epochs|max_iters|max_steps|num_classes|vocab_size)['\"]?\s*[:=]\s*(\d+)\b")
+FACT = re.compile(
+    r"\b(max_epochs|num_epochs|num_train_epochs|max_iters|max_steps|num_classes|num_labels|n_classes|vocab_size|"
+    r"warmup_epochs|warmup_steps)['\"]?\s*[:=]\s*(\d+)\b"
+)
 
 PRETRAINED = re.compile(
     r"\b(?:load|restor|resum)(?:e?s|e?d|ing|e)?\s+(?:the\s+)?(?:model\s+)?(?:from|pre-?trained|checkpoint|weights|state_dict)\b|"
