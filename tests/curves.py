@@ -87,6 +87,7 @@ HEALTHY = curve(
     train__labels__0=2784.0,
     train__labels__1=816.0,
     batch__size=32.0,
+    facts__classes=2.0,
     batch__classes=1.99,
     inputs__non_finite=0.0,
     files__missing=0.0,

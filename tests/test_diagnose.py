@@ -71,8 +71,8 @@ def test_a_verdict_comes_with_the_epoch_at_which_it_could_be_known_and_a_remedy(
 
 
 def test_budget_and_chance_are_read_off_the_log() -> None:
-    facts = of("nanogpt_lr_1e-7.log").facts
-    assert (facts.budget, facts.chance_loss) == (6, math.log(65))
+    found = of("nanogpt_lr_1e-7.log")
+    assert (found.facts.budget, found.chance_loss) == (6, math.log(65))
     assert of("mmengine_healthy").facts.budget == 8
     assert of("nanogpt_lr_1e-7.log", Given(epochs=100)).facts.budget == 100
 

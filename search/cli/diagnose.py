@@ -137,7 +137,7 @@ def to_json(found: Diagnosis) -> dict[str, Any]:
         "budget": found.facts.budget,
         "metric": found.facts.metric,
         "best": {"epoch": best[0], "value": best[1]} if best else None,
-        "chance": {"score": found.chance, "loss": found.facts.chance_loss},
+        "chance": {"score": found.chance, "loss": found.chance_loss},
         "verdicts": [verdict.to_json() for verdict in found.verdicts],
         "gates": [asdict(gate) | {"value": value, "missed": missed} for gate, value, missed in found.gates],
         "not_watched": {name: list(needs) for name, needs in found.unwatched.items()},

@@ -165,7 +165,7 @@ def standing(losses: Sequence[float]) -> int:
 
 
 def usual(losses: Sequence[float]) -> int:
-    """The common number K of classes at whose logarithm ten losses or more stand: by 1.5 %, as weights begin at random; else 0."""
+    """The common number K of classes at whose logarithm ten losses or more stand: by 1.5 %, as weights are random; else 0."""
     middles = [median(losses[i : i + RUNNING]) for i in range(len(losses) - RUNNING + 1)] if len(losses) >= 2 * RUNNING else []
     if not middles or max(middles) - min(middles) > 0.02 * median(middles):
         return 0

@@ -231,7 +231,7 @@ def known_loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> Level 
     if fresh and facts.metric in ("val/loss", "train/loss"):  # beside a score a loss may rise while that does too
         if begun := telemetry.column("start/loss").values:
             return Level(begun[0], message("the loss before training"))
-        if count := chance.usual(telemetry.column(name).values):
+        if count := chance.usual(telemetry.column(facts.metric).values):
             return Level(math.log(count), message("by where the loss stands, ln {count}", count=count))
     return Level(chance.cross_entropy(counts), COUNTED) if guess and counts else None
 

@@ -15,7 +15,7 @@ from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
 from pitprop.logs import objectives
 from pitprop.logs.finished import Finished
-from pitprop.telemetry import Epoch, Telemetry, columns
+from pitprop.telemetry import Epoch, Telemetry, columns, reports
 
 FEW = 5
 """Epochs of which fewer tell nothing: then each reading of training is looked at."""
@@ -145,7 +145,7 @@ def _concluded(telemetry: Telemetry, facts: Facts) -> list[str]:
     told, plain = levels.told_classes(telemetry, facts), replace(facts, labels={})
     if levels.near_classes(telemetry, told):
         return [f"chance is a loss of ln {told} = {math.log(told):.4g}, near which it began"]
-    if metrics.of(facts.metric).family == "loss" and (count := chance.usual(_losses(telemetry))):
+    if facts.metric in ("val/loss", "train/loss") and (count := chance.usual(telemetry.column(facts.metric).values)):
         return [f"its loss stands at ln {count} = {math.log(count):.4g}: that is chance with {count} classes of one size"]
     if count := levels.classes(telemetry, facts):
         return [f"its loss stands at ln {count} and {facts.metric} at 1/{count}: that is chance with {count} classes of one size"]

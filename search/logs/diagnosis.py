@@ -91,6 +91,11 @@ class Diagnosis:
         """The objective of a model that has learned nothing."""
         return levels.score(self.telemetry, self.facts)
 
+    @property
+    def chance_loss(self) -> float | None:
+        """The loss of such a model, as far as it is known."""
+        return levels.loss(self.telemetry, self.facts, guess=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:

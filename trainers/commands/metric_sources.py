@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pitprop.logs import Epochs, Follower
+from pitprop.logs.assumptions import said
 from pitprop.telemetry import Epoch
 from pitprop.trainers.commands.arguments import CommandError, nearest
 from pitprop.trainers.commands.settings import Source
@@ -41,6 +42,7 @@ class Sources:
         self._names: dict[str, None] = {}
         self.last = 0
         self._ends_whole = False
+        self._said: dict[str, float] = {}
 
     def poll(self, *, ended: bool, whole: bool = False) -> list[Epoch]:
         """The epochs that have come to their end; the last of them too, if the command has.
@@ -107,7 +109,15 @@ class Sources:
         under_way = (one.under_way for index, one in enumerate(self._epochs) if index != self._leader)
         others = {name: value for one in under_way if one and one.step == epoch.step for name, value in one.metrics.items()}
         added, self._loose = {**self._loose, **self._added.pop(epoch.step, {}), **others}, {}
-        return Epoch(epoch.step, {**added, **epoch.metrics})
+        return Epoch(epoch.step, {**added, **epoch.metrics, **self._news()})
+
+    def _news(self) -> dict[str, float]:
+        """What the logs say of the training, such as its classes, where an epoch before this one does not hold it."""
+        facts = {name: value for follower in self._followers for name, value in follower.facts.items()}
+        known = said(facts, by_steps=self._by_steps)
+        news = {name: value for name, value in known.items() if self._said.get(name) != value}
+        self._said |= news
+        return news
 
     def lack(self) -> str:
         """What did not come, and what did, as the end of a sentence."""
