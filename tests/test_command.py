@@ -426,9 +426,7 @@ def test_a_checkpoint_that_the_command_cannot_read_is_passed_over(tmp_path: Path
 
 def test_what_a_script_prints_of_its_training_is_a_reading_of_the_first_epoch(tmp_path: Path) -> None:
     (tmp_path / "says.py").write_text(
-        "print('config: num_classes=10, warmup_epochs: 3')\n"
-        "for n in 1, 2:\n"
-        "    print(f'epoch {n}: val_loss 2.{n}', flush=True)\n"
+        "print('config: num_classes=10, warmup_epochs: 3')\nfor n in 1, 2:\n    print(f'epoch {n}: val_loss 2.{n}', flush=True)\n"
     )
     found = trained(tmp_path, ["{python}", "says.py"], epochs=2)
     assert found[0].metrics == {"val/loss": 2.1, "facts/classes": 10.0, "facts/warmup": 3.0}

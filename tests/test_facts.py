@@ -6,10 +6,20 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from conftest import events, records
+from pitprop import space as spaces
+from pitprop import telemetry
+from pitprop.adapters.monitor import Watch
 from pitprop.detection import learned, levels
 from pitprop.detection.facts import Facts, Peer
+from pitprop.logs.assumptions import Given
+from pitprop.logs.diagnosis import diagnose
+from pitprop.space import Space
 from pitprop.telemetry import Epoch, Telemetry
 
 SCORE, LOSS = Facts(20, "val/accuracy"), Facts(20, "val/loss", maximize=False)
@@ -34,9 +44,9 @@ DEAD = (lambda n: 0.1, lambda n: 0.1 if n % 3 else 0.08)
 
 def test_where_trials_with_different_parameters_stand_is_chance_once_another_is_far_ahead() -> None:
     fallen = curve(8, "val/accuracy", lambda n: 0.05 + 0.006 * n)
-    assert levels.score(fallen, replace(SCORE, peers=study("val/accuracy", *DEAD))) is None
+    assert levels.known(fallen, replace(SCORE, peers=study("val/accuracy", *DEAD))) is None
     facts = replace(SCORE, peers=study("val/accuracy", *DEAD, learns(0.2, 0.9)))
-    assert levels.score(fallen, facts) == pytest.approx(0.1)
+    assert levels.known(fallen, facts) == pytest.approx(0.1)
     known = levels.known_score(fallen, facts)
     assert known is not None
     assert "0, 1" in str(known.source)
@@ -44,7 +54,7 @@ def test_where_trials_with_different_parameters_stand_is_chance_once_another_is_
 
 def test_a_baseline_or_target_shows_as_well_what_alive_looks_like() -> None:
     facts = replace(SCORE, peers=study("val/accuracy", *DEAD), seen=(0.8,))
-    assert levels.score(curve(8, "val/accuracy", lambda n: 0.05 + 0.006 * n), facts) == pytest.approx(0.1)
+    assert levels.known(curve(8, "val/accuracy", lambda n: 0.05 + 0.006 * n), facts) == pytest.approx(0.1)
 
 
 def test_the_same_parameters_twice_are_one_trial() -> None:
@@ -59,7 +69,7 @@ def test_trials_that_all_converge_to_one_good_value_are_not_chance(seed: int) ->
     came = [learns(random.uniform(0.1, 0.5), 0.9 + random.uniform(-0.01, 0.01)) for _ in range(8)]
     for peers in (study("val/accuracy", *came), study("val/accuracy", *came, *DEAD[:1])):
         for healthy in came:
-            level = levels.score(curve(20, "val/accuracy", healthy), replace(SCORE, peers=peers))
+            level = levels.known(curve(20, "val/accuracy", healthy), replace(SCORE, peers=peers))
             assert level is None or level < 0.3
     fell = [learns(random.uniform(2, 3), 0.5 + random.uniform(-0.01, 0.01)) for _ in range(8)]
     flat = [lambda n: 0.5, lambda n: 0.502]  # as good as they get at their first report
@@ -101,3 +111,71 @@ def test_the_range_makes_a_percent_of_a_share() -> None:
     stated = Facts(20, "val/bleu", range=(0, 100))
     assert (levels.unit(flat, Facts(20, "val/bleu")), levels.unit(flat, stated), levels.reach(flat, stated)) == (1, 100, 100)
     assert levels.unit(curve(3, "val/accuracy", lambda n: 1.0), replace(SCORE, chance_score=1.5)) == 100
+
+
+# One function for all who judge
+
+
+KINDS: dict[str, tuple[str, Callable[[int], str]]] = {
+    "nan": ("val/loss", lambda n: f"epoch {n}: val_loss {'nan' if n > 2 else 0.9}"),
+    "ten classes": ("val/accuracy", lambda n: f"epoch {n}: val_loss {2.303 + 0.001 * (n % 3)} val_acc {0.1 + 0.001 * (n % 2)}"),
+    "absurd": ("val/accuracy", lambda n: f"epoch {n}: val_loss {900 - 7 * (n % 4)}.5 val_acc {0.1 + 0.003 * (n % 2)}"),
+    "classes said": ("val/loss", lambda n: f"num_classes=65 epoch {n}: val_loss {4.18 + 0.002 * (n % 3)}"),
+    "healthy": ("val/accuracy", lambda n: f"epoch {n}: val_loss {2.3 / n} val_acc {1 - 0.9 / n}"),
+}
+BUDGET = 20
+
+
+@pytest.fixture(params=KINDS)
+def printed(request: pytest.FixtureRequest) -> tuple[str, list[str]]:
+    """The objective and the lines of a training of one kind."""
+    metric, line = KINDS[request.param]
+    return metric, [line(n) for n in range(1, BUDGET + 1)]
+
+
+def test_a_log_a_command_a_trainer_and_an_adapter_get_the_same_verdict(printed: tuple[str, list[str]], tmp_path: Path) -> None:
+    metric, lines = printed
+    (tmp_path / "train.log").write_text("\n".join(lines) + "\n")
+    found = diagnose([tmp_path / "train.log"], Given(metric=metric, epochs=BUDGET))
+    by_log = (found.ended.signature, found.ended.step) if found.ended is not None else None
+
+    (tmp_path / "prints.py").write_text("import pathlib\nprint(pathlib.Path('train.log').read_text(), end='', flush=True)\n")
+    searched = space(tmp_path, "log", metric, trainer="command", options={"command": ["{python}", "prints.py", "{params}"]})
+    assert ending(searched, tmp_path) == by_log
+
+    curve = telemetry.read(tmp_path / "log" / "trials" / "0000" / "telemetry.jsonl")
+    read = list(found.telemetry[: len(curve)])
+    assert [epoch.metrics[metric] for epoch in read] == pytest.approx([epoch.metrics[metric] for epoch in curve], nan_ok=True)
+
+    rows = [dict(epoch.metrics) for epoch in found.telemetry]
+    (tmp_path / "own.py").write_text(
+        f"from math import nan, inf\nfrom pitprop import Epoch\nROWS = {rows}\n"
+        "def train(params, context):\n    for step, row in enumerate(ROWS, 1):\n        yield Epoch(step, row)\n"
+    )
+    assert ending(space(tmp_path, "own", metric, trainer="own.py"), tmp_path) == by_log
+
+    watch = Watch(BUDGET, metric)
+    verdicts = (watch.see(step, row) for step, row in enumerate(rows, 1))
+    first = next((verdict for verdict in verdicts if verdict is not None), None)
+    assert (None if first is None else (first.signature, first.step)) == by_log
+
+
+def space(folder: Path, name: str, metric: str, **rows: Any) -> Space:
+    text = {
+        "question": "Is it the same?",
+        "objective": {"metric": metric},
+        "epochs": BUDGET,
+        "trials": 1,
+        "params": {"lr": {"float": [0.1, 0.2]}},
+        **rows,
+    }
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(text))
+    return spaces.load(str(folder / f"{name}.yaml"))
+
+
+def ending(searched: Space, folder: Path) -> tuple[str, int] | None:
+    """What ended the one trial of a search, and when."""
+    events(searched, folder)
+    (record,) = records(searched, folder)
+    assert record.error is None
+    return None if record.ending is None else (record.ending.signature, record.ending.step)

@@ -38,6 +38,7 @@ class Verdict:
     ``reason`` and ``remedy`` are English text, and messages where they are ours: `pitprop.messages.localized` translates them.
     ``evidence`` are the readings of that epoch, by metric. ``advice`` is what the remedy consists of, if a signature gave it;
     ``change`` the part of the remedy that can be tried as it stands: new values of parameters, by dotted name.
+    ``chance`` is where chance is and from where that is known, of a verdict on evidence.
     """
 
     signature: str
@@ -48,6 +49,7 @@ class Verdict:
     remedy: str = ""
     change: Mapping[str, Any] = field(default_factory=dict)
     advice: tuple[Advice, ...] = ()
+    chance: str = ""
 
     def __post_init__(self) -> None:
         if not self.reason.strip():
@@ -67,12 +69,13 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for ``json.dumps``; NaN stays NaN. ``messages`` holds what translates reason and remedy later."""
-        told = {"reason": self.reason, "remedy": self.remedy}
+        told = {"reason": self.reason, "remedy": self.remedy, "chance": self.chance}
         messages = {name: text.to_json() for name, text in told.items() if isinstance(text, Message)}
         return {
             **{"signature": self.signature, "step": self.step, "action": self.action, "reason": str(self.reason)},
             **{"evidence": dict(self.evidence), "remedy": str(self.remedy), "change": dict(self.change)},
             **({"advice": [one.to_json() for one in self.advice]} if self.advice else {}),
+            **({"chance": str(self.chance)} if self.chance else {}),
             **({"messages": messages} if messages else {}),
         }
 
@@ -244,7 +247,9 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature, over: boo
         reason = Message.join([reason, life.absent(telemetry, facts, count, despite)], "; ")
     last = telemetry[-1]
     evidence = {name: value for name, value in last.metrics.items() if name == facts.metric or _wanted(signature.name, name)}
-    verdict = Verdict(signature.name, last.step, signature.action, reason, evidence)
+    known = (levels.known_score(telemetry, facts) or levels.known_loss(telemetry, facts)) if module.KIND == "soft" else None
+    where = message("{level:.4g}, {source}", level=known.value, source=known.source) if known is not None else ""
+    verdict = Verdict(signature.name, last.step, signature.action, reason, evidence, chance=where)
     return verdict.advised(remedies(signature.name, telemetry, facts))
 
 

@@ -13,8 +13,9 @@ from pitprop.detection import detect, life
 from pitprop.detection.detect import Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
 from pitprop.detection.stopping import EarlyStopping
+from pitprop.driver import reports
 from pitprop.driver.training import Training
-from pitprop.messages import message, of_steps
+from pitprop.messages import Message, message, of_steps
 from pitprop.space import Space
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch, Telemetry
@@ -74,6 +75,7 @@ class Judge:
         self._space, self._study = space, study
         self._signatures = [detect.Signature(n, c.action, c.thresholds) for n, c in space.signatures.items() if c.action != "off"]
         self._reached = {b.name: dict(b.values) for b in space.baselines if b.values is not None}
+        self._understood = any(record.epochs for record in study.records())
         self.peers = Peers(space)
 
     def judge(self, training: Training, replica: int) -> list[Verdict]:
@@ -89,6 +91,15 @@ class Judge:
         if lost is not None or over or self._stops(training, curve):
             training.ended[replica] = lost
         return found
+
+    def understood(self, training: Training) -> Message | None:
+        """What the reports of a foreign trainer are taken for, at the first of them in the study; None at all others."""
+        if self._understood or self._space.card.reports is not None:
+            return None
+        self._understood = True
+        said = reports.understood(self._space, training.curves[0], self.peers.facts(training), self._signatures)
+        self._study.keep("understood", said.to_json())
+        return said
 
     def review(self, training: Training, replica: int) -> list[Verdict]:
         """Judges a seed that is taken up again: notes what was found on its way, then judges its last epoch.

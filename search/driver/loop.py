@@ -16,12 +16,25 @@ from pitprop.detection.detect import Verdict
 from pitprop.driver import reports, revival
 from pitprop.driver.grants import Grants
 from pitprop.driver.judging import REACH, Judge
-from pitprop.driver.progress import Ended, Event, Failures, Reported, Rested, Retried, SearchError, Started, Unanswered, Warned
+from pitprop.driver.progress import (
+    Ended,
+    Event,
+    Failures,
+    Reported,
+    Rested,
+    Retried,
+    SearchError,
+    Started,
+    Unanswered,
+    Understood,
+    Warned,
+)
 from pitprop.driver.scheduler import NEW
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
 from pitprop.messages import message
 from pitprop.space import Space
+from pitprop.study import findings
 from pitprop.study.record import SCHEDULER, Failed, Outcome, State
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch
@@ -58,6 +71,8 @@ class Search:
         self._events: deque[Event] = deque()
         self._failures = Failures()
         self._unanswered = False
+        self._alike = False
+        """Whether it was told that nearly all trials die alike."""
         self._measured = False
         """Whether the objective has been seen in this search or before it."""
 
@@ -270,6 +285,8 @@ class Search:
             if not self._measured and (error := reports.soon_unreported(metric, training.curves[lane.replica])) is not None:
                 self._conclude(training, Failed(training.epochs, error, alike=True))
                 raise SearchError(error)
+            if training.curves[0] and (said := self._judge.understood(training)) is not None:
+                self._events.append(Understood(said))
             self._warn(training, self._judge.judge(training, lane.replica))
             self._limit(training, lane.replica, epoch.step)
 
@@ -344,6 +361,9 @@ class Search:
         self._grants.note(training)
         record = self._study.tell(training.trial, outcome, recovery)
         self._events.append(Ended(record, traceback))
+        if not self._alike and (alike := findings.common(self._study.records(), self._space.objective.metric)) is not None:
+            self._alike = True
+            self._events.append(Understood(alike))
         self._failures.add(record, self._study.target)
         if not isinstance(outcome, Failed):
             self._learn(training, recovery)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pitprop.detection.detect import Verdict
 from pitprop.errors import UserError
+from pitprop.messages import Message
 from pitprop.study.record import Record, State
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Lane
@@ -26,6 +27,13 @@ class Reported:
 
     lane: Lane
     epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What is understood of the reports of a foreign trainer, told once a study, in a line; and what all its trials share."""
+
+    text: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class Unanswered:
     why: str | None
 
 
-Event = Started | Reported | Rested | Warned | Retried | Ended | Unanswered
+Event = Started | Reported | Understood | Rested | Warned | Retried | Ended | Unanswered
 
 HOPELESS = 3
 """After this many trials that failed alike, and none that did not, the search is stopped."""

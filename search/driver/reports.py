@@ -1,4 +1,4 @@
-"""What is wrong with the reports of a trial: an objective that never comes, steps that are not those of the budget."""
+"""What is understood of the reports of a trial, and what is wrong with them: no objective, steps that are not the budget's."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 
+from pitprop.detection import detect, levels, metrics
+from pitprop.detection.facts import Facts
 from pitprop.errors import nearest
+from pitprop.messages import Message, message
 from pitprop.space import Space
-from pitprop.telemetry import Epoch
+from pitprop.telemetry import Epoch, Telemetry
 
 KNOWN = 20
 """How many metrics an error names at most."""
+NAMED = 4
+"""How many of the signatures that do not watch are named."""
 SOON = 3
 """After so many reports without the objective, each with a metric of nearly its name, it is taken for misspelt."""
 ALIKE = 0.8
@@ -72,3 +77,28 @@ def beyond(space: Space, curve: Sequence[Epoch], epoch: Epoch) -> str | None:
         f"{said}, and the budget is `{space.unit}: {space.epochs}`: if it counts {other}, write `{other}:` with their number in "
         f"place of `{space.unit}:` in the space"
     )
+
+
+def understood(space: Space, curve: Telemetry, facts: Facts, watching: Sequence[detect.Signature]) -> Message:
+    """What a training of somebody else's is judged by, in one line: objective, scale, chance, budget, and what is not watched."""
+    metric, goal = facts.metric, message("maximised") if facts.maximize else message("minimised")
+    parts = [message("objective {metric}, {goal}, {scale}", metric=metric, goal=goal, scale=_scale(curve, facts))]
+    known = levels.known_score(curve, facts) or levels.known_loss(curve, facts, guess=False)
+    if known is not None:
+        parts.append(message("chance {level:.4g}, {source}", level=known.value, source=known.source))
+    else:
+        parts.append(message("chance unknown, `facts: {{chance: {{{metric}: ...}}}}` in the space tells it", metric=metric))
+    unit = message("epochs") if space.unit == "epochs" else message("steps")
+    parts.append(message("budget {budget} {unit} from the space", budget=space.epochs, unit=unit))
+    if lacking := list(detect.unwatched(curve, watching)):
+        names = ", ".join(lacking[:NAMED]) + (", ..." if len(lacking) > NAMED else "")
+        parts.append(message("not watched: {names}", names=names))
+    return Message.join(parts, "; ")
+
+
+def _scale(curve: Telemetry, facts: Facts) -> Message:
+    if facts.range is not None:
+        return message("{low:g} to {high:g} as stated", low=facts.range[0], high=facts.range[1])
+    if not metrics.of(facts.metric).share:
+        return message("without bounds")
+    return message("0 to {whole:g} by its name and readings", whole=levels.unit(curve, facts))

@@ -133,6 +133,10 @@ class Study:
         self._planned = trials
         self._tell_room()
 
+    def keep(self, name: str, value: Any) -> None:
+        """Writes down what was found out about the study as a whole, for who reads it later."""
+        self._writes.put(lambda _again: storage.set_fact(self._database, self._id, name, value, self._fence))
+
     @property
     def code_changes(self) -> list[str]:
         """The files of code that have changed since trials were trained by them; none where no code was kept."""

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from pitprop import telemetry
 from pitprop.addresses import Addresses
 from pitprop.detection.detect import Bound, Verdict
+from pitprop.messages import localized
 from pitprop.results.results import Results
 from pitprop.results.summary import Reason, Remedied, Summary
 from pitprop.space import Gate, Relative, Space, nested
 from pitprop.space.distributions import STOPPING
+from pitprop.study import findings
 from pitprop.study.commands import next_command
 from pitprop.study.record import Record, State, best_epoch
 from pitprop.telemetry import Telemetry, finite
@@ -330,6 +332,12 @@ class Content:
         """What was said of the best trial itself, with a remedy; gates have a table of their own."""
         found = self.best.warnings if self.best is not None else []
         return [verdict for verdict in found if verdict.remedy and not verdict.signature.startswith("gate:")]
+
+    @cached_property
+    def alike(self) -> str:
+        """What nearly all trials died of, and what that says of the set-up; empty if they did not."""
+        found = findings.common(self.records, self.space.objective.metric)
+        return "" if found is None else localized(found)
 
     @cached_property
     def exhausted(self) -> bool:

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any
 
-from pitprop.driver.progress import Ended, Event, Reported, Rested, Retried, Started, Unanswered, Warned
+from pitprop.driver.progress import Ended, Event, Reported, Rested, Retried, Started, Unanswered, Understood, Warned
 from pitprop.messages import _, in_unit, localized, ngettext
 from pitprop.results.summary import left_out
 from pitprop.space import Space
@@ -95,6 +95,8 @@ class Screen:
                     self._running[lane.trial] = self._waiting.pop(lane.trial)
                 _step, known = self._progress.get(lane.trial, (0, math.nan))
                 self._progress[lane.trial] = epoch.step, epoch.metrics.get(self._space.objective.metric, known)
+            case Understood(text):
+                self._say(words.styled("dim", escape(localized(text))))
             case Warned(number, _) if number in self._running and self._running[number].revives is not None:
                 pass  # it shows what it was parked for, and what the parked one was warned of
             case Warned(number, verdict):

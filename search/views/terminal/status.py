@@ -39,6 +39,8 @@ def print_status(console: Console, content: Content, *, full: bool = False) -> N
     if summary.left_out.patience:
         spared = words.budget(summary.left_out.patience, summary.space.unit)
         console.print(_("early stopping left out {epochs} more").format(epochs=spared), highlight=False)
+    if content.alike:
+        console.print(words.styled("yellow", escape(content.alike)), highlight=False)
     if full:
         _print_reasons(console, content)
     else:

@@ -40,6 +40,8 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
             signature=escape(verdict.signature), epoch=verdict.step
         )
         console.print(f"[yellow]{_(action)}[/] {where}: {escape(localized(verdict.reason))}")
+        if verdict.chance:
+            console.print("  " + escape(_("chance: {chance}").format(chance=localized(verdict.chance))), highlight=False)
         if verdict.remedy:
             console.print("  " + escape(_("remedy: {remedy}").format(remedy=localized(verdict.remedy))))
     if record.error:
