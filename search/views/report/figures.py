@@ -115,9 +115,11 @@ def _titled(record: Record, *, best: bool) -> str:
 
 
 def _warning(c: Content, verdict: Any) -> str:
-    remedy = f" {_('What to change')}: {localized(verdict.remedy)}." if verdict.remedy else ""
-    unit = words.unit_of(c.space, 1)
-    return f"{words.signature(verdict.signature)}, {unit} {verdict.step}: {localized(verdict.reason)}.{remedy}"
+    text = _("{signature}, {unit} {step}: {reason}.")
+    if verdict.remedy:
+        text = _("{signature}, {unit} {step}: {reason}. What to change: {remedy}.")
+    said = {"signature": words.signature(verdict.signature), "unit": words.unit_of(c.space, 1), "step": verdict.step}
+    return text.format(**said, reason=localized(verdict.reason), remedy=localized(verdict.remedy))
 
 
 def _readings(c: Content, number: int) -> dict[str, Any]:
