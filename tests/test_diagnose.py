@@ -276,3 +276,58 @@ def test_two_trainings_of_one_file_name_are_called_by_their_folders(tmp_path: Pa
     _, out = run(capsys, *paths, "--compare")
     assert "version_0 alive" in out
     assert "version_1 alive" in out
+
+
+def model(folder: Path, name: str, rows: Sequence[tuple[float, int, float, float]], setting: str = "") -> Path:
+    """A log as the author of the imbalanced case prints it: macro F1, samples predicted as class 0, precision and recall."""
+    lines = [setting]
+    for epoch, (score, zeros, precision, recall) in enumerate(rows):
+        counts = {0: zeros, 1: 900 - zeros} if zeros < 900 else {0: 900}
+        lines += [f"Epoch {epoch} - Prediction distribution: {counts}", f"Epoch {epoch} - Label distribution: {{0: 696, 1: 204}}"]
+        lines += [f"f1_macro_cli: {score}", f"precision_macro_cli: {precision}", f"recall_macro_cli: {recall}"]
+    path = folder / name
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_curve_that_rose_late_is_told_its_flat_start_its_precision_and_the_share_that_it_predicts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(0.4361, 900, 0.3867, 0.5)] * 12 + [(0.4629, 887, 0.5, 0.5), (0.5494, 791, 0.5798, 0.5485), (0.5444, 701, 0.55, 0.54)]
+    _, out = run(capsys, str(model(tmp_path, "model_1.log", rows)))
+    assert "flat start: val/macro_f1 made less than a tenth of its gain in epochs 1-12" in out
+    assert "at epoch 14, its best, precision 0.5798 and recall 0.5485 are 0.0313 apart" in out
+    assert "at epoch 14, its best, class 0 is predicted 7.3 : 1 against all others, and occurs 3.4 : 1" in out
+    _, steady = run(capsys, str(written(tmp_path, [0.4 + n / 50 for n in range(20)])))
+    assert "flat start" not in steady
+
+
+def test_a_baseline_is_what_to_beat_for_a_training_that_began_at_chance_and_what_differs_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rise = [(0.4361 + 0.0125 * n, 900 - 20 * n, 0.5, 0.5) for n in range(11)]
+    one = model(tmp_path, "one.log", rise, "Config: focal_alpha=[0.5, 2.0], lr=2e-05, gradient_clipping=None")
+    two = model(
+        tmp_path, "two.log", [*rise, (0.57, 690, 0.5, 0.5)], "Config: focal_alpha=[1.0, 3.4], lr=2e-05, gradient_clipping=1.0"
+    )
+    _, out = run(capsys, str(one), str(two), "--baseline", "val/macro_f1=0.5494")
+    assert "forgetting" not in out
+    assert "+0.0206" in out
+    assert "focal_alpha: one.log [0.5, 2.0], two.log [1.0, 3.4]" in out
+    assert "gradient_clipping: one.log None, two.log 1.0" in out
+    assert "lr: one.log" not in out, "what is the same tells nothing"
+
+
+def test_the_plain_name_of_a_score_means_the_branch_that_is_the_objective(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "attempt_3.log"
+    path.write_text(
+        "mmengine - INFO - Epoch(val) [1][200/200]  acc/rgb_top1: 0.8756  acc/pose_top1: 0.7666  acc/RGBPose_1:1_top1: 0.8669\n"
+    )
+    flags = ["--baseline", "val/top1=0.8919,val/pose/top1=0.825", "--gate", "val/top1@1>=0.885"]
+    _, out = run(capsys, str(path), *flags)
+    assert "val/top1 is taken for val/RGBPose_1:1/top1, the objective" in out
+    assert "forgetting at epoch 1" in out
+    assert "behind the baseline (0.8919) by 0.0250" in out
+    assert "val/RGBPose_1:1/top1 was 0.8669 at epoch 1, the gate asks for at least 0.885" in out

@@ -44,7 +44,7 @@ def diagnose(options: DiagnoseOptions) -> int:
             silent.append(str(error))
     if not found:
         raise UserError(silent[0])
-    baseline, found = _baseline(options, given), across(found)
+    baseline, found = _baseline(options, given) or found[0].compared, across(found)
     if options.plot:
         _plot(Path(options.plot), found)
     code = 1 if any(one.dead for one in found) else 2 if silent or not all(one.alive for one in found) else 0
@@ -169,9 +169,9 @@ def _given(options: DiagnoseOptions) -> Given:
 
 
 def _baseline(options: DiagnoseOptions, given: Given) -> Mapping[str, float]:
-    """What to compare with, by metric: the numbers given, or those of another run's best epoch."""
+    """What another run reached in its best epoch, by metric, to compare with; empty where numbers are given."""
     if not options.baseline or given.checkpoint:
-        return given.checkpoint
+        return {}
     (name, files), *more = trainings(Path(options.baseline), options.format).items()
     if more:
         raise UserError(f"--baseline {options.baseline} holds {1 + len(more)} trainings: name one of them")

@@ -273,6 +273,30 @@ def patient(telemetry: Telemetry, facts: Facts) -> list[str]:
     return [f"{ends}: as early stopping with that patience does"]
 
 
+def meant(given: Given, telemetry: Telemetry, metric: str, notes: list[str]) -> Given:
+    """``given`` with the objective's name in gates and numbers that name its score without its branch, as ``val/top1`` does."""
+    plain, asked = f"val/{metric.rsplit('/', 1)[-1]}", {*(gate.metric for gate in given.gates), *given.checkpoint}
+    if metric.count("/") != 2 or reports(telemetry, plain) or plain not in asked:
+        return given
+    notes.append(f"{plain} is taken for {metric}, the objective")
+    gates = [replace(gate, metric=metric) if gate.metric == plain else gate for gate in given.gates]
+    return replace(given, gates=gates, checkpoint={metric if name == plain else name: n for name, n in given.checkpoint.items()})
+
+
+def fresh(given: Given, telemetry: Telemetry, metric: str, log: Finished, notes: list[str]) -> Given:
+    """``given`` without its checkpoint, where training began nearer to chance than to that: then it is what to beat."""
+    known, values = given.checkpoint.get(metric), telemetry.column(metric).values
+    rises = metrics.rises(metric) is not False if given.maximize is None else given.maximize
+    facts = Facts(1, metric, rises, labels=given.labels, classes=given.classes)
+    level = levels.known(telemetry, facts) if values and known is not None and not log.said.get("pretrained") else None
+    if level is None or known is None or facts.sign * (2 * values[0] - level - known) >= 0:
+        return given
+    notes.append(
+        f"it began at {values[0]:.4g}, and chance is {level:.4g}: {known:.4g} is what to beat, it did not start from that"
+    )
+    return replace(given, checkpoint={})
+
+
 def named(names: Iterable[str], most: int = 6) -> str:
     """Some of the readings, to be quoted."""
     found = [name for name in sorted(names) if not re.search(r"/(predicted|labels|true_positives)/", name)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
 from pitprop.detection import detect, levels, metrics, stopping
 from pitprop.detection import signatures as catalogue
+from pitprop.detection.course import course
 from pitprop.detection.detect import Bound, Signature, Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
 from pitprop.errors import UserError
@@ -45,6 +46,8 @@ class Diagnosis:
 
     ``unit`` is what is called an epoch; ``gates`` come with the value they met and why that misses them; ``unwatched`` are the
     signatures that lacked readings, with what they need; ``notes`` say what was concluded from the log.
+
+    ``compared`` are the numbers that a person gives to be beaten, by the log's names.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Diagnosis:
     unit: str
     notes: Sequence[str]
     unjudged: Message | None = None
+    compared: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def dead(self) -> bool:
@@ -148,8 +152,8 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     """Reads the logs of one training, and judges it as a search would have done. `UserError` if they hold no readings."""
     given, notes = given or Given(), list[str]()
     log = finished.read(files, given.metric, given.format, given.pattern, given.names)
-    asked = bool(given.gates or given.checkpoint) or (given.metric or "").startswith("val/")  # of validation, so of epochs
-    few = len(log.epochs) < FEW and len(log.pieces) > len(log.epochs) and not (asked and log.epochs)
+    by_epoch = bool(given.gates or given.checkpoint) or (given.metric or "").startswith("val/")  # of validation
+    few = len(log.epochs) < FEW and len(log.pieces) > len(log.epochs) and not (by_epoch and log.epochs)
     read, percent = assumptions.shares(log.pieces if few else log.epochs)
     telemetry, each = coarser(assumptions.totals(read), MOST)
     if not telemetry:
@@ -164,20 +168,23 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     if log.from_0 and not few and each == 1:
         notes.append("its log counts epochs from 0, so that epoch 1 here is its epoch 0")
     unit = "epoch" if log.numbered else "evaluation" if metric.startswith("val/") else "reading"
+    asked = given = assumptions.meant(given, telemetry, metric, notes)
+    given = assumptions.fresh(given, telemetry, metric, log, notes)
     before = len(notes)
     budget = assumptions.budget(given, log, telemetry[-1].step * each, few, notes)
     planned = given.epochs is not None or len(notes) > before
     if readings := assumptions.said({**log.said, **({"pretrained": 1} if log.late or given.checkpoint else {})}):
         telemetry = Telemetry([replace(telemetry[0], metrics={**readings, **telemetry[0].metrics}), *telemetry[1:]])
     facts, guessed = assumptions.facts(telemetry, metric, given, log, -(-budget // each), notes)
-    notes += assumptions.absent(telemetry, given)
+    notes += assumptions.absent(telemetry, asked)
     notes += assumptions.patient(telemetry, facts) if planned and not few else []
     unit = "reading of training" if few else unit
     beside = Known(log, given, few, guessed, planned)
     if guessed and not planned:  # where chance is, and how long it trains, would both be guesses
         facts = replace(facts, chance_loss=None, chance_score=None)
     unit = unit if each == 1 else f"mean of {each} {unit}s"
-    return _judged(Diagnosis(name or files[0].name, files, telemetry, facts, [], None, {}, [], unit, notes), beside)
+    found = Diagnosis(name or files[0].name, files, telemetry, facts, [], None, {}, [], unit, notes, compared=asked.checkpoint)
+    return _judged(found, beside)
 
 
 def across(found: Sequence[Diagnosis]) -> list[Diagnosis]:
@@ -190,6 +197,13 @@ def advice(found: Diagnosis) -> list[str]:
     late = (verdict for verdict in found.verdicts if verdict.signature == ALIKE or verdict.signature.startswith("gate:"))
     urgent = (*([found.ended] if found.ended else []), *late)
     return list(dict.fromkeys(verdict.remedy for verdict in urgent if verdict.remedy))
+
+
+def unlike(found: Sequence[Diagnosis]) -> dict[str, list[str]]:
+    """The settings in which trainings differ, each with its values in their order; empty for one that does not say it."""
+    said = [finished.settings(one.files) for one in found]
+    names = dict.fromkeys(name for one in said for name in one)
+    return {name: values for name in names if len({*(values := [one.get(name, "") for one in said])}) > 1}
 
 
 def _beside(one: Diagnosis, earlier: Sequence[Diagnosis]) -> Diagnosis:
@@ -230,8 +244,10 @@ def _judged(found: Diagnosis, known: Known) -> Diagnosis:
     if ended is not None:  # what ended it advises first
         ended, *rest = detect.agreeing([ended, *(one for one in verdicts if one is not ended)])
         verdicts = [ended, *rest]
-    verdicts = sorted([*detect.agreeing(verdicts), *judge_gates(telemetry, given.gates)], key=lambda verdict: verdict.step)
-    return replace(found, verdicts=verdicts, ended=ended, unwatched=lacking, gates=gates, unjudged=unjudged)
+    missed = [replace(verdict, step=gate.epoch) for gate in given.gates for verdict in judge_gates(telemetry, [gate])]
+    verdicts = sorted([*detect.agreeing(verdicts), *missed], key=lambda verdict: verdict.step)
+    notes = [*found.notes, *(course(telemetry, facts) if ended is None and unjudged is None else ())]
+    return replace(found, verdicts=verdicts, ended=ended, unwatched=lacking, gates=gates, unjudged=unjudged, notes=notes)
 
 
 def _at_the_end(telemetry: Telemetry, facts: Facts, known: Known) -> Verdict | None:

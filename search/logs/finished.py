@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,15 @@ from pitprop.telemetry import Epoch, Telemetry
 LARGE = 8_000_000
 """Bytes from which on lines of training are read by the hundreds."""
 MERGE = 256
+SETTING = re.compile(
+    r"(?<![\w.\-])(?P<name>(?:[a-z]+_){1,3}clip(?:ping)?|(?:[a-z]+_){0,3}(?:lr|learning_rate|alpha|gamma|decay|weights?|weights_[a-z]+|dropout|max_norm|"
+    r"momentum|batch_size|patience|min_delta|warmup|warmup_epochs|epochs|temperature|smoothing|optimizer|schedule|seed))['\"]?\s*"
+    r"[:=]\s*(?P<value>\[[^\[\]]{1,80}\]|\{[^{}]{1,80}\}|[-+]?\d[\w.+\-]*|none|null|true|false|'[\w.\-]{1,30}')",
+    re.I,
+)
+"""What a training says of how it was set up: a name that people turn, and a value or a list of them."""
+SET_UP = 65536
+"""Bytes in which a training says how it was set up."""
 
 
 @dataclass(slots=True)
@@ -57,6 +67,17 @@ def read(
             pairs = zip(best.epochs, other.epochs, strict=True)
             best.epochs = Telemetry(Epoch(mine.step, {**theirs.metrics, **mine.metrics}) for mine, theirs in pairs)
     return best
+
+
+def settings(files: Sequence[Path]) -> dict[str, str]:
+    """How a training was set up, as its text says before its first readings: the first value of each name."""
+    found: dict[str, str] = {}
+    for file in (one for one in files if one.is_file()):
+        start = decoding.head(file, SET_UP)
+        if b"\0" not in start:
+            for match in SETTING.finditer(start.decode("utf-8", "replace")):
+                found.setdefault(match["name"].lower(), match["value"])
+    return found
 
 
 def _explain(files: Sequence[Path]) -> None:

@@ -20,6 +20,8 @@ SCORES = {
     "top1": ("acc_top1", "top1_acc", "accuracy_top1", "acc1", "acc_1", "prec1", "prec_1"),
     "top5": ("acc_top5", "top5_acc", "accuracy_top5", "acc5", "acc_5", "prec5", "prec_5"),
     "mean1": ("acc_mean1",),
+    "macro_precision": ("precision_macro", "precision_macro_cli"),
+    "macro_recall": ("recall_macro", "recall_macro_cli"),
     "auc": ("roc_auc", "auroc", "auc_roc"),
     "f1": ("fb1", "fb_1"),
     "dice": ("pseudo_dice", "dice_score", "mean_dice", "average_global_foreground_dice"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from pitprop.detection import signatures
 from pitprop.detection.detect import Verdict
-from pitprop.logs.diagnosis import ALIKE, Diagnosis, advice
+from pitprop.logs.diagnosis import ALIKE, Diagnosis, advice, unlike
 from pitprop.messages import _, localized, ngettext
 from pitprop.telemetry import reports
 from pitprop.views import chart, words
@@ -43,6 +44,9 @@ def print_comparison(console: Console, found: Sequence[Diagnosis], baseline: Map
     console.print(f"[bold]{head[0]}[/], {head[1]}\n", highlight=False)
     if len(found) <= MOST:
         console.print(_table(found, baseline))
+        for name, values in islice(unlike(found).items(), MOST):
+            told = words.listed(f"{one.name} {value}" for one, value in zip(found, values, strict=True) if value)
+            console.print(Padding(f"{escape(name)}: {escape(told)}", (0, 0, 0, 2)), highlight=False)
     for one in found:
         if one.verdicts or one.unjudged is not None:
             _print_why(console, one)
