@@ -237,3 +237,24 @@ def train(params, context):
 def test_a_command_that_cannot_resume_is_not_made_to_wait(write_space: Callable[..., Path], pitprop: Callable[..., Said]) -> None:
     space = write_space(trainer="command", options={"command": ["python", "train.py", "{params}"]}, scheduler="thaw")
     assert "this command has no options.resume to go on with" in pitprop("preflight", str(space)).err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_seed_that_ends_beside_one_that_waits_holds_the_trial_up_no_longer(
+    name: str, toy: Callable[..., Space], tmp_path: Path
+) -> None:
+    source = """'''One seed in two falls.'''
+from pitprop.telemetry import Epoch
+PARAMS = {"speed": 0.3}
+REPORTS = ("val/macro_f1",)
+def train(params, context):
+    for step in range(context.step + 1, context.epochs + 1):
+        context.state = step
+        yield Epoch(step, {"val/macro_f1": 0.0 if step == 4 and context.seed % 2 else 0.5 + step / 20})
+"""
+    (tmp_path / "parted.py").write_text(source)
+    gate = {"metric": "val/macro_f1", "epoch": 4, "at_least": 0.4, "action": "park"}
+    plan = {**WIDE, "trainer": str(tmp_path / "parted.py"), "trials": 4, "seeds": 2, "gates": [gate]}
+    space = toy(**plan, scheduler=few(name))
+    events(space, tmp_path)
+    assert [(record.state, record.epochs) for record in records(space, tmp_path)] == [(State.COMPLETE, 8 + 4)] * 4

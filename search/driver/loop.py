@@ -256,7 +256,8 @@ class Search:
         """Records and judges the epochs of a group; the lanes that end with them."""
         stopped = []
         for number in self._leaving.pop(worker, ()):
-            self._check_kept(self._trainings[number])
+            if number in self._trainings:  # or another of its seeds has ended it since
+                self._check_kept(self._trainings[number])
         for lane in self._groups.lanes(worker):
             training = self._trainings.get(lane.trial)  # None if another of its seeds has failed the trial
             if training is not None and lane in epochs:
@@ -271,7 +272,7 @@ class Search:
                 self._conclude(training)
                 if resting:
                     self._leaving.setdefault(worker, set()).add(lane.trial)
-                    self._rest(training)
+                self._rest(training)
         return stopped
 
     def _take(self, training: Training, lane: Lane, epoch: Epoch) -> None:
@@ -302,10 +303,11 @@ class Search:
             training.ended[lane.replica] = Verdict("trial_timeout", step, "park", reason, {})
 
     def _rest(self, training: Training) -> None:
-        """Has a trial wait of which all seeds have trained what was granted."""
+        """Has a trial wait of which all seeds have trained what was granted, or are over."""
         number = training.trial.number
         if (
             number in self._trainings
+            and number not in self._waiting
             and training.lanes
             and all(self._grants.rests(training, one.replica) for one in training.lanes)
         ):
