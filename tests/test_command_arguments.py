@@ -8,7 +8,7 @@ import math
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from conftest import ROOT, events, records
 from hypothesis import given
 from hypothesis import strategies as st
 from pitprop import space as spaces
+from pitprop.telemetry import Epoch
 from pitprop.trainers import command
 from pitprop.trainers.commands import flags
 from pitprop.trainers.commands.arguments import STYLES, written
@@ -252,6 +253,51 @@ def test_a_preflight_looks_at_the_script_and_at_where_metrics_come_from(
     worker = Worker("pitprop.trainers.command", context(tmp_path, words, **more), str(tmp_path / "x.ckpt"))
     answer = worker.preflight({"lr": 0.1}, 0)
     assert (sentence in answer.error if sentence else False) if isinstance(answer, Failure) else sentence is None, answer
+
+
+def videos(folder: Path, *, labels: Sequence[str], sizes: Mapping[str, int]) -> Path:
+    """A script with its list of videos with labelled events, and a skeleton file of each size."""
+    (folder / "train.py").write_text(PARSER)
+    (folder / "skeletons").mkdir()
+    for name, size in sizes.items():
+        (folder / "skeletons" / f"{name}.npz").write_bytes(b"x" * size)
+    rows = [{"video": name, "events": [{"frame": 1, "label": label} for label in labels]} for name in (*sizes, "lost")]
+    (folder / "train.json").write_text(json.dumps(rows))
+    return folder
+
+
+def test_a_preflight_counts_the_labels_and_the_files_of_a_script_that_its_space_names(tmp_path: Path) -> None:
+    videos(tmp_path, labels=["serve", "serve", "none"], sizes={"a": 5000, "b": 4000, "c": 6000, "header": 12, "nothing": 0})
+    data = [{"files": "train.json", "label": "label", "needs": "skeletons/{video}.npz"}]
+    words = ["{python}", "train.py", "{lr}"]
+    answer = Worker("pitprop.trainers.command", context(tmp_path, words, data=data), str(tmp_path / "x.ckpt")).preflight(
+        {"lr": 1}, 0
+    )
+    assert isinstance(answer, Epoch), answer
+    assert answer.metrics == {
+        "files/missing": 1.0,
+        "files/empty": 2.0,
+        "train/labels/serve": 12.0,
+        "train/labels/none": 6.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (["*.npy"], "options.data: *.npy is no file in"),
+        ([{"files": "train.json", "label": "class"}], "no 'class' is in train.json; it has frame, label, video"),
+        ([{"files": "train.py", "label": "class"}], "is no readable JSON"),
+        ([{"file": "train.json"}], "options.data[0] takes a path or a glob"),
+        ([{"files": "train.json", "lable": "label"}], "has an unknown key 'lable'"),
+    ],
+)
+def test_what_is_wrong_with_the_data_that_a_space_names_is_one_sentence(tmp_path: Path, data: list[Any], sentence: str) -> None:
+    videos(tmp_path, labels=["serve"], sizes={"a": 10})
+    given = context(tmp_path, ["{python}", "train.py", "{lr}"], data=data)
+    answer = Worker("pitprop.trainers.command", given, str(tmp_path / "x.ckpt")).preflight({"lr": 1}, 0)
+    assert isinstance(answer, Failure)
+    assert sentence in answer.error
 
 
 def test_the_five_minutes_of_the_docs_are_true(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from pitprop.trainer import Context
 from pitprop.trainers.commands import failure
 from pitprop.trainers.commands.arguments import CommandError
 from pitprop.trainers.commands.attempt import log
+from pitprop.trainers.commands.inputs import inspected
 from pitprop.trainers.commands.metric_sources import Sources
 from pitprop.trainers.commands.plan import doubts, plan
 from pitprop.trainers.commands.run import epochs, started
@@ -37,6 +38,7 @@ OPTIONS: dict[str, Any] = {
     "names": {},  # the script's names for metrics, and ours
     "resume": [],  # further arguments that continue from {checkpoint}
     "checkpoint": None,  # the script's checkpoint, a path or a glob
+    "data": [],  # files it reads, checked before a search: paths, globs, {files: train.json, label: label, needs: "x/{id}.npz"}
     "grace": 10.0,  # seconds from TERM to KILL
 }
 REPLAYS = True
@@ -70,14 +72,14 @@ def train(params: Mapping[str, Any], context: Context) -> Generator[Epoch, None,
 
 def preflight(params: Mapping[str, Any], context: Context) -> Epoch:
     """Whether the command can be started at all with ``params``: what it names is there, every parameter has its place, and its
-    script takes the flags, as far as its text says."""
+    script takes the flags, as far as its text says; and what ``data`` says that it reads."""
     settings, folder = read({**OPTIONS, **context.options}), _folder(context)
     for checkpoint in (None, folder / "checkpoint") if settings.resume else (None,):
         ready = plan(settings, params, context, folder, checkpoint)
     Sources(ready.sources, context.metric, 0.0)
     if found := doubts(ready, folder):
         raise CommandError("; ".join(found))
-    return Epoch(0, {"files/missing": 0.0, "files/empty": 0.0})
+    return Epoch(0, inspected(settings.data, ready.cwd))
 
 
 def check_options(options: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from pitprop.trainers.commands.arguments import BOOLEANS, LISTS, STYLES, CommandError, Style, nearest, text
+from pitprop.trainers.commands.inputs import Data, wanted
 from pitprop.trainers.commands.template import LANGUAGES
 
 STREAMS = ("stdout", "stderr")
@@ -38,6 +39,7 @@ class Settings:
     resume: tuple[str, ...]
     checkpoint: str
     grace: float
+    data: tuple[Data, ...]
 
 
 def wrong(options: Mapping[str, Any]) -> list[str]:
@@ -45,7 +47,7 @@ def wrong(options: Mapping[str, Any]) -> list[str]:
     rows = options["metrics"] if isinstance(options["metrics"], list) else []
     names = [partial(_mapping, options[name], f"options.{name}") for name in ("env", "names")]
     parts: list[Callable[[], Any]] = [
-        partial(one, options) for one in (_command, _style, _cwd, _template, _resume, _grace, _rows)
+        partial(one, options) for one in (_command, _style, _cwd, _template, _resume, _grace, _rows, _data)
     ]
     parts += [partial(_one_of, options, name, known) for name, known in WRITTEN.items() if options[name]]
     parts += [*names, *(partial(_source, row, f"options.metrics[{index}]", {}) for index, row in enumerate(rows))]
@@ -75,6 +77,7 @@ def read(options: Mapping[str, Any]) -> Settings:
         resume,
         checkpoint,
         _grace(options),
+        _data(options),
     )
 
 
@@ -110,6 +113,12 @@ def _grace(options: Mapping[str, Any]) -> float:
     if isinstance(grace, bool) or not isinstance(grace, int | float) or not 0 <= grace < 3600:
         raise CommandError(f"options.grace {grace!r} is not a number of seconds from 0 to 3600")
     return float(grace)
+
+
+def _data(options: Mapping[str, Any]) -> tuple[Data, ...]:
+    if not isinstance(options["data"], list):
+        raise CommandError(f"options.data must be a list of paths, globs or mappings, not {options['data']!r}")
+    return tuple(wanted(row, f"options.data[{index}]") for index, row in enumerate(options["data"]))
 
 
 def _style(options: Mapping[str, Any]) -> Style:
