@@ -69,7 +69,7 @@ class Result:
         ``epochs`` trained, ``seconds``, ``baseline``, ``excluded``, ``signature`` and ``reason`` of what stopped it, ``error``,
         and a column ``params.NAME`` for each parameter."""
         import pandas
-        from pitprop.results.table import row
+        from pitprop.results.spreadsheet import row
 
         rows = [row(record) for record in self.records]
         index = pandas.Index([record.number for record in self.records], name="trial")

@@ -680,8 +680,8 @@ def test_a_gate_that_parks_means_what_one_that_prunes_means(folder: Path) -> Non
         ("params:", "options: {batch_size: 8}\nparams:", "options.batch_size: absent -> 8"),
         ("params:", "constraints: [lr < 0.05]\nparams:", 'constraints: [] -> ["lr < 0.05"]'),
         ("params:", "early_stopping: {patience: 3}\nparams:", "early_stopping.patience: absent -> 3"),
-        ("params:", "signatures: {explosion: {patience: 9}}\nparams:", "signatures.explosion.patience: 6 -> 9"),
-        ("params:", "signatures: {nothing_trains: warn}\nparams:", "signatures.nothing_trains.patience: 3 -> absent"),
+        ("params:", "signatures: {explosion: {patience: 9}}\nparams:", "signatures.explosion.patience: absent -> 9"),
+        ("params:", "signatures: {nothing_trains: warn}\nparams:", "signatures.nothing_trains.ends: absent -> false"),
         ("params:", "baselines: {b: {values: {val/loss: 1}, checkpoint: true}}\nparams:", "checkpoint.val/loss: absent -> 1.0"),
     ],
 )

@@ -186,10 +186,10 @@ def export(options: StudyOptions, *, csv: str | None = None, parquet: str | None
 
     results = open_study(options)
     if csv is not None or parquet is not None:
-        from pitprop.results import table
+        from pitprop.results import spreadsheet
 
         path = Path(csv or parquet or "")
-        (table.write_csv if csv is not None else table.write_parquet)(path, results.records)
+        (spreadsheet.write_csv if csv is not None else spreadsheet.write_parquet)(path, results.records)
         print(path)
         return 0
     with publish.exporter(results.space, results.where, trains=False) as mlflow:

@@ -21,6 +21,7 @@ EXAMPLES = {
     "preflight": "pitprop preflight rate.yaml",
     "revive": "pitprop revive rate.yaml 4",
     "confirm": "pitprop confirm rate.yaml --top 3 --seeds 5",
+    "exclude": "pitprop exclude rate.yaml 7",
     "status": "pitprop status rate.yaml --full",
     "show": "pitprop show rate.yaml --sort score --limit 10",
     "best": "pitprop best rate.yaml --command",

@@ -34,7 +34,7 @@ from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
 from pitprop.messages import message
 from pitprop.space import Space
-from pitprop.study import findings
+from pitprop.study import remedies
 from pitprop.study.record import SCHEDULER, Failed, Outcome, State
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch
@@ -363,7 +363,7 @@ class Search:
         self._grants.note(training)
         record = self._study.tell(training.trial, outcome, recovery)
         self._events.append(Ended(record, traceback))
-        if not self._alike and (alike := findings.common(self._study.records(), self._space.objective.metric)) is not None:
+        if not self._alike and (alike := remedies.in_common(self._study.records(), self._space.objective.metric)) is not None:
             self._alike = True
             self._events.append(Understood(alike))
         self._failures.add(record, self._study.target)

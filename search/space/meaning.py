@@ -15,13 +15,17 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
+from pitprop.detection import signatures
+from pitprop.detection.detect import ENDING
 from pitprop.space.distributions import Choices, Leaf
 from pitprop.space.model import Space
+
+SET = "signatures set"
+"""Under this name a meaning holds how the space has signatures act that is not what they do by themselves, which may change."""
 
 
 def meaning(space: Space) -> dict[str, Any]:
     """The meaning of a space, as plain values for JSON. A trainer's file counts by its name, so that it may be moved."""
-    ending = {name: dict(one.thresholds) for name, one in space.signatures.items() if one.action != "warn"}
     found = {
         # A shipped trainer's module was called trainers.x before the package had its name: studies on disk say so.
         "trainer": PurePath(space.trainer).name if space.trainer.endswith(".py") else space.trainer.removeprefix("pitprop."),
@@ -32,7 +36,7 @@ def meaning(space: Space) -> dict[str, Any]:
         "seed": space.seed,
         "params": {**space.constants, **{leaf.name: _leaf(leaf) for leaf in space.leaves}},
         "constraints": sorted(constraint.text for constraint in space.constraints),
-        "signatures": ending,
+        SET: _set(space),
         "early_stopping": space.early_stopping,
         "gates": [
             {key: value for key, value in asdict(gate).items() if key not in ("action", "remedy", "change")}
@@ -45,6 +49,22 @@ def meaning(space: Space) -> dict[str, Any]:
     return plain
 
 
+def _set(space: Space) -> dict[str, Any]:
+    """By signature the thresholds that are not its defaults; ``ends``: whether it ends a training, if not as by itself."""
+    found: dict[str, Any] = {}
+    for name in signatures.names():
+        one, ends = space.signatures.get(name), signatures.action(name) in ENDING
+        if one is None and name not in space.lacking:  # off
+            found[name] = {"ends": False} if ends else {}
+        elif one is not None:
+            acts = one.action in ENDING
+            own = (
+                {key: value for key, value in one.thresholds.items() if value != signatures.thresholds(name)[key]} if acts else {}
+            )
+            found[name] = own | ({} if acts == ends else {"ends": acts})
+    return {name: one for name, one in found.items() if one}
+
+
 def _leaf(leaf: Leaf) -> dict[str, Any]:
     if isinstance(leaf.domain, Choices):
         said: dict[str, Any] = {"choice": [leaf.decode(choice) for choice in leaf.domain.choices]}
@@ -55,8 +75,11 @@ def _leaf(leaf: Leaf) -> dict[str, Any]:
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What changed between two meanings, a line each, such as ``params.lr.high: 0.1 -> 1.0``."""
-    before, after = dict(_paths(old, "")), dict(_paths(new, ""))
+    """What changed between two meanings, a line each, such as ``params.lr.high: 0.1 -> 1.0``.
+
+    Studies of version 0.1 wrote down every threshold, the defaults of then among them: these are not compared.
+    """
+    before, after = (dict(_paths(_compared(one, SET in old), "")) for one in (old, new))
     lines = []
     for path in [*before, *(path for path in after if path not in before)]:
         was, now = (
@@ -65,6 +88,12 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         if was != now:
             lines.append(f"{path}: {was} -> {now}")
     return lines
+
+
+def _compared(meant: Mapping[str, Any], signatures_too: bool) -> dict[str, Any]:
+    """What is compared of a meaning; its signatures under the name that they have in a space."""
+    rest = {name: one for name, one in meant.items() if name not in ("signatures", SET)}
+    return rest | ({"signatures": meant[SET]} if signatures_too and meant[SET] else {})
 
 
 def _paths(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:

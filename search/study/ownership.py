@@ -186,7 +186,7 @@ def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tu
     found = database.study_id(storage, space.name, space.directions)
     known = storage.get_study_user_attrs(found)
     means = meaning(space)
-    if known.get("meaning", means) != means and _is_blank(storage, found, folder):
+    if difference(known.get("meaning", means), means) and _is_blank(storage, found, folder):
         storage.delete_study(found)
         for kind in ("checkpoints", "trials"):
             shutil.rmtree(folder / kind, ignore_errors=True)
@@ -196,8 +196,8 @@ def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tu
         if ways != space.directions or storage.get_all_trials(found, deepcopy=False):
             raise OtherSpace(f"study {space.name!r} in this database was not made by pitprop: rename the space")
         storage.set_study_user_attr(found, "meaning", means)
-    elif known["meaning"] != means:
-        raise OtherSpace(refusal(space, known.get("space file"), difference(known["meaning"], means)))
+    elif changed := difference(known["meaning"], means):
+        raise OtherSpace(refusal(space, known.get("space file"), changed))
     if known.get("space file") != source(space):
         storage.set_study_user_attr(found, "space file", source(space))
     # The space's number of trials counts when it is new or was edited; between edits, what was planned on top of it does.

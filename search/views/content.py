@@ -19,7 +19,7 @@ from pitprop.results.results import Results
 from pitprop.results.summary import Reason, Remedied, Summary
 from pitprop.space import Gate, Relative, Space, nested
 from pitprop.space.distributions import STOPPING
-from pitprop.study import findings
+from pitprop.study import remedies
 from pitprop.study.commands import next_command
 from pitprop.study.record import Record, State, best_epoch
 from pitprop.telemetry import Telemetry, finite
@@ -336,7 +336,7 @@ class Content:
     @cached_property
     def alike(self) -> str:
         """What nearly all trials died of, and what that says of the set-up; empty if they did not."""
-        found = findings.common(self.records, self.space.objective.metric)
+        found = remedies.in_common(self.records, self.space.objective.metric)
         return "" if found is None else localized(found)
 
     @cached_property

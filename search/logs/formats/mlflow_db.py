@@ -44,7 +44,9 @@ class Reader:
 
     def feed(self, data: bytes) -> Iterator[Row]:
         named = _named(_runs(data))
-        run = named.get(self._run) or next(iter(named.values()), "")
+        if not named:  # a database that is not whole yet, or empty
+            return
+        run = named.get(self._run) or next(iter(named.values()))
         steps: dict[int, dict[str, float]] = {}
         with closing(_opened(data)) as base:
             for key, value, step, nan in base.execute(
