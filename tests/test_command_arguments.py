@@ -309,8 +309,10 @@ def test_the_five_minutes_of_the_docs_are_true(tmp_path: Path) -> None:
     found = records(space, tmp_path)
     assert len(found) == 6
     for record in found:
-        assert record.state == ("COMPLETE" if record.params["lr"] < 1 else "PRUNED")
-        assert record.state == "COMPLETE" or (record.epochs, record.verdicts[0].signature) == (1, "non_finite")
+        if record.params["lr"] >= 1:
+            assert (record.state, record.epochs, record.verdicts[0].signature) == ("PRUNED", 1, "non_finite")
+        else:  # a rate at which the loss falls by a hundredth in eight epochs hardly trains at all
+            assert record.word == ("complete" if record.params["lr"] > 0.01 else "parked")
 
 
 def test_every_option_and_style_is_in_the_docs() -> None:

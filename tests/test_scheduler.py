@@ -217,6 +217,12 @@ def test_what_a_scheduler_cannot_do_is_said(
     assert said in pitprop("preflight", str(write_space(**given))).err
 
 
+def test_a_budget_for_all_orders_the_trials_if_nothing_else_is_said(toy: Callable[..., Space]) -> None:
+    assert toy(budget=100).scheduler.name == "promote"
+    assert toy().scheduler.name == toy(budget=100, pruner="median").scheduler.name == "full"
+    assert toy(budget=100, scheduler="full").scheduler.name == "full"
+
+
 def test_a_trainer_that_leaves_no_checkpoint_trains_each_trial_at_once(toy: Callable[..., Space], tmp_path: Path) -> None:
     source = """'''No state.'''
 from pitprop.telemetry import Epoch

@@ -92,10 +92,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     watching, lacking = _signatures(document.signatures, card, problems)
     sampler = sampling.read_method("sampler", document.sampler, problems) or Method("tpe", {})
     pruner = sampling.read_method("pruner", document.pruner, problems)
-    scheduler = sampling.read_method("scheduler", document.scheduler, problems) or Method("full", {})
-    if card.shell and scheduler.name != "full" and not document.options.get("resume"):
-        why = f"{scheduler.name} has trials wait and go on, and this command has no options.resume to go on with"
-        problems.add("scheduler", f"{why}: use full, or give options.resume and options.checkpoint")
+    scheduler = _scheduler(document, card, orders=pruner is None and not searched, problems=problems)
     sampling.check(sampler, pruner, scheduler, leaves, 2 if searched else 1, problems)
     _check_plan(document, sampler, bool(searched), problems)
     unit, budget = _budget(document, problems)
@@ -138,6 +135,18 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     )
     _check_each(space, problems)
     return _filled(space, document, problems)
+
+
+def _scheduler(document: Document, card: Card, *, orders: bool, problems: Problems) -> Method:
+    """The scheduler that is asked for; else ``promote`` where not all can be trained and it ``orders`` trials, and ``full``."""
+    asked = sampling.read_method("scheduler", document.scheduler, problems)
+    resumes = not card.shell or bool(document.options.get("resume"))
+    if asked is None:
+        return Method("promote" if document.budget is not None and orders and resumes else "full", {})
+    if asked.name != "full" and not resumes:
+        why = f"{asked.name} has trials wait and go on, and this command has no options.resume to go on with"
+        problems.add("scheduler", f"{why}: use full, or give options.resume and options.checkpoint")
+    return asked
 
 
 def _filled(space: Space, document: Document, problems: Problems) -> Space:
