@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pitprop.results.results import Results
     from pitprop.results.summary import Summary
     from pitprop.space import Space
-    from pitprop.study.record import Record, StoredStudy
+    from pitprop.study.record import Known, Record, StoredStudy
     from rich.console import Console
 
 SHOWN = 10
@@ -57,6 +57,7 @@ class Result:
     where: Addresses = field(repr=False)
     records: Sequence[Record] = field(repr=False)
     target: int = field(repr=False)
+    knows: Sequence[Known] = field(default=(), repr=False)
 
     @property
     def study(self) -> str:
@@ -97,7 +98,7 @@ class Result:
     def _results(self) -> Results:
         from pitprop.results.results import Results
 
-        return Results(self.space, self.where, self.records, self.target)
+        return Results(self.space, self.where, self.records, self.target, knows=self.knows)
 
     @property
     def report(self) -> Path:
@@ -196,7 +197,7 @@ def search(
         code, results = train.searched(loaded, where, options, None if trials is None else Trials(trials), console)
     if code:
         raise KeyboardInterrupt(f"{loaded.name} was interrupted: what is finished is kept, and the same call resumes the search")
-    return Result(loaded, where, tuple(results.records), results.target)
+    return Result(loaded, where, tuple(results.records), results.target, results.knows)
 
 
 def open_study(space: str | Path | Mapping[str, Any] | Space, *, runs: str | Path | None = None) -> Result:
@@ -211,7 +212,7 @@ def open_study(space: str | Path | Mapping[str, Any] | Space, *, runs: str | Pat
     from pitprop.study.record import read_study
 
     found = results_of(loaded, where, stored or read_study(where, loaded.name))
-    return Result(found.space, where, tuple(found.records), found.target)
+    return Result(found.space, where, tuple(found.records), found.target, found.knows)
 
 
 def diagnose(path: str | Path, **facts: Any) -> Diagnosis:

@@ -52,7 +52,7 @@ def results_of(
     check_meaning(known, stored)
     counts = stored.code and any(map(code_counts, stored.records))
     changes = scripts.changed(stored.code, scripts.code(known)) if counts else []
-    return Results(known, where, stored.records, stored.target, changes)
+    return Results(known, where, stored.records, stored.target, changes, stored.knows)
 
 
 def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat | None = None, full: bool = False) -> None:

@@ -26,7 +26,7 @@ from pitprop.track import Exporter
 from pitprop.trainer import Context
 from pitprop.views.terminal.live import Screen
 from pitprop.views.terminal.preflight_table import print_outcome
-from pitprop.views.terminal.status import print_inactive
+from pitprop.views.terminal.status import print_inactive, print_known
 from pitprop.workers import checkpoint
 from pitprop.workers.best_states import Bests
 from pitprop.workers.launch import Inline, Job, Launcher, LaunchError, OnRay
@@ -61,6 +61,7 @@ def run(
     (study.folder / "space.yaml").write_text(space.text, encoding="utf-8")
     if checks:
         print_inactive(console, space)
+        print_known(console, study.knows)
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None
     records = study.records()

@@ -99,7 +99,9 @@ def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) ->
         publish.send(mlflow, before)  # the note of the study's run is written from all of its trials
         with closing(Crew()) as crew:
             code = _confirm(lambda: _due(space, plan, before.records, where, confirms), space, where, run, shown, crew)
-        results = Results(space, where, before.records, before.target)  # which reads the confirmation as it is now
+        results = Results(
+            space, where, before.records, before.target, knows=before.knows
+        )  # which reads the confirmation as it is now
         publish.export_confirmations(results, shown)
         publish.finish(mlflow, shown, results, report=run.report and not code)
     conclude(console, results, json=options.json, repeat=run.repeat())
@@ -242,7 +244,7 @@ def _refusal(space: Space, where: Addresses, changes: Sequence[str], verb: str, 
 
 def _results(study: Study, where: Addresses) -> Results:
     """What an open study says now."""
-    return Results(study.space, where, tuple(study.records()), study.target, study.code_changes)
+    return Results(study.space, where, tuple(study.records()), study.target, study.code_changes, study.knows)
 
 
 def _ended(study: Study) -> bool:

@@ -110,6 +110,7 @@ def _space(space: Space, kind: str, block: Block, contenders: Sequence[Baseline]
         stop_when=None,
         remedies="off",
         confirm=None,
+        warm_start=None,
     )
 
 

@@ -11,7 +11,7 @@ from pitprop.addresses import Addresses
 from pitprop.results.summary import Summary, summarise
 from pitprop.space import Space
 from pitprop.study import remedies
-from pitprop.study.record import Record
+from pitprop.study.record import Known, Record
 
 if TYPE_CHECKING:
     from pitprop.results.ablation import Ablation, Effect
@@ -28,6 +28,8 @@ class Results:
     target: int
     code_changes: Sequence[str] = ()
     """The files of code that have changed since trials were trained by them."""
+    knows: Sequence[Known] = ()
+    """What the sampler knows from elsewhere."""
 
     @cached_property
     def summary(self) -> Summary:

@@ -132,6 +132,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         stop_when=document.stop_when,
         remedies=document.remedies,
         confirm=Confirm() if document.confirm is True else document.confirm or None,
+        warm_start=document.warm_start,
     )
     _check_each(space, problems)
     return _filled(space, document, problems)
@@ -248,10 +249,32 @@ def _check_plan(document: Document, sampler: Method, answered: bool, problems: P
         problems.add("trial_timeout", f"is not allowed: {why}; leave it out, or give patience and min_delta one value each")
     if document.remedies == "try" and sampler.name == "grid":
         problems.add("remedies", "'try' is not allowed beside the grid sampler, which tries every point there is; write suggest")
+    _check_warm_start(document, sampler, answered, problems)
     if document.revive and answered:
         why = "searching early stopping answers trials from recorded curves, and a parked one has half a curve"
         way = "leave revive out, or give patience and min_delta one value each"
         problems.add("revive", f"{document.revive} is not allowed: {why}; {way}")
+
+
+def _check_warm_start(document: Document, sampler: Method, answered: bool, problems: Problems) -> None:
+    """Notes trials from elsewhere that are nowhere, or that nothing would learn from."""
+    start = document.warm_start
+    if start is None or not problems.fine("warm_start"):
+        return
+    if start.study is None and start.csv is None:
+        problems.add("warm_start", "names no trials; it takes study (with storage, if in another database), csv, or both")
+    elif start.storage is not None and start.study is None:
+        problems.add("warm_start.storage", "is not allowed without study, which names the study in that database")
+    if sampler.name not in sampling.TAUGHT and problems.fine("sampler"):
+        known = " and ".join(sampling.TAUGHT)
+        problems.add(
+            "warm_start",
+            f"is not allowed beside the sampler {sampler.name}, which learns only from its own trials, if "
+            f"at all; {known} learn from others",
+        )
+    if answered:
+        why = "searching early stopping makes two objectives, and trials from elsewhere have one"
+        problems.add("warm_start", f"is not allowed: {why}; leave it out, or give patience and min_delta one value each")
 
 
 def _check_each(space: Space, problems: Problems) -> None:

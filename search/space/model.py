@@ -14,7 +14,7 @@ from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Leaf, exists, ordered
 from pitprop.space.params import flat, nested
 from pitprop.space.sampling import Method
-from pitprop.space.schema import Confirm, FactsRow, Gate, Objective, Resources
+from pitprop.space.schema import Confirm, FactsRow, Gate, Objective, Resources, WarmStart
 from pitprop.trainer import Card
 
 
@@ -61,7 +61,7 @@ class Space:
 
     ``targets`` are scores to reach, by name; the one that ``stop_when`` names ends the search. ``remedies`` says whether trials
     are asked for that do what a verdict or a missed gate advises: try, suggest (only in words), or off. ``confirm`` is None
-    where the space does not say that it is to be confirmed.
+    where the space does not say that it is to be confirmed. ``warm_start`` says what else the sampler is to know.
 
     ``path`` is where the file lies, empty where the space was given as a mapping; ``text`` is its YAML. Two spaces may be equal
     though these differ.
@@ -101,6 +101,7 @@ class Space:
     stop_when: str | None
     remedies: str
     confirm: Confirm | None
+    warm_start: WarmStart | None = None
     unit: str = "epochs"
     path: str = field(default="", compare=False)
     text: str = field(default="", compare=False, repr=False)

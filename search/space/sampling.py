@@ -37,6 +37,9 @@ COLLAPSED = {"tpe": "pruned", "gp": "complete", "nsga2": "pruned"}
 """The samplers that take constraints, each with its default, by ``make bench-constraint``: complete trials helped the GP alone.
 A constraint helped it no more at twice the time, and TPE not at all: it ranks pruned trials last, the longest first, as it is."""
 
+TAUGHT = ("tpe", "gp")
+"""The samplers that learn from any trial that they are shown; CMA-ES and NSGA-II read only those that they proposed."""
+
 OURS = {"self", "seed", "search_space"}
 GRID = 1000
 """The most values of one parameter in a grid."""

@@ -221,6 +221,18 @@ class BaselineRow:
 
 
 @dataclass(frozen=True, slots=True, config=MAPPING)
+class WarmStart:
+    """Finished trials from elsewhere that the sampler is to know; they are no trials of the search."""
+
+    study: Text | None = None
+    """A study in the same database, or in `storage`."""
+    storage: Text | None = None
+    """The database of that study, with the tables of Optuna, such as sqlite:///old.db."""
+    csv: Text | None = None
+    """A file with a column for each searched parameter and one for the objective, as `pitprop export --csv` writes it."""
+
+
+@dataclass(frozen=True, slots=True, config=MAPPING)
 class StoppingRow:
     """When a training ends that does not improve; patience and min_delta may be searched."""
 
@@ -290,6 +302,8 @@ class Document:
     """What holds in every trial, over params, options.NAME and epochs: warmup.epochs < epochs / 2."""
     points: list[Tree] = Field(default_factory=list)
     """Trials to try first; the sampler chooses what a point leaves out."""
+    warm_start: Annotated[WarmStart, Rows(WarmStart)] | None = None
+    """Finished trials from elsewhere, those that lie inside the space, that the sampler knows; none, if not said."""
     baselines: dict[str, Annotated[BaselineRow, Rows(BaselineRow)]] = Field(default_factory=dict)
     """What trials are held against, by name."""
     signatures: Annotated[Any, _ref("Signatures")] = None

@@ -30,11 +30,12 @@ class Memory:
     """A copy of the study in the database, trial by trial.
 
     A training depends on its parameters and its seed alone, so what was tried is not proposed again. ``untried`` are the values
-    of all trials that the space allows and that it has not had yet; None where these are too many to list.
+    of all trials that the space allows and that it has not had yet; None where these are too many to list. ``others`` are trials
+    of elsewhere that the sampler alone is shown.
     """
 
-    def __init__(self, space: Space, trials: Sequence[FrozenTrial] = ()) -> None:
-        self._space = space
+    def __init__(self, space: Space, trials: Sequence[FrozenTrial] = (), others: Sequence[FrozenTrial] = ()) -> None:
+        self._space, self._others = space, others
         self._pruner = samplers.pruner(*space.pruner) if space.pruner else optuna.pruners.NopPruner()
         ways = [optuna.study.StudyDirection[way.upper()] for way in space.directions]
         self._study = optuna.create_study(study_name=space.name, directions=ways, pruner=self._pruner)
@@ -122,6 +123,8 @@ class Memory:
             sampler = samplers.sampler(
                 *(("random", {}) if stuck else (name, options)), seed=fresh if stuck else seed, fresh=fresh
             )
+            if self._others and not stuck:
+                sampler = samplers.Knowing(sampler, self._others)
             trial = self._drawn(sampler, given, attributes, anew=attempt < ATTEMPTS - 1 or not again)
             if isinstance(trial, FrozenTrial):
                 return trial

@@ -221,13 +221,28 @@ def _plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
+WARM_START = "warm start"
+"""The fact of a study that holds what its sampler knows from elsewhere (`pitprop.study.imported`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """So many ``trials`` of a study or a CSV that the sampler knows; ``outside`` ones lie outside the space."""
+
+    source: str
+    trials: int
+    outside: int
+    csv: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class StoredStudy:
     """A study as the database holds it: its trials by number, and how many there are to be.
 
     ``meaning`` is what its space meant (`pitprop.space.meaning`), ``space_file`` the absolute path of that space's file, or the
     name of one that ships; None where an older version made the study, or the space had no file. ``code`` are the files of code
-    with which it was last searched, each with a digest; empty where none was kept.
+    with which it was last searched, each with a digest; empty where none was kept. ``knows`` is what its
+    sampler knows from elsewhere.
     """
 
     records: tuple[Record, ...]
@@ -235,6 +250,7 @@ class StoredStudy:
     meaning: Mapping[str, Any] | None
     space_file: str | None
     code: Mapping[str, str] = field(default_factory=dict)
+    knows: tuple[Known, ...] = ()
 
 
 def read_study(where: Addresses, name: str) -> StoredStudy | None:
@@ -335,6 +351,7 @@ def _stored(select: Select, study: int, folder: Path) -> StoredStudy:
         known.get("meaning"),
         known.get("space file"),
         (known.get("codes") or [{}])[-1],
+        tuple(Known(**one) for one in known.get(WARM_START, {}).get("known", ())),
     )
 
 

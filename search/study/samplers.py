@@ -202,3 +202,14 @@ class Bounded(Viewing):
         if self._seen is None or self._seen[0] != len(trials):
             self._seen = len(trials), sample(study, trials)
         return self._seen[1] if len(self._seen[1]) < len(trials) else trials  # as they are now, if all are shown
+
+
+class Knowing(Viewing):
+    """A sampler that is shown trials of elsewhere behind those of the study; `pitprop.study.imported` makes them."""
+
+    def __init__(self, made: optuna.samplers.BaseSampler, others: Sequence[FrozenTrial]) -> None:
+        super().__init__(made)
+        self._others = others
+
+    def view(self, study: optuna.Study, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        return [*trials, *self._others]

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pitprop.addresses import safe
 from pitprop.errors import UserError
 from pitprop.space import STAGNATION, Baseline, Space, scripts
-from pitprop.study import database, ranking, samplers, storage
+from pitprop.study import database, imported, ranking, samplers, storage
 from pitprop.study.memory import Memory, TooNarrow
 from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark, still_there
 from pitprop.study.parking import Parking
@@ -93,7 +93,8 @@ class Study:
         self._code = scripts.code(space)
         self._ids = [trial_id(one) for one in trials]
         self._written = [dict(one.system_attrs) for one in trials]
-        self._memory = Memory(space, trials)
+        self.knows, others = imported.known(space, connection, self._id, self._fence, facts)
+        self._memory = Memory(space, trials, others)
         self._records = list(excluding((as_record(one, self.trial_folder(one.number)) for one in trials), facts))
         self._follow_ups = FollowUps(space, self._records)
         self._revived = sum(record.revives is not None for record in self._records)

@@ -21,7 +21,7 @@ from pitprop.space import Gate, Relative, Space, nested
 from pitprop.space.distributions import STOPPING
 from pitprop.study import remedies
 from pitprop.study.commands import next_command
-from pitprop.study.record import Record, State, best_epoch
+from pitprop.study.record import Known, Record, State, best_epoch
 from pitprop.telemetry import Telemetry, finite
 from pitprop.views import landscape
 from pitprop.views.sections import Costs, Edge, GateCount, Goal, Group, Lead
@@ -48,7 +48,8 @@ class Content:
     """What there is to say of a study; each section is worked out when it is first asked for.
 
     ``records`` are all trials by number, ``confirmation`` is None if there is none, ``where`` is for the commands to run next,
-    ``ablation`` says what each parameter does, None if it was not trained, ``estimated`` what is expected of it then.
+    ``ablation`` says what each parameter does, None if it was not trained, ``estimated`` what is expected of it then,
+    ``knows`` what the sampler knows from elsewhere.
     """
 
     space: Space
@@ -58,11 +59,12 @@ class Content:
     where: Addresses
     ablation: Ablation | None = None
     estimated: Callable[[], Sequence[Effect]] = tuple
+    knows: Sequence[Known] = ()
 
     @classmethod
     def of(cls, results: Results) -> Content:
         """What there is to say of a study that was read."""
-        told = results.confirmation, results.where, results.ablation, lambda: results.estimates
+        told = results.confirmation, results.where, results.ablation, lambda: results.estimates, results.knows
         return cls(results.space, results.advised, results.summary, *told)
 
     def command(self, verb: str, *words: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
 from pitprop.messages import N_, _, in_unit, localized, ngettext
-from pitprop.study.record import Record, State
+from pitprop.study.record import Known, Record, State
 from rich.markup import escape
 
 if TYPE_CHECKING:
@@ -133,6 +133,16 @@ def duration(seconds: float) -> str:
 def standing(record: Record) -> str:
     """The state of a trial in a word: ``parked`` for one that was stopped and can be revived, ``waiting`` for its turn."""
     return _(STATES[record.word])
+
+
+def knows(known: Known) -> str:
+    """What a sampler knows from elsewhere: ``The sampler also knows 18 trials of the study lr; 4 lie outside the space.``"""
+    n, outside = known.trials, known.outside
+    source = _("the file {name}") if known.csv else _("the study {name}")
+    text = ngettext("The sampler also knows {n} trial of {source}", "The sampler also knows {n} trials of {source}", n)
+    head = text.format(n=n, source=source.format(name=known.source))
+    rest = ngettext("{n} lies outside the space", "{n} lie outside the space", outside).format(n=outside)
+    return f"{head}; {rest}." if outside else f"{head}."
 
 
 def counts(summary: Summary) -> str:

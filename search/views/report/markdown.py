@@ -178,6 +178,7 @@ def _environment() -> Environment:
         found.filters[one.__name__] = one
     found.filters |= {
         "effect": effects.line,
+        "knows": words.knows,
         "raw": Markup,
         "part": _part,
         "time": _time,

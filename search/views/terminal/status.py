@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pitprop.messages import _, localized, ngettext
 from pitprop.results.summary import Reason
 from pitprop.space import Space
+from pitprop.study.record import Known
 from pitprop.views import words
 from pitprop.views.content import Content
 from pitprop.views.report import markdown
@@ -29,6 +30,7 @@ def print_status(console: Console, content: Content, *, full: bool = False) -> N
         done=len(content.records), target=summary.target, counts=words.counts(summary)
     )
     console.print(f"\n[bold]{escape(summary.space.name)}[/]  {done}", highlight=False)
+    print_known(console, content.knows)
     if summary.saved > 0:
         saved = _("{saved} of {epochs} saved ({share})").format(
             saved=summary.saved,
@@ -113,6 +115,12 @@ def print_sections(console: Console, content: Content, *names: str) -> None:
     """Sections of the report by the name of their block."""
     with console.use_theme(THEME):
         console.print(Markdown(markdown.section(content, *names)))
+
+
+def print_known(console: Console, known: Iterable[Known]) -> None:
+    """A line for each source of trials that the sampler knows and that are none of the search."""
+    for one in known:
+        console.print(words.styled("dim", words.knows(one)), highlight=False, soft_wrap=True)
 
 
 def print_inactive(console: Console, space: Space) -> None:
