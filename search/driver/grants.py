@@ -11,19 +11,24 @@ import math
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pitprop.detection import life
+from pitprop.detection.detect import Verdict
 from pitprop.detection.stopping import objective
 from pitprop.driver import scheduler
 from pitprop.driver.scheduler import NEW, Board
 from pitprop.driver.training import Training
+from pitprop.messages import message
 from pitprop.seeds import keyed
 from pitprop.space import Method, Space
+from pitprop.study.record import SCHEDULER
 from pitprop.telemetry import series
 
 FILE = "grants.jsonl"
+Over = Literal["time", "budget", "target"]
+"""Why nothing is granted any more."""
 
 
 class Grants:
@@ -80,10 +85,27 @@ class Grants:
             self._count += 1
             self._write({"trial": number, "until": until})
 
-    def give_up(self) -> None:
-        """From here on every trial trains its whole budget at once."""
+    def give_up(self, training: Training) -> Verdict:
+        """From here on every trial trains its whole budget at once: a warning of the ``training`` that left no checkpoint."""
         self._write({"scheduler": "full"})
         self._whole()
+        reason = message(
+            "it would begin again each time that it waits, as the trainer leaves no checkpoint (context.state): from here on "
+            "every trial trains its whole budget at once"
+        )
+        return Verdict(f"{SCHEDULER}{self._space.scheduler.name}", training.epochs, "warn", reason, {})
+
+    def ending(self, training: Training, over: Over) -> Verdict:
+        """How a trial ends that still waits when the search is over: it is parked for its rank, which is no fault of it."""
+        step = max(curve[-1].step for curve in training.curves.values())
+        at = {"unit": self._space.unit.removesuffix("s"), "step": step, "budget": self._space.epochs}
+        reason = {
+            "time": message("it waited for its turn at {unit} {step} of {budget} when the time of the search was over", **at),
+            "budget": message("it waited for its turn at {unit} {step} of {budget} when the budget was spent", **at),
+            "target": message("it waited for its turn at {unit} {step} of {budget} when the target was reached", **at),
+        }[over]
+        reached = {self._space.objective.metric: self.score(training.trial.number)}
+        return Verdict(f"{SCHEDULER}{self._space.scheduler.name}", step, "park", reason, reached)
 
     def _whole(self) -> None:
         self._ends, self._choose = scheduler.of(Method("full", {}), self._space.epochs)

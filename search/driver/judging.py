@@ -6,6 +6,7 @@ Whether an epoch is the end, and why, is decided on this way: `pitprop.driver.lo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -91,6 +92,17 @@ class Judge:
         if lost is not None or over or self._stops(training, curve):
             training.ended[replica] = lost
         return found
+
+    def limit(self, training: Training, replica: int) -> None:
+        """Parks a trial that has trained longer than the space allows one to; no baseline, and none that was revived."""
+        limit, trial, step = self._space.trial_timeout, training.trial, training.curves[replica][-1].step
+        spent = training.clock(replica, time.monotonic())
+        if limit is None or spent <= limit or trial.baseline is not None or trial.revives is not None:
+            return
+        at = {"seconds": round(spent), "limit": round(limit), "unit": self._space.unit.removesuffix("s"), "step": step}
+        reason = message("it had trained for {seconds} s at {unit} {step}, and one trial may take {limit} s", **at)
+        for lane in training.lanes:
+            training.ended[lane.replica] = Verdict("limit:trial_timeout", step, "park", reason, {})
 
     def understood(self, training: Training) -> Message | None:
         """What the reports of a foreign trainer are taken for, at the first of them in the study; None at all others."""

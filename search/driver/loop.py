@@ -10,11 +10,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Literal
 
 from pitprop.detection.detect import Verdict
 from pitprop.driver import reports, revival
-from pitprop.driver.grants import Grants
+from pitprop.driver.grants import Grants, Over
 from pitprop.driver.judging import REACH, Judge
 from pitprop.driver.progress import (
     Ended,
@@ -32,10 +31,9 @@ from pitprop.driver.progress import (
 from pitprop.driver.scheduler import NEW
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
-from pitprop.messages import message
 from pitprop.space import Space
 from pitprop.study import remedies
-from pitprop.study.record import SCHEDULER, Failed, Outcome, State
+from pitprop.study.record import Failed, Outcome, State
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane
@@ -235,7 +233,7 @@ class Search:
         return bool(numbers)
 
     @property
-    def _over(self) -> Literal["time", "budget", "target"] | None:
+    def _over(self) -> Over | None:
         """Why nothing is granted any more; None if it still is."""
         if self._deadline is not None and time.time() >= self._deadline:
             return "time"
@@ -289,18 +287,7 @@ class Search:
             if training.curves[0] and (said := self._judge.understood(training)) is not None:
                 self._events.append(Understood(said))
             self._warn(training, self._judge.judge(training, lane.replica))
-            self._limit(training, lane.replica, epoch.step)
-
-    def _limit(self, training: Training, replica: int, step: int) -> None:
-        """Parks a trial that has trained longer than the space allows one to; no baseline, and none that was revived."""
-        limit, trial = self._space.trial_timeout, training.trial
-        spent = training.clock(replica, time.monotonic())
-        if limit is None or spent <= limit or trial.baseline is not None or trial.revives is not None:
-            return
-        at = {"seconds": round(spent), "limit": round(limit), "unit": self._space.unit.removesuffix("s"), "step": step}
-        reason = message("it had trained for {seconds} s at {unit} {step}, and one trial may take {limit} s", **at)
-        for lane in training.lanes:
-            training.ended[lane.replica] = Verdict("trial_timeout", step, "park", reason, {})
+            self._judge.limit(training, lane.replica)
 
     def _rest(self, training: Training) -> None:
         """Has a trial wait of which all seeds have trained what was granted, or are over."""
@@ -320,30 +307,15 @@ class Search:
     def _check_kept(self, training: Training) -> None:
         """Has trials wait no more where the trainer leaves no checkpoint to go on from: each would begin again."""
         if training.trial.number in self._waiting and not training.kept:
-            self._grants.give_up()
-            reason = message(
-                "it would begin again each time that it waits, as the trainer leaves no checkpoint (context.state): from here on "
-                "every trial trains its whole budget at once"
-            )
-            name = f"{SCHEDULER}{self._space.scheduler.name}"
-            self._warn(training, training.note([Verdict(name, training.epochs, "warn", reason, {})]))
+            self._warn(training, training.note([self._grants.give_up(training)]))
 
     def _end_waiting(self) -> None:
         """Ends the trials that still wait when nothing is granted any more. What they reached counts, and they can be revived."""
         if (over := self._over) is None or not self._asks:
             return
         for number in sorted(self._waiting):
-            training, metric = self._trainings[number], self._space.objective.metric
-            step = max(curve[-1].step for curve in training.curves.values())
-            at = {"unit": self._space.unit.removesuffix("s"), "step": step, "budget": self._space.epochs}
-            reason = {
-                "time": message("it waited for its turn at {unit} {step} of {budget} when the time of the search was over", **at),
-                "budget": message("it waited for its turn at {unit} {step} of {budget} when the budget was spent", **at),
-                "target": message("it waited for its turn at {unit} {step} of {budget} when the target was reached", **at),
-            }[over]
-            reached = {metric: self._grants.score(number)}
-            verdict = Verdict(f"{SCHEDULER}{self._space.scheduler.name}", step, "park", reason, reached)
-            training.ended |= dict.fromkeys((lane.replica for lane in training.lanes), verdict)
+            training = self._trainings[number]
+            training.ended |= dict.fromkeys((lane.replica for lane in training.lanes), self._grants.ending(training, over))
             self._conclude(training)
         self._waiting.clear()
 
@@ -363,7 +335,11 @@ class Search:
         self._grants.note(training)
         record = self._study.tell(training.trial, outcome, recovery)
         self._events.append(Ended(record, traceback))
-        if not self._alike and (alike := remedies.in_common(self._study.records(), self._space.objective.metric)) is not None:
+        if (
+            not self._alike
+            and record.number < REACH
+            and (alike := remedies.in_common(self._study.records(), self._space.objective.metric)) is not None
+        ):
             self._alike = True
             self._events.append(Understood(alike))
         self._failures.add(record, self._study.target)
