@@ -244,3 +244,9 @@ def test_equal_classes_are_not_told_to_weigh_a_minority() -> None:
     found = said(golden("plateau_dead"), Facts(40, "val/balanced_accuracy", labels=DIGITS))
     assert "minority" not in found["constant_prediction"].remedy
     assert found["constant_prediction"].remedy.startswith("raise the learning rate from 5e-06 to 5e-05 (steps are ")
+
+
+def test_at_a_learning_rate_of_1e_10_the_remedy_names_one_at_which_something_moves() -> None:
+    still = curve(30, train__loss=3.5419, val__loss=3.5419, update_ratio=5e-10, lr=1e-10)
+    found = said(still, Facts(30, "val/loss", maximize=False, loss="supcon", batch=32, params={"lr": 1e-10}))
+    assert "raise the learning rate from 1e-10 to 0.0001" in found["tiny_steps"].remedy

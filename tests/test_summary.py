@@ -14,11 +14,12 @@ from pitprop import telemetry
 from pitprop.addresses import Addresses
 from pitprop.detection import signatures
 from pitprop.detection.detect import Verdict
-from pitprop.driver.progress import Ended, Event, Started, Warned
+from pitprop.driver.progress import Ended, Event, Reported, Rested, Started, Warned
 from pitprop.results.summary import Summary, summarise
 from pitprop.space import Space
 from pitprop.study.record import Record
 from pitprop.telemetry import Epoch
+from pitprop.trainer import Lane
 from pitprop.views import words
 from pitprop.views.content import Content
 from pitprop.views.terminal.live import Screen
@@ -248,6 +249,31 @@ def test_the_numbers_of_what_runs_stay_whole_on_a_narrow_terminal(toy: Toy, tmp_
         screen.show(Started(trial(tmp_path, 0, state="RUNNING", baseline="long" * 30), 0))
     assert isinstance(console.file, StringIO)
     assert "trial  epoch  val/macro_f1  what" in console.file.getvalue()
+
+
+def test_a_long_search_says_how_long_it_takes_by_the_epochs_that_are_left(toy: Toy, tmp_path: Path) -> None:
+    now = [0.0]
+    console, space = Console(file=StringIO(), width=140), replace(toy(), epochs=30)
+    with Screen(console, space, 3, [], clock=lambda: now[0]) as screen:
+        screen.show(Started(trial(tmp_path, 0, state="RUNNING"), 0))
+        for step in range(1, 6):
+            screen.show(Reported(Lane(0, 0), Epoch(step, {})))
+            now[0] += 900.0  # a quarter of an hour each
+        assert screen.left() == pytest.approx((25 + 60) * 900 * 5 / 4), "the first report only starts the clock"
+        screen.show(Rested(0))
+        assert screen.left() == pytest.approx((25 + 60) * 900 * 5 / 4), "a trial that waits for its turn has epochs left as well"
+        screen.show(Started(trial(tmp_path, 1, state="RUNNING"), 0))
+        screen.show(Ended(trial(tmp_path, 1, state="PRUNED", epochs=10)))
+        assert screen.left() == pytest.approx((25 + 10) * 900 * 5 / 4), "of those to come as many as those took that ended"
+    with Screen(console, replace(space, budget=12), 3, [], clock=lambda: now[0]) as screen:
+        screen.show(Started(trial(tmp_path, 0, state="RUNNING"), 0))
+        for step in range(1, 6):
+            screen.show(Reported(Lane(0, 0), Epoch(step, {})))
+            now[0] += 900.0
+        assert screen.left() == pytest.approx(7 * 900 * 5 / 4)
+    assert isinstance(console.file, StringIO)
+    said = "at the pace of the first epochs, and if no trial is stopped, about 21.8 h are left"
+    assert console.file.getvalue().startswith(said)
 
 
 def test_a_summary_of_nothing_says_so(toy: Toy) -> None:

@@ -6,6 +6,7 @@ of their dotted names, as spaces call them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +26,8 @@ WARM = 0.25
 """The share of the budget from which on a warm-up is long."""
 SHORT, LONG = 1e-4, 0.01
 """Ratios of step to weight norm, below and above which the size of the steps is the most likely cause of standing at chance."""
+LOST = 1e-7
+"""The precision of float32: the ratio below which steps are lost, not slow."""
 NEAR = 1.25
 """The factor within which a class weight is that of the class counts."""
 
@@ -95,11 +98,17 @@ def lower_rate(telemetry: Telemetry, facts: Facts, times: float = 0.1) -> Advice
 
 
 def raise_rate(telemetry: Telemetry, facts: Facts) -> Advice:
-    """Ten times the learning rate, in numbers where it is known."""
-    rate, change = known_rate(telemetry, facts), {"lr": {"times": 10}}
+    """Ten times the learning rate, in numbers where it is known; more where the largest steps, after the warm-up, need it.
+
+    As many tens as bring them from below `LOST` to `SHORT`: at a rate of 1e-10 nothing moves at 1e-9 either.
+    """
+    rate, largest = known_rate(telemetry, facts), max(telemetry.column("update_ratio").values, default=0.0)
+    warm = telemetry[-1].step > levels.warmup(telemetry, facts)
+    tens = math.ceil(math.log10(SHORT / largest) - 1e-6) if rate and warm and 1e-12 < largest < LOST else 1
+    change = {"lr": {"times": 10**tens}}
     if rate is None:
         return Advice(message("raise the learning rate tenfold"), change, "lr+")
-    text = message("raise the learning rate from {rate:.2g} to {higher:.2g}", rate=rate, higher=10 * rate)
+    text = message("raise the learning rate from {rate:.2g} to {higher:.2g}", rate=rate, higher=rate * 10**tens)
     return Advice(text, change, "lr+")
 
 

@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from importlib import import_module
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ from pitprop.results.summary import left_out
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
+from pitprop.trainer import Lane
 from pitprop.views import words
 from rich.console import Console, Group
 from rich.live import Live
@@ -28,29 +30,44 @@ from rich.text import Text
 ROWS = 12
 INTERVAL = 0.25
 """Seconds between two drawings: more often is work that nobody sees."""
+FORETOLD, LONG = 2, 300
+"""Epochs after which it is said how long a search may take, and the seconds below which nobody asks."""
 
 
 class Screen:
     """A context that shows events. ``target`` is the number of trials, ``records`` are those that had begun before.
 
     ``confirms``: these are trials of a search and its baselines, trained again, and go by the names that they have there.
+    ``clock`` tells seconds.
     """
 
-    def __init__(self, console: Console, space: Space, target: int, records: list[Record], *, confirms: bool = False) -> None:
-        self._console, self._space = console, space
+    def __init__(
+        self,
+        console: Console,
+        space: Space,
+        target: int,
+        records: list[Record],
+        *,
+        confirms: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console, self._space, self._clock = console, space, clock
         self._names = {record.number: record.baseline for record in records if record.baseline} if confirms else {}
         self._confirms = confirms
         self._running: dict[int, Record] = {}
         self._waiting: dict[int, Record] = {}
         self._progress: dict[int, tuple[int, float]] = {}
+        self._lanes: dict[Lane, int] = {}
         self._last: list[str] = []
         self._stopped: Counter[str] = Counter()
         self._warned: Counter[str] = Counter()
-        self._parked = self._here = 0
+        self._parked = 0
         self._ended: list[Record] = []
         self._best: tuple[Record, ...] = ()
         self._drawn = 0.0
-        self._began = time.monotonic()
+        self._trained, self._first = 0.0, math.nan
+        """Epochs that were trained since the first report, and when that came: what comes before is no measure of speed."""
+        self._foretold = False
         self._bar = Progress(
             TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
         )
@@ -63,7 +80,6 @@ class Screen:
         for record in records:
             if record.state != State.RUNNING:
                 self._count(record)
-        self._here = 0
 
     def __enter__(self) -> Screen:
         if self._live is not None:
@@ -93,8 +109,10 @@ class Screen:
             case Reported(lane, epoch):
                 if lane.trial in self._waiting:
                     self._running[lane.trial] = self._waiting.pop(lane.trial)
+                self._pace(lane, epoch.step)
                 _step, known = self._progress.get(lane.trial, (0, math.nan))
                 self._progress[lane.trial] = epoch.step, epoch.metrics.get(self._space.objective.metric, known)
+                self._foretell()
             case Understood(text):
                 self._say(words.styled("dim", escape(localized(text))))
             case Warned(number, _) if number in self._running and self._running[number].revives is not None:
@@ -120,12 +138,48 @@ class Screen:
                 self._say(self._ending(record))
         self._draw()
 
+    def _pace(self, lane: Lane, step: int) -> None:
+        """Counts what a report says was trained since the one before it; the first of all only starts the clock."""
+        before = self._lanes.get(lane, step - 1)
+        self._lanes[lane] = step
+        if math.isnan(self._first):
+            self._first = self._clock()
+        else:
+            self._trained += max(0, step - before) / self._space.seeds
+
+    def left(self) -> float:
+        """The seconds that the search has left at its pace so far, NaN if that is not known.
+
+        By epochs: what running and waiting trials lack, and for each that has not begun what those that ended took on average
+        (all of its budget, if none has). A scheduler may leave some waiting, and verdicts may end more: then it takes less.
+        """
+        epochs, spent = self._space.epochs, self._clock() - self._first
+        task, begun = self._bar.tasks[0], [*self._running, *self._waiting]
+        took = [record.epochs for record in self._ended]
+        each = sum(took) / len(took) if took else epochs
+        unbegun = max(0.0, (task.total or 0) / self._each - len(took) - len(begun))
+        lacking = sum(epochs - self._progress.get(number, (0, 0.0))[0] for number in begun) + unbegun * each
+        if self._space.budget is not None and not self._confirms:
+            so_far = sum(took) + sum(self._progress.get(number, (0, 0.0))[0] for number in begun)
+            lacking = min(lacking, max(0.0, self._space.budget - so_far))
+        return lacking * spent / self._trained if self._trained else math.nan
+
+    def _foretell(self) -> None:
+        """Says once, by the first epochs, how long all of a long search may take."""
+        if self._foretold or self._trained < FORETOLD or self._confirms:
+            return
+        self._foretold = True
+        if (left := self.left()) >= LONG:
+            text = in_unit(
+                _("at the pace of the first epochs, and if no trial is stopped, about {time} are left"), self._space.unit
+            )
+            self._say(words.styled("dim", text.format(time=words.duration(left))))
+
     def _called(self, number: int) -> str:
         return self._names.get(number) or words.trial(number)
 
     def _count(self, record: Record) -> None:
         self._bar.advance(self._task, self._each)
-        self._here += 1
         self._parked += record.parked
         if (verdict := record.ending) is not None and not record.waits:
             self._stopped[verdict.signature] += 1
@@ -201,10 +255,8 @@ class Screen:
             best = _("best {score} ({trial})").format(
                 score=words.score(ranking.score(first[0])), trial=words.trial(first[0].number)
             )
-        spent = time.monotonic() - self._began
-        task = self._bar.tasks[0]
-        left = (task.total or 0) - task.completed
-        eta = _("about {n} left").format(n=words.duration(left * spent / (self._here * self._each))) if self._here else ""
+        left = self.left()
+        eta = _("about {n} left").format(n=words.duration(left)) if not math.isnan(left) else ""
         saved = left_out(self._space, self._ended)
         spared = _("{epochs} saved").format(epochs=words.budget(saved.stopped + saved.shared, self._space.unit))
         stopped = words.listed(f"{name} {count}" for name, count in self._stopped.most_common()) or ""
