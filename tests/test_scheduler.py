@@ -264,3 +264,15 @@ def train(params, context):
     space = toy(**plan, scheduler=few(name))
     events(space, tmp_path)
     assert [(record.state, record.epochs) for record in records(space, tmp_path)] == [(State.COMPLETE, 8 + 4)] * 4
+
+
+@pytest.mark.parametrize("torn", [b"\0" * 40 + b"\n", b'{"trial": 1, "un{"trial": 2, "until": 4}\n', b"\xff\xfe{\n", b'{"trial": 1, "sco'])
+def test_a_torn_line_of_the_grants_costs_no_trial_and_no_epoch(torn: bytes, toy: Callable[..., Space], tmp_path: Path) -> None:
+    space = toy(trials=6, scheduler=few("thaw"), **WIDE)
+    first = events(space, tmp_path, stop=40)
+    file = tmp_path / "toy" / "grants.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[:4], torn, *lines[6:]]) if torn.endswith(b"\n") else b"".join(lines) + torn)
+    again = events(space, tmp_path)
+    assert [record.word for record in records(space, tmp_path)] == ["complete"] * 6
+    assert sum(isinstance(event, Reported) for event in (*first, *again)) in range(6 * 8, 6 * 8 + 2)

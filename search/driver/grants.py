@@ -156,13 +156,20 @@ class Grants:
             self._promise = np.pad(self._promise, (0, more), constant_values=math.nan)
 
     def _recall(self) -> None:
-        """Reads what a search before this one has written; a last line that a kill has cut is a grant that trained nothing."""
-        text = self._file.read_text(encoding="utf-8") if self._file.exists() else ""
-        whole = text[: text.rfind("\n") + 1]
+        """Reads what a search before this one has written; a last line that a kill has cut is a grant that trained nothing.
+
+        A line that cannot be read, as one torn by a crash or a full disk, is a gap, which the curves fill.
+        """
+        text = self._file.read_bytes() if self._file.exists() else b""
+        whole = text[: text.rfind(b"\n") + 1]
         if whole != text:
-            os.truncate(self._file, len(whole.encode()))
+            os.truncate(self._file, len(whole))
         ends: list[int] = []
-        for row in map(json.loads, whole.splitlines()):
+        for line in whole.splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
             if "scheduler" in row:
                 self._whole()
                 return

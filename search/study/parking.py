@@ -38,9 +38,9 @@ class Parking:
         if self.space.searches_stopping:
             return f"{what}: a space that searches early_stopping answers its trials from whole curves"
         if not (record.parked or record.waits):
-            parked = [str(one.number) for one in self.records if one.parked]
+            parked = [str(one.number) for one in self.records if one.parked or one.waits]
             more = f" and {len(parked) - NAMED} more" if len(parked) > NAMED else ""
-            return f"{what}: it is {_state(record)}, not parked; parked are: {', '.join(parked[:NAMED]) or 'none'}{more}"
+            return f"{what}: it is {_state(record)}, not parked; parked or waiting are: {', '.join(parked[:NAMED]) or 'none'}{more}"
         if (revival := self.revived.get(number)) is not None and revival.state != State.FAIL:
             return f"{what}: trial {revival.number} continues it already"
         if any(lane not in self.shared for lane in self._not_kept(record)):
