@@ -203,13 +203,13 @@ def revive(space: Space, folder: Path, number: int) -> str:
 def test_what_cannot_be_revived_is_one_sentence(toy: Toy, tmp_path: Path) -> None:
     space = toy(**LATE)
     events(space, tmp_path, stop=7)
-    assert revive(space, tmp_path, 1) == "trial 1 of toy cannot be revived: it is running, not parked; parked or waiting are: 0"
+    assert revive(space, tmp_path, 1) == "trial 1 of toy cannot be revived: it is running, not parked; parked or waiting: 0"
     events(space, tmp_path)
     events(space, tmp_path, revive=[1])
     assert revive(space, tmp_path, 7) == "toy has no trial 7: it has 4, from 0"
     assert revive(space, tmp_path, -1) == "toy has no trial -1: it has 4, from 0"
     assert revive(space, tmp_path, 1) == "trial 1 of toy cannot be revived: trial 3 continues it already"
-    assert revive(space, tmp_path, 2) == "trial 2 of toy cannot be revived: it is complete, not parked; parked or waiting are: 0, 1"
+    assert revive(space, tmp_path, 2) == "trial 2 of toy cannot be revived: it is complete, not parked; parked or waiting: 0, 1"
     for path in (tmp_path / "toy").glob("**/*.ckpt"):
         path.unlink()
     assert "its checkpoint is gone from" in revive(space, tmp_path, 0)
@@ -337,7 +337,7 @@ def test_revive_names_what_it_cannot_revive_and_begins_nothing(write_space: Call
     pitprop("search", space, "--inline")
     said = pitprop("revive", space, 1, 2, "--inline")
     assert (said.code, said.err.count("\n")) == (1, 1)
-    assert "trial 2 of toy cannot be revived: it is complete, not parked; parked or waiting are: 0, 1" in said.err
+    assert "trial 2 of toy cannot be revived: it is complete, not parked; parked or waiting: 0, 1" in said.err
     assert len(pitprop("show", space, "--json").json) == 3
 
 

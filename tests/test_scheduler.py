@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from killed import kill, sampled
 from pitprop import telemetry
-from pitprop.driver import scheduler
+from pitprop.driver import revival, scheduler
 from pitprop.driver.progress import Reported, Started, Warned
 from pitprop.driver.scheduler import NEW, Board
 from pitprop.space import Method, Space
 from pitprop.study.record import State
+from pitprop.study.study import opened
 
 NAMES = ("promote", "thaw")
 WIDE = {"params": {"speed": {"float": [0.05, 1.0]}}, "signatures": "off", "epochs": 8}
@@ -36,6 +37,12 @@ def grants(folder: Path) -> list[tuple[int, int]]:
     """What was granted in a study, in its order: the trial, and until which epoch."""
     rows = map(json.loads, (folder / "grants.jsonl").read_text().splitlines())
     return [(row["trial"], row["until"]) for row in rows if "until" in row]
+
+
+def is_over(space: Space, folder: Path) -> bool:
+    """Whether a search of the study would find nothing to train."""
+    with opened(space, f"sqlite:///{folder / 'study.db'}", folder / space.name) as study:
+        return revival.ended(study)
 
 
 def whole(curves: np.ndarray, name: str, room: int) -> tuple[list[int], list[int]]:
@@ -156,10 +163,13 @@ def test_what_waited_goes_on_when_there_is_budget_again(toy: Callable[..., Space
     space = toy(trials=6, budget=16, scheduler=few("thaw"), **WIDE)
     first = events(space, tmp_path)
     waited = [record.number for record in records(space, tmp_path) if record.waits]
+    assert is_over(space, tmp_path)
     more = toy(trials=6, budget=1000, scheduler=few("thaw"), **WIDE)
+    assert not is_over(more, tmp_path)
     again = events(more, tmp_path)
     revived = [record.revives for record in records(more, tmp_path) if record.revives is not None]
     assert sorted(revived) == waited
+    assert is_over(more, tmp_path)
     assert sum(isinstance(event, Reported) for event in (*first, *again)) == 6 * 8
     assert all(event.step > 0 for event in again if isinstance(event, Started) and event.record.revives is not None)
 
@@ -266,7 +276,10 @@ def train(params, context):
     assert [(record.state, record.epochs) for record in records(space, tmp_path)] == [(State.COMPLETE, 8 + 4)] * 4
 
 
-@pytest.mark.parametrize("torn", [b"\0" * 40 + b"\n", b'{"trial": 1, "un{"trial": 2, "until": 4}\n', b"\xff\xfe{\n", b'{"trial": 1, "sco'])
+TORN = (b"\0" * 40 + b"\n", b'{"trial": 1, "un{"trial": 2, "until": 4}\n', b"\xff\xfe{\n", b'{"trial": 1, "sco')
+
+
+@pytest.mark.parametrize("torn", TORN)
 def test_a_torn_line_of_the_grants_costs_no_trial_and_no_epoch(torn: bytes, toy: Callable[..., Space], tmp_path: Path) -> None:
     space = toy(trials=6, scheduler=few("thaw"), **WIDE)
     first = events(space, tmp_path, stop=40)

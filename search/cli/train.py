@@ -41,12 +41,13 @@ def searched(
 ) -> tuple[int, Results]:
     """Searches, confirms if due, reports and exports: 0, or 130 if interrupted; and what the study says then."""
     from pitprop.cli import publish, session
+    from pitprop.driver import revival
     from pitprop.study import study as studies
 
     with studies.opened(space, where.study_db, where.folder(space.name)) as study:
         if trials is not None:
             study.plan(trials.number + (study.planned if trials.more else 0))
-        code, ended = 0, _ended(study)
+        code, ended = 0, revival.ended(study)
         if ended:
             session.sweep_checkpoints(space, study)  # it may have been killed after its last trial
         if ended and not _due(space, space.confirm, study.records(), where):
@@ -60,7 +61,7 @@ def searched(
                     publish.send(mlflow, _results(study, where))
                 else:
                     code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew)
-                if not code and _ended(study):
+                if not code and revival.ended(study):
                     code = _confirm(lambda: _due(space, space.confirm, study.records(), where), space, where, run, console, crew)
             results = _results(study, where)
             publish.finish(mlflow, console, results, report=run.report and not code)
@@ -247,16 +248,9 @@ def _results(study: Study, where: Addresses) -> Results:
     return Results(study.space, where, tuple(study.records()), study.target, study.code_changes, study.knows)
 
 
-def _ended(study: Study) -> bool:
-    """Whether nothing is left to train."""
-    from pitprop.driver.revival import due
-
-    records = study.records()
-    enough = len(records) >= study.target or study.satisfied
-    return enough and all(record.state != State.RUNNING for record in records) and not due(study)
-
-
 def _print_finished(console: Console, study: Study, where: Addresses, repeat: Repeat) -> None:
+    from pitprop.driver import revival
+
     space, flags = study.space, repeat.words("search")
     if study.satisfied and space.stop_when == STAGNATION:
         words = _("{space} has stopped: none of its last {n} trials is better than those before; to continue, remove stop_when:")
@@ -265,6 +259,10 @@ def _print_finished(console: Console, study: Study, where: Addresses, repeat: Re
     elif study.satisfied:
         words = _("{space} has reached its target {target}; to continue, remove stop_when from the space:")
         words = words.format(space=space.name, target=space.stop_when)
+        print_command(console, words, next_command("search", space, where, *flags))
+    elif revival.over(study):
+        words = _("{space} has spent its budget of {budget}; to continue, raise budget in the space:")
+        words = words.format(space=space.name, budget=space.budget)
         print_command(console, words, next_command("search", space, where, *flags))
     elif study.exhausted:
         words = _("{space} is finished: every trial that the space allows has been trained, so there is none to add.")

@@ -134,11 +134,9 @@ class Search:
         records = self._study.records()
         self._measured = any(record.values is not None for record in records)
         self._failures.recall(records)
-        revived = {record.revives for record in records if record.state != State.FAIL}
-        self._laid_by = {record.number for record in records if record.waits and record.number not in revived}
+        self._laid_by = revival.waiting(records)
         finished = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
-        before = {record.number: record.epochs for record in records}
-        self._spent = sum(one.epochs - (0 if one.revives is None else before[one.revives]) for one in records)
+        self._spent = revival.spent(records)
         for record in finished:
             if self._grants.lacks(record.number):
                 ended = self._training(self._study.trial(record.number))

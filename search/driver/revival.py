@@ -1,13 +1,45 @@
-"""Which parked trials a search revives by itself when all its trials have ended (``revive`` in the space)."""
+"""Which trials of an earlier search go on: what waits, as long as there is budget, and the parked ones that a search revives by
+itself when all its trials have ended (``revive`` in the space)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pitprop import telemetry
 from pitprop.detection import life
-from pitprop.study.record import State
+from pitprop.study.record import Record, State
 from pitprop.study.study import Study
+
+
+def waiting(records: Sequence[Record]) -> set[int]:
+    """The trials that waited when an earlier search ended, and that none continues yet."""
+    revived = {record.revives for record in records if record.state != State.FAIL}
+    return {record.number for record in records if record.waits and record.number not in revived}
+
+
+def spent(records: Sequence[Record]) -> int:
+    """The epochs, or steps, that all trials have trained; one that continues another counts what it has added."""
+    before = {record.number: record.epochs for record in records}
+    return sum(one.epochs - (0 if one.revives is None else before[one.revives]) for one in records)
+
+
+def over(study: Study) -> bool:
+    """Whether the whole ``budget`` of the space is spent."""
+    return study.space.budget is not None and spent(study.records()) >= study.space.budget
+
+
+def ended(study: Study) -> bool:
+    """Whether a search has nothing left to train: what was asked for is reached or spent, or every trial is at its end."""
+    records = study.records()
+    if any(record.state == State.RUNNING for record in records):
+        return False
+    if study.satisfied or over(study):
+        return True
+    if len(records) < study.target or due(study):
+        return False
+    left, parking = waiting(records), study.parking()
+    return all(parking.why_not(number) is not None for number in left)
 
 
 def due(study: Study) -> list[int]:

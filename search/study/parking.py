@@ -40,7 +40,8 @@ class Parking:
         if not (record.parked or record.waits):
             parked = [str(one.number) for one in self.records if one.parked or one.waits]
             more = f" and {len(parked) - NAMED} more" if len(parked) > NAMED else ""
-            return f"{what}: it is {_state(record)}, not parked; parked or waiting are: {', '.join(parked[:NAMED]) or 'none'}{more}"
+            able = f"{', '.join(parked[:NAMED]) or 'none'}{more}"
+            return f"{what}: it is {_state(record)}, not parked; parked or waiting: {able}"
         if (revival := self.revived.get(number)) is not None and revival.state != State.FAIL:
             return f"{what}: trial {revival.number} continues it already"
         if any(lane not in self.shared for lane in self._not_kept(record)):
