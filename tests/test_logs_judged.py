@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pitprop.logs.diagnosis import Diagnosis, diagnose
+from pitprop.logs.diagnosis import Diagnosis, Given, diagnose
 
 LENGTH = 24
 NOISE = (
@@ -160,3 +160,23 @@ def test_noise_is_never_dead_and_hardly_ever_alive(metric: str, length: int) -> 
         answers.append(answer(judged("log.csv", "\n".join([f"epoch,{metric}", *lines, ""]))))
     assert "dead" not in answers
     assert answers.count("alive") < 2
+
+
+@pytest.mark.parametrize(("level", "answer"), [(0.1, "dead"), (0.3, "cannot judge")])
+def test_a_training_that_lost_all_it_had_learned_is_not_alive(level: float, answer: str, tmp_path: Path) -> None:
+    """It is dead where its end is seen to be chance: a loss of ln 10 with a tenth of all classes right."""
+    stands = 2.3026 if level == 0.1 else 2.0
+    rows = [f"{t},{0.4 + 1.7 * 0.7**t if t < 15 else stands},{0.9 - 0.7 * 0.7**t if t < 15 else level - 0.1 * (level > 0.1)}"
+            for t in range(40)]  # fmt: skip
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["epoch,val_loss,val_acc", *rows, ""]))
+    found = diagnose([path])
+    assert ("dead" if found.dead else "alive" if found.alive else "cannot judge") == answer
+
+
+def test_a_training_that_only_overfits_is_alive(tmp_path: Path) -> None:
+    rows = [f"{t},{2 * 0.8**t},{0.5 + 1.8 * 0.6**t + 0.04 * t},{0.7 - 0.6 * 0.6**t}" for t in range(40)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["epoch,train_loss,val_loss,val_acc", *rows, ""]))
+    assert diagnose([path]).alive
+    assert diagnose([path], Given(metric="val/loss")).alive

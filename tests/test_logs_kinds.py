@@ -108,6 +108,17 @@ DETECTRON = """[10/21 10:00:00 d2.utils.events]:  eta: 0:10:00  iter: {n}9  tota
 [10/21 10:00:00 d2.evaluation.testing]: copypaste: AP,AP50,AP75
 [10/21 10:00:00 d2.evaluation.testing]: copypaste: 4.5{n},8.5,4.1
 """
+LLMC = "s:{n}0 tel:5.{n}\ns:{n}0 eval:0.3\ns:{n}0 trl:5.0 lr:0.1\n"
+DARKNET = """v3 (mse loss, Normalizer: (iou: 0.75) Region 82 Avg (IOU: 0.3), count: 4, class_loss = 9, total_loss = 9
+ {n}: 5.5, 4.{n} avg loss, 0.1 rate, 5.2 seconds, 64 images
+"""
+ESTIMATOR = """INFO:tensorflow:loss = 2.0, step = {n}00 (0.5 sec)
+INFO:tensorflow:Saving dict for global step {n}00: accuracy = 0.{n}, global_step = {n}00, loss = 1.5
+"""
+SEGMENTATION = """Epoch: {n}
+train: 100%|██████████| 9/9 [00:20<00:00, 2.3it/s, dice_loss - 0.5]
+valid: 100%|██████████| 2/2 [00:01<00:00, 2.0it/s, iou_score - 0.{n}]
+"""
 STRINGS = "{{'eval_loss': '0.{n}', 'eval_accuracy': '0.80', 'eval_runtime': '0.1', 'epoch': '{n}'}}\n"
 
 
@@ -201,6 +212,15 @@ PRINTED: dict[str, tuple[str, Mapping[str, float]]] = {
         each("第 {n}/20 轮\n  训练损失: 0.5\n  验证准确率: 8{n}.2%\n  *** 新的最佳验证准确率: 85.20% (优于之前的 80.00%) ***\n"),
         {"train/loss": 0.5, "val/accuracy": 0.822},
     ),
+    "llm.c's main.log": (each(LLMC), {"val/loss": 5.2, "val/hellaswag_acc": 0.3, "train/loss": 5.0}),
+    "darknet's parts": (each(DARKNET), {"train/loss": 4.2, "lr": 0.1}),
+    "xgboost of sagemaker": (each("[2020-01-01:10:33:05:INFO] [{n}]#011train-rmse:0.3#011eval-rmse:0.4\n"), {"val/rmse": 0.4}),
+    "tf's estimator": (each(ESTIMATOR), {"train/loss": 2.0, "val/accuracy": 0.2, "val/loss": 1.5}),
+    "paddle": (each("epoch: [{n}/9], acc: 0.5, loss: 2\ncur metric, acc: 0.{n}\nbest metric, acc: 0.9\n"), {"val/accuracy": 0.2}),
+    "marian": (each("Ep. 1 : Up. {n}00 : Cost 7.{n}\n[valid] Ep. 1 : Up. {n}00 : bleu : 1{n}.5\n"), {"val/bleu": 12.5}),
+    "segmentation models": (each(SEGMENTATION), {"train/dice_loss": 0.5, "val/iou_score": 0.2}),
+    "a number in a list": (each("global_step={n}00, loss=[{n}.5]\n"), {"train/loss": 2.5}),
+    "a set of a side": (each("Epoch {n} loss: 0.5\nValidation set loss: 0.{n}\n"), {"train/loss": 0.5, "val/loss": 0.2}),
     "places without words": (each("[{n}/500] train_loss: 0.9 val_loss: 0.{n}\n"), {"train/loss": 0.9, "val/loss": 0.2}),
 }  # fmt: skip
 
@@ -401,6 +421,11 @@ def test_of_a_notebook_the_outputs_are_read(indent: int | None, tmp_path: Path) 
         {"val/loss": 1.0, "val/accuracy": 0.5},
         {"train/loss": 0.8, "val/loss": 0.9, "val/accuracy": 0.6},
     ]
+
+
+def test_a_number_under_a_name_that_is_given_is_read(tmp_path: Path) -> None:
+    found = read(written(tmp_path, "a.log", each("epoch {n}\n== K@2: ==\n\n  0.4{n}\n0.9\n")), **{"K@2": "val/x"})
+    assert [epoch.metrics["val/x"] for epoch in found] == [0.41, 0.42]
 
 
 @pytest.mark.parametrize(

@@ -252,3 +252,33 @@ def test_a_folder_of_many_trainings_ends_with_their_table(tmp_path: Path, capsys
     assert main.main(["diagnose", str(tmp_path)]) == 1
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert [line[:2] for line in lines[-8:]] == [[f"{n}.log", "dead" if n == 3 else "alive"] for n in range(8)]
+
+
+HEALTHY, CHANCE = [2 / n for n in range(1, 11)], [0.6931] * 10
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {f"fold_{n}": {"loss": some, "val_loss": some} for n, some in enumerate((HEALTHY, CHANCE), 1)},
+        {"lr": 0.1, "cv": {f"fold{n}": {"val_loss": some} for n, some in enumerate((HEALTHY, CHANCE), 1)}},
+        {"folds": [{"history": {"val_loss": some}} for some in (HEALTHY, CHANCE)]},
+        [{"fold": n, "epoch": at, "val_loss": x} for n, some in enumerate((HEALTHY, CHANCE), 1) for at, x in enumerate(some)],
+        [{"fold": n, "history": [{"val_loss": x} for x in some]} for n, some in enumerate((HEALTHY, CHANCE), 1)],
+    ],
+)
+def test_each_fold_in_a_document_is_a_training(document: Any, tmp_path: Path) -> None:
+    path = written(tmp_path, "cv.json", json.dumps(document))
+    assert answers(path) == {"cv.json#fold 1": "alive", "cv.json#fold 2": "dead"}
+
+
+def test_scores_of_folds_without_epochs_are_one_training(tmp_path: Path) -> None:
+    path = written(tmp_path, "cv.json", json.dumps({"fold_1": {"val_auc": 0.8}, "fold_2": {"val_auc": 0.9}}))
+    assert list(trainings(path)) == ["cv.json"]
+
+
+def test_a_restart_in_one_log_is_said(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.log", epochs() + epochs())
+    assert any("goes back from epoch 10 to 1;" in note for note in found(path)["a.log"].notes)
+    path = written(tmp_path, "b.log", epochs())
+    assert not any("goes back" in note for note in found(path)["b.log"].notes)

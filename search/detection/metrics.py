@@ -44,10 +44,10 @@ FOUND = replace(SCORE, empty=True)
 HARD = replace(FOUND, attainable=False)
 ASIDE = {family: Meaning(family) for family in ("time", "counter", "place", "rate", "setting", "state")}
 TELLING: tuple[tuple[Meaning, str], ...] = (
-    (LOSS, "loss losses perplexity ppl nll logloss xent xentropy ce bce crossentropy bpb bpc bpd kl divergence"),
+    (LOSS, "loss losses perplexity ppl nll logloss xent xentropy ce bce crossentropy bpb bpc bpd kl divergence mlogloss"),
     (LOSS, "deviance cost regret"),
     (replace(ERROR, chance=1.0), "wer cer mer ter ler wil"),
-    (ERROR, "eer der hter ece fpr fnr"),
+    (ERROR, "eer der hter ece fpr fnr merror"),
     (DISTANCE, "error err errors residual mae mse rmse mape smape wape msle rmsle nmse nrmse mase rse crps brier"),
     (DISTANCE, "fid kid lpips fad epe"),
     (DISTANCE, "ade fde mpjpe pve chamfer hausdorff hd hd95 assd emd wasserstein distance mindcf mmd rank_loss"),

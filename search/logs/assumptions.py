@@ -27,6 +27,8 @@ SAID = {
     "facts/pretrained": ("pretrained",),
 }
 """Readings by which the facts that a log says of itself are judged, and what logs call them; the first that is said counts."""
+LOST = 0.8
+"""Share of what it had gained that a training has lost which fell back."""
 DETECTOR = frozenset(["box", "bbox", "giou", "ciou", "obj", "objectness", "rpn", "dfl", "om", "oo"])
 """Words of the parts of a detector's loss."""
 LEAST = 0.6
@@ -127,6 +129,9 @@ def facts(telemetry: Telemetry, metric: str, given: Given, log: Finished, budget
         untrained=False,  # whether its start is that of an untrained model is decided here, by `_chance`
     )
     notes += _concluded(telemetry, found)
+    if levels.known_loss(telemetry, found, guess=False) is None and (count := _fallen_to(telemetry, found)):
+        notes.append(f"it ends at ln {count} and {metric} at 1/{count}: that is chance with {count} classes of one size")
+        return replace(found, chance_loss=math.log(count), chance_score=1 / count), False
     level, score, guessed = _guessed(telemetry, found, given, log, notes)
     return (found if level is None else replace(found, chance_loss=level, chance_score=score)), guessed
 
@@ -199,6 +204,27 @@ def _guessed(
 def learned(given: Given, log: Finished) -> bool:
     """Whether it starts from something that has learned, whose score and loss are not those of chance."""
     return bool(given.checkpoint) or bool(log.said.get("pretrained"))
+
+
+def _fallen_to(telemetry: Telemetry, facts: Facts) -> int:
+    """The number of classes at whose chance loss and score have stood since, though they were better before; else 0."""
+    return levels.classes(Telemetry(telemetry[-max(2 * FEW, len(telemetry) // 4) :]), facts) if fell(telemetry, facts) else 0
+
+
+def fell(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether the objective and each loss had gained, and have lost nearly all of it again: where only one has, it overfits.
+
+    The middle ones of five count: nothing is said of a curve of fewer than fifteen readings.
+    """
+    curves = [(telemetry.column(name).values, -1) for name in ("train/loss", "val/loss") if name != facts.metric]
+    found = [(telemetry.column(facts.metric).values, facts.sign), *((values, sign) for values, sign in curves if values)]
+    return all(len(values) >= 3 * FEW and _lost(values, sign) for values, sign in found)
+
+
+def _lost(values: Sequence[float], sign: int) -> bool:
+    middles = [sign * middle for middle in _middles(values)]
+    first, best, last = sign * values[0], max(middles), middles[-1]
+    return improved(values, sign) and best - last > LOST * (best - first)
 
 
 def _losses(telemetry: Telemetry) -> Sequence[float]:

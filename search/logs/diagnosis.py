@@ -167,6 +167,7 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
         notes.append(f"{metric} is printed in percent, and shown as a share")
     if log.from_0 and not few and each == 1:
         notes.append("its log counts epochs from 0, so that epoch 1 here is its epoch 0")
+    notes += log.went_back and [log.went_back] if not few else []
     unit = "epoch" if log.numbered else "evaluation" if metric.startswith("val/") else "reading"
     asked = given = assumptions.meant(given, telemetry, metric, notes)
     given = assumptions.fresh(given, telemetry, metric, log, notes)
@@ -291,6 +292,8 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
         and not assumptions.improved(values, facts.sign, at_end=True)
     ):
         return message("its scores name no epoch and no step, and may be of several models; --pattern says where they stand")
+    if metrics.of(facts.metric).family != "reward" and assumptions.fell(telemetry, facts):
+        return message("{metric} had improved, and has fallen back to about where it began", metric=facts.metric)
     if _learns(telemetry, facts) or _above(telemetry, facts) or (known.few_tell and len(known.log.epochs) < FEW):
         return None
     if count < FEW:

@@ -41,6 +41,7 @@ class Epochs:
     training, is given as ``start/...`` of the first epoch.
 
     A source that goes back, to a checkpoint or its start, gives steps again: `forget` what it went back before.
+    ``rewound`` are the epochs from which it went back, and to which.
 
     ``_open`` holds the readings of the epoch under way, and tells three states apart: idle (it is empty), open, and measured (it
     has the objective). The first line that fits counts:
@@ -81,6 +82,7 @@ class Epochs:
         self._expected: set[str] = set()
         self._carried: dict[str, float] = {}
         self._finished: list[tuple[int, int]] = []
+        self.rewound: list[tuple[int, int]] = []
 
     def add(self, rows: Iterable[Row]) -> list[Epoch]:
         """The epochs that these rows finish."""
@@ -183,12 +185,17 @@ class Epochs:
         if row.epoch is not None:
             self._first_number = row.epoch if self._first_number is None else self._first_number
             if self._number is not None and row.epoch < self._number:
-                self.last, self._open = max(0, row.epoch + self.from_0 - 1), Cells()
+                self._back_to(max(0, row.epoch + self.from_0 - 1))
         elif row.kind == "train" and row.step is not None and row.step < self._trained_to and self._number is None:
-            self.last = max((last for last, trained in self._finished if trained < row.step), default=0)
-            self._open = Cells()
+            self._back_to(max((last for last, trained in self._finished if trained < row.step), default=0))
         if row.kind == "train":
             self._trained_to = max(0, self._trained_to) if row.step is None else row.step
+
+    def _back_to(self, last: int) -> None:
+        """Counts on from the epoch ``last``, without what came after it."""
+        if last < self.last:
+            self.rewound.append((self.last, last + 1))
+        self.last, self._open = last, Cells()
 
 
 class Cells(dict[str, list[float]]):

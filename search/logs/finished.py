@@ -35,7 +35,8 @@ class Finished:
 
     ``begins`` is the epoch and the step at which it begins, each None if not named; ``late`` says that these are not the start
     of a training, as of one that was resumed, or of an excerpt. ``numbered`` says whether the source counts epochs, and
-    ``from_0`` whether from 0; ``placed``, whether any reading names an epoch or a step. ``said`` is what it says of itself.
+    ``from_0`` whether from 0; ``placed``, whether any reading names an epoch or a step. ``went_back`` says where it was
+    restarted, and ``said`` is what it says of itself.
     """
 
     epochs: Telemetry = field(default_factory=Telemetry)
@@ -46,6 +47,7 @@ class Finished:
     begins: tuple[int | None, int | None] = (None, None)
     late: bool = False
     placed: bool = False
+    went_back: str = ""
     said: dict[str, int] = field(default_factory=dict)
 
 
@@ -119,7 +121,17 @@ def _read(
     late = _late(numbers) if numbers else len(steps) > 1 and _late(steps)
     said = {name: value for follower in followers for name, value in follower.facts.items()}
     placed = bool(numbers or steps or last)
-    return Finished(epochs, bins.telemetry(), last, joined.numbered, joined.from_0, begins, late, placed, said)
+    back = _went_back(joined.rewound)
+    return Finished(epochs, bins.telemetry(), last, joined.numbered, joined.from_0, begins, late, placed, back, said)
+
+
+def _went_back(places: Sequence[tuple[int, int]]) -> str:
+    """Where a training went back to an epoch that it had had, in words."""
+    if not places:
+        return ""
+    times = "" if len(places) == 1 else f", the last of {len(places)} times"
+    after, to = places[-1]
+    return f"it was restarted: its log goes back from epoch {after} to {to}{times}; of what it has twice the later counts"
 
 
 def _least(known: Sequence[int], more: Iterable[int | None]) -> list[int]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from pitprop.detection import metrics
+from pitprop.logs.wording import NUMBER
 from pitprop.telemetry import VOCABULARY
 
 SIDES = {"train": "train", "training": "train", "trn": "train", "learn": "train", "test": "val", "dev": "val"} | dict.fromkeys(
@@ -76,6 +77,8 @@ SETTINGS = re.compile(
     r"ratio|margin|temperature|type|dir|path|lambda|warmup|clip|best|name|mode|function|fn|interval|freq|every|k|p"
 )
 """Words of parameters that are named after a metric, such as iou_threshold."""
+LONELY = re.compile(rf"\s*{NUMBER}(?:\s?%)?\s*", re.I)
+"""A line that is a number."""
 
 
 class Names:
@@ -105,6 +108,26 @@ class Names:
         fits = [one for one in self.given if name == one or (one.endswith(("_", "/")) and name.startswith(one))]
         longest = max(fits, key=len, default="")
         return self.given[longest] + name[len(longest) :] if longest else None
+
+
+class Asked:
+    """What finds the names that a user gives in text, the longest first, each with its number behind it: ``pattern``."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        exact = sorted((re.escape(name) for name in names if name and not name.endswith(("_", "/"))), key=len, reverse=True)
+        named = rf"(?P<name>{'|'.join(exact)})"
+        number = rf"(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
+        self.pattern = re.compile(rf"(?<![\w./]){named}['\"]?\s*(?:[:=]|->)?\s*['\"]?{number}") if exact else None
+        self._alone = re.compile(rf"\W*{named}\W*") if exact else None
+        self._waits = ""
+
+    def joined(self, line: str) -> str:
+        """``line``; a number that stands alone, under a line of one of the names alone, with that name."""
+        waits = self._waits
+        if self._alone is not None and line.strip():
+            match = self._alone.fullmatch(line)
+            self._waits = match["name"] if match else ""
+        return f"{waits}: {line.strip()}" if waits and LONELY.fullmatch(line) else line
 
 
 def custom(name: str, kind: str) -> str | None:
@@ -181,7 +204,8 @@ def _words(name: str) -> list[str]:
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     words = [word.strip(":") for word in re.split(r"[^a-z0-9:]+", name)]
     words = [word for word in words if word]
-    return [word for i, word in enumerate(words) if not (word == "0" and i and words[i - 1] in SIDES and i < len(words) - 1)]
+    inner = enumerate(words[:-1])  # valid_0 and "Test set" are no more than the side
+    return [word for i, word in inner if not (word in ("0", "set") and i and words[i - 1] in SIDES)] + words[-1:]
 
 
 def _likely(name: str) -> int:

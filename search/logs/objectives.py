@@ -32,6 +32,8 @@ PLAYED = frozenset(["ep", "episode", "episodes", "episodic", "rollout", "return"
 """Words of what a whole game brought."""
 HINTS = frozenset(["signal", "intrinsic", "extrinsic", "shaped", "penalty", "bonus", "curiosity", "std"])
 """Words of parts of a reward, or of one that a network gives."""
+EXTREME = frozenset(["max", "min", "maximum", "minimum"])
+"""Words of the best and the worst of several games."""
 POLICY = re.compile(r"(?:^|[/_])(?:policy|actor|value_loss|explained_variance|approx_kl|clip_fraction|ep_len|ent_coef|td_error)")
 
 
@@ -100,8 +102,9 @@ def _rank(name: str) -> tuple[int, ...]:
     meaning, words = metrics.of(name), metrics.split(name)
     depth, measured = name.count("/"), name.startswith("val/")
     if meaning.family == "reward":
+        extreme = bool(EXTREME & {*words})
         played = not PLAYED & {*words} and bool(HINTS & {*words})
-        return 0, "eval" not in words and not measured, meaning.share, played, not PLAYED & {*words}, len(words)
+        return 0, "eval" not in words and not measured, meaning.share, extreme, played, not PLAYED & {*words}, len(words)
     if meaning.family == "loss":
         return 3 if measured else 4, _plain(words), depth, len(words)
     if name in BEST:

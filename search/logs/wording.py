@@ -37,6 +37,19 @@ COCO = re.compile(
 )
 DARKNET = re.compile(rf"^\s*(?P<step>\d+): {NUMBER}, (?P<loss>{NUMBER}) avg(?: loss)?, (?P<rate>{NUMBER}) rate,", re.I)
 """How Darknet prints a batch: the loss stands before its name."""
+REGION = re.compile(r"\bRegion \d+ Avg\b")
+"""What Darknet prints of each part of a batch: overlaps in training, and constants."""
+LLMC = re.compile(rf"^s:(?P<step>\d+) (?P<what>tel|trl|eval):(?P<value>{NUMBER})")
+"""A line of llm.c's main.log: the loss of validation, of training, or the accuracy on HellaSwag."""
+LLMC_NAMES = {"tel": "val loss", "trl": "train loss", "eval": "val hellaswag_acc"}
+ROUND_STAMP = re.compile(r"^\[[\d\-/: .,]*\d:\d\d[^\]]*\][^\[\]]{0,20}(?=\[\d+\]\s)")
+"""The time before the round of boosted trees."""
+MARIAN = re.compile(r"\bEp\. [\d.]+ : Up\. (?P<updates>\d+) :")
+"""How Marian says how far it is."""
+DASHED = re.compile(rf"(?<=[\[,] )(?P<name>[a-z]\w{{1,40}}) - (?={NUMBER}[,\]])", re.I)
+"""A reading in a progress bar, as segmentation_models prints it."""
+ONE = re.compile(rf"=\[({NUMBER})\]")
+"""A number that is printed as a list of one."""
 MAP50 = re.compile(r"mean average precision \(mAP@0?\.50?\)\s*=", re.I)
 BATCH = re.compile(r"\bbatch \d+ labels\W+unique: \[(?P<labels>[^\]]+)\].*", re.I)
 """What a script prints to see which classes are in a batch."""
@@ -92,6 +105,20 @@ def plain(line: str) -> str:
         line = BEST.sub(" ", line)
     if " rate," in line:
         line = DARKNET.sub(r"step \g<step> loss: \g<loss> lr: \g<rate>,", line)
+    if "Region " in line and REGION.search(line):
+        return ""
+    if line.startswith("s:"):
+        line = LLMC.sub(lambda match: f"step {match['step']} {LLMC_NAMES[match['what']]}: {match['value']}", line)
+    if line.startswith("["):
+        line = ROUND_STAMP.sub("", line.replace("#011", "\t"))  # a tab, as SageMaker's logs have it
+    if "Ep. " in line:
+        line = MARIAN.sub(r"num_updates \g<updates>,", line)
+    if " - " in line and ("it/s" in line or "s/it" in line):
+        line = DASHED.sub(r"\g<name>: ", line)
+    if " metric, " in line:  # PaddlePaddle's
+        line = "" if "best metric, " in line else line.replace("cur metric, ", "val ")
+    if "=[" in line:
+        line = ONE.sub(r"=\1", line)
     if "mAP@" in line:
         line = MAP50.sub("val map50 =", line)
     if "op " in line or "op-" in line or "OP" in line:

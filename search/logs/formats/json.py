@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pitprop.logs import decoding
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.formats.jsonl import Objects, as_number
@@ -18,6 +20,10 @@ INSIDE = ("history", "log", "logs", "metrics", "epochs", "results", "train_log",
 """Keys under which a history is put."""
 PREDICTIONS = frozenset(["image_id", "bbox", "segmentation", "question_id", "prediction"])
 """Keys of lists of what a model predicts, which have scores too."""
+FOLD = re.compile(r"(?:cv|kfold|k_fold)?[_\- ]?(?:fold|split)[_\- ]?(\d{1,2})", re.I)
+"""A key above what is of one fold of a cross-validation."""
+FOLDS = ("folds", "cv", "cv_results", "cross_validation", "fold_results", "fold_histories", "histories")
+"""Keys above a list of folds."""
 OTHERS = (b'"log_history"', b'"nbformat"', b'"best_model_checkpoint"')
 """What documents of other formats hold."""
 
@@ -47,19 +53,30 @@ def is_document(head: bytes) -> bool:
         return True
     if isinstance(found, dict):
         listed = any(isinstance(value, list) and len(value) > 1 and as_number(value[0]) is not None for value in found.values())
+        listed = listed or bool(_folds(found))
         return not more.strip() and (listed or not any(as_number(value) is not None for value in found.values()))
     return bool(found) and not more
 
 
+def trainings(path: Path) -> Sequence[str]:
+    """The folds of a cross-validation in it that have epochs."""
+    folds = _folds(loads(decoding.whole(path).decode("utf-8", "replace")))
+    return [name for name, one in folds.items() if len(Reader(Names()).history(one)) > 1]
+
+
 class Reader:
-    """Lists of numbers are read by epoch, objects in a list one by one.
+    """Lists of numbers are read by epoch, objects in a list one by one. Folds of a cross-validation are trainings of their own.
 
     A list that has some times as many numbers as those of validation has them by steps, whose means count.
     """
 
     def __init__(self, names: Names, patterns: Sequence[str] = (), merge: int = 1) -> None:
-        self._names, self._seen = names, 0
+        self._names, self._seen, self._only = names, 0, ""
         self.facts: dict[str, int] = {}
+
+    def only(self, name: str) -> None:
+        """Reads one fold of a cross-validation."""
+        self._only = name
 
     def feed(self, data: bytes) -> Iterator[Row]:
         rows = self.history(loads(data.decode("utf-8", "replace")))
@@ -68,7 +85,8 @@ class Reader:
 
     def history(self, found: Any) -> list[Row]:
         """The rows of a document."""
-        return list(self._rows(found))
+        folds = _folds(found)
+        return list(self._rows(folds.get(self._only, next(iter(folds.values()))) if folds else found))
 
     def _rows(self, found: Any) -> Iterator[Row]:
         if isinstance(found, list):
@@ -142,6 +160,22 @@ def _closed(text: str) -> Any:
         except (ValueError, RecursionError):
             continue
     return None
+
+
+def _folds(found: Any) -> dict[str, Any]:
+    """What is of each fold, by ``fold N``: under keys that name them, in a list under one, or in objects that say it."""
+    if isinstance(found, dict):
+        keyed = {f"fold {int(match[1])}": value for key, value in found.items() if (match := FOLD.fullmatch(key))}
+        inside = next((found[key] for key in FOLDS if isinstance(found.get(key), list | dict)), None)
+        if keyed or isinstance(inside, dict):
+            return keyed or _folds(inside)
+        return {f"fold {n}": one for n, one in enumerate(inside, 1) if isinstance(one, dict | list)} if inside else {}
+    parts: dict[str, list[Any]] = {}
+    for one in found if isinstance(found, list) else ():
+        if not isinstance(one, dict) or (fold := as_number(one.get("fold"))) is None:
+            return {}
+        parts.setdefault(f"fold {int(fold)}", []).append(one)
+    return {name: some[0] if len(some) == 1 else some for name, some in parts.items()}
 
 
 def _lists(found: Mapping[str, Any], prefix: str = "") -> dict[str, list[float | None]]:

@@ -21,7 +21,7 @@ from pitprop.logs import decoding, wording
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.grids import Grids
-from pitprop.logs.names import ALONE, COUNTS, LONE, SCORES, SIDES, WORDS, Names, column, tells
+from pitprop.logs.names import ALONE, COUNTS, LONE, SCORES, SIDES, WORDS, Asked, Names, column, tells
 from pitprop.logs.objectives import EVALUATED
 from pitprop.logs.shapes import Shape, Shapes
 from pitprop.logs.wording import NUMBER
@@ -90,7 +90,9 @@ SUMMARY = re.compile(r"\| train \| epoch\b")
 """fairseq's mean over an epoch, which follows the rows of the steps of it."""
 TABLE = re.compile(r"(?P<name>[A-Za-z][\w ]{0,60}?)\s*[:=]\s*\{(?P<items>[^{}]*)\}")
 ITEM = re.compile(r"(?:^|,)\s*(?:np\.\w+\()?['\"]?([\w.\- ]+?)['\"]?\)?\s*:\s*(?:np\.\w+\()?(\d+)")
-VALIDATES = re.compile(r"\b(val|valid|validation|validating|eval|evaluation|evaluating|test|testing)\b|\((val|test)\)", re.I)
+VALIDATES = re.compile(
+    r"\b(val|valid|validation|validating|eval|evaluation|evaluating|test|testing)\b|\((val|test)\)|\bSaving dict for\b", re.I
+)
 PLACES = {"epoch": "EPOCH", **dict.fromkeys(("step", "iter", "iteration"), "STEP")}
 FACT = re.compile(
     r"\b(max_epochs|num_epochs|num_train_epochs|max_iters|max_steps|num_classes|num_labels|n_classes|vocab_size|"
@@ -146,7 +148,7 @@ class Reader:
     def __init__(self, names: Names, patterns: Sequence[str] = (), merge: int = 1) -> None:
         self._names, self._shapes, self._grids = names, Shapes(merge), Grids(names)
         self._patterns = [_compiled(pattern) for pattern in patterns]
-        self._given = _given(names.given)
+        self._given = Asked(names.given)
         self._epoch: int | None = None
         self._section: str | None = None
         self._placed_once = False
@@ -198,6 +200,7 @@ class Reader:
             self.facts[name] = int(number)
         if PRETRAINED.search(line):
             self.facts["pretrained"] = 1
+        line = self._given.joined(line)
         taken, row = self._grids.take(line)
         if taken:
             self._epoch = self._epoch if self._grids.epoch is None else self._grids.epoch
@@ -227,7 +230,7 @@ class Reader:
         sides = [(match.start(), SIDES[match["side"].lower()]) for match in SIDED.finditer(line)]
         trees = TOTAL.match(line) if line[:1].isdigit() or line[:1] == "[" else None  # CatBoost names no more than the side
         given = self._names.given
-        named = list(islice(_pairs(line, self._given, placed), MOST))
+        named = list(islice(_pairs(line, self._given.pattern, placed), MOST))
         measured = not free and any(EVALUATED & {*metrics.split(name)} for name, *_ in named)
         for name, start, span, share in named:
             if free or name in given or _known(name) or (self._placed_once and tells(name)):
@@ -325,16 +328,6 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     if not compiled.groupindex:
         raise UserError(f"the pattern {pattern!r} names no group: write what it reads as (?P<val_loss>\\S+)")
     return compiled
-
-
-def _given(names: Iterable[str]) -> re.Pattern[str] | None:
-    """What finds a number behind one of the names that a user gives, the longest first."""
-    exact = sorted((re.escape(name) for name in names if name and not name.endswith(("_", "/"))), key=len, reverse=True)
-    if not exact:
-        return None
-    return re.compile(
-        rf"(?<![\w./])(?P<name>{'|'.join(exact)})['\"]?\s*(?:[:=]|->)?\s*['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
-    )
 
 
 def _pairs(line: str, given: re.Pattern[str] | None, placed: bool) -> Iterator[tuple[str, int, tuple[int, int], str]]:
