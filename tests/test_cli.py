@@ -489,7 +489,16 @@ def test_a_space_is_begun_from_the_flags_of_a_script_and_passes_its_preflight(tm
     assert space.options["command"] == ["{python}", "train.py", "{params}", "--epochs", "{epochs}"]
     again = pitprop("init", str(script), runs=None)
     assert (again.code, "is there already: name another file with --output" in again.err) == (1, True)
-    assert pitprop("preflight", str(tmp_path / "train.yaml")).code == 0
+    checked = pitprop("preflight", str(tmp_path / "train.yaml"))
+    assert (checked.code, "it can be started" in checked.out, "unchecked" in checked.out) == (0, True, False)
+
+
+def test_a_flag_without_a_default_is_searched_in_a_range_that_is_called_a_guess(tmp_path: Path, pitprop: Pitprop) -> None:
+    script = tmp_path / "train.py"
+    script.write_text('parser.add_argument("--learning-rate", type=float)\nparser.add_argument("--epochs", type=int)\n')
+    assert pitprop("init", str(script), runs=None).code == 0
+    assert [leaf.name for leaf in spaces.load(tmp_path / "train.yaml").leaves] == ["learning-rate"]
+    assert (tmp_path / "train.yaml").read_text().count("learning-rate: ") == 2  # in params, and as the start of a baseline
 
 
 def test_a_space_is_begun_from_the_parameters_of_a_trainer(tmp_path: Path, pitprop: Pitprop) -> None:

@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,17 @@ def test_a_candidate_that_cannot_be_told_from_the_winner_is_named_a_tie(toy: Toy
     tied = [levels[name] for name in found.ties]
     assert all(abs(level - found.winner.params["level"]) < 0.03 for level in tied)
     assert found.winner.name not in found.ties
+
+
+def test_scores_that_no_seed_changes_are_told_apart_and_said_not_to_show_how_sure_they_are(toy: Toy, tmp_path: Path) -> None:
+    found = confirmed(toy(**NOISY), tmp_path)
+    assert not found.seedless
+    same = [replace(one, scores=(0.5 + place / 10,) * 5) for place, one in enumerate(found.candidates)]
+    fixed = replace(found, candidates=tuple(same), baselines=(replace(found.baselines[0], scores=(0.5,) * 5),))
+    assert fixed.seedless
+    assert [one.margin for one in fixed.candidates] == [0.0, 0.0]
+    assert confirmation._ties(fixed) == ()
+    assert confirmation._ties(replace(fixed, candidates=(same[0], replace(same[1], scores=same[0].scores)))) == (same[1].name,)
 
 
 def test_there_is_nothing_to_confirm_before_a_trial_has_completed(write_space: Write, pitprop: Pitprop) -> None:

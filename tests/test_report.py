@@ -387,6 +387,16 @@ def test_targets_are_reached_in_the_search_or_confirmed(toy: Toy, tmp_path: Path
     assert "Targets: high (0.9000) not reached; low (0.5500) reached in the search by trial 1." in told
 
 
+def test_nothing_is_recommended_where_every_trial_was_stopped(toy: Toy, tmp_path: Path) -> None:
+    lost = verdict("chance_plateau", "park")
+    records = [trial(tmp_path, number, lost, value=0.4 + number / 100) for number in range(3)]
+    told = part("answer", toy(), records)
+    assert ("All 3 trials were stopped, so there is nothing to recommend yet. The best of them was") in told
+    assert "Use " not in told
+    assert "revive " in part("stopped", toy(), records)
+    assert re.search(r"revive \S+ 2 continues one", part("stopped", toy(), records))  # the one with the best score
+
+
 def test_hours_are_saved_at_each_trials_own_pace(study: tuple[Space, list[Record]]) -> None:
     told = part("costs", *study)
     assert "Stopping 4 collapsed trials saved 20 epochs" in told  # trial 2 was revived, so that nothing was saved by stopping it

@@ -7,6 +7,7 @@ import fcntl
 import json
 import math
 import os
+import re
 import select
 import signal
 import socket
@@ -234,6 +235,17 @@ def test_the_lead_over_a_baseline_appears_when_that_ends_later(uri: str, tmp_pat
     assert "delta/model_1" not in runs(uri)["1"].data.metrics
     store.export([trial(tmp_path, 0, value=0.5, baseline="model_1")])
     assert runs(uri)["1"].data.metrics["delta/model_1"] == pytest.approx(0.2)
+
+
+def test_the_answer_links_to_the_experiments_of_other_studies_that_are_there(uri: str, tmp_path: Path) -> None:
+    from pitprop.track.store import Store
+
+    Store(uri, tmp_path / "artifacts", replace(CARD, name="again"))
+    store = Store(uri, tmp_path / "artifacts", CARD)
+    store.export([trial(tmp_path, 0, value=0.5)])
+    store.conclude(None, "Trained again: `again`, `gone`.", studies=["again", "gone"])
+    told = store._parent.tags["mlflow.note.content"] if store._parent else ""
+    assert re.match(r"Trained again: \[again\]\(#/experiments/\w+/runs\?workflowType=machine_learning\), `gone`\.", told)
 
 
 def test_a_running_trial_gets_its_new_epochs_only(uri: str, tmp_path: Path) -> None:

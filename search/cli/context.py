@@ -70,7 +70,8 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
         told = {"confirmation": sure, "by_parameter": results.ablation}
         print_json(summary.to_json() | {name: one.to_json() if one is not None else None for name, one in told.items()})
         return
-    print_status(console, Content.of(results), full=full)
+    content = Content.of(results)
+    print_status(console, content, full=full)
     if full:
         folder = shown_path(where.folder(space.name))
         console.print(_("Curves and checkpoints: {folder}").format(folder=folder), style="dim", soft_wrap=True, markup=False)
@@ -78,14 +79,14 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
             console.print(_("Space: {path}").format(path=space_word(space.path)), style="dim", soft_wrap=True, markup=False)
     if results.code_changes:
         console.print(words.code_changed(results.code_changes), style="yellow", soft_wrap=True, markup=False, highlight=False)
-    if summary.revivable:
-        given = (str(summary.revivable[0]), *repeat.words("revive"))
+    if content.doubtful is not None:
+        given = (str(content.doubtful), *repeat.words("revive"))
         print_command(
             console,
-            _("If you doubt that {trial} was hopeless:").format(trial=words.trial(summary.revivable[0])),
+            _("If you doubt that {trial} was hopeless:").format(trial=words.trial(content.doubtful)),
             next_command("revive", space, where, *given),
         )
-    if summary.best and sure is None:
+    if summary.best and sure is None and not content.hopeless:
         confirm = next_command("confirm", space, where, *repeat.words("confirm"))
         print_command(console, _("Is the best really better?"), confirm)
     if not full and (summary.pruned or summary.warned or sure is not None):

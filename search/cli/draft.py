@@ -75,6 +75,7 @@ def draft(path: Path) -> str:
     params = [one for one in known if not ASIDE.fullmatch(one.name)]
     metric = reported or "val/loss"
     unsure = "" if reported else "  # a guess: name what the program reports (docs/trainers.md)"
+    defaults = [f"{one.name}: {_text(one.default)}" for one in params if one.range]
     return f"""\
 question: What does {path.name} train best with?  # say what you want to know
 {head}
@@ -85,7 +86,7 @@ trials: 16
 params:  # what is searched; ranges are guesses about the defaults
 {_params(params)}
 # baselines:  # what a trial has to beat
-#   default: {{params: {{{", ".join(f"{one.name}: {_text(one.default)}" for one in params if one.range) or "lr: 0.001"}}}}}
+#   default: {{params: {{{", ".join(defaults) or f"{_guessed(params)}: 0.001"}}}}}
 """
 
 
@@ -103,13 +104,20 @@ options:
 
 
 def _params(params: list[Found]) -> str:
-    lines = []
+    lines, guessed = [], _guessed(params)
     for one in sorted(params, key=lambda one: not MATTERS.search(one.name.lower())):
-        sign = "" if one.range and MATTERS.search(one.name.lower()) else "# "
-        lines.append(f"  {sign}{one.name}: {one.range or _text(one.default)}  # default {_text(one.default)}")
-    if not any(not line.lstrip().startswith("#") for line in lines):
-        lines.insert(0, "  lr: {float: [1e-4, 1e-1], log: true}  # a guess: no parameter with a default was found")
+        if one.name != guessed:
+            sign = "" if one.range and MATTERS.search(one.name.lower()) else "# "
+            lines.append(f"  {sign}{one.name}: {one.range or _text(one.default)}  # default {_text(one.default)}")
+    if guessed:
+        lines.insert(0, f"  {guessed}: {{float: [1e-4, 1e-1], log: true}}  # a guess: no parameter with a default was found")
     return "\n".join(lines)
+
+
+def _guessed(params: list[Found]) -> str:
+    """What to search where nothing that matters has a default from which a range could be guessed; empty if something has."""
+    matter = [one for one in params if MATTERS.search(one.name.lower())]
+    return "" if any(one.range for one in matter) else next((one.name for one in matter), "lr")
 
 
 def _flags(tree: ast.Module) -> Iterator[Found]:

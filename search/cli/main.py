@@ -222,7 +222,7 @@ def _confirm_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--seeds", type=several, metavar="N", help="how many seeds (the space's, or 5)")
     parser.add_argument(
         "--each", metavar="PARAMETER", nargs="?", const="", action="append", default=[],
-        help="change this parameter of the winner at a time, on 8 seeds; several times for several, without a name for all",
+        help="change parameters of the winner one at a time, on 8 seeds: this one, several times for several, without a name all",
     )  # fmt: skip
 
 

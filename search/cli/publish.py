@@ -11,7 +11,7 @@ from pitprop import messages
 from pitprop.addresses import Addresses
 from pitprop.cli.output import waiting
 from pitprop.messages import _
-from pitprop.results import confirmation_study
+from pitprop.results.confirmation_study import results_of as studies_of
 from pitprop.results.results import Results
 from pitprop.space import Space
 from pitprop.study.commands import next_command
@@ -60,7 +60,10 @@ def attach(mlflow: Exporter, results: Results) -> Path:
     best = [record.number for record in confirmation.best(results.space, results.records, results.confirmation)]
     mlflow.attach(paths)
     shown = ("answer", "effects") if results.ablation is not None else ("answer",)
-    mlflow.conclude(best, markdown.section(Content.of(results), *shown))
+    answer, again = markdown.section(Content.of(results), *shown), [one.space.name for one in studies_of(results)]
+    if again:
+        answer += "\n\n" + _("Trained again: {studies}.").format(studies=", ".join(f"`{name}`" for name in again))
+    mlflow.conclude(best, answer, again)
     return paths[0]
 
 
@@ -109,7 +112,7 @@ def finish(mlflow: Exporter, console: Console | None, results: Results, *, repor
 def finish_confirmation(mlflow: Exporter, console: Console, results: Results, confirmed: str) -> str:
     """Says on the run of a confirmation where its answer is, and waits for MLflow; a sentence if that lacks any."""
     text = _("{question} The answer is on the run of {study}.")
-    mlflow.conclude([], text.format(question=results.space.question, study=confirmed))
+    mlflow.conclude([], text.format(question=results.space.question, study=f"`{confirmed}`"), [confirmed])
     word = waited_for(mlflow, console)
     note_complete(mlflow, results)
     return "" if mlflow.complete else word
@@ -117,7 +120,7 @@ def finish_confirmation(mlflow: Exporter, console: Console, results: Results, co
 
 def export_confirmations(results: Results, console: Console | None) -> str:
     """Exports what MLflow lacks of the studies that confirm this one; a sentence if it still does."""
-    for one in confirmation_study.results_of(results):
+    for one in studies_of(results):
         if not is_complete(one, report=False):
             with exporter(one.space, one.where, trains=False) as mlflow:
                 send(mlflow, one)

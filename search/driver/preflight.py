@@ -19,6 +19,8 @@ from pitprop.workers.worker import Failure
 if TYPE_CHECKING:
     from pitprop.workers.launch import Launcher
 
+COMMAND = "pitprop.trainers.command"
+
 
 class Unfit(UserError):
     """A search that no hyperparameter can save: one sentence."""
@@ -31,8 +33,12 @@ def inspect(space: Space, launcher: Launcher) -> list[Finding]:
     """
     answer = launcher.preflight(Start(Lane(0, 0), first(space), of_training(space.seed), "."))
     if isinstance(answer, Failure):
-        return [Finding("trainer", "stop", answer.error, "fix what the trainer's preflight() fails on")]
-    return judge(answer, space.known_of()) if answer is not None else []
+        return [Finding("trainer", "stop", answer.error, "correct that, and check with `pitprop preflight`")]
+    found = judge(answer, space.known_of()) if answer is not None else []
+    if space.trainer != COMMAND or answer is None:
+        return found
+    started = Finding("command", "ok", "it can be started: its program is there, and every parameter has its place")
+    return [started, *(one for one in found if one.severity != "unchecked")]  # of a training itself it can see nothing
 
 
 def refuse(findings: Sequence[Finding], command: str) -> None:

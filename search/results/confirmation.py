@@ -72,6 +72,12 @@ class Confirmation:
         return all(one.scores for one in (*self.candidates, *self.baselines))
 
     @property
+    def seedless(self) -> bool:
+        """Whether each configuration scored the same with every seed, so that seeds do not show how sure anything is."""
+        rows = [one.scores for one in (*self.candidates, *self.baselines)]
+        return self.complete and len(self.seeds) > 1 and all(math.isclose(min(row), max(row), rel_tol=1e-9) for row in rows)
+
+    @property
     def winner(self) -> Contender | None:
         """The candidate with the highest mean, or the lowest where less is better; None before all are known."""
         known = [one for one in self.candidates if not math.isnan(one.mean)]
@@ -147,6 +153,8 @@ def _ties(known: Confirmation) -> tuple[str, ...]:
     others = {one.name: one.scores for one in known.candidates if one is not winner}
     if winner is None or not others:
         return ()
+    if known.seedless:
+        return tuple(name for name, scores in others.items() if math.isclose(mean(scores), winner.mean, rel_tol=1e-9))
     count = len(known.candidates)
     from pitprop.results import statistics
 

@@ -152,7 +152,10 @@ def margin(scores: Sequence[float]) -> float:
 
     there = [score for score in scores if math.isfinite(score)]
     few = len(there) - 1
-    return float(special.stdtrit(few, 1 - LEVEL / 2) * np.std(there, ddof=1) / math.sqrt(few + 1)) if few > 0 else math.nan
+    if few < 1:
+        return math.nan
+    variance = _squares(np.array(there), max(map(abs, there))) / few
+    return float(special.stdtrit(few, 1 - LEVEL / 2)) * math.sqrt(variance / (few + 1))
 
 
 def _calm(table: Scores) -> NDArray[np.bool_]:

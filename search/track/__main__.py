@@ -158,8 +158,10 @@ def _reason(error: Exception) -> str:
     return line if len(line) <= 160 else line[:157] + "..."
 
 
-def _conclude(store: Store, best: list[int] | None = None, answer: str = "", files: Iterable[str] = ()) -> None:
-    store.conclude(best, answer, map(Path, files))
+def _conclude(
+    store: Store, best: list[int] | None = None, answer: str = "", files: Iterable[str] = (), studies: Iterable[str] = ()
+) -> None:
+    store.conclude(best, answer, map(Path, files), studies)
 
 
 def _open(setup: dict[str, Any], inbox: Inbox) -> Store:

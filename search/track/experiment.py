@@ -89,6 +89,11 @@ class Experiment:
             self._client.set_experiment_tag(self.id, key, value)
             self._tags[key] = value
 
+    def address_of(self, name: str) -> str:
+        """Where MLflow's page shows the experiment ``name``, as a link from within the page; empty if there is none."""
+        found = self._client.get_experiment_by_name(name)
+        return f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning" if found else ""
+
     def runs(self) -> Iterable[Held]:
         """All runs, a page at a time."""
         token: str | None = ""

@@ -141,10 +141,11 @@ class Exporter:
         """Files for `finish` to add to the artifacts of the study's run: its report."""
         self._conclusion["files"] = [str(Path(file).resolve()) for file in files]
 
-    def conclude(self, best: Sequence[int] | None = None, answer: str = "") -> None:
+    def conclude(self, best: Sequence[int] | None = None, answer: str = "", studies: Iterable[str] = ()) -> None:
         """For `finish` to say on the study's run: the numbers of the ``best`` trials, a Pareto front of two objectives included
-        (None: as `pitprop.study.ranking` says), and the answer in Markdown, in which *trial 12* becomes a link."""
-        self._conclusion |= {"best": None if best is None else list(best), "answer": answer}
+        (None: as `pitprop.study.ranking` says), and the answer in Markdown, in which *trial 12* becomes a link, and so does the
+        name of each of the other ``studies`` where it is set as code."""
+        self._conclusion |= {"best": None if best is None else list(best), "answer": answer, "studies": list(studies)}
 
     def finish(self, timeout: float = PATIENCE_AWAY, told: Callable[[str], None] = lambda _: None) -> str:
         """Waits until all is exported and the runs are closed; a sentence on how it went.

@@ -90,10 +90,15 @@ class Store:
         with _refusals_logged("the study's run"):
             self._summarise(baselines)
 
-    def conclude(self, best: Sequence[int] | None = None, answer: str = "", files: Iterable[Path] = ()) -> None:
+    def conclude(
+        self, best: Sequence[int] | None = None, answer: str = "", files: Iterable[Path] = (), studies: Iterable[str] = ()
+    ) -> None:
         """Says on the study's run which trials are the ``best`` (None: the best value), begins its note with the ``answer``, and
-        adds ``files`` to its artifacts."""
+        adds ``files`` to its artifacts. In the answer each of ``studies`` that is an experiment here becomes a link."""
         self._best, self._answer = None if best is None else tuple(best), answer
+        for name in studies:
+            if where := self._experiment.address_of(name):
+                self._answer = self._answer.replace(f"`{name}`", f"[{name}]({where})")
         with _refusals_logged("the study's run"):
             self._summarise(say.known_baselines(self._records.values(), self._card))
             for path in files:

@@ -19,7 +19,7 @@ from pitprop.results.results import Results
 from pitprop.results.summary import Reason, Remedied, Summary
 from pitprop.space import Gate, Relative, Space, nested
 from pitprop.space.distributions import STOPPING
-from pitprop.study import remedies
+from pitprop.study import ranking, remedies
 from pitprop.study.commands import next_command
 from pitprop.study.record import Known, Record, State, best_epoch
 from pitprop.telemetry import Telemetry, finite
@@ -39,6 +39,9 @@ REMEDIES = 3
 
 OFTEN = 0.05
 """A signature that stopped a smaller share of the trials is no pattern, unless it is the only one."""
+
+CURVES = 20
+"""So many parked trials are looked at for the one that had come furthest."""
 
 PACKAGES = ("pitprop", "optuna", "torch", "numpy")
 
@@ -110,6 +113,11 @@ class Content:
     @property
     def best_epoch(self) -> int | None:
         return best_epoch(self.best, self.space.objective) if self.best is not None else None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether every trial that ended was stopped, so that the best of them is no recommendation."""
+        return self.winner is None and all(r.state != State.COMPLETE and not r.waits for r in self.ended)
 
     @property
     def collapse(self) -> Verdict | None:
@@ -319,15 +327,29 @@ class Content:
         inside = part.axis.cell((self.best.params if self.best is not None else {}).get(part.axis.name))
         return None if inside is not None and part.first <= inside <= part.last else part
 
-    @property
+    @cached_property
     def promising(self) -> int | None:
-        """The parked trial that had shown most when it was stopped; None if none showed anything."""
+        """The parked trial that had shown most when stopped, of those with the best scores; None if none showed anything."""
         from pitprop.detection import life
 
-        facts = self.space.known_of()
-        promises = {number: life.promise(self.curves[number], facts) for number in self.summary.revivable if self.curves[number]}
+        facts, curves = self.space.known_of(), {}
+        for number in self._parked[:CURVES]:  # the terminal asks too, of a study that may have thousands
+            curves[number] = telemetry.read(telemetry.file(self.records[number].folder))
+        promises = {number: life.promise(curve, facts) for number, curve in curves.items() if curve}
         able = {number: promise for number, promise in promises.items() if promise > 0}
         return max(able, key=lambda one: able[one]) if able else None
+
+    @property
+    def doubtful(self) -> int | None:
+        """The parked trial to revive if one doubts that it was hopeless: the most promising, else the one with the best score."""
+        return self.promising if self.promising is not None else next(iter(self._parked), None)
+
+    @cached_property
+    def _parked(self) -> list[int]:
+        """The trials that can be revived, those with the best scores first."""
+        able = [self.records[number] for number in self.summary.revivable]
+        scores = {one.number: self.space.objective.sign * ranking.score(one) for one in able}
+        return sorted(scores, key=lambda number: (not finite(scores[number]), -scores[number]))
 
     @property
     def warned(self) -> list[Verdict]:

@@ -43,6 +43,8 @@ def wanted(row: Any, where: str) -> Data:
 
 def inspected(data: Sequence[Data], cwd: Path) -> dict[str, float]:
     """What a preflight reports of them. `CommandError` for files that are named in the space and are not there."""
+    if not data:
+        return {}
     missing, empty, labels = 0, 0, Counter[str]()
     for one in data:
         found = [path for path in map(Path, sorted(glob.glob(str(cwd / one.files), recursive=True))) if path.is_file()]

@@ -253,7 +253,10 @@ class Screen:
         best = _("no trial complete yet")
         if first:
             best = _("best {score} ({trial})").format(
-                score=words.score(ranking.score(first[0])), trial=words.trial(first[0].number)
+                score=words.score(ranking.score(first[0])),
+                trial=words.trial(first[0].number)
+                if first[0].state == State.COMPLETE
+                else words.listed([words.trial(first[0].number), words.standing(first[0])]),
             )
         left = self.left()
         eta = _("about {n} left").format(n=words.duration(left)) if not math.isnan(left) else ""
