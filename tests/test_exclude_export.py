@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, Said, events, records
+from pitprop import space as spaces
+from pitprop.addresses import addresses
+from pitprop.cli import publish
+from pitprop.cli.context import results_of
 from pitprop.space import Space, SpaceError
 from pitprop.study import ranking
+from pitprop.study.record import read_study
 
 Toy = Callable[..., Space]
 Write = Callable[..., Path]
@@ -49,6 +54,30 @@ def test_an_excluded_trial_is_in_no_answer_until_it_counts_again(write_space: Wr
     assert 2 not in [one["trial"] for one in said.json["confirmation"]["candidates"]]
     pitprop("exclude", space, 2, "--undo")
     assert pitprop("show", space, 2, "--json").json["excluded"] is False
+
+
+def test_what_mlflow_has_taken_is_not_all_once_a_trial_is_excluded(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
+    space = spaces.load(str(write_space(**NOISY)))
+    pitprop("search", space.path, "--inline")
+    found = results_of(space, addresses(str(tmp_path / "runs")), read_study(addresses(str(tmp_path / "runs")), "toy"))
+    (tmp_path / "runs" / "toy" / publish.NOTE).write_text(publish._state(found))
+    assert publish.is_complete(found, report=False)
+    pitprop("exclude", space.path, 2)
+    found = results_of(space, found.where, read_study(found.where, "toy"))
+    assert not publish.is_complete(found, report=False)
+
+
+def test_what_a_killed_confirmation_left_goes_with_the_next_command(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
+    space = write_space(**NOISY)
+    pitprop("search", space, "--inline")
+    pitprop("confirm", space, "--inline", "--seeds", 2)
+    for command in ("confirm", "search"):
+        left = tmp_path / "runs" / "toy.confirm2" / "checkpoints"
+        left.mkdir()
+        (left / "0000-0.ckpt").write_bytes(b"cut off")
+        given = ["--seeds", 2] if command == "confirm" else []
+        assert pitprop(command, space, "--inline", *given).code == 0
+        assert not left.exists()
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,17 @@ def test_exporting_twice_changes_nothing(uri: str, tmp_path: Path) -> None:
     assert rows(uri) == before
 
 
+def test_an_excluded_trial_is_retracted_at_the_next_export_and_comes_back(uri: str, tmp_path: Path) -> None:
+    worse, better = trial(tmp_path, 0, value=0.5), trial(tmp_path, 1, value=0.7)
+    seen = []
+    for one in (better, replace(better, excluded=True), better):
+        export(uri, tmp_path, [worse, one])
+        found = runs(uri)
+        pinned = [number for number, run in found.items() if run.data.tags.get("pitprop.pinned") == "best"]
+        seen.append((found[""].data.metrics["best"], pinned, "pitprop.excluded" in found["1"].data.tags))
+    assert seen == [(0.7, ["1"], False), (0.5, ["0"], True), (0.7, ["1"], False)]
+
+
 def test_not_a_number_and_infinity_survive(uri: str, tmp_path: Path) -> None:
     record = trial(tmp_path, 0, value=math.nan)
     telemetry.append(Path(record.folder) / "telemetry.jsonl", Epoch(4, {"val/loss": math.nan, "grad_norm": math.inf}))

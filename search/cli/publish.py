@@ -86,8 +86,8 @@ def note_complete(mlflow: Exporter, results: Results) -> None:
 
 
 def _state(results: Results) -> str:
-    """What changes with the store, and with any trial that begins or ends."""
-    trials = [(record.number, record.state) for record in results.records]
+    """What changes with the store, and with any trial that begins, ends, or is taken out of the answers."""
+    trials = [(record.number, record.state, record.excluded) for record in results.records]
     return hashlib.sha256(json.dumps([results.where.mlflow, trials]).encode()).hexdigest()
 
 

@@ -51,6 +51,7 @@ def searched(
         if ended:
             session.sweep_checkpoints(space, study)  # it may have been killed after its last trial
         if ended and not _due(space, space.confirm, study.records(), where):
+            _sweep_confirmations(space, where)
             if console is not None:
                 _print_finished(console, study, where, run.repeat())
             return code, _published(_results(study, where), run, console)
@@ -204,7 +205,20 @@ def _confirm(
             publish.finish_confirmation(mlflow, console or Console(quiet=True), _results(study, where), space.name)
         if code:
             return code
+    _sweep_confirmations(space, where)
     return 0
+
+
+def _sweep_confirmations(space: Space, where: Addresses) -> None:
+    """Removes the workers' checkpoints of confirmations that were killed after their last training."""
+    from pitprop.cli import session
+    from pitprop.study import study as studies
+
+    for one in confirmation_study.results_of(Results(space, where, (), 0)):
+        folder = where.folder(one.space.name)
+        if (folder / "checkpoints").exists():
+            with studies.opened(one.space, where.study_db, folder) as study:
+                session.sweep_checkpoints(one.space, study)
 
 
 def _task(fresh: Space, space: Space) -> str:

@@ -27,7 +27,7 @@ STUDY, TRIAL, STATE, EPOCHS, SPACE, REASON = (
     f"pitprop.{word}" for word in ("study", "trial", "state", "epochs", "space", "reason")
 )
 NOTE, SOURCE, PINNED = "mlflow.note.content", "mlflow.source.name", "pitprop.pinned"
-_FLEETING = (NOTE, "pitprop.signature", REASON, "pitprop.remedy", "pitprop.warnings")
+_FLEETING = (NOTE, "pitprop.signature", REASON, "pitprop.remedy", "pitprop.warnings", "pitprop.excluded")
 _log = logging.getLogger("pitprop.track")
 
 
@@ -130,6 +130,7 @@ class Store:
         run, status = self._find(record), say.status(record)
         if run and run.status == status != "RUNNING" and run.tags.get(STATE) == record.word:
             self._experiment.write(run, tags, measures=measures)
+            self._experiment.drop(run, set(_FLEETING) - tags.keys())
             return
         run = self._open(run, record, tags)
         points, steps = say.curves(record, [int(step) for step in run.tags.get(EPOCHS, "").split()])
@@ -188,7 +189,7 @@ class Store:
         best = tuple(r.number for r in ranking.best(self._card, records)) if self._best is None else self._best
         values = [r.values[0] for r in records if r.number in best[:1] and r.values]
         held = self._parent.metrics.get("best")  # by a search before this one, whose records may be on their way
-        if held is not None and self._best is None:
+        if held is not None and self._best is None and not any(record.excluded for record in records):
             values.append(held)
         first = self._card.objective.best(values)
         stands = {} if first is None else {"best": values[first]}

@@ -58,6 +58,7 @@ def tags(record: Record, parked: str = "") -> dict[str, str]:
         "pitprop.params": json.dumps(dict(record.params), default=str),
         "pitprop.baseline": record.baseline,
         "pitprop.pinned": "baseline" if record.baseline else None,
+        "pitprop.excluded": "from every answer" if record.excluded else None,
         "pitprop.revives": None if record.revives is None else str(record.revives),
         "pitprop.signature": verdict and verdict.signature,
         "pitprop.reason": verdict.reason if verdict else record.error,
