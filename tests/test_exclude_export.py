@@ -131,7 +131,7 @@ def test_a_trial_that_takes_too_long_is_parked_and_no_baseline_is(toy: Toy, tmp_
     found = records(space, tmp_path)
     assert [record.word for record in found] == ["complete", "parked", "parked", "parked"]
     assert found[1].ending is not None
-    assert found[1].ending.signature == "trial_timeout"
+    assert found[1].ending.signature == "limit:trial_timeout"
     assert "one trial may take 0 s" in str(found[1].ending.reason)
     events(space, tmp_path, revive=[1])
     assert records(space, tmp_path)[-1].word == "complete"

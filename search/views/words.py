@@ -172,11 +172,12 @@ def lead(delta: float, baseline: str, against: float) -> str:
 
 
 def signature(name: str) -> str:
-    """A signature, gate or pruner by name."""
+    """A signature, gate, pruner or limit by name."""
     if name.startswith("gate:"):
         metric, _at, epoch = name.removeprefix("gate:").rpartition("@")
         return _("gate on {metric} at {epoch}").format(metric=metric, epoch=epoch)
-    return _("{name} pruner").format(name=name.removeprefix("pruner:")) if name.startswith("pruner:") else name
+    kind, _colon, rest = name.rpartition(":")
+    return _("{name} pruner").format(name=rest) if kind == "pruner" else rest
 
 
 def meaning(name: str) -> str:
