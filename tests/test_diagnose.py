@@ -331,3 +331,15 @@ def test_the_plain_name_of_a_score_means_the_branch_that_is_the_objective(
     assert "forgetting at epoch 1" in out
     assert "behind the baseline (0.8919) by 0.0250" in out
     assert "val/RGBPose_1:1/top1 was 0.8669 at epoch 1, the gate asks for at least 0.885" in out
+
+
+def test_a_loss_at_ln_31_is_that_of_a_batch_of_32_whose_embeddings_are_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "train.log"
+    path.write_text("".join(f"Epoch {n}: loss = 3.4340, lr = 1.00e-04\n" for n in range(1, 21)))
+    code, out = run(capsys, str(path))
+    assert code == 1
+    assert "where embeddings of a batch of 32 are all alike (--loss supcon --batch 32)" in out
+    path.write_text("".join(f"Epoch {n}: loss = 3.4510, lr = 1.00e-06\n" for n in range(1, 21)))
+    assert run(capsys, str(path))[0] == 2, "half a percent above it is nothing known"

@@ -18,7 +18,7 @@ from pitprop.driver.progress import Ended, Event, Reported, Rested, Started, War
 from pitprop.results.summary import Summary, summarise
 from pitprop.space import Space
 from pitprop.study.record import Record
-from pitprop.telemetry import Epoch
+from pitprop.telemetry import Epoch, Telemetry
 from pitprop.trainer import Lane
 from pitprop.views import words
 from pitprop.views.content import Content
@@ -274,6 +274,15 @@ def test_a_long_search_says_how_long_it_takes_by_the_epochs_that_are_left(toy: T
     assert isinstance(console.file, StringIO)
     said = "at the pace of the first epochs, and if no trial is stopped, about 21.8 h are left"
     assert console.file.getvalue().startswith(said)
+
+
+def test_a_trial_that_rose_late_is_told_its_flat_start_in_the_unit_of_its_space(toy: Toy) -> None:
+    scores = [0.4361] * 5 + [0.5, 0.5494, 0.54]
+    curve = Telemetry(Epoch(step, {"val/macro_f1": score}) for step, score in enumerate(scores, 1))
+    said = "flat start: val/macro_f1 made less than a tenth of its gain in epochs 1-5"
+    assert words.course(curve, toy()) == [said]
+    assert words.course(curve, replace(toy(), unit="steps")) == [said.replace("epochs", "steps")]
+    assert words.course(curve[:5], toy()) == [], "nothing was gained"
 
 
 def test_a_summary_of_nothing_says_so(toy: Toy) -> None:

@@ -77,6 +77,8 @@ def clip(batch: int) -> float:
 
 USUAL = (*range(2, 11), 20, 50, 100, 200, 1000)
 """Numbers of classes that are common. A loss that stands at the logarithm of one of them is that of a guess."""
+ALIKE = (15, 31, 63, 127, 255, 511, 1023)
+"""N - 1 for common sizes N of a batch: at its logarithm a contrastive loss stands whose embeddings are all alike."""
 RUNNING = 5
 """Losses whose middle one stands for them."""
 CONTRASTIVE: Mapping[str, Callable[[int], float]] = {"supcon": supervised_contrastive, "ntxent": nt_xent, "clip": clip}
@@ -165,11 +167,15 @@ def standing(losses: Sequence[float]) -> int:
 
 
 def usual(losses: Sequence[float]) -> int:
-    """The common number K of classes at whose logarithm ten losses or more stand: by 1.5 %, as weights are random; else 0."""
+    """The common number K of classes at whose logarithm ten losses or more stand: by 1.5 %, as weights are random; else 0.
+
+    Embeddings that are all alike have no such chance in them: of `ALIKE` it is by 0.05 %.
+    """
     middles = [median(losses[i : i + RUNNING]) for i in range(len(losses) - RUNNING + 1)] if len(losses) >= 2 * RUNNING else []
     if not middles or max(middles) - min(middles) > 0.02 * median(middles):
         return 0
-    return next((count for count in USUAL if abs(median(middles) / math.log(count) - 1) < 0.015), 0)
+    found = next((count for count in ALIKE if abs(median(middles) / math.log(count) - 1) < 0.0005), 0)
+    return found or next((count for count in USUAL if abs(median(middles) / math.log(count) - 1) < 0.015), 0)
 
 
 def classes_in_batch(prior: Sequence[float], batch: int) -> float:

@@ -151,7 +151,9 @@ def _concluded(telemetry: Telemetry, facts: Facts) -> list[str]:
     if levels.near_classes(telemetry, told):
         return [f"chance is a loss of ln {told} = {math.log(told):.4g}, near which it began"]
     if facts.metric in ("val/loss", "train/loss") and (count := chance.usual(telemetry.column(facts.metric).values)):
-        return [f"its loss stands at ln {count} = {math.log(count):.4g}: that is chance with {count} classes of one size"]
+        alike = f"where embeddings of a batch of {count + 1} are all alike (--loss supcon --batch {count + 1})"
+        why = alike if count in chance.ALIKE else f"chance with {count} classes of one size"
+        return [f"its loss stands at ln {count} = {math.log(count):.4g}: that is {why}"]
     if count := levels.classes(telemetry, facts):
         return [f"its loss stands at ln {count} and {facts.metric} at 1/{count}: that is chance with {count} classes of one size"]
     score = None if facts.labels else levels.stood(telemetry, plain)

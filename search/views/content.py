@@ -23,7 +23,7 @@ from pitprop.study import ranking, remedies
 from pitprop.study.commands import next_command
 from pitprop.study.record import Known, Record, State, best_epoch
 from pitprop.telemetry import Telemetry, finite
-from pitprop.views import landscape
+from pitprop.views import landscape, words
 from pitprop.views.sections import Costs, Edge, GateCount, Goal, Group, Lead
 
 if TYPE_CHECKING:
@@ -118,6 +118,11 @@ class Content:
     def hopeless(self) -> bool:
         """Whether every trial that ended was stopped, so that the best of them is no recommendation."""
         return self.winner is None and all(r.state != State.COMPLETE and not r.waits for r in self.ended)
+
+    @property
+    def course(self) -> list[str]:
+        """What an author looks for in the curve of the best trial: a flat start, precision and recall, the shares predicted."""
+        return words.course(self.curves[self.best.number], self.space) if self.best is not None else []
 
     @property
     def collapse(self) -> Verdict | None:

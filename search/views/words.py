@@ -10,13 +10,15 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
-from pitprop.messages import N_, _, in_unit, localized, ngettext
+from pitprop.detection.course import course as judged
+from pitprop.messages import N_, _, in_unit, localized, ngettext, of_steps
 from pitprop.study.record import Known, Record, State
 from rich.markup import escape
 
 if TYPE_CHECKING:
     from pitprop.results.summary import Summary
     from pitprop.space import Space
+    from pitprop.telemetry import Telemetry
 
 LONGEST = 120
 """Characters of a reason in a list of trials; the whole of it stands in the trial's story."""
@@ -214,6 +216,12 @@ def continues(record: Record, space: Space) -> str:
     if not curve:
         return _("continues trial {n}").format(n=record.revives)
     return in_unit(_("continues trial {n} from epoch {epoch}"), space.unit).format(n=record.revives, epoch=curve[-1].step)
+
+
+def course(curve: Telemetry, space: Space) -> list[str]:
+    """What an author looks for in a curve that rose: a flat start, precision and recall, the shares predicted."""
+    found = judged(curve, space.known_of())
+    return [localized(of_steps(one) if space.unit == "steps" else one) for one in found]
 
 
 def story(record: Record, space: Space) -> str:

@@ -71,6 +71,8 @@ def _print_curve(console: Console, record: Record, space: Space) -> None:
     for place, epoch in enumerate(curve):
         table.add_row(str(epoch.step), *(columns[name][place] for name in shown))
     console.print(table)
+    for said in words.course(curve, space):
+        console.print(words.styled("dim", escape(said)), highlight=False)
     if len(shown) < len(names):
         rest = words.listed(names[len(shown) :])
         path = telemetry.file(record.folder)
