@@ -8,12 +8,12 @@ from pitprop.addresses import Addresses, addresses, safe
 from pitprop.cli.options import StudyOptions
 from pitprop.cli.output import print_command, print_json
 from pitprop.errors import UserError
-from pitprop.messages import _
+from pitprop.messages import _, ngettext
 from pitprop.results.baselines import looked_up
 from pitprop.results.results import Results
 from pitprop.space import Space, scripts
 from pitprop.study.commands import Repeat, next_command, shown_path, space_word
-from pitprop.study.record import StoredStudy, code_counts, read_study
+from pitprop.study.record import State, StoredStudy, code_counts, read_study
 from pitprop.study.source import as_studied, check_meaning, find_space
 from rich.console import Console
 
@@ -79,6 +79,13 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
             console.print(_("Space: {path}").format(path=space_word(space.path)), style="dim", soft_wrap=True, markup=False)
     if results.code_changes:
         console.print(words.code_changed(results.code_changes), style="yellow", soft_wrap=True, markup=False, highlight=False)
+    if (n := len(summary.waiting)) and not summary.states[State.RUNNING]:
+        text = ngettext(
+            "{n} trial waits for its turn; with more `budget` or time this takes it up:",
+            "{n} trials wait for their turn; with more `budget` or time this takes them up:",
+            n,
+        )
+        print_command(console, text.format(n=n), next_command("search", space, where, *repeat.words("search")))
     if content.doubtful is not None:
         given = (str(content.doubtful), *repeat.words("revive"))
         print_command(

@@ -103,7 +103,7 @@ def raise_rate(telemetry: Telemetry, facts: Facts) -> Advice:
     As many tens as bring them from below `LOST` to `SHORT`: at a rate of 1e-10 nothing moves at 1e-9 either.
     """
     rate, largest = known_rate(telemetry, facts), max(telemetry.column("update_ratio").values, default=0.0)
-    warm = telemetry[-1].step > levels.warmup(telemetry, facts)
+    warm = len(telemetry) > 0 and telemetry[-1].step > levels.warmup(telemetry, facts)
     tens = math.ceil(math.log10(SHORT / largest) - 1e-6) if rate and warm and 1e-12 < largest < LOST else 1
     change = {"lr": {"times": 10**tens}}
     if rate is None:
