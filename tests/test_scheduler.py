@@ -289,3 +289,15 @@ def test_a_torn_line_of_the_grants_costs_no_trial_and_no_epoch(torn: bytes, toy:
     again = events(space, tmp_path)
     assert [record.word for record in records(space, tmp_path)] == ["complete"] * 6
     assert sum(isinstance(event, Reported) for event in (*first, *again)) in range(6 * 8, 6 * 8 + 2)
+
+
+@pytest.mark.parametrize("at", sampled(9, 15, 21, 27))
+def test_a_kill_between_the_seeds_of_a_trial_does_not_end_the_scheduling(
+    at: int, toy: Callable[..., Space], tmp_path: Path
+) -> None:
+    space = toy(trials=4, seeds=2, scheduler=few("promote"), **WIDE)
+    assert kill(space, tmp_path, at, 1) == -9
+    found = events(space, tmp_path)
+    assert not [event for event in found if isinstance(event, Warned)]
+    assert "full" not in (tmp_path / "toy" / "grants.jsonl").read_text()
+    assert [record.epochs for record in records(space, tmp_path)] == [16] * 4

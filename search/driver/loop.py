@@ -304,7 +304,7 @@ class Search:
 
     def _check_kept(self, training: Training) -> None:
         """Has trials wait no more where the trainer leaves no checkpoint to go on from: each would begin again."""
-        if training.trial.number in self._waiting and not training.kept:
+        if training.trial.number in self._waiting and not training.kept(self._study.checkpoints):
             self._warn(training, training.note([self._grants.give_up(training)]))
 
     def _end_waiting(self) -> None:

@@ -123,10 +123,10 @@ class Training:
             starts.append(start)
         return starts
 
-    @property
-    def kept(self) -> bool:
-        """Whether each seed that still has to train has its checkpoint in the trial's own folder."""
-        return all(checkpoint.path(self.folder, lane.replica).exists() for lane in self.lanes)
+    def kept(self, shared: Path) -> bool:
+        """Whether each seed that still has to train has its checkpoint, in the trial's folder or, after a kill, in ``shared``."""
+        lacking = [lane for lane in self.lanes if not checkpoint.path(self.folder, lane.replica).exists()]
+        return not lacking or checkpoint.newest(shared).keys() >= set(lacking)
 
     def left(self, seed: int) -> list[Start]:
         """How the worker that its lanes have just left continues them: from checkpoints that it writes before it reads them."""

@@ -159,8 +159,9 @@ def counts(summary: Summary) -> str:
         "running": states[State.RUNNING],
     }
     parts = {word: _("{n} {state}").format(n=n, state=_(STATES[word])) for word, n in found.items() if n}
-    if summary.revived:
-        parts["parked"] = _("{parked} ({n} revived)").format(parked=parts.get("parked", ""), n=len(summary.revived))
+    stopped = "parked" if summary.parked else "waiting"
+    if summary.revived and stopped in parts:
+        parts[stopped] = _("{parked} ({n} revived)").format(parked=parts[stopped], n=len(summary.revived))
     return listed(parts.values()) or _("none yet")
 
 
