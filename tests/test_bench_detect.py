@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,12 +17,14 @@ from pitprop.detection.facts import Facts
 from pitprop.telemetry import VOCABULARY
 
 from tests.bench.detect import __main__ as bench
+from tests.bench.detect import pools
 from tests.bench.detect.curves import READINGS, Run, datasets, load, unstated
 from tests.bench.detect.figures import Stop, figures, killed
 from tests.bench.detect.fit import changed, fit, values
 from tests.bench.detect.peers import PEERS, autotrainer, deep_diagnosis, early_stopping, sagemaker, terminate_on_nan
 from tests.bench.detect.pruners import PRUNERS, pruned
 from tests.bench.detect.score import ending, half, judged, ours, runs, score, together
+from tests.bench.search import pool
 
 BUDGET = 20
 
@@ -248,3 +251,19 @@ def test_a_run_that_names_its_objective_is_read_in_its_own_unit_and_direction(tm
 def test_the_dead_are_found_in_the_light_of_their_study_too(toy: list[Run]) -> None:
     stops = together(toy, processes=1)
     assert all((stop is not None) == (run.label == "dead") for run, stop in zip(toy, stops, strict=True))
+
+
+def test_a_pool_is_labelled_as_other_runs_and_its_late_ones_are_counted(tmp_path: Path) -> None:
+    space = pool.space("imbalanced")
+    late = [0.4] * 12 + [0.8] * (space.epochs - 12)
+    curves = [late, [0.7] * space.epochs, [0.4] * space.epochs, [0.4] * space.epochs]
+    counts = {"val/labels/0": 60.0, "val/labels/1": 40.0}
+    rows = [
+        {"values": {}, "curve": [{"step": t, space.objective.metric: s, **counts} for t, s in enumerate(c, 1)]} for c in curves
+    ]
+    lines = [pool._asked(space), *rows]
+    (tmp_path / "imbalanced.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    assert pools.workloads(tmp_path) == ["imbalanced"]
+    found = pools.runs(tmp_path, "imbalanced")
+    assert [run.label for run in found] == ["healthy", "healthy", "dead", "dead"]
+    assert pools.late(found, [Stop(9, "x"), None, None, None]).part == pools.late(found, [None] * 4).whole == 1

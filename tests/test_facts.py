@@ -78,6 +78,23 @@ def test_trials_that_all_converge_to_one_good_value_are_not_chance(seed: int) ->
         assert levels.loss(curve(20, "val/loss", healthy), facts, guess=False) is None
 
 
+def test_a_level_at_which_trials_come_to_rest_far_behind_the_best_is_chance() -> None:
+    rests = [lambda n, start=start: 10.9 - (10.9 - start) * math.exp(-n) for start in (-3.0, 2.0, 8.0)]
+    psnr, fallen = Facts(20, "val/psnr"), curve(8, "val/psnr", lambda n: 4.0 + 0.1 * n)
+    assert levels.known(fallen, replace(psnr, peers=study("val/psnr", *rests))) is None
+    assert levels.known(fallen, replace(psnr, peers=study("val/psnr", *rests[:2], learns(5, 18)))) is None
+    found = levels.known(fallen, replace(psnr, peers=study("val/psnr", *rests, learns(5, 18))))
+    assert found == pytest.approx(10.9, abs=0.1)
+    good = study("val/psnr", *[learns(5, high) for high in (16.0, 16.1, 16.2, 18.0)])
+    assert levels.known(fallen, replace(psnr, peers=good)) is None, "what good trials come to is no chance"
+
+
+def test_an_error_rate_above_one_is_in_percent_only_if_that_of_another_trial_is_large() -> None:
+    own, facts = curve(8, "val/wer", lambda n: 2.5), Facts(20, "val/wer", maximize=False)
+    assert levels.unit(own, replace(facts, peers=study("val/wer", lambda n: 2.4, lambda n: 0.9, lambda n: 0.2))) == 1
+    assert levels.unit(own, replace(facts, peers=study("val/wer", lambda n: 100.0, lambda n: 40.0, lambda n: 9.0))) == 100
+
+
 def test_what_is_stated_comes_before_what_is_reported_and_that_before_what_is_learned() -> None:
     dead, peers = curve(8, "val/loss", lambda n: 2.0), study("val/loss", lambda n: 2.0, lambda n: 2.01, learns(1.9, 0.2))
     facts = replace(LOSS, peers=peers)

@@ -16,12 +16,21 @@ from pitprop.telemetry import Telemetry
 
 FEW = 5
 """Readings of which fewer tell nothing of where a training stands."""
+LAST = 3
+"""The last readings, or half of all if that is more, by which a training is at rest."""
 STILL = 0.02
 """Within what share of itself all losses of a training lie that never moved; by what share of the whole its score rose."""
 SEVERAL = 2
 """Trials that have to stand at one level."""
 AHEAD = 5
 """How many times as far as the readings at chance scatter a training that is alive is ahead of them."""
+RESTING = 3
+"""Trials that have to come to rest at one level, which they had to reach first: more than where they never moved."""
+AWAY, AWAY_LOSS = 1 / 3, 0.6
+"""The share of the way from where trials begin to the best of them that lies beyond a level at which trials come to rest.
+
+More of a loss, which falls most of that way in the first epochs of whatever learns.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,47 @@ def level(facts: Facts, metric: str, whole: float) -> Stand | None:
             groups.append(Stand(median(row[0] for row in near), lows, highs, tuple(sorted(row[1] for row in near))))
     groups.sort(key=lambda one: (-len(one.trials), sign * one.value))
     fit = (one for one in groups if behind(one, best, facts, metric, whole) and not reached(one, facts, metric, whole))
-    return next(fit, None)
+    return next(fit, None) or _rest(facts, metric, best, whole)
+
+
+def _rest(facts: Facts, metric: str, best: float, whole: float) -> Stand | None:
+    """The worst level at which `RESTING` trials came to rest, from better or worse, and that ``best`` is far ahead of.
+
+    A loss or an error in any unit begins wherever the initial weights put it, and goes to chance before anything is learned. To
+    ``best`` it is at least `AWAY` of the way from where trials begin: what good trials come to is nearer. No trial
+    that rested there went on.
+    """
+    sign, meaning = _sign(facts, metric), metrics.of(metric)
+    firsts = [column[0] for peer in facts.peers if (column := peer.telemetry.column(metric).values)]
+    way = sign * (best - median(firsts)) if firsts else 0.0
+    scale = whole if meaning.share else way
+    away, found = AWAY_LOSS if meaning.family == "loss" else AWAY, []
+    for peer in facts.peers:
+        values = peer.telemetry.column(metric).values
+        values = values[-max(LAST, len(values) // 2) :] if len(values) >= FEW else []
+        if values and max(values) - min(values) <= STILL * (abs(median(values)) if meaning.family == "loss" else scale):
+            found.append((sign * median(values), peer.trial, min(values), max(values), _kind(peer)))
+    found.sort()
+    for first, (value, *_) in enumerate(found):
+        limit = value + STILL * (abs(value) if meaning.family == "loss" else scale)
+        near = [row for row in found[first:] if row[0] <= limit]
+        if len({row[-1] for row in near}) >= RESTING:
+            level = sign * median(row[0] for row in near)
+            stand = Stand(level, min(row[2] for row in near), max(row[3] for row in near), tuple(sorted(row[1] for row in near)))
+            if sign * (best - level) > away * way and behind(stand, best, facts, metric, whole):
+                return None if any(_left(stand, peer, facts, metric, whole) for peer in facts.peers) else stand
+    return None
+
+
+def _left(stand: Stand, peer: Peer, facts: Facts, metric: str, whole: float) -> bool:
+    """Whether a trial stood there for a few readings, and went far beyond later: then one that stands there may do so."""
+    values, sign = peer.telemetry.column(metric).values, _sign(facts, metric)
+    best = _best(peer.telemetry, metric, sign)
+    return (
+        best is not None
+        and behind(stand, best, facts, metric, whole)
+        and sum(stand.low <= v <= stand.high for v in values) >= FEW
+    )
 
 
 def alive(facts: Facts, metric: str) -> float | None:

@@ -35,6 +35,8 @@ STILL = 0.02
 """What a score that has not moved may have risen by, as a share of its scale; and a loss, of itself."""
 UNTRAINED = (0.6, 12.0)
 """Between which losses one may be that of an untrained classifier: a little less than ln 2, and ln of the largest vocabulary."""
+LARGE = 5.0
+"""An error rate that, as the median of a training, is in percent: a share is hardly ever so large."""
 ABSURD = 20.0
 """A loss that no classifier has: more than the logarithm of any number of classes."""
 ACCURACY = frozenset(("acc", "accuracy", "top1", "mean1"))
@@ -153,6 +155,9 @@ def unit(telemetry: Telemetry, facts: Facts) -> float:
     if (facts.chance_score or 0.0) > 1 or (facts.range is not None and facts.range[1] > 1):
         return 100.0
     curves = (telemetry, *(peer.telemetry for peer in facts.peers))
+    if not facts.maximize and len(curves) > 3:  # an error rate above 1 is one in percent only if others of the study are
+        middles = [median(values) for curve in curves if (values := curve.column(facts.metric).values)]
+        return 100.0 if max(middles, default=0.0) > LARGE else 1.0
     return 100.0 if any(map(partial(_percent, metric=facts.metric), curves)) else 1.0
 
 

@@ -19,6 +19,7 @@ from time import perf_counter
 from pitprop.detection import detect
 from pitprop.telemetry import Epoch, Telemetry
 
+from tests.bench.detect import pools
 from tests.bench.detect.curves import Run, datasets, unstated
 from tests.bench.detect.figures import Stops, figures
 from tests.bench.detect.fit import changed, fit
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for name, dataset in found.items():
         table(name, dataset, options)
+    if options.pools:
+        _pools(options)
     _cost(found)
     if options.fit:
         _fit(found, options.processes)
@@ -71,6 +74,21 @@ def table(name: str, dataset: Sequence[Run], options: argparse.Namespace) -> Non
     print(*signatures(figures(dataset, where)), sep="\n")
     if options.misses:
         print(*misses(dataset, where), sep="\n")
+
+
+def _pools(options: argparse.Namespace) -> None:
+    """Prints what our signatures do on the pools of the built-in workloads, and to those that leave chance late and end well."""
+    for name in pools.workloads(options.pools):
+        dataset = (
+            [unstated(run) for run in pools.runs(options.pools, name)] if options.no_chance else pools.runs(options.pools, name)
+        )
+        where = (together if options.study else ours)(dataset, None, options.processes)
+        stopped = pools.late(dataset, where)
+        print(f"\nthe pool of {name}: {len(dataset)} trainings\n{HEADER}\n{row('pitprop', figures(dataset, where))}")
+        print(*signatures(figures(dataset, where)), sep="\n")
+        print(
+            f"  stopped of {stopped.whole} that left chance after {pools.LATE:.0%} of the budget and ended well: {stopped.part}"
+        )
 
 
 def _peers(dataset: Sequence[Run], processes: int) -> Iterator[tuple[str, Stops]]:
@@ -126,6 +144,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--no-chance", action="store_true", help="tell nothing of classes, chance and warm-up")
     parser.add_argument("--study", action="store_true", help="judge each run in the light of those of its study before it")
+    parser.add_argument("--pools", type=Path, metavar="FOLDER", help="pools that make bench-search trained, to judge as well")
     parser.add_argument("--ours", action="store_true", help="only our signatures, without their peers")
     parser.add_argument("--misses", action="store_true", help="list the dead runs not found and the runs killed for nothing")
     parser.add_argument("--fit", action="store_true", help="choose thresholds on one half of the studies, show the other")
