@@ -59,7 +59,7 @@ def ui(options: ServeOptions) -> int:
     except ValueError as error:
         raise UserError(str(error)) from error
     address = f"http://127.0.0.1:{options.port}"
-    print(_("{page} on {address} (Ctrl-C ends it)").format(page="MLflow UI", address=address), flush=True)
+    print(_("{page} on {address}, in some seconds (Ctrl-C ends it)").format(page="MLflow UI", address=address), flush=True)
     if options.browser:
         threading.Thread(target=_browse, args=(address, name), daemon=True).start()
     with no_folder_named_by(where.mlflow):
@@ -76,7 +76,7 @@ def dashboard(options: ServeOptions) -> int:
     if program is None:
         raise UserError(_("optuna-dashboard is not installed: make dashboard installs it, or pip install optuna-dashboard"))
     address = f"http://127.0.0.1:{options.port}"
-    print(_("{page} on {address} (Ctrl-C ends it)").format(page="Optuna Dashboard", address=address), flush=True)
+    print(_("{page} on {address}, in some seconds (Ctrl-C ends it)").format(page="Optuna Dashboard", address=address), flush=True)
     return _serve([program, where.study_db, "--host", "127.0.0.1", "--port", str(options.port)], {})
 
 
