@@ -142,13 +142,14 @@ def _of_study(space: Space, name: str, url: str | None, connection: optuna.stora
         raise UserError(_("warm_start.storage: there is no database {path}").format(path=path))
     other = connection if url is None else database.connect(url)
     try:
-        ids = {one.study_name: one._study_id for one in optuna.get_all_study_summaries(other, include_best_trial=False)}
-        if name not in ids:
+        names = optuna.get_all_study_names(other)
+        if name not in names:
             text = _("warm_start.study: there is no study {name} in that database")
-            raise UserError(text.format(name=repr(name)) + hint(name, ids))
-        facts = other.get_study_user_attrs(ids[name])
-        _check_objective(space, name, other.get_study_directions(ids[name]), facts.get("meaning", {}))
-        trials = storage.trials(other, ids[name])
+            raise UserError(text.format(name=repr(name)) + hint(name, names))
+        found = other.get_study_id_from_name(name)
+        facts = other.get_study_user_attrs(found)
+        _check_objective(space, name, other.get_study_directions(found), facts.get("meaning", {}))
+        trials = storage.trials(other, found)
     finally:
         if other is not connection:
             other.engine.dispose()
