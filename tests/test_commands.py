@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pitprop import space as spaces
 from pitprop.addresses import Addresses, addresses
-from pitprop.study.commands import Repeat, command_line, next_command
+from pitprop.study.source import Repeat, command_line, next_command
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ from pitprop.messages import _, ngettext
 from pitprop.results.baselines import looked_up
 from pitprop.results.results import Results
 from pitprop.space import Space, scripts
-from pitprop.study.commands import Repeat, next_command, shown_path, space_word
 from pitprop.study.record import State, StoredStudy, code_counts, read_study
-from pitprop.study.source import as_studied, check_meaning, find_space
+from pitprop.study.source import Repeat, as_studied, check_meaning, find_space, next_command, shown_path, space_word
 from rich.console import Console
 
 

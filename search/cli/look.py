@@ -23,8 +23,8 @@ from pitprop.space import Space, nested
 from pitprop.space.schema import FILE
 from pitprop.space.yaml_text import FOLDER
 from pitprop.study import ranking
-from pitprop.study.commands import next_command
 from pitprop.study.record import Record, State
+from pitprop.study.source import next_command
 from pitprop.trainer import Context
 from pitprop.views import words
 from pitprop.workers import checkpoint

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pitprop.study.commands import Repeat
+    from pitprop.study.source import Repeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class RunOptions:
 
     def repeat(self, confirms: ConfirmOptions | None = None) -> Repeat:
         """The flags that a repetition of the command needs, those of a confirmation among them."""
-        from pitprop.study.commands import Repeat
+        from pitprop.study.source import Repeat
 
         said = confirms or ConfirmOptions()
         return Repeat(self.workers, self.inline, self.seed, said.top, said.seeds, said.trials, said.each)

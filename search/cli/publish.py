@@ -14,8 +14,8 @@ from pitprop.messages import _
 from pitprop.results.confirmation_study import results_of as studies_of
 from pitprop.results.results import Results
 from pitprop.space import Space
-from pitprop.study.commands import next_command
 from pitprop.study.record import StudyCard
+from pitprop.study.source import next_command
 from pitprop.track import Exporter
 from pitprop.track.exporter import PATIENCE_AWAY
 from rich.console import Console

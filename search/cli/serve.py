@@ -23,9 +23,8 @@ from pitprop.cli.context import open_study, results_of
 from pitprop.cli.options import ServeOptions, StudyOptions
 from pitprop.errors import UserError
 from pitprop.messages import _
-from pitprop.study.commands import command_line
 from pitprop.study.record import read_study
-from pitprop.study.source import find_space
+from pitprop.study.source import command_line, find_space
 
 OURS = "tags.`pitprop.question` LIKE '%'"
 """MLflow's filter for experiments of searches."""

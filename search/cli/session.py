@@ -18,9 +18,9 @@ from pitprop.driver.preflight_checks import Finding
 from pitprop.driver.progress import Ended, Event, Reported
 from pitprop.messages import ngettext
 from pitprop.space import Space
-from pitprop.study.commands import next_command
 from pitprop.study.parking import lanes
 from pitprop.study.record import State
+from pitprop.study.source import next_command
 from pitprop.study.study import Study
 from pitprop.track import Exporter
 from pitprop.trainer import Context

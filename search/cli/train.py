@@ -16,9 +16,9 @@ from pitprop.messages import _, ngettext
 from pitprop.results import confirmation_study
 from pitprop.results.results import Results
 from pitprop.space import STAGNATION, Confirm, Space
-from pitprop.study.commands import Repeat, next_command
 from pitprop.study.ranking import STAGNANT
 from pitprop.study.record import Record, State
+from pitprop.study.source import Repeat, next_command
 from rich.console import Console
 
 if TYPE_CHECKING:

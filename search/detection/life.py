@@ -1,4 +1,4 @@
-"""Life signs: readings which tell that a training at chance will recover.
+"""Life signs: readings which tell that a training at chance will recover; and the `course` of one that learned.
 
 On labelled curves, the area under the ROC curve of "will this run, now at chance, recover?" is .85 for the validation AUC,
 .80 for the growth of the logit spread and .76 for that of the probability spread, against .55 for the fall of the loss and
@@ -8,17 +8,17 @@ On labelled curves, the area under the ROC curve of "will this run, now at chanc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from pitprop.detection import levels, metrics
+from pitprop.detection import levels, metrics, stopping
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
-from pitprop.telemetry import Telemetry
+from pitprop.telemetry import Epoch, Telemetry, columns, finite
 
 DECIDES = 0.1
 """The spread (standard deviation across samples) above which predictions begin to differ between samples."""
@@ -254,3 +254,59 @@ def _moves(telemetry: Telemetry, count: int) -> bool:
     """Whether the logit spread changes, and not only downwards. Random weights may rank well on easy data without learning."""
     spreads = _last(telemetry, "val/logit_spread", count)
     return not spreads or (max(spreads) > 1.1 * min(spreads) and any(after > before for before, after in pairwise(spreads)))
+
+
+def course(telemetry: Telemetry, facts: Facts) -> list[Message]:
+    """What an author looks for in the curve of one that learned: a flat start, precision near recall, the shares predicted.
+
+    None where the objective never rose above its first reading.
+    """
+    scored = [epoch for epoch in telemetry if finite(epoch.metrics.get(facts.metric, math.nan))]
+    values = [epoch.metrics[facts.metric] for epoch in scored]
+    best = stopping.best(values, facts.maximize)
+    if not best:
+        return []
+    found = [_flat(facts, scored, values, best), *_halves(scored[best]), _balance(scored[best], levels.labels(telemetry, facts))]
+    return [one for one in found if one is not None]
+
+
+def _flat(facts: Facts, scored: Sequence[Epoch], values: Sequence[float], best: int) -> Message | None:
+    """Three evaluations or more, and a fifth of all, that brought less than a tenth of the gain; a steady rise spends a tenth."""
+    gain = values[best] - values[0]
+    count = next(index for index, value in enumerate(values) if (value - values[0]) / gain >= 0.1)
+    if count < max(3, len(values) / 5):
+        return None
+    where = {"first": scored[0].step, "last": scored[count - 1].step}
+    return message(
+        "flat start: {metric} made less than a tenth of its gain in epochs {first}-{last}", metric=facts.metric, **where
+    )
+
+
+def _halves(there: Epoch) -> Iterator[Message]:
+    """Precision and recall of the best epoch, by their names but for the word."""
+    for name, precision in sorted(there.metrics.items()):
+        recall = there.metrics.get(name.replace("precision", "recall"), math.nan)
+        if name.startswith("val/") and "precision" in name and "average" not in name and math.isfinite(precision - recall):
+            values = {"precision": precision, "recall": recall, "apart": abs(precision - recall), "step": there.step}
+            yield message(
+                "at epoch {step}, its best, precision {precision:.4g} and recall {recall:.4g} are {apart:.4f} apart", **values
+            )
+
+
+def _balance(there: Epoch, labels: Mapping[str, float]) -> Message | None:
+    """How often a class is predicted, against how often it occurs: of two the frequent one, else the one that is most off."""
+    predicted = columns(there, "val/predicted/")
+    known, given = sum(labels.values()), sum(predicted.values())
+    if len(labels) < 2 or not 0 < known < math.inf or not 0 < given < math.inf:
+        return None
+    off = {label: abs(predicted.get(label, 0.0) / given - count / known) for label, count in labels.items()}
+    label = max(labels, key=lambda one: (labels if len(labels) == 2 else off)[one])
+    ratios = {"said": _to_others(predicted.get(label, 0.0), given), "true": _to_others(labels[label], known)}
+    return message(
+        "at epoch {step}, its best, class {label} is predicted {said} against all others, and occurs {true}",
+        **{"step": there.step, "label": label, **ratios},
+    )
+
+
+def _to_others(part: float, whole: float) -> str:
+    return f"{part / (whole - part):.1f} : 1" if part < whole else f"{part:.0f} : 0"

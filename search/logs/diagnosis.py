@@ -9,9 +9,9 @@ from statistics import median
 
 from pitprop.detection import detect, levels, metrics, stopping
 from pitprop.detection import signatures as catalogue
-from pitprop.detection.course import course
 from pitprop.detection.detect import Bound, Signature, Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
+from pitprop.detection.life import course
 from pitprop.errors import UserError
 from pitprop.logs import assumptions, finished, objectives
 from pitprop.logs.assumptions import FEW, Given

@@ -20,8 +20,8 @@ from pitprop.results.summary import Reason, Remedied, Summary
 from pitprop.space import Gate, Relative, Space, nested
 from pitprop.space.distributions import STOPPING
 from pitprop.study import ranking, remedies
-from pitprop.study.commands import next_command
 from pitprop.study.record import Known, Record, State, best_epoch
+from pitprop.study.source import next_command
 from pitprop.telemetry import Telemetry, finite
 from pitprop.views import landscape, words
 from pitprop.views.sections import Costs, Edge, GateCount, Goal, Group, Lead

@@ -10,7 +10,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
-from pitprop.detection.course import course as judged
+from pitprop.detection.life import course as judged
 from pitprop.messages import N_, _, in_unit, localized, ngettext, of_steps
 from pitprop.study.record import Known, Record, State
 from rich.markup import escape
