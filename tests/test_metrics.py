@@ -241,7 +241,7 @@ def test_an_unknown_metric_is_judged_only_with_its_direction(tmp_path: Path) -> 
 @pytest.mark.parametrize(("first", "end"), [(1, "dead"), (20, "cannot judge")])
 def test_the_start_of_a_log_that_begins_late_is_not_chance(first: int, end: str, tmp_path: Path) -> None:
     plateau = {"train_loss": flat(2.3, 0.01), "val_perplexity": flat(9.4, 0.02)}
-    found = diagnose([log(tmp_path / "log.csv", plateau, first=first)])
+    found = diagnose([log(tmp_path / "log.csv", plateau, first=first)], Given(epochs=first + 40))
     assert answer(found) == end
     assert "its log begins at epoch 20" in str(found.unjudged) or first == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
@@ -54,7 +55,7 @@ def named(space: Space, records: list[Record], found: Confirmation | None = None
     with Screen(console, space, 9, records) as screen:
         screen.show(Started(trial(9, None, State.RUNNING), 0))
     assert isinstance(console.file, StringIO)
-    live = console.file.getvalue().partition("(trial ")[2].partition(")")[0]
+    live = re.findall(r"\(trial (\d+)", console.file.getvalue())[0]
     card = StudyCard("toy", "", space.objective, "", {}, space.searches_stopping)
     sent, told = StudyCard.from_json(json.loads(dumps(card))), [loads(dumps(record)) for record in records]
     summary = summarise(space, records, len(records))

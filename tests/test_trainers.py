@@ -169,7 +169,7 @@ def measured(name: str, folder: Path) -> Epoch:
 def test_its_preflight_finds_nothing_that_would_stop_its_defaults(name: str, tmp_path: Path) -> None:
     findings = judge(measured(name, tmp_path), Facts(budget=EPOCHS))
     assert [finding for finding in findings if finding.severity == "stop"] == []
-    assert any(finding.severity == "ok" for finding in findings)
+    assert name == "command" or any(finding.severity == "ok" for finding in findings)  # which measures nothing of a training
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -74,6 +74,8 @@ def _rest(facts: Facts, metric: str, best: float, whole: float) -> Stand | None:
     that rested there went on.
     """
     sign, meaning = _sign(facts, metric), metrics.of(metric)
+    if metric != facts.metric or (meaning.share and meaning.attainable):
+        return None  # where an accuracy or the loss beside a score comes to rest need be no guess
     firsts = [column[0] for peer in facts.peers if (column := peer.telemetry.column(metric).values)]
     way = sign * (best - median(firsts)) if firsts else 0.0
     scale = whole if meaning.share else way
