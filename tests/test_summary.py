@@ -215,7 +215,7 @@ def test_the_screen_says_what_is_parked_and_what_is_revived(toy: Toy, parked: li
     said = lines(toy(), [Ended(parked[3]), Started(parked[4], 3), Ended(parked[4])], parked[:3])
     assert said == [
         "trial   3 parked after 3 epochs  chance_plateau: no better than 0.5 in epochs 1-3",
-        "trial 4 resumes from epoch 3, where trial 2 was parked",
+        "trial 4 resumes from epoch 3, where trial 2 stopped",
         "trial   4 complete 0.7000 after 8 epochs  continues trial 2 from epoch 3; speed 0.5",
     ]
 

@@ -190,7 +190,8 @@ def export(options: StudyOptions, *, csv: str | None = None, parquet: str | None
 
         path = Path(csv or parquet or "")
         (spreadsheet.write_csv if csv is not None else spreadsheet.write_parquet)(path, results.records)
-        print(path)
+        if str(path) != "-":
+            print(path)
         return 0
     with publish.exporter(results.space, results.where, trains=False) as mlflow:
         publish.send(mlflow, results)

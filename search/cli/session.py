@@ -62,8 +62,6 @@ def run(
     if checks:
         print_inactive(console, space)
         print_known(console, study.knows)
-    timeout = options.timeout or space.timeout
-    deadline = time.time() + timeout if timeout else None
     records = study.records()
     if exporter is not None:
         for record in records:
@@ -76,9 +74,20 @@ def run(
         preflight.refuse(findings, next_command("preflight", space, where))
     learns = asks and study.target > sum(baseline.params is not None for baseline in space.baselines)
     width = _width(space, count, launcher.size, GENERATIONS if learns else 1)
+    timeout = options.timeout or space.timeout
+    deadline = time.time() + timeout if timeout else None  # which is no time to start Ray in
     search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
     with Screen(console, space, study.target, records, confirms=not checks) as screen:
         code = _watch(search, study, exporter, screen)
+    if (
+        not code
+        and asks
+        and deadline is not None
+        and time.time() >= deadline
+        and (lacking := study.target - len(study.records())) > 0
+    ):
+        said = ngettext("its time is over: {n} trial has not begun", "its time is over: {n} trials have not begun", lacking)
+        console.print(f"{space.name}: {said.format(n=lacking)} (timeout)", style="dim", highlight=False, soft_wrap=True)
     if code and options.exits:
         # From here on a second Ctrl-C ends at once; the next search resumes from the checkpoints all the same.
         signal.signal(signal.SIGINT, lambda *_: os._exit(code))

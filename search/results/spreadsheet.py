@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +34,9 @@ def row(record: Record) -> dict[str, Any]:
 
 
 def write_csv(path: Path, records: Sequence[Record]) -> None:
-    """Writes the trials as CSV (RFC 4180), lists and mappings as JSON; what there is not is empty."""
+    """Writes the trials as CSV (RFC 4180), lists and mappings as JSON; what there is not is empty. ``-`` is standard output."""
     columns, rows = _plain(records)
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with nullcontext(sys.stdout) if str(path) == "-" else path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows({name: "" if value is None or value != value else value for name, value in one.items()} for one in rows)

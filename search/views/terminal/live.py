@@ -102,7 +102,7 @@ class Screen:
                     text = in_unit(_("{trial} resumes from epoch {epoch}"), self._space.unit)
                     text = text.format(trial=self._called(record.number), epoch=step)
                     if record.revives is not None:
-                        text += _(", where {trial} was parked").format(trial=words.trial(record.revives))
+                        text += _(", where {trial} stopped").format(trial=words.trial(record.revives))
                     self._say(text)
             case Rested(number):
                 self._waiting[number] = self._running.pop(number)
