@@ -386,4 +386,5 @@ def _init(ray: Any, address: str | None, logs: bool, own: Mapping[str, Any]) -> 
             if not address and time.monotonic() - began > SLOW and time.monotonic() < deadline:
                 continue
             where = f"at {address}" if address else "here"
-            raise LaunchError(f"Ray does not start {where}: {(str(error) or repr(error)).splitlines()[0]}") from error
+            said = (str(error) or repr(error)).splitlines()[0]
+            raise LaunchError(f"Ray does not start {where}: {said}; the same command tries again") from error
