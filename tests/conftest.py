@@ -23,6 +23,7 @@ from pitprop import space as spaces
 from pitprop.cli import main
 from pitprop.driver.loop import Search
 from pitprop.driver.progress import Event
+from pitprop.messages import set_language
 from pitprop.space import Space
 from pitprop.study.database import connect
 from pitprop.study.record import Record
@@ -163,7 +164,8 @@ def outcome() -> Callable[[Space, Path], list[tuple[object, ...]]]:
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No address of the person who runs the tests reaches them."""
+    """No address of the person who runs the tests reaches them, and no language that a command before them was told."""
+    set_language("en")
     for name in ("STUDY_DB", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "MAKELEVEL"):
         monkeypatch.delenv(name, raising=False)
 
