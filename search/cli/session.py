@@ -79,15 +79,8 @@ def run(
     search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
     with Screen(console, space, study.target, records, confirms=not checks) as screen:
         code = _watch(search, study, exporter, screen)
-    if (
-        not code
-        and asks
-        and deadline is not None
-        and time.time() >= deadline
-        and (lacking := study.target - len(study.records())) > 0
-    ):
-        said = ngettext("its time is over: {n} trial has not begun", "its time is over: {n} trials have not begun", lacking)
-        console.print(f"{space.name}: {said.format(n=lacking)} (timeout)", style="dim", highlight=False, soft_wrap=True)
+    if not code and asks and deadline is not None and time.time() >= deadline:
+        _tell_time_over(console, study)
     if code and options.exits:
         # From here on a second Ctrl-C ends at once; the next search resumes from the checkpoints all the same.
         signal.signal(signal.SIGINT, lambda *_: os._exit(code))
@@ -95,6 +88,14 @@ def run(
         crew.close()
     sweep_checkpoints(space, study)
     return code
+
+
+def _tell_time_over(console: Console, study: Study) -> None:
+    """Says how many trials a search has not begun whose time is over."""
+    n = study.target - len(study.records())
+    if not study.all_begun:
+        said = ngettext("its time is over: {n} trial has not begun", "its time is over: {n} trials have not begun", n)
+        console.print(f"{study.space.name}: {said.format(n=n)} (timeout)", style="dim", highlight=False, soft_wrap=True)
 
 
 def inspect(space: Space) -> list[Finding]:
