@@ -208,7 +208,7 @@ def open_study(space: str | Path | Mapping[str, Any] | Space, *, runs: str | Pat
     """
     loaded, where, stored = _found(space, runs)
 
-    from pitprop.cli.context import results_of
+    from pitprop.results.opening import results_of
     from pitprop.study.record import read_study
 
     found = results_of(loaded, where, stored or read_study(where, loaded.name))

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,31 +28,36 @@ _STEPS = {"en": (re.compile(r"(?<![{(\w])epoch(?=s?\b)"), "step"), "zh": (re.com
 """How each language says steps where our texts say epochs; places such as ``{epoch}`` are none of a text."""
 
 _language = LANGUAGES[0]
+_within: ContextVar[str | None] = ContextVar("language", default=None)
+"""The language of the block `in_language` that this thread or task is in."""
 
 
 def set_language(lang: str | None) -> None:
     """Sets the language of everything printed from now on: one of `LANGUAGES`, or None for that of the locale."""
     global _language
+    _language = _known(lang)
+
+
+def _known(lang: str | None) -> str:
     chosen = of_locale() if lang is None else lang
     if chosen not in LANGUAGES:
         raise ValueError(f"no language {chosen!r}; known: {', '.join(LANGUAGES)}")
-    _language = chosen
+    return chosen
 
 
 def language() -> str:
     """The language in force."""
-    return _language
+    return _within.get() or _language
 
 
 @contextmanager
 def in_language(lang: str | None) -> Iterator[None]:
-    """Within the block, another language."""
-    before = language()
-    set_language(lang)
+    """Within the block, another language; other threads and tasks keep theirs."""
+    before = _within.set(_known(lang))
     try:
         yield
     finally:
-        set_language(before)
+        _within.reset(before)
 
 
 def of_locale(environment: Mapping[str, str] = os.environ) -> str:
@@ -79,19 +85,21 @@ def _catalogue(lang: str) -> NullTranslations:
 
 def _(text: str) -> str:
     """The text in the language in force; the text itself where the catalogue lacks it."""
-    return text if _language == LANGUAGES[0] or not text else _catalogue(_language).gettext(text)
+    lang = language()
+    return text if lang == LANGUAGES[0] or not text else _catalogue(lang).gettext(text)
 
 
 def ngettext(one: str, many: str, n: int) -> str:
     """``one`` or ``many`` by the number ``n``, in the language in force."""
-    if _language == LANGUAGES[0]:
+    lang = language()
+    if lang == LANGUAGES[0]:
         return one if n == 1 else many
-    return _catalogue(_language).ngettext(one, many, n)
+    return _catalogue(lang).ngettext(one, many, n)
 
 
 def in_unit(text: str, unit: str) -> str:
     """A text of epochs in the language in force, or its template: of steps where that is the ``unit`` of a budget."""
-    return _swapped(text, _language) if unit == "steps" else text
+    return _swapped(text, language()) if unit == "steps" else text
 
 
 def _swapped(text: str, lang: str) -> str:
@@ -130,7 +138,7 @@ class Message(str):
     def localized(self) -> str:
         """The message in the language in force."""
         template = ngettext(self.template, self.plural, self.n) if self.plural else _(self.template)
-        return self._worded(template, _language).format(**{name: localized(value) for name, value in self.values.items()})
+        return self._worded(template, language()).format(**{name: localized(value) for name, value in self.values.items()})
 
     def to_json(self) -> dict[str, Any]:
         """The message for a file, from which `from_json` makes it again."""

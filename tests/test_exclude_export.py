@@ -13,7 +13,7 @@ from conftest import ROOT, Said, events, records
 from pitprop import space as spaces
 from pitprop.addresses import addresses
 from pitprop.cli import publish
-from pitprop.cli.context import results_of
+from pitprop.results.opening import results_of
 from pitprop.space import Space, SpaceError
 from pitprop.study import ranking
 from pitprop.study.record import read_study

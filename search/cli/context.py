@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pitprop.addresses import Addresses, addresses, safe
+from pitprop.addresses import Addresses, addresses
 from pitprop.cli.options import StudyOptions
 from pitprop.cli.output import print_command, print_json
-from pitprop.errors import UserError
 from pitprop.messages import _, ngettext
 from pitprop.results.baselines import looked_up
+from pitprop.results.opening import results_of
 from pitprop.results.results import Results
-from pitprop.space import Space, scripts
-from pitprop.study.record import State, StoredStudy, code_counts, read_study
-from pitprop.study.source import Repeat, as_studied, check_meaning, find_space, next_command, shown_path, space_word
+from pitprop.space import Space
+from pitprop.study.record import State, read_study
+from pitprop.study.source import Repeat, find_space, next_command, shown_path, space_word
 from rich.console import Console
 
 
@@ -35,23 +35,6 @@ def open_study(options: StudyOptions, seed: int | None = None, *, ask: bool = Fa
     where = addresses(options.runs)
     space, stored = find_space(options.space, where)
     return results_of(space, where, stored or read_study(where, space.name), seed, ask=ask)
-
-
-def results_of(
-    space: Space, where: Addresses, stored: StoredStudy | None, seed: int | None = None, *, ask: bool = False
-) -> Results:
-    """What ``stored``, the study of ``space``, says; `UserError` if there is none, or if it was made with another space."""
-    if stored is None:
-        text = _("there is no study of {name} in {database} yet: {command}")
-        raise UserError(
-            text.format(name=repr(space.name), database=safe(where.study_db), command=next_command("search", space, where))
-        )
-    seeded = as_studied(space, stored) if seed is None else replace(space, seed=seed)
-    known = looked_up(seeded, where, ask=ask)
-    check_meaning(known, stored)
-    counts = stored.code and any(map(code_counts, stored.records))
-    changes = scripts.changed(stored.code, scripts.code(known)) if counts else []
-    return Results(known, where, stored.records, stored.target, changes, stored.knows)
 
 
 def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat | None = None, full: bool = False) -> None:

@@ -19,10 +19,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pitprop.addresses import Addresses, addresses
-from pitprop.cli.context import open_study, results_of
+from pitprop.cli.context import open_study
 from pitprop.cli.options import ServeOptions, StudyOptions
 from pitprop.errors import UserError
 from pitprop.messages import _
+from pitprop.results.opening import results_of
 from pitprop.study.record import read_study
 from pitprop.study.source import command_line, find_space
 

@@ -1,0 +1,88 @@
+"""What the routes share: the parts of the service, and what FastAPI gives them of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Query, Request
+from pitprop.messages import LANGUAGES
+from pitprop.service.catalogue import Catalogue
+from pitprop.service.http.guard import Guard, allow
+from pitprop.service.lifecycle import Gone
+from pitprop.service.models import Caller, Scope
+from pitprop.service.places import Places
+from pitprop.service.reading import Reader
+from pitprop.service.store import Entry, Store
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of one service process, called ``name``."""
+
+    name: str
+    store: Store
+    catalogue: Catalogue
+    places: Places
+    guard: Guard
+    reader: Reader
+
+
+def service(request: Request) -> Service:
+    """The parts of the service that answers."""
+    found: Service = request.app.state.service
+    return found
+
+
+Parts = Annotated[Service, Depends(service)]
+
+
+def reads(request: Request, parts: Parts) -> Caller:
+    """Who asks to look."""
+    found = parts.guard.caller(request)
+    allow(found, Scope.READ)
+    return found
+
+
+def submits(request: Request, parts: Parts) -> Caller:
+    """Who asks to change searches."""
+    found = parts.guard.caller(request)
+    allow(found, Scope.SUBMIT)
+    return found
+
+
+def administers(request: Request, parts: Parts) -> Caller:
+    """Who asks for what concerns everybody."""
+    found = parts.guard.caller(request)
+    allow(found, Scope.ADMIN)
+    return found
+
+
+Reads = Annotated[Caller, Depends(reads)]
+Submits = Annotated[Caller, Depends(submits)]
+Administers = Annotated[Caller, Depends(administers)]
+SearchId = Annotated[str, Path(pattern="^[a-z0-9]{1,32}$", description="id of a search", examples=["k3m9x2abcdef"])]
+Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
+Lang = Annotated[str, Query(pattern=f"^({'|'.join(LANGUAGES)})$", description="language of what is told")]
+RequestKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern="^[!-~]+$")]
+
+
+def visible(parts: Service, caller: Caller, search: str) -> Entry:
+    """The search, if the caller may see it; `Gone` else."""
+    entry = parts.store.find(search)
+    if entry is None or not (sees_all(parts, caller) or entry.owner == caller.owner):
+        raise Gone(search)
+    return entry
+
+
+def own(parts: Service, caller: Caller, search: str) -> Entry:
+    """The search, if the caller may change it; `Gone` else, also if they may see it."""
+    entry = parts.store.find(search)
+    if entry is None or not (caller.scope == Scope.ADMIN or entry.owner == caller.owner):
+        raise Gone(search)
+    return entry
+
+
+def sees_all(parts: Service, caller: Caller) -> bool:
+    """Whether the caller sees everybody's searches."""
+    return caller.scope == Scope.ADMIN or parts.catalogue.visible == "all"

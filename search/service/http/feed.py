@@ -1,0 +1,89 @@
+"""Events as they happen, to any number of followers: the database is asked once for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+from pitprop.service import models
+from pitprop.service.store import Store, Told
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
+
+STREAM = "text/event-stream"
+EVERY = 0.3
+"""Seconds between two looks for events."""
+SILENCE = 15.0
+"""Seconds after which a follower is told that nothing has happened, so that no proxy takes the connection for dead."""
+PAGE = 500
+
+
+def event(told: Told) -> models.Event:
+    """An event as the API tells it."""
+    return models.Event(id=told.id, search=told.search, kind=told.kind, at=told.at, body=told.body)
+
+
+class Feed:
+    """Followers of searches. Its task looks for news while there are any."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._followed: Counter[str] = Counter()
+        self._last: dict[str, int] = {}
+        self._news = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def follow(self, search: str, after: int) -> AsyncIterator[str]:
+        """The events of a search after that one, as a browser's EventSource reads them; ends when the search is gone."""
+        self._followed[search] += 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._watch())
+        try:
+            yield "retry: 2000\n\n"
+            while not self._closed:
+                found = await run_in_threadpool(self._store.events, search, after, PAGE)
+                for one in found:
+                    yield f"id: {one.id}\nevent: {one.kind}\ndata: {event(one).model_dump_json()}\n\n"
+                    after = one.id
+                if len(found) == PAGE:
+                    continue
+                if not await self._wait(search, after):
+                    return
+                if self._last.get(search, after) <= after:
+                    yield ": nothing yet\n\n"
+        finally:
+            self._followed[search] -= 1
+            if not self._followed[search]:
+                del self._followed[search]
+                self._last.pop(search, None)
+
+    async def close(self) -> None:
+        """Ends all followers."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+        async with self._news:
+            self._news.notify_all()
+
+    async def _wait(self, search: str, after: int) -> bool:
+        """Waits for news of a search, but not for ever; False if it is gone."""
+        try:
+            async with asyncio.timeout(SILENCE), self._news:
+                await self._news.wait_for(lambda: self._closed or not 0 <= self._last.get(search, after) <= after)
+        except TimeoutError:
+            return True
+        return self._last.get(search, after) >= 0
+
+    async def _watch(self) -> None:
+        while self._followed:
+            try:
+                found = await run_in_threadpool(self._store.last_events, list(self._followed))
+            except SQLAlchemyError:  # it may answer again, and the followers wait for that
+                found = None
+            if found is not None:
+                self._last = {search: found.get(search, -1) for search in self._followed}
+                async with self._news:
+                    self._news.notify_all()
+            await asyncio.sleep(EVERY)

@@ -1,0 +1,1 @@
+"""The versions of the service's tables, as Alembic runs them."""

@@ -1,0 +1,484 @@
+"""The requests and answers of the API, as the service and its clients share them.
+
+Times are unix seconds. A number that is none is the string "NaN", "Infinity" or "-Infinity", as JSON has no other way to hold it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+T = TypeVar("T")
+
+NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,59}$"
+"""What a search may be called: its study and its files are called after it."""
+FILE = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\.[A-Za-z0-9]{1,8}){0,2}$"
+"""What an uploaded file may be called: no folder, and nothing hidden."""
+MOST = 2**31 - 1
+"""The largest whole number that is taken."""
+URGENT = 100
+"""The largest priority; the least is its negative."""
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Number = Annotated[int, Field(ge=0, le=MOST)]
+
+
+class Scope(StrEnum):
+    """What a token allows; each allows what those before it do. ``admin`` sees and changes everybody's searches."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    ADMIN = "admin"
+
+
+class SearchState(StrEnum):
+    """Where a search is. ``pausing`` and ``cancelling`` last until its driver has ended."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Row(BaseModel):
+    """An answer. Clients pass over fields that they do not know, so that a newer service can say more."""
+
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings", extra="ignore")
+
+
+class Request(BaseModel):
+    """A request, in which a field that is not known is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+# What is asked
+
+
+class Submit(Request):
+    """A search to run: a space of the operator's catalogue by name, or one as YAML; what else is given overrides what it says."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"space": "focal_alpha", "trials": 40, "priority": 5}, {"name": "rates", "yaml": "..."}]}
+    )
+
+    space: str | None = Field(None, max_length=200, description="name of a space of the catalogue")
+    yaml: str | None = Field(None, max_length=2**18, description="a space as YAML, in place of a name")
+    name: str | None = Field(None, pattern=NAME, description="what the search is called; the space's name if not given")
+    trials: Count | None = Field(None, description="how many trials in all, baselines included")
+    timeout: float | None = Field(None, gt=0, le=MOST, description="seconds after which no more trials are started")
+    seed: Number | None = Field(None, description="seed of the sampler and of the trainings")
+    priority: int = Field(0, ge=-URGENT, le=URGENT, description="which of your own searches goes first: the highest")
+    workers: Count | None = Field(None, description="how many workers it takes at most")
+
+    @model_validator(mode="after")
+    def _one_space(self) -> Submit:
+        if (self.space is None) == (self.yaml is None):
+            raise ValueError("give either space, a name of the catalogue, or yaml, a space of your own")
+        return self
+
+
+class Validate(Request):
+    """A space as YAML, to be checked and not run."""
+
+    yaml: str = Field(max_length=2**18)
+    name: str = Field("space", pattern=NAME)
+
+
+class Extend(Request):
+    """So many more trials than were planned."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"trials": 20}]})
+
+    trials: Count
+
+
+class Order(Request):
+    """Which of your searches goes first, and how many workers it takes at most; what is not given stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"priority": 10}]})
+
+    priority: Annotated[int, Field(ge=-URGENT, le=URGENT)] | None = None
+    workers: Count | None = None
+
+
+class Revive(Request):
+    """The numbers of parked or waiting trials, to be trained to their full budget."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"trials": [3, 5]}]})
+
+    trials: list[Number] = Field(min_length=1, max_length=1000)
+
+
+class ConfirmSearch(Request):
+    """What to train again on fresh seeds; what is not given is as the space says."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"top": 3, "seeds": 5}, {"trials": [7]}]})
+
+    top: Annotated[int, Field(ge=1, le=1000)] | None = None
+    seeds: Annotated[int, Field(ge=2, le=1000)] | None = None
+    trials: list[Number] = Field(default_factory=list, max_length=100)
+
+
+class MakeToken(Request):
+    """A token for an owner, which expires after ``days``."""
+
+    owner: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")
+    scope: Scope = Scope.SUBMIT
+    days: Annotated[int, Field(ge=1, le=3650)] = 90
+
+
+# What is answered
+
+
+class Problem(Row):
+    """What went wrong (RFC 9457): ``detail`` is one sentence, ``problems`` are all of them where a space has several."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"title": "Unprocessable Content", "status": 422, "detail": "space: epochs: is missing", "problems": []}]
+        }
+    )
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    problems: list[str] = Field(default_factory=list)
+
+
+class Listing(Row, Generic[T]):
+    """A page of a list; ``next`` is what to give as ``after`` for the following one, None on the last."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class Best(Row):
+    """The best trial so far. With early stopping searched the second value are the epochs."""
+
+    trial: int
+    values: list[float]
+    params: Mapping[str, Any]
+
+
+class Progress(Row):
+    """How far a search is. ``epochs`` are steps where its budget is in steps (``unit``)."""
+
+    target: int
+    """Trials that there are to be, revived ones included."""
+    begun: int = 0
+    complete: int = 0
+    pruned: int = 0
+    """Stopped by a verdict or a gate, parked ones among them."""
+    parked: int = 0
+    """Of the pruned ones, those that can be revived."""
+    waiting: int = 0
+    """Of the pruned ones, those that were fine, and whose turn had not come again."""
+    failed: int = 0
+    running: int = 0
+    epochs: int = 0
+    saved: int = 0
+    """Epochs that would have been trained, but for verdicts."""
+    unit: str = "epochs"
+    metric: str = ""
+    goal: str = ""
+    best: Best | None = None
+    stopped: Mapping[str, int] = Field(default_factory=dict)
+    """How many trials each signature, gate or limit has stopped."""
+
+
+class Estimate(Row):
+    """When a search is likely to begin and to end; None is not known. ``why`` says from what."""
+
+    start: float | None = None
+    end: float | None = None
+    ahead: int | None = None
+    """Searches that are before it in the queue."""
+    why: str = ""
+
+
+class Search(Row):
+    """A search as the queue has it."""
+
+    id: str
+    name: str
+    study: str
+    """The name of its study, for ``pitprop`` commands and in MLflow."""
+    owner: str
+    question: str
+    state: SearchState
+    reason: str
+    """Why it is in this state, in a sentence; empty if there is nothing to say."""
+    task: Literal["search", "revive", "confirm"]
+    """What runs, or ran last."""
+    priority: int
+    trials: int
+    """Trials that are asked for."""
+    wants: int
+    """Workers that it takes at most."""
+    workers: int
+    """Workers that it may have now."""
+    restarts: int
+    created: float
+    started: float | None
+    ended: float | None
+    changed: float
+    progress: Progress | None
+    """None until its driver has reported."""
+    estimate: Estimate
+
+
+class Reason(Row):
+    """A signature or gate that spoke, of which trials, and what it said of the first."""
+
+    signature: str
+    trials: list[int]
+    parked: list[int] = Field(default_factory=list)
+    reason: str
+    remedy: str
+
+
+class Baseline(Row):
+    """What trials are held against: its score (None while not known), and the lead of the best trial over it."""
+
+    name: str
+    value: float | None
+    lead: float | None
+
+
+class GateRow(Row):
+    """A bound that a metric has to meet at an epoch; how many trials did, did not, and ended before (None while not known)."""
+
+    metric: str
+    epoch: int
+    bounds: list[str]
+    """Such as ``at least 0.8``."""
+    action: str
+    remedy: str
+    met: int | None
+    missed: int | None
+    before: int | None
+
+
+class Answer(Row):
+    """What the study says: for a person in ``text``, and for a program as `pitprop status --json` says it in ``summary``."""
+
+    text: str
+    """Markdown."""
+    best: Best | None
+    stopped: list[Reason]
+    warned: list[Reason]
+    baselines: list[Baseline]
+    gates: list[GateRow]
+    spent: int
+    saved: int
+    unit: str
+    summary: Mapping[str, Any]
+
+
+class SearchDetail(Search):
+    """A search with its space, and with what its study says (None before its first trial)."""
+
+    space: str
+    """As YAML."""
+    overrides: Mapping[str, Any]
+    answer: Answer | None
+    mlflow: str | None
+    """The server of MLflow, where its experiment is called like its study; None where there is none."""
+
+
+class VerdictRow(Row):
+    """What a signature said of a trial, at which epoch."""
+
+    signature: str
+    step: int
+    action: str
+    reason: str
+    remedy: str
+
+
+class Trial(Row):
+    """One trial."""
+
+    number: int
+    state: str
+    """complete, pruned, parked, waiting, fail or running."""
+    params: Mapping[str, Any]
+    values: list[float] | None
+    baseline: str | None
+    verdicts: list[VerdictRow]
+    error: str | None
+    epochs: int
+    saved: int
+    started: float
+    ended: float | None
+    revives: int | None
+    remedy_of: int | None
+    excluded: bool
+
+
+class CurvePoint(Row):
+    """An epoch of one of a trial's seeds."""
+
+    step: int
+    metrics: Mapping[str, float]
+
+
+class TrialDetail(Trial):
+    """One trial with its curves, one for each seed, and the end of what it printed."""
+
+    curves: list[list[CurvePoint]]
+    log: str
+    traceback: str
+
+
+class Event(Row):
+    """What happened in a search. Ids count up from 1 in each search, without gaps.
+
+    The service's kinds: queued, started, share, ordered, pausing, paused, resumed, cancelling, cancelled, extended, restarted,
+    done, failed. Its driver's: begun, progress (a `Progress`), trial (one that ended, with its verdicts), warned, told, answer.
+    """
+
+    id: int
+    search: str
+    kind: str
+    at: float
+    body: Mapping[str, Any]
+
+
+class Said(Row):
+    """A name, and what it is in a line."""
+
+    name: str
+    summary: str
+
+
+class CatalogueSpace(Said):
+    """A space that can be submitted by its name."""
+
+    trainer: str
+    trials: int | None = None
+
+
+class CatalogueTrainer(Said):
+    """A trainer that a submitted space may name, with what it takes (None where it does not say)."""
+
+    params: Mapping[str, Any] | None
+    options: Mapping[str, Any] | None
+    reports: list[str] | None
+
+
+class CatalogueSignature(Said):
+    """A signature that watches trainings."""
+
+    reads: list[str]
+    action: str
+
+
+class Limits(Row):
+    """What a request may ask for at most; None is no limit."""
+
+    body: int
+    """Bytes of a request."""
+    upload: int
+    """Bytes of an uploaded file."""
+    uploads: int
+    """Bytes of all files of an owner."""
+    requests: int
+    """Requests a minute, of one owner."""
+    trials: int
+    epochs: int
+    """Epochs, or steps, of one trial."""
+    timeout: float
+    """Seconds of one search."""
+    running: int
+    """Searches of one owner that run at once."""
+    queued: int
+    """Searches of one owner that wait, run or are paused."""
+    share: float
+    """Of all CPUs and GPUs, what one owner may have at most."""
+
+
+class Catalogue(Row):
+    """What can be submitted here."""
+
+    spaces: list[CatalogueSpace]
+    trainers: list[CatalogueTrainer]
+    signatures: list[CatalogueSignature]
+    limits: Limits
+
+
+class Validation(Row):
+    """What is wrong with a space, all of it; nothing if it can be submitted."""
+
+    problems: list[str]
+    question: str = ""
+    trials: int | None = None
+    parameters: list[str] = Field(default_factory=list)
+
+
+class Upload(Row):
+    """A file of the owner's, which a space names as ``upload:NAME``."""
+
+    name: str
+    bytes: int
+    sha256: str
+    created: float
+
+
+class Token(Row):
+    """A token as it is listed: never what it is."""
+
+    id: str
+    owner: str
+    scope: Scope
+    created: float
+    expires: float
+    revoked: float | None
+
+
+class MadeToken(Token):
+    """A new token, with its secret, which is told this once."""
+
+    secret: str
+
+
+class Caller(Row):
+    """Who asks, and what they may do."""
+
+    owner: str
+    scope: Scope
+    token: str | None = None
+    """The id of the token; None where none is needed."""
+
+
+class AuditRow(Row):
+    """Who did what."""
+
+    id: int
+    at: float
+    owner: str
+    action: str
+    search: str | None
+    detail: str
+
+
+class Health(Row):
+    """Whether the service works, and how much of it is used."""
+
+    ok: bool
+    version: str
+    service: str
+    """The name of this service process."""
+    cpus: float
+    gpus: float
+    searches: Mapping[str, int]
+    """How many searches are in each state."""

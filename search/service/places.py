@@ -1,0 +1,72 @@
+"""Where the service keeps what is no row of its database: a folder for each search, and the files that were uploaded."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pitprop.addresses import Addresses, addresses, sqlite_url
+from pitprop.service.store import Entry
+from pitprop.study.record import study_names
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders under that of the service, and the addresses of each search's study.
+
+    The studies of a team lie in one database, ``STUDY_DB``. Without it each search has a SQLite file in its folder, so that
+    no two drivers wait for each other.
+    """
+
+    home: Addresses
+
+    @classmethod
+    def under(cls, runs: str | None) -> Places:
+        """Those under a folder of runs."""
+        return cls(addresses(runs))
+
+    def folder(self, search: str) -> Path:
+        """The folder of runs of one search."""
+        return self.home.runs / "searches" / search
+
+    def space_file(self, entry: Entry) -> Path:
+        """The file of its space, after which its study is called."""
+        return self.folder(entry.id) / f"{entry.study}.yaml"
+
+    def of(self, entry: Entry) -> Addresses:
+        """Where its study is, and the runs of it."""
+        folder = self.folder(entry.id)
+        study_db = os.environ.get("STUDY_DB") or sqlite_url(folder / "study.db")
+        return Addresses(folder, study_db, self.home.mlflow, self.home.ray)
+
+    def study_folder(self, entry: Entry) -> Path:
+        """Where its trials keep their telemetry."""
+        return self.folder(entry.id) / entry.study
+
+    def journal(self, entry: Entry) -> Path:
+        """To what its driver appends what happens."""
+        return self.folder(entry.id) / "events.jsonl"
+
+    def forget(self, entry: Entry) -> None:
+        """Removes its study from a database that it shares with others; its folder is for the caller."""
+        if os.environ.get("STUDY_DB"):
+            from pitprop.study import database
+
+            storage = database.connect(self.of(entry).study_db)
+            try:
+                for name in (entry.study, *_confirmations(self.of(entry), entry.study)):
+                    with suppress(KeyError):
+                        storage.delete_study(storage.get_study_id_from_name(name))
+            finally:
+                storage.engine.dispose()
+
+    def uploads(self, owner: str) -> Path:
+        """The files of an owner."""
+        return self.home.runs / "uploads" / owner
+
+
+def _confirmations(where: Addresses, study: str) -> list[str]:
+    """The studies that confirm this one: they begin with its name and a dot."""
+    return [name for name in study_names(where) if name.startswith(f"{study}.")]
