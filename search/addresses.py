@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from pitprop.errors import UserError
+
 _QUOTED = {"%": "%25", "?": "%3F", "#": "%23"}
 
 PRIVATE = 0o077
@@ -33,15 +35,29 @@ class Addresses:
         return self.runs / study
 
 
-def addresses(runs: str | None) -> Addresses:
-    """The addresses in force: ``STUDY_DB``, ``MLFLOW_TRACKING_URI`` and ``RAY_ADDRESS``, by default files under ``runs``."""
+def addresses(runs: str | None, ray: str | None = None) -> Addresses:
+    """The addresses in force: ``STUDY_DB``, ``MLFLOW_TRACKING_URI`` and ``RAY_ADDRESS``, by default files under ``runs``.
+
+    ``ray`` is in place of ``RAY_ADDRESS``.
+    """
     folder = Path(runs or "runs").expanduser().resolve()
     return Addresses(
         folder,
         os.environ.get("STUDY_DB") or sqlite_url(folder / "study.db"),
         os.environ.get("MLFLOW_TRACKING_URI") or sqlite_url(folder / "mlflow.db"),
-        os.environ.get("RAY_ADDRESS") or None,
+        _ray(ray or os.environ.get("RAY_ADDRESS") or "local"),
     )
+
+
+def _ray(address: str) -> str | None:
+    """The address of a Ray to join, None for one that is started here; `UserError` for one that would not do."""
+    if address.startswith("ray://"):
+        host = address.removeprefix("ray://").partition(":")[0]
+        raise UserError(
+            f"RAY_ADDRESS {address}: Ray Client does not carry a search, which would end with its connection; give HOST:PORT on "
+            f"a node of the cluster, or http://{host}:8265 to have the search run there"
+        )
+    return None if address == "local" else address
 
 
 def sqlite_url(path: Path) -> str:

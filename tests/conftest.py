@@ -128,7 +128,7 @@ def events(
         )
         launcher = Inline(Job(space.trainer, context, checkpoints), cpus=1)
         seen = []
-        running = Search(space, study, launcher, width=width, deadline=deadline, asks=not revive).events()
+        running = Search(space, study, launcher, width=lambda _workers: width, deadline=deadline, asks=not revive).events()
         for event in running:
             seen.append(event)
             if len(seen) == stop:

@@ -25,7 +25,11 @@ from pitprop.trainer import Change, Context, Lane, Start
 from pitprop.trainers import command
 from pitprop.trainers.commands.arguments import CommandError
 from pitprop.workers import checkpoint, reaper
-from pitprop.workers.launch import MARK, Job, OnRay
+from pitprop.workers.actors import OnRay
+from pitprop.workers.cluster import MARK
+from pitprop.workers.launch import Job
+from pitprop.workers.placement import Need
+from pitprop.workers.share import Size
 from pitprop.workers.worker import Cause, Failure, Worker
 
 SCRIPTS = ROOT / "tests" / "scripts"
@@ -271,7 +275,7 @@ def test_an_actor_that_is_killed_takes_its_command_along_and_the_next_goes_on(tm
     folder, lane = tmp_path / "0000", Lane(0, 0)
     folder.mkdir()
     given = context(folder, [*FORKS, "{folder}"])
-    launcher = OnRay(Job("pitprop.trainers.command", given, tmp_path), size=1, cpus=1, gpus=0, stall=60, address=None, logs=False)
+    launcher = OnRay(Job("pitprop.trainers.command", given, tmp_path), Need(), Size(1), stall=60, address=None, logs=False)
     with closing(launcher):
         launcher.advance(0, Change(started=[Start(lane, {}, 0, str(folder))]))
         steps = launcher.steps()

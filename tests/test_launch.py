@@ -19,7 +19,10 @@ import pytest
 from conftest import TOY, records
 from pitprop.space import Space
 from pitprop.trainer import Change, Context, Lane, Start
-from pitprop.workers.launch import Inline, Job, Launcher, LaunchError, OnRay
+from pitprop.workers.actors import OnRay
+from pitprop.workers.launch import Inline, Job, Launcher, LaunchError
+from pitprop.workers.placement import Need
+from pitprop.workers.share import Size
 from pitprop.workers.worker import Failure
 
 ROOT = Path(__file__).parents[1]
@@ -123,10 +126,10 @@ def test_a_worker_takes_another_job_of_the_same_trainer_and_no_other(tmp_path: P
     job = Job(str(TOY), Context(epochs=3), tmp_path / "one")
     with closing(Inline(job, cpus=1)) as launcher:
         assert trained(launcher, tmp_path / "one")
-        assert launcher.take(replace(job, folder=tmp_path / "two"))
+        assert launcher.take(replace(job, folder=tmp_path / "two"), 1)
         assert trained(launcher, tmp_path / "two")
-        assert not launcher.take(replace(job, context=Context(epochs=4)))
-        assert not launcher.take(replace(job, location=str(FAULTY)))
+        assert not launcher.take(replace(job, context=Context(epochs=4)), 1)
+        assert not launcher.take(replace(job, location=str(FAULTY)), 1)
 
 
 def test_a_trainer_that_does_not_import_is_one_sentence(tmp_path: Path) -> None:
@@ -140,7 +143,7 @@ def test_a_trainer_that_does_not_import_is_one_sentence(tmp_path: Path) -> None:
 def test_a_preflight_is_the_same_in_an_actor_and_a_death_in_it_is_told(tmp_path: Path) -> None:
     job, start = Job(str(FAULTY), Context(epochs=1), tmp_path), Start(Lane(0, 0), {}, 3, str(tmp_path))
     inline = Inline(job, cpus=1)
-    actors = OnRay(job, size=1, cpus=1, gpus=0, stall=60, address=None, logs=False)
+    actors = OnRay(job, Need(), Size(1), stall=60, address=None, logs=False)
     with closing(inline), closing(actors):
         assert inline.preflight(start) == actors.preflight(start)
         died = actors.preflight(replace(start, params={"dies": True}))
@@ -148,5 +151,5 @@ def test_a_preflight_is_the_same_in_an_actor_and_a_death_in_it_is_told(tmp_path:
         assert died.error.startswith("its worker was killed (signal 9")
         assert actors.preflight(start) == inline.preflight(start)
         assert trained(actors, tmp_path / "one") is False
-        assert actors.take(replace(job, folder=tmp_path / "two"))
+        assert actors.take(replace(job, folder=tmp_path / "two"), 1)
         assert trained(actors, tmp_path / "two")

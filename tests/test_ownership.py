@@ -169,7 +169,7 @@ def search(space: Space, url: str, folder: Path, heed: Callable[[Event, Study], 
         context = Context(space.epochs, space.options, home=str(TOY.parent), metric=metric, goal=space.objective.best_by)
         launcher = Inline(Job(space.trainer, context, study.checkpoints), cpus=1)
         seen = []
-        for event in Search(space, study, launcher, width=1).events():
+        for event in Search(space, study, launcher, width=lambda _workers: 1).events():
             seen.append(event)
             heed(event, study)
         launcher.close()

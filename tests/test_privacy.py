@@ -16,7 +16,10 @@ import pytest
 from conftest import TOY, Said
 from pitprop.trainer import Context, public_environment
 from pitprop.workers import reaper
-from pitprop.workers.launch import Job, OnRay
+from pitprop.workers.actors import OnRay
+from pitprop.workers.launch import Job
+from pitprop.workers.placement import Need
+from pitprop.workers.share import Size
 
 Pitprop = Callable[..., Said]
 Write = Callable[..., Path]
@@ -76,7 +79,7 @@ def test_a_search_that_was_killed_after_its_last_trial_is_tidied_by_the_same_com
 def look_at_a_local_ray(folder: str) -> None:
     """Prints what a local Ray and this process listen on, in a process that has not imported Ray: it reads its setting then."""
     job = Job(str(TOY), Context(epochs=3), Path(folder))
-    with closing(OnRay(job, size=1, cpus=1, gpus=0, stall=120, address=None, logs=False)) as launcher:
+    with closing(OnRay(job, Need(), Size(1), stall=120, address=None, logs=False)) as launcher:
         pids = reaper._users(str(launcher._scratch), os.getpid())
         held = [Path(f"/proc/{pid}/environ").read_bytes() for pid in pids]
         own = psutil.Process().net_connections("inet")

@@ -22,7 +22,7 @@ def open_space(options: StudyOptions, seed: int | None = None, *, ask: bool = Fa
 
     Only if ``ask`` is True is MLflow asked for numbers that are not known yet. `UserError` if there is no such space.
     """
-    where = addresses(options.runs)
+    where = addresses(options.runs, options.ray)
     space, _stored = find_space(options.space, where)
     return looked_up(space if seed is None else replace(space, seed=seed), where, ask=ask), where
 
@@ -32,7 +32,7 @@ def open_study(options: StudyOptions, seed: int | None = None, *, ask: bool = Fa
 
     `UserError` if there is no study yet, or if it was made with a space that means something else.
     """
-    where = addresses(options.runs)
+    where = addresses(options.runs, options.ray)
     space, stored = find_space(options.space, where)
     return results_of(space, where, stored or read_study(where, space.name), seed, ask=ask)
 

@@ -9,6 +9,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType
 
 from pitprop import messages
@@ -152,6 +153,9 @@ def _training(parser: ArgumentParser) -> None:
     parser.add_argument("--inline", action="store_true", help="train in this process, without Ray: a debugger works")
     parser.add_argument("--no-report", action="store_true", help="write no report at the end, which takes some seconds")
     parser.add_argument("--code-changed", action="store_true", help="train on though the trainer's code has changed")
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="Ray to train on: auto, HOST:PORT or http://HOST:8265 (RAY_ADDRESS, or one of its own)"
+    )
     parser.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
 
 
@@ -162,7 +166,7 @@ def _port(default: int) -> Flags:
 
 
 def _study_options(given: Namespace) -> StudyOptions:
-    return StudyOptions(given.space, given.runs, getattr(given, "json", False))
+    return StudyOptions(given.space, given.runs, getattr(given, "json", False), getattr(given, "ray", None))
 
 
 def _run_options(given: Namespace, timeout: float | None = None) -> RunOptions:
@@ -175,6 +179,8 @@ def _run_options(given: Namespace, timeout: float | None = None) -> RunOptions:
         given.worker_logs,
         given.code_changed,
         quiet=given.quiet,
+        ray=given.ray,
+        share=getattr(given, "share", None),
     )
 
 
@@ -186,6 +192,9 @@ def _search_flags(parser: ArgumentParser) -> None:
         "--trials", type=trials, metavar="N", help="trials in all, with the baselines; +N for N more than planned"
     )
     parser.add_argument("--timeout", type=seconds, metavar="S", help="seconds after which no more trials are started")
+    parser.add_argument(
+        "--share", type=Path, metavar="FILE", help="a file with the number of workers that there may be now, read again and again"
+    )
 
 
 @command("search", "search a space, or resume its search", _study, _json, _search_flags, _training, trains=True)

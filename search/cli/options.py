@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ class StudyOptions:
     runs: str | None = None
     json: bool = False
     """Print JSON instead of prose."""
+    ray: str | None = None
+    """The Ray to train on: auto, HOST:PORT, or http://HOST:8265; None is what RAY_ADDRESS says."""
 
     def of(self, space: str) -> StudyOptions:
         """The same for another space."""
@@ -55,13 +58,18 @@ class RunOptions:
 
     quiet: bool = False
     """Show nothing but the answer."""
+    ray: str | None = None
+    """The same as in `StudyOptions`, for a repetition of the command."""
+    share: Path | None = None
+    """A file that says how many workers there may be now."""
 
     def repeat(self, confirms: ConfirmOptions | None = None) -> Repeat:
         """The flags that a repetition of the command needs, those of a confirmation among them."""
         from pitprop.study.source import Repeat
 
         said = confirms or ConfirmOptions()
-        return Repeat(self.workers, self.inline, self.seed, said.top, said.seeds, said.trials, said.each)
+        share = str(self.share) if self.share is not None else None
+        return Repeat(self.workers, self.inline, self.seed, said.top, said.seeds, said.trials, said.each, self.ray, share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from pitprop.addresses import Addresses
@@ -16,8 +17,8 @@ from pitprop.driver import preflight
 from pitprop.driver.loop import Search
 from pitprop.driver.preflight_checks import Finding
 from pitprop.driver.progress import Ended, Event, Reported
-from pitprop.messages import ngettext
-from pitprop.space import Space
+from pitprop.messages import Message, _, localized, ngettext
+from pitprop.space import Space, Workers
 from pitprop.study.parking import lanes
 from pitprop.study.record import State
 from pitprop.study.source import next_command
@@ -28,8 +29,11 @@ from pitprop.views.terminal.live import Screen
 from pitprop.views.terminal.preflight_table import print_outcome
 from pitprop.views.terminal.status import print_inactive, print_known
 from pitprop.workers import checkpoint
+from pitprop.workers.actors import OnRay
 from pitprop.workers.best_states import Bests
-from pitprop.workers.launch import Inline, Job, Launcher, LaunchError, OnRay
+from pitprop.workers.launch import Inline, Job, Launcher, LaunchError
+from pitprop.workers.placement import Need
+from pitprop.workers.share import Share, Size
 from rich.console import Console
 
 PROGRESS = 30.0
@@ -73,7 +77,7 @@ def run(
         print_outcome(console, findings)
         preflight.refuse(findings, next_command("preflight", space, where))
     learns = asks and study.target > sum(baseline.params is not None for baseline in space.baselines)
-    width = _width(space, count, launcher.size, GENERATIONS if learns else 1)
+    width = partial(_width, space, count, GENERATIONS if learns else 1)
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None  # which is no time to start Ray in
     search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
@@ -155,27 +159,20 @@ class Crew:
         self, space: Space, study: Study, where: Addresses, options: RunOptions, console: Console, count: int
     ) -> Launcher:
         """Workers for ``count`` trainings of the study: those that there are, if they will do, else new ones."""
-        resources = space.resources
         job = _job(space, study.checkpoints, here=options.inline or where.ray is None)
-        size = min(options.workers or resources.workers or max(1, int(_cores() // resources.cpus)), count)
-        found = self._launcher
-        if found is not None and (found.size >= size or options.inline) and found.take(job):
-            return found
+        size, need = _size(space, where, options, count), _need(space)
+        if self._launcher is not None and self._launcher.take(job, count):
+            return self._launcher
         self.close()
         if options.inline:
-            self._launcher = Inline(job, cpus=resources.cpus)
+            self._launcher = Inline(job, cpus=need.cpus)
             return self._launcher
-        text = ngettext("starting {n} worker on Ray (some seconds)", "starting {n} workers on Ray (some seconds)", size)
-        with waiting(console, text.format(n=size)):
-            self._launcher = OnRay(
-                job,
-                size=size,
-                cpus=resources.cpus,
-                gpus=resources.gpus,
-                stall=space.stall,
-                address=where.ray,
-                logs=options.worker_logs,
-            )
+
+        def tell(said: Message) -> None:
+            console.print(localized(said), style="dim", highlight=False, soft_wrap=True, markup=False)
+
+        with waiting(console, _starting(where, size)):
+            self._launcher = OnRay(job, need, size, stall=space.stall, address=where.ray, logs=options.worker_logs, tell=tell)
         return self._launcher
 
     def close(self) -> None:
@@ -183,6 +180,35 @@ class Crew:
         launcher, self._launcher = self._launcher, None
         if launcher is not None:
             launcher.close()
+
+
+def _need(space: Space) -> Need:
+    """What each worker has to itself."""
+    said = space.resources
+    return Need(said.cpus, said.gpus, said.accelerator_type)
+
+
+def _size(space: Space, where: Addresses, options: RunOptions, count: int) -> Size:
+    """How many workers there are to be, for ``count`` trainings."""
+    said = space.resources.workers
+    share = Share(options.share) if options.share is not None else None
+    if isinstance(said, Workers) and options.workers is None:
+        here = None if where.ray is not None else _local_workers(space)
+        return Size(count, said.max if here is None else min(here, said.max or here), said.min, where.ray is not None, share)
+    most = options.workers or (said if isinstance(said, int) else None)
+    return Size(count, most if most is not None or where.ray is not None else _local_workers(space), share=share)
+
+
+def _local_workers(space: Space) -> int:
+    """How many workers the CPUs of this machine hold."""
+    return max(1, int(_cores() // space.resources.cpus))
+
+
+def _starting(where: Addresses, size: Size) -> str:
+    if where.ray is not None:
+        return _("joining Ray at {address} (some seconds)").format(address=where.ray)
+    n = min(size.most or size.count, size.count)
+    return ngettext("starting {n} worker on Ray (some seconds)", "starting {n} workers on Ray (some seconds)", n).format(n=n)
 
 
 def _cores() -> int:
@@ -209,8 +235,8 @@ def _job(space: Space, folder: Path, *, here: bool) -> Job:
     return Job(space.trainer, context, folder)
 
 
-def _width(space: Space, lanes: int, workers: int, generations: int) -> int:
-    """How many lanes a worker trains at once, of so many in all."""
+def _width(space: Space, lanes: int, generations: int, workers: int) -> int:
+    """How many lanes each of so many workers trains at once, of so many in all."""
     if space.resources.lanes is not None:
         return min(space.resources.lanes, space.card.width)
     return max(1, min(space.card.width, -(-lanes // (generations * workers))))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 def search(options: StudyOptions, run: RunOptions, trials: Trials | None = None) -> int:
     """Runs a search, or resumes it, and confirms what it found if the space says so."""
+    if run.inline and run.share is not None:
+        raise UserError(_("--share is for workers on Ray, and --inline trains in this process: leave one of them out"))
     (space, where), console = open_space(options, run.seed, ask=True), Console(stderr=options.json)
     code, results = searched(space, where, run, trials, None if run.quiet else console)
     conclude(console, results, json=options.json, repeat=run.repeat())

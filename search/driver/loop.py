@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 from pitprop.detection.detect import Verdict
 from pitprop.driver import reports, revival
@@ -45,14 +45,22 @@ from pitprop.workers.worker import Cause, Failure
 class Search:
     """One run of a search, from the trials a killed one left to the study's target, or to ``deadline`` (unix seconds).
 
+    ``width`` says how many lanes each of so many workers trains at once.
     With ``asks=False`` no trial is started that the study does not hold yet: only those that are RUNNING are brought to an end.
     """
 
     def __init__(
-        self, space: Space, study: Study, launcher: Launcher, *, width: int, deadline: float | None = None, asks: bool = True
+        self,
+        space: Space,
+        study: Study,
+        launcher: Launcher,
+        *,
+        width: Callable[[int], int],
+        deadline: float | None = None,
+        asks: bool = True,
     ) -> None:
         self._space, self._study, self._launcher = space, study, launcher
-        self._width, self._deadline, self._asks = width, deadline, asks
+        self._deadline, self._asks = deadline, asks
         self._trainings: dict[int, Training] = {}
         self._groups = Groups(launcher, width, self._ask)
         self._judge = Judge(space, study)
@@ -91,7 +99,7 @@ class Search:
         self._heed_database()
         yield from self._flush()
         while True:
-            for step in self._launcher.steps():
+            for step in self._launcher.steps(self._left):
                 self._groups.answered(step.worker)
                 if isinstance(step.outcome, Failure):
                     stopped: list[Lane] = []
@@ -110,9 +118,15 @@ class Search:
             yield from self._flush()
 
     def _advance_idle(self) -> None:
-        for worker in range(self._launcher.size):
+        for worker in self._launcher.free():
             if self._groups.idle(worker):
                 self._groups.advance(worker)
+
+    def _left(self) -> bool:
+        """Whether a worker would find anything to train."""
+        if self._groups.waiting:
+            return True
+        return self._asks and self._over is None and not (self._study.all_begun and not self._waiting and not self._laid_by)
 
     def _heed_database(self) -> None:
         """Tells when the database stops to answer. Once it answers again, whoever waited for a trial gets one."""
@@ -175,7 +189,7 @@ class Search:
 
     def _ask(self, worker: int, room_taken: int) -> bool:
         """Queues what the scheduler chooses to train: a trial that waits, or a new one. False if there is nothing to be had."""
-        if room_taken + self._recordings.waiting >= self._width or not self._asks or self._over is not None:
+        if room_taken + self._recordings.waiting >= self._groups.width or not self._asks or self._over is not None:
             return False
         apart = {
             number for other, leaving in self._leaving.items() for number in leaving if other != worker or self._space.seeds > 1
@@ -376,7 +390,7 @@ class Search:
             training = self._trainings.get(number)
             if training is None:
                 continue
-            blamed = failure.cause is not Cause.RAY_DIED
+            blamed = failure.cause is not Cause.LOST or training.lose()
             training.attempts += blamed
             spent = blamed and (failure.cause is not Cause.WORKER_DIED or training.attempts > self._space.retries)
             if spent and len(group) == 1:

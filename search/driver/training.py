@@ -19,6 +19,9 @@ from pitprop.telemetry import Epoch, Telemetry
 from pitprop.trainer import Lane, Start
 from pitprop.workers import checkpoint
 
+LOSSES = 5
+"""How many nodes may be lost under a trial, without an epoch between, before it is taken for the reason."""
+
 
 @dataclass(slots=True)
 class Training:
@@ -37,6 +40,8 @@ class Training:
     ended: dict[int, Verdict | None] = field(default_factory=dict)
     warnings: dict[str, Verdict] = field(default_factory=dict)
     attempts: int = 0
+    losses: int = 0
+    """How often its node was lost since it last got further."""
     adopted: dict[int, int] = field(default_factory=dict)
     seconds: float = 0.0
     """How long it has trained in this run, from one report to the next, over its seeds on average."""
@@ -83,7 +88,13 @@ class Training:
                 telemetry.rewrite(path, curve)
         telemetry.append(path, epoch)
         curve.append(epoch)
+        self.losses = 0
         return True
+
+    def lose(self) -> bool:
+        """Its node was lost, which is no fault of its own; unless `LOSSES` were, without an epoch between."""
+        self.losses += 1
+        return self.losses > LOSSES
 
     def clock(self, replica: int, now: float) -> float:
         """Counts the time since the last report of a seed; how long the trial has trained."""

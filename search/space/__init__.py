@@ -14,8 +14,9 @@ from pitprop.space.kinds import SpaceError
 from pitprop.space.meaning import difference, meaning
 from pitprop.space.model import Baseline, SignatureChoice, Space
 from pitprop.space.params import nested
+from pitprop.space.resources import Resources, Workers
 from pitprop.space.sampling import Method
-from pitprop.space.schema import STAGNATION, Confirm, Gate, Objective, Relative, Resources, json_schema
+from pitprop.space.schema import STAGNATION, Confirm, Gate, Objective, Relative, json_schema
 from pitprop.space.yaml_text import find, names, summary
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "SignatureChoice",
     "Space",
     "SpaceError",
+    "Workers",
     "difference",
     "find",
     "json_schema",

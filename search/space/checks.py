@@ -19,6 +19,7 @@ from pitprop.space.distributions import STOPPING, Choices, Leaf, check_when, pla
 from pitprop.space.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, boolean, read, take
 from pitprop.space.model import SignatureChoice, Space
 from pitprop.space.points import baselines, encoded, point
+from pitprop.space.resources import contradictions
 from pitprop.space.sampling import Method
 from pitprop.space.schema import (
     GOAL,
@@ -95,6 +96,8 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     scheduler = _scheduler(document, card, orders=pruner is None and not searched, problems=problems)
     sampling.check(sampler, pruner, scheduler, leaves, 2 if searched else 1, problems)
     _check_plan(document, sampler, bool(searched), problems)
+    for key, text in contradictions(document.resources):
+        problems.add(key, text)
     unit, budget = _budget(document, problems)
     space = Space(
         name="",

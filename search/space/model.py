@@ -13,8 +13,9 @@ from pitprop.detection.stopping import EarlyStopping
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Leaf, exists, ordered
 from pitprop.space.params import flat, nested
+from pitprop.space.resources import Resources
 from pitprop.space.sampling import Method
-from pitprop.space.schema import Confirm, FactsRow, Gate, Objective, Resources, WarmStart
+from pitprop.space.schema import Confirm, FactsRow, Gate, Objective, WarmStart
 from pitprop.trainer import Card
 
 

@@ -29,7 +29,6 @@ from pitprop.space.kinds import (
     Kind,
     Natural,
     Number,
-    Positive,
     Rows,
     Text,
     Time,
@@ -38,6 +37,7 @@ from pitprop.space.kinds import (
     one_of,
     whole,
 )
+from pitprop.space.resources import Resources
 from pitprop.space.sampling import options, words
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic.dataclasses import dataclass
@@ -186,20 +186,6 @@ class Confirm:
     """On how many seeds."""
     each: Annotated[Any, EACH] = False
     """Whether the winner trains again with each searched parameter changed at a time, or with each of those listed."""
-
-
-@dataclass(frozen=True, slots=True, config=MAPPING)
-class Resources:
-    """What one worker holds, and how many workers and lanes there may be; as many as fit, if not said."""
-
-    cpus: Positive = 1.0
-    """CPUs of one worker."""
-    gpus: Amount = 0.0
-    """GPUs of one worker; 0.25 lets four share one."""
-    workers: Count | None = None
-    """How many workers train at once."""
-    lanes: Count | None = None
-    """How many trials a worker trains as one, if the trainer can."""
 
 
 @dataclass(frozen=True, slots=True, config=MAPPING)

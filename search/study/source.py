@@ -136,13 +136,16 @@ class Repeat:
     seeds: int | None = None
     trials: tuple[int, ...] = ()
     each: tuple[str, ...] = ()
+    ray: str | None = None
+    share: str | None = None
 
     def words(self, verb: str) -> tuple[str, ...]:
         """The flags that the command ``verb`` takes, as words of a command line."""
         confirms = {"top": self.top, "seeds": self.seeds} if verb == "confirm" else {}
         chosen = [word for number in self.trials if verb == "confirm" for word in ("--trial", str(number))]
         chosen += [word for name in self.each if verb == "confirm" for word in ("--each", name) if word]
-        numbers = {"workers": self.workers, **confirms, "seed": self.seed}
+        shared = {"share": self.share} if verb == "search" else {}
+        numbers = {"workers": self.workers, **confirms, "seed": self.seed, "ray": self.ray, **shared}
         given = [word for name, value in numbers.items() if value is not None for word in (f"--{name}", str(value))]
         return (*(["--inline"] if self.inline else []), *chosen, *given)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 
 from pitprop.trainer import Change, Lane, Start
@@ -10,14 +10,17 @@ from pitprop.workers.launch import Launcher
 
 
 class Groups:
-    """A group of up to ``width`` lanes for each worker, and a queue. A trial that must be alone shares its group with no other.
+    """A group of lanes for each worker, up to the ``width`` for so many workers, and a queue.
+
+    A trial that must be alone shares its group with no other.
 
     ``ask`` queues more lanes, given the worker that is to be filled and how many it has; False if there are none to be had.
     """
 
-    def __init__(self, launcher: Launcher, width: int, ask: Callable[[int, int], bool]) -> None:
-        self._launcher, self._width, self._ask = launcher, width, ask
-        self._groups: list[list[Lane]] = [[] for _ in range(launcher.size)]
+    def __init__(self, launcher: Launcher, width: Callable[[int], int], ask: Callable[[int, int], bool]) -> None:
+        self._launcher, self._wide, self._ask = launcher, width, ask
+        self._most: int | None = None
+        self._groups: defaultdict[int, list[Lane]] = defaultdict(list)
         self._queue: deque[Start] = deque()
         self._alone: set[int] = set()
         self._asked: set[int] = set()
@@ -25,6 +28,17 @@ class Groups:
     def lanes(self, worker: int) -> list[Lane]:
         """What a worker trains."""
         return list(self._groups[worker])
+
+    @property
+    def width(self) -> int:
+        """How many lanes a worker trains at once, with as many workers as there are now."""
+        wide = self._wide(self._launcher.size)
+        return wide if self._most is None else min(wide, self._most)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether lanes wait for room."""
+        return bool(self._queue)
 
     def idle(self, worker: int) -> bool:
         """Whether a worker trains nothing and is asked for nothing."""
@@ -56,8 +70,8 @@ class Groups:
 
     def narrow(self, lanes: int) -> int:
         """So many lanes were too many for a worker: at most half of them are trained as one from now on. The new width."""
-        self._width = max(1, min(self._width, lanes // 2))
-        return self._width
+        self._most = max(1, min(self.width, lanes // 2))
+        return self._most
 
     def advance(self, worker: int, stopped: Sequence[Lane] = ()) -> None:
         """Refills a worker's group and asks it for the next epoch, if it has anything to train or to drop."""
@@ -74,7 +88,7 @@ class Groups:
 
     def _next(self, worker: int) -> Start | None:
         group = self._groups[worker]
-        if len(group) >= self._width or any(lane.trial in self._alone for lane in group):
+        if len(group) >= self.width or any(lane.trial in self._alone for lane in group) or not self._launcher.employs(worker):
             return None
         while not self._queue:
             if not self._ask(worker, len(group)):

@@ -25,7 +25,7 @@ class Cause(Enum):
 
     TRAINER = "an exception, or silence: another attempt does the same, so the trial fails that is the cause of it"
     WORKER_DIED = "the worker is gone: another attempt may help"
-    RAY_DIED = "all that Ray ran is gone: no fault of a trial, and there is a new Ray for another attempt"
+    LOST = "its node, or all that Ray ran, is gone: no fault of a trial, and others take it over"
     TOO_MANY_LANES = "the memory is full: fewer lanes at once may fit"
     CHECKPOINT = "none can be written, or one is not safe to read: the search stops, and the trials resume later"
 

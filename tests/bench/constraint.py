@@ -82,7 +82,7 @@ def search(space: str, sampler: str, standing: str, seed: int, trials: int, lane
     with tempfile.TemporaryDirectory(prefix="bench-") as name, opened(found, f"sqlite:///{name}/study.db", Path(name)) as study:
         (study.folder / "checkpoints").mkdir()
         launcher = Inline(Job(found.trainer, Context(found.epochs, found.options), study.folder / "checkpoints"), cpus=1)
-        for _ in Search(found, study, launcher, width=lanes).events():
+        for _ in Search(found, study, launcher, width=lambda _workers: lanes).events():
             pass
         launcher.close()
         records = study.records()

@@ -125,7 +125,7 @@ def _searched(found: Space, folder: Path) -> Iterator[Record]:
         study.checkpoints.mkdir()
         launcher = Inline(Job(found.trainer, Context(found.epochs, found.options), study.checkpoints), cpus=1)
         with closing(launcher):
-            for _ in Search(found, study, launcher, width=8).events():
+            for _ in Search(found, study, launcher, width=lambda _workers: 8).events():
                 pass
         yield from study.records()
 

@@ -34,7 +34,7 @@ def search(task: Task, *, lanes: int = 1, **changes: Any) -> Found:
         study.checkpoints.mkdir()
         context = Context(asked.epochs, asked.options, metric=asked.objective.metric)
         launcher = Inline(Job(asked.trainer, context, study.checkpoints), cpus=1)
-        with closing(launcher), closing(Search(asked, study, launcher, width=lanes).events()) as events:
+        with closing(launcher), closing(Search(asked, study, launcher, width=lambda _workers: lanes).events()) as events:
             for event in events:
                 if isinstance(event, Reported) and meter.take(event.epoch.metrics[asked.objective.metric]):
                     break

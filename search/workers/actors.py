@@ -1,0 +1,363 @@
+"""Workers as actors of Ray, on this machine or on the nodes of a cluster, where they come and go with the nodes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pitprop.messages import Message, message, nmessage
+from pitprop.telemetry import Epoch
+from pitprop.trainer import Change, Start, public_environment
+from pitprop.workers import cluster, deaths, reaper
+from pitprop.workers.cluster import START, Local, RayDied
+from pitprop.workers.launch import Job, LaunchError, Step, limit_threads, nothing
+from pitprop.workers.placement import Need, Node, fitting, refusal, shortage
+from pitprop.workers.share import Size
+from pitprop.workers.worker import Cause, Failure, Worker
+
+LOOK = 2.0
+"""Seconds between two looks at whether Ray itself is alive, and at which nodes there are."""
+DEATHS = 3
+"""How many deaths of the Ray that was started here, or of workers as they start, are replaced: more have a cause that stays."""
+NODE_LABEL = "ray.io/node-id"
+"""By which Ray knows a node when it is told where to put an actor."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """One worker: its actor, the note of its death, and what it is asked, which is to be answered by ``deadline``."""
+
+    actor: Any
+    note: Path
+    starting: Any
+    """The answer to whether it can train, until that has come."""
+    asked: Any = None
+    deadline: float = math.inf
+    node: str = ""
+
+    @property
+    def use(self) -> tuple[bool, bool]:
+        """What is lost by its end: first what it trains, then that it has started."""
+        return self.asked is not None, self.starting is None
+
+
+class OnRay:
+    """Actors that are kept from group to group, each with what it ``needs`` to itself.
+
+    An actor that dies, or that says nothing for ``stall`` seconds, is replaced, and the step says what happened to its
+    group. ``address`` joins a cluster, whose workers find what ``runtime_env`` says; None starts a Ray here, which ends with the
+    launcher and is started anew when it has died, up to `DEATHS` times. ``logs`` shows what the workers print. ``tell`` is
+    called with what a user should know of the workers.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        need: Need,
+        size: Size,
+        *,
+        stall: float,
+        address: str | None,
+        logs: bool,
+        runtime_env: Mapping[str, Any] | None = None,
+        tell: Callable[[Message], object] = print,
+    ) -> None:
+        self._job, self._need, self._size, self._stall = job, need, size, stall
+        self._address, self._logs, self._runtime_env, self._tell = address, logs, runtime_env or {}, tell
+        self._generations = itertools.count()
+        self._numbers = itertools.count()
+        self._places: dict[int, _Place] = {}
+        self._leaving: set[int] = set()
+        """Workers that train what they have, and then end."""
+        self._left_out: dict[str, str] = {}
+        """The nodes on which workers cannot train, each with the reason."""
+        self._wanted = self._room = self._failed = self._deaths = 0
+        self._looked = -math.inf
+        self._start()
+
+    @property
+    def size(self) -> int:
+        return max(1, self._wanted)
+
+    def _start(self) -> None:
+        """Starts Ray, or joins it, and the workers; what dies of it meanwhile is replaced."""
+        self._scratch = Path(tempfile.mkdtemp(prefix="pitprop-"))
+        self._reaper = reaper.start(self._scratch, public_environment())
+        limit_threads(self._need.cpus)
+        try:
+            if self._address is None:
+                local = Local(self._scratch, cluster.cpus_for(self._need.cpus, self._size.held))
+                self._ray = cluster.start(local, logs=self._logs)
+            else:
+                self._ray = cluster.join(self._address, logs=self._logs, runtime_env=self._runtime_env)
+            self._remote = self._ray.remote(Worker)
+            self._tell_room()
+            self._await_start()
+        except RayDied as died:
+            self._start_anew(died)
+        except BaseException as error:
+            self.close()
+            if type(error).__module__.startswith("ray."):
+                raise LaunchError(f"the workers did not start: {str(error).splitlines()[0]}") from error
+            raise
+
+    def _start_anew(self, died: RayDied) -> None:
+        """Replaces a Ray that has died, with all that was left of it. `LaunchError` if that does not help."""
+        self.close()
+        self._deaths += 1
+        kept = "finished trials are kept, and the same command resumes"
+        if self._deaths > DEATHS:
+            raise LaunchError(f"{died}, as Ray has done {DEATHS} times before in this search; {kept}")
+        try:
+            self._start()
+        except LaunchError as error:
+            raise LaunchError(f"{died}, and is not replaced: {error}; {kept}") from error
+
+    # What is asked of the workers
+
+    def preflight(self, start: Start) -> Epoch | Failure | None:
+        try:
+            while not (free := self.free()):
+                self._heed_starts(LOOK)
+                self._staff()
+            place = self._places[free[0]]
+            place.asked, place.deadline = place.actor.preflight.remote(start.params, start.seed), self._due()
+            while not (answers := list(self._answers())):
+                pass
+            place.asked = None
+            answer: Epoch | Failure | None = answers[0].outcome  # type: ignore[assignment]
+            return answer
+        except RayDied as died:
+            self._start_anew(died)
+            return self.preflight(start)
+
+    def free(self) -> Sequence[int]:
+        found = [number for number, place in self._places.items() if place.starting is None and place.asked is None]
+        return [number for number in found if number not in self._leaving]
+
+    def employs(self, worker: int) -> bool:
+        if self._size.share is not None:
+            self._review()
+        place = self._places.get(worker)
+        return place is not None and place.starting is None and worker not in self._leaving
+
+    def advance(self, worker: int, change: Change) -> None:
+        place = self._places[worker]
+        place.asked, place.deadline = place.actor.advance.remote(change), self._due()
+
+    def steps(self, left: Callable[[], bool] = nothing) -> Iterator[Step]:
+        while self._asked() or (not self.free() and left()):
+            try:
+                self._staff()
+                answers = [*self._answers(), *(Step(worker, {}) for worker in self._heed_starts())]
+            except RayDied as died:
+                lost = self._asked()
+                self._start_anew(died)
+                answers = [Step(worker, Failure(f"{died}, and was replaced", Cause.LOST)) for worker in lost]
+                answers += [Step(worker, {}) for worker in self.free()]
+            for step in answers:
+                if step.worker in self._places:
+                    self._places[step.worker].asked = None  # only now: who is asked for nothing may be ended
+                yield step
+
+    def take(self, job: Job, count: int) -> bool:
+        size = replace(self._size, count=count)
+        if job.like(self._job) and (self._address is not None or size.held <= self._size.held):
+            self._job, self._size = job, size
+            for place in self._places.values():
+                place.actor.move.remote(job.arguments(next(self._generations))[-1])
+        return self._job is job
+
+    def close(self) -> None:
+        self._places.clear()
+        self._leaving.clear()
+        if "ray" in sys.modules:
+            sys.modules["ray"].shutdown()
+        self._reaper.communicate()
+
+    # What comes back
+
+    def _asked(self) -> list[int]:
+        return [number for number, place in self._places.items() if place.asked is not None]
+
+    def _answers(self) -> Iterator[Step]:
+        """What has come in after a while of waiting at most."""
+        asked = {self._places[number].asked: number for number in self._asked()}
+        starting = [place.starting for place in self._places.values() if place.starting is not None]
+        soonest = min((self._places[number].deadline for number in asked.values()), default=math.inf)
+        ready = self._ready([*asked, *starting], min(LOOK, max(0.0, soonest - time.monotonic())))
+        now = time.monotonic()
+        for reference, number in asked.items():
+            place = self._places[number]
+            if reference in ready:
+                yield Step(number, self._answer(number, place, reference))
+            elif place.deadline <= now:
+                cluster.refuse_dead(self._ray)
+                self._replace(number)
+                yield Step(number, Failure(f"no epoch came in {self._stall:g} seconds (stall: in the space)"))
+
+    def _ready(self, references: list[Any], patience: float) -> set[Any]:
+        """Which of them are answered, after so many seconds at most. `RayDied` if Ray itself has."""
+        if not references:
+            time.sleep(patience)
+        else:
+            self._ray.wait(references, timeout=patience)
+        cluster.refuse_dead(self._ray)
+        return set(self._ray.wait(references, num_returns=len(references), timeout=0)[0]) if references else set()
+
+    def _due(self) -> float:
+        """When a worker that is asked now has been silent for too long."""
+        return time.monotonic() + self._stall
+
+    def _answer(self, number: int, place: _Place, reference: Any) -> Any:
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            cluster.refuse_dead(self._ray)
+            lost = self._lost(place, error)
+            told = deaths.told(place.note)
+            if isinstance(error, self._ray.exceptions.OutOfMemoryError):
+                told = "was ended by Ray, as the memory of its machine is nearly full"
+            elif "Died" not in type(error).__name__:
+                told = f"died ({type(error).__name__})"
+            self._replace(number)
+            return Failure(lost, Cause.LOST) if lost else Failure(f"its worker {told}", Cause.WORKER_DIED)
+
+    def _lost(self, place: _Place, error: Any) -> str:
+        """What has taken the worker away, if its node has, which is no fault of what it trained; else nothing."""
+        if self._address is None:
+            return ""
+        alive = {one["NodeID"]: one["Alive"] for one in self._ray.nodes()}
+        if getattr(error, "preempted", False) or not alive.get(place.node, True):
+            return "its node has left the cluster"
+        if isinstance(error, self._ray.exceptions.ActorUnavailableError):
+            return "its node does not answer"
+        return ""
+
+    # Who is there
+
+    def _staff(self) -> None:
+        """Brings the workers to the number that there are to be: new ones, or fewer, those first that train nothing."""
+        self._review()
+        for _ in range(self._wanted - len(self._places)):
+            self._add(next(self._numbers))
+        for number in [one for one in self._leaving if self._places[one].asked is None]:
+            self._dismiss(number)
+
+    def _review(self) -> None:
+        """How many workers there are to be, and who is to leave."""
+        before, self._wanted = self._wanted, self._size.now(self._fits())
+        if before and self._size.share is None and self._wanted > before:
+            self._tell(nmessage("{n} worker fits the cluster now", "{n} workers fit the cluster now", self._wanted))
+        by_use = sorted(self._places, key=lambda one: (one not in self._leaving, *self._places[one].use, one))
+        self._leaving = set(by_use[: max(0, len(by_use) - self._wanted)])
+
+    def _fits(self) -> int:
+        """How many workers fit the nodes that there are, at which it looks from time to time."""
+        if time.monotonic() - self._looked >= (LOOK if self._address is not None else math.inf):
+            self._looked = time.monotonic()
+            self._room = fitting(self._need, self._nodes())
+        return self._room
+
+    def _nodes(self) -> list[Node]:
+        """The nodes on which workers may train."""
+        return [node for node in cluster.nodes(self._ray) if node.id not in self._left_out]
+
+    def _tell_room(self) -> None:
+        """Says if fewer workers have room than were asked for; `LaunchError` if none ever has."""
+        known = self._nodes()
+        fits, free = fitting(self._need, known), sum(self._need.on(node.free) for node in known)
+        if not fits and not self._size.elastic:
+            raise LaunchError(refusal(self._need, known))
+        self._staff()
+        if not self._wanted and fits:
+            self._tell(message("the search waits: it may have 0 workers now (--share)"))
+        elif min(fits, free) == 0:
+            self._tell(message("the search waits for a node that has {need} free", need=str(self._need)))
+        elif (asked := self._size.held if self._size.most is not None else fits) > min(fits, free):
+            self._tell(shortage(self._need, min(asked, self._size.count), min(fits, free)))
+
+    def _add(self, number: int) -> None:
+        """Asks Ray for one more worker. It gets its place when a node has room for it."""
+        generation = next(self._generations)
+        options: dict[str, Any] = {"num_cpus": self._need.cpus, "num_gpus": self._need.gpus, "enable_task_events": False}
+        if self._need.accelerator_type:
+            options["accelerator_type"] = self._need.accelerator_type
+        if self._left_out:
+            options["label_selector"] = {NODE_LABEL: f"!in({','.join(self._left_out)})"}
+        actor = self._remote.options(**options).remote(*self._job.arguments(generation))
+        note = self._scratch / f"worker-{generation}.note"
+        actor.watch.remote(str(note))
+        self._places[number] = _Place(actor, note, actor.warm.remote())
+
+    def _dismiss(self, number: int) -> None:
+        self._leaving.discard(number)
+        self._ray.kill(self._places.pop(number).actor)
+
+    def _replace(self, number: int) -> None:
+        self._dismiss(number)
+        self._add(number)
+
+    def _await_start(self) -> None:
+        """Waits for as many workers as a search takes to begin."""
+        deadline = time.monotonic() + START
+        while True:
+            self._heed_starts(LOOK)
+            started = sum(place.starting is None for place in self._places.values())
+            if self._wanted and started >= min(self._size.least, self._wanted):
+                return
+            self._staff()
+            if not self._wanted or self._size.elastic:
+                deadline = time.monotonic() + START
+            if time.monotonic() >= deadline:
+                raise LaunchError(
+                    f"the workers did not start in {START:g} seconds, so the machine is too busy, or other programs hold Ray's "
+                    f"CPUs; the same command tries again"
+                )
+
+    def _heed_starts(self, patience: float = 0.0) -> list[int]:
+        """The workers that have just started; what cannot train on one node starts on others. `LaunchError` if there is none."""
+        starting = {place.starting: number for number, place in self._places.items() if place.starting is not None}
+        ready, started = self._ready(list(starting), patience), []
+        for reference in ready:
+            number = starting[reference]
+            place = self._places[number]
+            if self._address is not None:
+                place.node = cluster.node_of(self._ray, place.actor)
+            try:
+                problem = self._ray.get(reference)
+            except self._ray.exceptions.RuntimeEnvSetupError as error:
+                problem = f"its environment cannot be made there: {' '.join(str(error).split())[:300]}"
+            except self._ray.exceptions.RayError:  # it died as it started
+                cluster.refuse_dead(self._ray)
+                self._failed += 1
+                if self._failed > DEATHS * max(1, self._wanted):
+                    raise
+                self._replace(number)
+                continue
+            if problem is None:
+                place.starting = None
+                started.append(number)
+            else:
+                self._leave_out(place.node, problem)
+                self._replace(number)
+        return started
+
+    def _leave_out(self, node: str, problem: str) -> None:
+        """Trains on the other nodes; `LaunchError` if there are none."""
+        if node in self._left_out:
+            return
+        known = self._nodes()
+        where = next((one.address for one in known if one.id == node), node)
+        self._left_out[node] = problem
+        if self._address is None or not fitting(self._need, [one for one in known if one.id != node]):
+            raise LaunchError(problem)
+        self._looked = -math.inf
+        self._tell(message("node {node} is left out: {problem}", node=where, problem=problem))

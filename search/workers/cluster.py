@@ -1,0 +1,169 @@
+"""Ray itself: started on this machine, or joined where it runs; its nodes, and whether it is alive."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pitprop.imports import search_path
+from pitprop.trainer import public_environment
+from pitprop.workers.launch import LaunchError
+from pitprop.workers.placement import Node
+
+MARK = "PITPROP_SCRATCH"
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Has Ray's servers listen on 127.0.0.1, on every system: else whoever reaches them runs code as this user. Read on import."""
+START = 300.0
+"""Seconds in which Ray and its workers have to start; a busy machine takes minutes."""
+SLOW = 20.0
+"""Seconds after which a start of Ray that failed has run into a time limit of its own, so that another attempt may succeed."""
+
+
+class RayDied(Exception):
+    """The Ray that was started here has died, and what it was asked is never answered: which of its processes, and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A Ray to start here: with so many CPUs, and its files in ``folder``."""
+
+    folder: Path
+    cpus: int
+
+
+def start(local: Local, *, logs: bool) -> Any:
+    """Starts Ray on this machine, for this process alone. `LaunchError`."""
+    os.environ.update(LOOPBACK)
+    own = {
+        "num_cpus": local.cpus,
+        "include_dashboard": False,
+        "object_store_memory": 2**27,
+        "_temp_dir": str(local.folder),
+    }
+    # What Ray starts finds the package that this process has, and the reaper finds what Ray starts, under whatever title.
+    with _environment({MARK: str(local.folder), "PYTHONPATH": search_path()}, logs=logs) as ray:
+        deadline = time.monotonic() + START
+        while True:
+            began = time.monotonic()
+            try:
+                with _lean(ray, logs):
+                    ray.init(address="local", log_to_driver=logs, logging_level=logging.ERROR, **own)
+                return ray
+            except Exception as error:  # Ray raises bare ones, too
+                ray.shutdown()
+                if time.monotonic() - began > SLOW and time.monotonic() < deadline:  # as it gives up on a busy machine
+                    continue
+                raise LaunchError(f"Ray does not start here: {_first_line(error)}; the same command tries again") from error
+
+
+def join(address: str, *, logs: bool, runtime_env: Mapping[str, Any]) -> Any:
+    """Joins the Ray at ``address``, whose workers find what ``runtime_env`` says. `LaunchError`."""
+    with _environment({}, logs=logs) as ray:
+        try:
+            ray.init(address=address, log_to_driver=logs, logging_level=logging.ERROR, runtime_env=dict(runtime_env))
+        except Exception as error:
+            ray.shutdown()
+            raise LaunchError(_refused(address, error)) from error
+        return ray
+
+
+def nodes(ray: Any) -> list[Node]:
+    """The nodes that are alive."""
+    free = ray._private.state.available_resources_per_node()
+    return [
+        Node(one["NodeID"], one["NodeManagerAddress"], one["Resources"], free.get(one["NodeID"], {}))
+        for one in ray.nodes()
+        if one["Alive"]
+    ]
+
+
+def node_of(ray: Any, actor: Any) -> str:
+    """The id of the node that an actor was given; empty if none has been."""
+    found = ray._private.state.actors(actor._actor_id.hex()).get("Address", {}).get("NodeID", "")
+    return str(found or "")
+
+
+def refuse_dead(ray: Any) -> None:
+    """`RayDied` if the Ray that was started here has."""
+    node = ray._private.worker._global_node
+    for name, process in node.dead_processes() if node is not None else ():
+        if name in ("raylet", "gcs_server"):
+            code = process.poll()
+            how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+            raise RayDied(f"{name} of the local Ray has died ({how})")
+
+
+def cpus_for(cpus: float, size: int) -> int:
+    """The CPUs of a Ray that is to hold so many workers."""
+    return max(1, math.ceil(cpus * size))
+
+
+def _refused(address: str, error: Exception) -> str:
+    said = " ".join((str(error) or repr(error)).split())
+    again = "the same command tries again"
+    if type(error).__name__ == "AuthenticationError" or "authentic" in said.lower():
+        return (
+            f"the Ray at {address} asks for its token, and the one here is another, or there is none: copy ~/.ray/auth_token "
+            f"from the head to the same place here, or name the file in RAY_AUTH_TOKEN_PATH, and set RAY_AUTH_MODE=token"
+        )
+    if (found := re.search(r"Version mismatch: (.*)", said)) is not None:
+        return f"the Ray at {address} is of another version, and takes drivers of its own only: {found[1][:300]}"
+    if address == "auto" and isinstance(error, ConnectionError):
+        return f"no Ray runs on this machine: start one, or join one (`ray start`), or give --ray HOST:PORT ({said[:120]})"
+    if "node" in said and "address" in said:
+        return (
+            f"this machine is no node of the Ray at {address}: make it one (`ray start --address={address}`), run the command on "
+            f"one, or hand it to the head (--ray http://HOST:8265); {said[:160]}"
+        )
+    return f"Ray does not start at {address}: {said[:300]}; {again}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or repr(error)).splitlines()[0]
+
+
+@contextmanager
+def _environment(changed: Mapping[str, str], *, logs: bool) -> Iterator[Any]:
+    """Ray, imported, and the environment in which it starts its processes: without our passwords, and as ``changed``."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for limit in ("raylet_start_wait_time_s", "worker_register_timeout_seconds"):
+        os.environ.setdefault(f"RAY_{limit}", f"{START:.0f}")
+    if not logs:  # Ray prints deaths of workers between our lines otherwise; the step that comes of one says so
+        os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
+    import ray
+
+    before = dict(os.environ)
+    for name in before.keys() - public_environment().keys():
+        del os.environ[name]
+    os.environ.update(changed)
+    try:
+        yield ray
+    finally:
+        for name in changed.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@contextmanager
+def _lean(ray: Any, logs: bool) -> Iterator[None]:
+    """Has a Ray that is started here start no process for its dashboard, nor one that reads the workers' ``logs`` for nobody.
+
+    `ray.init` has no flag for it: without a dashboard it still starts that one's server, and waits until it has imported all.
+    """
+    services, node = ray._private.services, ray._private.node.Node
+    before = services.start_api_server, node.start_log_monitor
+    services.start_api_server = lambda *_args, **_options: ("", None)
+    if not logs:
+        node.start_log_monitor = lambda _node: None
+    try:
+        yield
+    finally:
+        services.start_api_server, node.start_log_monitor = before
