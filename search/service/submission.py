@@ -74,7 +74,7 @@ def submitted(request: Submit, catalogue: Catalogue, owner: str, uploads: Path, 
     if problems:
         raise Refused(problems)
     resources = space.resources
-    wants = request.workers or resources.workers or _fitting(space, catalogue)
+    wants = request.workers or resources.most_workers or _fitting(space, catalogue)
     timeout = request.timeout or space.timeout
     overrides = {"trials": request.trials, "seed": request.seed, "workers": request.workers, "timeout": request.timeout}
     ident, name = new_id(), request.name or space.name

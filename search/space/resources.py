@@ -41,6 +41,11 @@ class Resources:
     lanes: Count | None = None
     """How many trials a worker trains as one, if the trainer can."""
 
+    @property
+    def most_workers(self) -> int | None:
+        """How many workers there may be; None: as many as fit."""
+        return self.workers.max if isinstance(self.workers, Workers) else self.workers
+
 
 def contradictions(said: Resources) -> Iterator[tuple[str, str]]:
     """What does not go together, by its key: a sentence each."""
