@@ -18,12 +18,16 @@ PRIVATE = 0o077
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """``study_db`` is a database URL, ``mlflow`` a tracking URI; ``ray`` is a cluster's address, None for one of our own."""
+    """``study_db`` is a database URL, ``mlflow`` a tracking URI; ``ray`` is a cluster's address, None for one of our own.
+
+    ``storage`` is where checkpoints go that every node is to reach; empty if nothing is said here.
+    """
 
     runs: Path
     study_db: str
     mlflow: str
     ray: str | None
+    storage: str = ""
 
     @property
     def artifacts(self) -> Path:
@@ -36,9 +40,9 @@ class Addresses:
 
 
 def addresses(runs: str | None, ray: str | None = None) -> Addresses:
-    """The addresses in force: ``STUDY_DB``, ``MLFLOW_TRACKING_URI`` and ``RAY_ADDRESS``, by default files under ``runs``.
+    """The addresses in force: ``STUDY_DB``, ``MLFLOW_TRACKING_URI``, ``RAY_ADDRESS`` and ``PITPROP_STORAGE``.
 
-    ``ray`` is in place of ``RAY_ADDRESS``.
+    The first two are files under ``runs`` by default. ``ray`` is in place of ``RAY_ADDRESS``.
     """
     folder = Path(runs or "runs").expanduser().resolve()
     return Addresses(
@@ -46,6 +50,7 @@ def addresses(runs: str | None, ray: str | None = None) -> Addresses:
         os.environ.get("STUDY_DB") or sqlite_url(folder / "study.db"),
         os.environ.get("MLFLOW_TRACKING_URI") or sqlite_url(folder / "mlflow.db"),
         _ray(ray or os.environ.get("RAY_ADDRESS") or "local"),
+        os.environ.get("PITPROP_STORAGE") or "",
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 from pitprop import space as spaces
 from pitprop import trainer
+from pitprop.addresses import safe
 from pitprop.cli.context import conclude, open_study
 from pitprop.cli.options import Page, StudyOptions
 from pitprop.cli.output import print_command, print_json
@@ -238,7 +239,8 @@ def _states(space: Space, folder: Path) -> list[str]:
         return [_("its files: {path}").format(path=folder)]
     paths = sorted(folder.glob("replica-*.best")) or sorted(folder.glob("replica-*.ckpt"))
     text = in_unit(_("its state after epoch {epoch}: {path}"), space.unit)
-    return [text.format(epoch=e.step, path=path) for path in paths for e in checkpoint.epochs(path).values()]
+    places = {path: safe(checkpoint.stored_at(path)) or path for path in paths}
+    return [text.format(epoch=e.step, path=place) for path, place in places.items() for e in checkpoint.epochs(path).values()]
 
 
 def _training(results: Results, record: Record) -> str:

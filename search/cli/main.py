@@ -156,6 +156,9 @@ def _training(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--ray", metavar="ADDRESS", help="Ray to train on: auto, HOST:PORT or http://HOST:8265 (RAY_ADDRESS, or one of its own)"
     )
+    parser.add_argument(
+        "--storage", metavar="URL", help="where checkpoints go that every node reaches: a shared folder, s3://bucket/path, ..."
+    )
     parser.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
 
 
@@ -180,6 +183,7 @@ def _run_options(given: Namespace, timeout: float | None = None) -> RunOptions:
         given.code_changed,
         quiet=given.quiet,
         ray=given.ray,
+        storage=given.storage,
         share=getattr(given, "share", None),
     )
 

@@ -60,6 +60,8 @@ class RunOptions:
     """Show nothing but the answer."""
     ray: str | None = None
     """The same as in `StudyOptions`, for a repetition of the command."""
+    storage: str | None = None
+    """Where checkpoints go that every node is to reach."""
     share: Path | None = None
     """A file that says how many workers there may be now."""
 
@@ -69,7 +71,9 @@ class RunOptions:
 
         said = confirms or ConfirmOptions()
         share = str(self.share) if self.share is not None else None
-        return Repeat(self.workers, self.inline, self.seed, said.top, said.seeds, said.trials, said.each, self.ray, share)
+        return Repeat(
+            self.workers, self.inline, self.seed, said.top, said.seeds, said.trials, said.each, self.ray, self.storage, share
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from pitprop.views.terminal.status import print_inactive, print_known
 from pitprop.workers import checkpoint
 from pitprop.workers.actors import OnRay
 from pitprop.workers.best_states import Bests
+from pitprop.workers.files import home
 from pitprop.workers.launch import Inline, Job, Launcher, LaunchError
 from pitprop.workers.placement import Need
 from pitprop.workers.share import Share, Size
@@ -90,7 +91,7 @@ def run(
         signal.signal(signal.SIGINT, lambda *_: os._exit(code))
     if code:
         crew.close()
-    sweep_checkpoints(space, study)
+    sweep_checkpoints(space, study, storage(space, where, options))
     return code
 
 
@@ -135,7 +136,12 @@ def _export(event: Event, study: Study, exporter: Exporter | None, last: dict[in
         exporter.send(study.record(event.lane.trial))
 
 
-def sweep_checkpoints(space: Space, study: Study) -> None:
+def storage(space: Space, where: Addresses, options: RunOptions) -> str:
+    """Where checkpoints go that every node is to reach: as a flag says, or the environment, or the space; empty if none does."""
+    return options.storage or where.storage or space.storage or ""
+
+
+def sweep_checkpoints(space: Space, study: Study, storage: str) -> None:
     """Leaves nothing of the workers when no trial runs: what is kept of it alone goes to the folders of its trials."""
     records = study.records()
     if any(record.state == State.RUNNING for record in records):
@@ -147,6 +153,8 @@ def sweep_checkpoints(space: Space, study: Study) -> None:
         checkpoint.sweep(study.checkpoints, kept, study.parking().only_with_workers())
     for draft in (*study.folder.glob("trials/*/replica-*.part"), *study.folder.glob("trials/*/telemetry*.part")):
         draft.unlink(missing_ok=True)
+    if storage:
+        home.sweep(study.folder, storage)
 
 
 class Crew:
@@ -159,7 +167,8 @@ class Crew:
         self, space: Space, study: Study, where: Addresses, options: RunOptions, console: Console, count: int
     ) -> Launcher:
         """Workers for ``count`` trainings of the study: those that there are, if they will do, else new ones."""
-        job = _job(space, study.checkpoints, here=options.inline or where.ray is None)
+        here = options.inline or where.ray is None
+        job = _job(space, study.checkpoints, storage(space, where, options), here=here)
         size, need = _size(space, where, options, count), _need(space)
         if self._launcher is not None and self._launcher.take(job, count):
             return self._launcher
@@ -216,7 +225,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _job(space: Space, folder: Path, *, here: bool) -> Job:
+def _job(space: Space, folder: Path, storage: str = "", *, here: bool) -> Job:
     gpus = space.resources.gpus
     if gpus and here and not _sees_gpu():
         raise LaunchError("resources.gpus in the space asks for a GPU, and CUDA shows none here: set it to 0")
@@ -232,7 +241,7 @@ def _job(space: Space, folder: Path, *, here: bool) -> Job:
         gpus=gpus,
         unit=space.unit,
     )
-    return Job(space.trainer, context, folder)
+    return Job(space.trainer, context, folder, storage)
 
 
 def _width(space: Space, lanes: int, generations: int, workers: int) -> int:

@@ -51,9 +51,10 @@ def searched(
             study.plan(trials.number + (study.planned if trials.more else 0))
         code, ended = 0, revival.ended(study)
         if ended:
-            session.sweep_checkpoints(space, study)  # it may have been killed after its last trial
+            # it may have been killed after its last trial
+            session.sweep_checkpoints(space, study, session.storage(space, where, run))
         if ended and not _due(space, space.confirm, study.records(), where):
-            _sweep_confirmations(space, where)
+            _sweep_confirmations(space, where, run)
             if console is not None:
                 _print_finished(console, study, where, run.repeat())
             return code, _published(_results(study, where), run, console)
@@ -207,11 +208,11 @@ def _confirm(
             publish.finish_confirmation(mlflow, console or Console(quiet=True), _results(study, where), space.name)
         if code:
             return code
-    _sweep_confirmations(space, where)
+    _sweep_confirmations(space, where, run)
     return 0
 
 
-def _sweep_confirmations(space: Space, where: Addresses) -> None:
+def _sweep_confirmations(space: Space, where: Addresses, run: RunOptions) -> None:
     """Removes the workers' checkpoints of confirmations that were killed after their last training."""
     from pitprop.cli import session
     from pitprop.study import study as studies
@@ -220,7 +221,7 @@ def _sweep_confirmations(space: Space, where: Addresses) -> None:
         folder = where.folder(one.space.name)
         if (folder / "checkpoints").exists():
             with studies.opened(one.space, where.study_db, folder) as study:
-                session.sweep_checkpoints(one.space, study)
+                session.sweep_checkpoints(one.space, study, session.storage(one.space, where, run))
 
 
 def _task(fresh: Space, space: Space) -> str:

@@ -128,6 +128,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         scheduler=scheduler,
         budget=_whole_budget(document, unit, problems),
         resources=document.resources,
+        storage=document.storage,
         stall=document.stall,
         retries=document.retries,
         revive=document.revive,

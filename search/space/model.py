@@ -62,7 +62,8 @@ class Space:
 
     ``targets`` are scores to reach, by name; the one that ``stop_when`` names ends the search. ``remedies`` says whether trials
     are asked for that do what a verdict or a missed gate advises: try, suggest (only in words), or off. ``confirm`` is None
-    where the space does not say that it is to be confirmed. ``warm_start`` says what else the sampler is to know.
+    where the space does not say that it is to be confirmed. ``warm_start`` says what else the sampler is to know. ``storage`` is
+    where checkpoints go that every node is to reach.
 
     ``path`` is where the file lies, empty where the space was given as a mapping; ``text`` is its YAML. Two spaces may be equal
     though these differ.
@@ -103,6 +104,7 @@ class Space:
     remedies: str
     confirm: Confirm | None
     warm_start: WarmStart | None = None
+    storage: str | None = None
     unit: str = "epochs"
     path: str = field(default="", compare=False)
     text: str = field(default="", compare=False, repr=False)

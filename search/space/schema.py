@@ -308,6 +308,8 @@ class Document:
     If not said, promote where there is a budget, else full."""
     resources: Annotated[Resources, Rows(Resources)] = Field(default_factory=Resources)
     """What one worker holds, and how many there may be."""
+    storage: Text | None = None
+    """Where checkpoints go that every node is to reach: a shared folder, or a URL such as s3://bucket/path."""
     stall: Time = 1800.0
     """A training that is silent for so long fails."""
     retries: Natural = 1

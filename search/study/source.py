@@ -137,6 +137,7 @@ class Repeat:
     trials: tuple[int, ...] = ()
     each: tuple[str, ...] = ()
     ray: str | None = None
+    storage: str | None = None
     share: str | None = None
 
     def words(self, verb: str) -> tuple[str, ...]:
@@ -145,7 +146,7 @@ class Repeat:
         chosen = [word for number in self.trials if verb == "confirm" for word in ("--trial", str(number))]
         chosen += [word for name in self.each if verb == "confirm" for word in ("--each", name) if word]
         shared = {"share": self.share} if verb == "search" else {}
-        numbers = {"workers": self.workers, **confirms, "seed": self.seed, "ray": self.ray, **shared}
+        numbers = {"workers": self.workers, **confirms, "seed": self.seed, "ray": self.ray, "storage": self.storage, **shared}
         given = [word for name, value in numbers.items() if value is not None for word in (f"--{name}", str(value))]
         return (*(["--inline"] if self.inline else []), *chosen, *given)
 

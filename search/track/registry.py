@@ -98,7 +98,8 @@ def _copied(folder: Path, home: Path, kind: str) -> list[int]:
     """Copies the checkpoints of a kind; their epochs, one for each seed."""
     paths = sorted(home.glob(f"replica-*.{kind}"))
     for path in paths:
-        shutil.copyfile(path, folder / path.name)
+        with checkpoint.whole(path) as source, (folder / path.name).open("wb") as target:
+            shutil.copyfileobj(source, target)
     return [epoch.step for path in paths for epoch in checkpoint.epochs(path).values()]
 
 

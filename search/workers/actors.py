@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,15 @@ from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Start, public_environment
 from pitprop.workers import cluster, deaths, reaper
 from pitprop.workers.cluster import START, Local, RayDied
+from pitprop.workers.files import home
+from pitprop.workers.files.remote import Answer, Remote
 from pitprop.workers.launch import Job, LaunchError, Step, limit_threads, nothing
 from pitprop.workers.placement import Need, Node, fitting, refusal, shortage
 from pitprop.workers.share import Size
-from pitprop.workers.worker import Cause, Failure, Worker
+from pitprop.workers.worker import Cause, Failure
 
+LEAVE = 10.0
+"""Seconds in which workers on other nodes may bring home what is left when a search ends."""
 LOOK = 2.0
 """Seconds between two looks at whether Ray itself is alive, and at which nodes there are."""
 DEATHS = 3
@@ -78,6 +83,8 @@ class OnRay:
         """Workers that train what they have, and then end."""
         self._left_out: dict[str, str] = {}
         """The nodes on which workers cannot train, each with the reason."""
+        self._home: tuple[Any, ...] = ()
+        self._said: set[str] = set()
         self._wanted = self._room = self._failed = self._deaths = 0
         self._looked = -math.inf
         self._start()
@@ -97,7 +104,8 @@ class OnRay:
                 self._ray = cluster.start(local, logs=self._logs)
             else:
                 self._ray = cluster.join(self._address, logs=self._logs, runtime_env=self._runtime_env)
-            self._remote = self._ray.remote(Worker)
+            self._home = self._at_home(self._job)
+            self._remote = self._ray.remote(Remote)
             self._tell_room()
             self._await_start()
         except RayDied as died:
@@ -107,6 +115,13 @@ class OnRay:
             if type(error).__module__.startswith("ray."):
                 raise LaunchError(f"the workers did not start: {str(error).splitlines()[0]}") from error
             raise
+
+    def _at_home(self, job: Job) -> tuple[Any, ...]:
+        """What a worker needs to reach the study's folder, which may be on another machine of a cluster."""
+        if self._address is None:
+            return ()
+        found = home.made(job.folder.parent, job.storage)
+        return found, home.serve(self._ray, found)
 
     def _start_anew(self, died: RayDied) -> None:
         """Replaces a Ray that has died, with all that was left of it. `LaunchError` if that does not help."""
@@ -150,7 +165,7 @@ class OnRay:
 
     def advance(self, worker: int, change: Change) -> None:
         place = self._places[worker]
-        place.asked, place.deadline = place.actor.advance.remote(change), self._due()
+        place.asked, place.deadline = place.actor.answer.remote(change), self._due()
 
     def steps(self, left: Callable[[], bool] = nothing) -> Iterator[Step]:
         while self._asked() or (not self.free() and left()):
@@ -170,12 +185,16 @@ class OnRay:
     def take(self, job: Job, count: int) -> bool:
         size = replace(self._size, count=count)
         if job.like(self._job) and (self._address is not None or size.held <= self._size.held):
-            self._job, self._size = job, size
+            self._job, self._size, self._home = job, size, self._at_home(job)
             for place in self._places.values():
-                place.actor.move.remote(job.arguments(next(self._generations))[-1])
+                place.actor.move.remote(job.arguments(next(self._generations))[-1], *self._home)
         return self._job is job
 
     def close(self) -> None:
+        if self._home:
+            with suppress(Exception):  # Ray's, where it is gone
+                left = [place.actor.leave.remote() for place in self._places.values() if place.starting is None]
+                self._ray.wait(left, num_returns=len(left), timeout=LEAVE)
         self._places.clear()
         self._leaving.clear()
         if "ray" in sys.modules:
@@ -197,11 +216,21 @@ class OnRay:
         for reference, number in asked.items():
             place = self._places[number]
             if reference in ready:
-                yield Step(number, self._answer(number, place, reference))
+                yield Step(number, self._heard(self._answer(number, place, reference)))
             elif place.deadline <= now:
                 cluster.refuse_dead(self._ray)
                 self._replace(number)
                 yield Step(number, Failure(f"no epoch came in {self._stall:g} seconds (stall: in the space)"))
+
+    def _heard(self, answer: Any) -> Any:
+        """What came of an advance; what is to be known of where its files went is told once, whichever worker says it first."""
+        if not isinstance(answer, Answer):
+            return answer
+        for said in answer.said:
+            if said.template not in self._said:
+                self._said.add(said.template)
+                self._tell(said)
+        return answer.outcome
 
     def _ready(self, references: list[Any], patience: float) -> set[Any]:
         """Which of them are answered, after so many seconds at most. `RayDied` if Ray itself has."""
@@ -292,7 +321,7 @@ class OnRay:
             options["accelerator_type"] = self._need.accelerator_type
         if self._left_out:
             options["label_selector"] = {NODE_LABEL: f"!in({','.join(self._left_out)})"}
-        actor = self._remote.options(**options).remote(*self._job.arguments(generation))
+        actor = self._remote.options(**options).remote(*self._job.arguments(generation), *self._home)
         note = self._scratch / f"worker-{generation}.note"
         actor.watch.remote(str(note))
         self._places[number] = _Place(actor, note, actor.warm.remote())

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -48,7 +46,7 @@ class Bests:
         better = {lane: score for lane, score in scores.items() if score > self._found.get(lane, never)[0]}
         if better:
             link = file.with_suffix(f".{next(self._names)}.best")
-            _link(file, link)
+            checkpoint.link(file, link)
             self._links.append(link)
             self._found |= {lane: (score, link) for lane, score in better.items()}
             self._sweep()
@@ -128,16 +126,3 @@ def _seen(*folders: Path) -> dict[Path, Epochs]:
     """What is held as best, and the last checkpoints too: a search may be killed between writing one and holding it."""
     files = (file for kind in ("best", "ckpt") for folder in folders for file in sorted(folder.glob(f"*.{kind}")))
     return {file: checkpoint.epochs(file) for file in files}
-
-
-def _link(file: Path, link: Path) -> None:
-    """Gives the file a second name."""
-    try:
-        os.link(file, link)
-    except OSError:  # a file system that has no hard links
-        draft = link.with_suffix(".part")
-        try:
-            shutil.copyfile(file, draft)
-            draft.replace(link)
-        except OSError as error:
-            raise checkpoint.NotWritten(f"the checkpoint {link} cannot be written ({error.strerror})") from error

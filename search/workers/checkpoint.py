@@ -2,6 +2,8 @@
 
 The first line is JSON and holds the last epoch of each lane, so that a driver can tell where a training stands without
 loading a tensor; the rest is the trainer's state as `pitprop.workers.states` writes it, which runs no code when it is read.
+
+Of a checkpoint that is stored elsewhere (`pitprop.workers.files.filesystem`) the file has the first line alone, which says where.
 """
 
 from __future__ import annotations
@@ -10,16 +12,20 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Collection, Container, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane
 from pitprop.workers import states
+from pitprop.workers.files import filesystem
 from pitprop.workers.states import Refused
+
+AT = "at"
+"""In a first line: where the whole checkpoint is stored."""
 
 
 class NotWritten(Exception):
@@ -81,6 +87,28 @@ def epochs(path: Path) -> dict[Lane, Epoch]:
         return {}
 
 
+def stored_at(path: Path) -> str:
+    """Where the whole of a checkpoint is stored; empty if the file at ``path`` is the whole, or none."""
+    try:
+        with path.open("rb") as file:
+            return str(json.loads(file.readline()).get(AT, ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def stub(header: bytes, url: str) -> bytes:
+    """What stands in the place of a checkpoint, of which ``header`` is the first line, that is stored at ``url``."""
+    return json.dumps({**json.loads(header), AT: url}).encode() + b"\n"
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[IO[bytes]]:
+    """A checkpoint to be read from its beginning, wherever it is stored. `filesystem.StorageError`."""
+    url = stored_at(path)
+    with filesystem.opened(url) if url else path.open("rb") as file:
+        yield file
+
+
 def load(path: Path, lane: Lane) -> Any:
     """The state of one lane."""
     ((_, state),) = loads(path, [lane]).values()
@@ -92,7 +120,7 @@ def loads(path: Path, lanes: Container[Lane], *, unread: bool = False) -> dict[L
 
     `states.Refused` if loading them might run code.
     """
-    with path.open("rb") as file:
+    with whole(path) as file:
         header = json.loads(file.readline())
         try:
             state: Any = Unread(file.read()) if unread and not header["stacked"] else states.load(file)
@@ -112,6 +140,19 @@ def cut(path: Path, parts: Mapping[Lane, tuple[Lane, Path]]) -> None:
             name, own = parts[lane]
             own.parent.mkdir(parents=True, exist_ok=True)  # its trainer may have removed it
             write(own, {name: epoch}, state, stacked=False)
+
+
+def link(file: Path, link: Path) -> None:
+    """Gives a checkpoint a second name. `NotWritten`."""
+    try:
+        os.link(file, link)
+    except OSError:  # a file system that has no hard links
+        draft = link.with_suffix(".part")
+        try:
+            shutil.copyfile(file, draft)
+            draft.replace(link)
+        except OSError as error:
+            raise NotWritten(f"the checkpoint {link} cannot be written ({error.strerror})") from error
 
 
 def slice_lane(state: Mapping[str, Any], index: int) -> dict[str, Any]:

@@ -67,11 +67,15 @@ class LaunchError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every worker of a search is built from: the trainer's location, its context, and where checkpoints go."""
+    """What every worker of a search is built from: the trainer's location, its context, and where checkpoints go.
+
+    ``folder`` is that of the study's ``checkpoints``; ``storage`` is for workers that do not see it.
+    """
 
     location: str
     context: Context
     folder: Path
+    storage: str = ""
 
     def arguments(self, generation: int) -> tuple[str, Context, str]:
         """The arguments of one `Worker`, with a checkpoint file that no other worker of any run writes to."""

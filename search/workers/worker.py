@@ -18,6 +18,7 @@ from pitprop.telemetry import Epoch, NotAnEpoch, checked, shown
 from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start, Train
 from pitprop.workers import checkpoint, deaths, states
 from pitprop.workers.best_states import Bests
+from pitprop.workers.files.filesystem import StorageError
 
 
 class Cause(Enum):
@@ -27,7 +28,7 @@ class Cause(Enum):
     WORKER_DIED = "the worker is gone: another attempt may help"
     LOST = "its node, or all that Ray ran, is gone: no fault of a trial, and others take it over"
     TOO_MANY_LANES = "the memory is full: fewer lanes at once may fit"
-    CHECKPOINT = "none can be written, or one is not safe to read: the search stops, and the trials resume later"
+    CHECKPOINT = "none can be written, or one cannot be read, or not safely: the search stops, and the trials resume later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Worker:
                 checkpoint.write(self._file, epochs, self._context.state, stacked=self._stacked)
                 if self._context.state is not None:
                     self._bests.note(epochs, self._file, self._folders)
-        except (checkpoint.NotWritten, states.Refused) as error:
+        except (checkpoint.NotWritten, states.Refused, StorageError) as error:
             self.close()
             return Failure(str(error), Cause.CHECKPOINT)
         except BaseException as error:  # of the trainer's code, which may raise what it likes; Ctrl-C is for `Inline`

@@ -41,7 +41,7 @@ def begin(settings: Settings, context: Context, folder: Path, spoiled: Sequence[
     if len(spoiled) >= TRIES:
         return _anew(folder, f"from the start, as it failed with {' and '.join(spoiled)}: {again}")
     before = context.state or {}
-    old = Path(before.get("folder", folder))
+    old = folder.parents[1] / before.get("folder", folder)
     place = fill(settings.checkpoint, {"folder": str(old), "seed": context.seed}, {}, settings.style, "options.checkpoint")
     found = [one for one in sorted(glob.glob(str(old / place)), key=os.path.getmtime) if Path(one).name not in spoiled]
     if not found or not Path(found[-1]).is_relative_to(old):

@@ -54,7 +54,8 @@ def epochs(run: Run, context: Context, folder: Path) -> Generator[Epoch, None, i
     known, last = (context.step if run.attempt.checkpoint is not None else 0), None
     try:
         for epoch in chain(run.known, _follow(run.process, run.sources, context.epochs, context.stall * PATIENT)):
-            context.state = {"folder": str(folder), "began": run.attempt.began}
+            # From the folder of all trials, as that may be elsewhere where the trial goes on.
+            context.state = {"folder": str(folder.relative_to(folder.parents[1])), "began": run.attempt.began}
             if known < epoch.step < context.epochs:
                 yield epoch
             elif epoch.step >= context.epochs:
