@@ -16,7 +16,7 @@ from pitprop.trainer import Lane
 from pitprop.workers import checkpoint
 from pitprop.workers.files import filesystem
 
-TOKEN = "home.json"
+FILE = "home.json"
 """In a study's folder: what the driver has written there for this run, so that a worker knows it from a copy."""
 SHARED, TRIALS = "checkpoints", "trials"
 """The folders in it that workers write to."""
@@ -52,9 +52,9 @@ def made(folder: Path, storage: str) -> Home:
         known = _said(folder)
     said = {"id": str(known.get("id") or uuid.uuid4().hex[:12]), "run": uuid.uuid4().hex}
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"{TOKEN}{DRAFT}"
+    draft = folder / f"{FILE}{DRAFT}"
     draft.write_text(json.dumps(said), encoding="utf-8")
-    draft.replace(folder / TOKEN)
+    draft.replace(folder / FILE)
     return Home(str(folder), said["run"], f"{folder.name}-{said['id']}", storage)
 
 
@@ -78,7 +78,7 @@ def is_own(name: str) -> bool:
 
 
 def _said(folder: Path) -> dict[str, Any]:
-    found = json.loads((folder / TOKEN).read_text(encoding="utf-8"))
+    found = json.loads((folder / FILE).read_text(encoding="utf-8"))
     return found if isinstance(found, dict) else {}
 
 
