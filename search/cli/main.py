@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mask = os.umask(PRIVATE)
     resume = "; " + _("what was finished is kept, and the same command resumes from there") if called.trains else ""
     try:
-        return called.run(given)
+        return _run(called, given)
     except KeyboardInterrupt:
         if called.trains:
             print("pitprop: " + _("interrupted") + resume, file=sys.stderr)
@@ -96,6 +96,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return called.error
     finally:
         os.umask(mask)
+
+
+def _run(called: Command, given: Namespace) -> int:
+    """Runs a command; whoever follows its events is told that it runs, and how it ended: else it was killed."""
+    path: Path | None = getattr(given, "events", None)
+    if path is None:
+        return called.run(given)
+    from pitprop.driver import journal
+
+    journal.write(path, "joined", {"pid": os.getpid()})
+    left: dict[str, str | int] = {"how": "interrupted"}
+    try:
+        code = called.run(given)
+        left = {"how": "interrupted" if code == INTERRUPTED else "ended", "code": code}
+        return code
+    except Exception as error:
+        said = _sentence(error)
+        left = {"how": "bug" if said is None else "error", "class": type(error).__name__, "said": said or str(error)}
+        raise
+    finally:
+        journal.write(path, "left", left)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
@@ -160,6 +181,7 @@ def _training(parser: ArgumentParser) -> None:
         "--storage", metavar="URL", help="where checkpoints go that every node reaches: a shared folder, s3://bucket/path, ..."
     )
     parser.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
+    parser.add_argument("--events", metavar="FILE", type=Path, help="append what happens to FILE, as JSON lines")
 
 
 def _port(default: int) -> Flags:
@@ -185,6 +207,7 @@ def _run_options(given: Namespace, timeout: float | None = None) -> RunOptions:
         ray=given.ray,
         storage=given.storage,
         share=getattr(given, "share", None),
+        events=given.events,
     )
 
 
@@ -415,6 +438,45 @@ def _ui(given: Namespace) -> int:
     from pitprop.cli import serve
 
     return serve.ui(ServeOptions(given.runs, given.port, given.space, not given.no_browser))
+
+
+def _serve_flags(parser: ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--host", metavar="ADDRESS", default="127.0.0.1", help="address to listen on, which needs tokens off this machine")
+    add("--catalogue", metavar="FILE", help="what may be submitted: spaces, trainers, commands, folders, limits (what ships)")
+    add("--tokens", action="store_true", help="each request needs a token, on this machine too, as behind a proxy")
+    add("--name", metavar="HOST", action="append", default=[], help="a name under which a proxy passes requests on")
+
+
+@command("serve", "run searches for others: a queue with an HTTP API", _serve_flags, _runs, _port(8400))
+def _serve(given: Namespace) -> int:
+    from pitprop.cli import service
+    from pitprop.service.serving import ServiceOptions
+
+    return service.serve(ServiceOptions(given.runs, given.host, given.port, given.catalogue, given.tokens, tuple(given.name)))
+
+
+def _token_flags(parser: ArgumentParser) -> None:
+    ways = parser.add_subparsers(dest="way", required=True, metavar="make|list|revoke")
+    make = ways.add_parser("make", help="make one, and print it this once")
+    make.add_argument("owner", metavar="OWNER", help="whose searches it is for")
+    make.add_argument("--scope", choices=("read", "submit", "admin"), default="submit", help="what it allows (submit)")
+    make.add_argument("--days", type=whole, default=90, metavar="N", help="days until it expires (90)")
+    listed = ways.add_parser("list", help="list them, without what they are")
+    _json(listed)
+    revoke = ways.add_parser("revoke", help="take one back, at once")
+    revoke.add_argument("id", metavar="ID", help="as `pitprop token list` says it")
+    for way in (make, listed, revoke):
+        _runs(way)
+
+
+@command("token", "make, list and revoke the tokens of the service", _token_flags)
+def _token(given: Namespace) -> int:
+    from pitprop.cli import service
+
+    if given.way == "make":
+        return service.make(given.owner, given.scope, given.days, given.runs)
+    return service.listed(given.runs, json=given.json) if given.way == "list" else service.revoke(given.id, given.runs)
 
 
 @command("dashboard", "open Optuna's dashboard on the study database", _runs, _port(8080))

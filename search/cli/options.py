@@ -64,6 +64,8 @@ class RunOptions:
     """Where checkpoints go that every node is to reach."""
     share: Path | None = None
     """A file that says how many workers there may be now."""
+    events: Path | None = None
+    """The file to which what happens is appended, for a program that follows the search."""
 
     def repeat(self, confirms: ConfirmOptions | None = None) -> Repeat:
         """The flags that a repetition of the command needs, those of a confirmation among them."""

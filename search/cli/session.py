@@ -14,6 +14,7 @@ from pitprop.addresses import Addresses
 from pitprop.cli.options import RunOptions
 from pitprop.cli.output import waiting
 from pitprop.driver import preflight
+from pitprop.driver.journal import Journal
 from pitprop.driver.loop import Search
 from pitprop.driver.preflight_checks import Finding
 from pitprop.driver.progress import Ended, Event, Reported
@@ -83,7 +84,9 @@ def run(
     deadline = time.time() + timeout if timeout else None  # which is no time to start Ray in
     search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
     with Screen(console, space, study.target, records, confirms=not checks) as screen:
-        code = _watch(search, study, exporter, screen)
+        journal = Journal(options.events, space, study.target, records, confirms=not checks)
+        code = _watch(search, study, exporter, screen, journal)
+        journal.tell()
     if not code and asks and deadline is not None and time.time() >= deadline:
         _tell_time_over(console, study)
     if code and options.exits:
@@ -109,12 +112,13 @@ def inspect(space: Space) -> list[Finding]:
         return preflight.inspect(space, launcher)
 
 
-def _watch(search: Search, study: Study, exporter: Exporter | None, screen: Screen) -> int:
+def _watch(search: Search, study: Study, exporter: Exporter | None, screen: Screen, journal: Journal) -> int:
     last: dict[int, float] = {}
     try:
         with closing(search.events()) as events:
             for event in events:
                 screen.show(event)
+                journal.show(event)
                 _export(event, study, exporter, last)
     except KeyboardInterrupt:
         return 130

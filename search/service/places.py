@@ -49,6 +49,23 @@ class Places:
         """To what its driver appends what happens."""
         return self.folder(entry.id) / "events.jsonl"
 
+    def said(self, entry: Entry) -> int:
+        """The bytes of its journal so far."""
+        file = self.journal(entry)
+        return file.stat().st_size if file.exists() else 0
+
+    def share(self, entry: Entry) -> Path:
+        """The number of workers that it may have now."""
+        return self.folder(entry.id) / "share"
+
+    def set_share(self, entry: Entry) -> None:
+        """Writes how many workers its driver may have from its next group on."""
+        file = self.share(entry)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(".share.new")
+        draft.write_text(f"{entry.share}\n", encoding="ascii")
+        draft.replace(file)
+
     def forget(self, entry: Entry) -> None:
         """Removes its study from a database that it shares with others; its folder is for the caller."""
         if os.environ.get("STUDY_DB"):

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pitprop.messages import _
 from pitprop.service.catalogue import Catalogue
 from pitprop.service.models import Estimate, SearchState
-from pitprop.service.store import Entry
+from pitprop.service.store import LIVE, Entry
 
 AGES = 3600.0
 """So many seconds of waiting are worth one step of priority."""
@@ -158,10 +158,19 @@ def rules(catalogue: Catalogue) -> Rules:
 
 def demand(entry: Entry, now: float) -> Demand:
     """A search of the queue as it is dealt with."""
-    began = entry.state == SearchState.RUNNING
+    began = entry.state in LIVE
+    fixed = began and (entry.state != SearchState.RUNNING or entry.task["verb"] != "search")  # its driver takes no other number
     waited = max(0.0, now - entry.changed) if entry.state == SearchState.QUEUED else 0.0
     return Demand(
-        entry.id, entry.owner, entry.wants, entry.cpus, entry.gpus, entry.priority, waited, entry.share if began else 0, began
+        entry.id,
+        entry.owner,
+        entry.share if fixed else entry.wants,
+        entry.cpus,
+        entry.gpus,
+        entry.priority,
+        waited,
+        entry.share if began else 0,
+        began,
     )
 
 

@@ -189,8 +189,12 @@ class Store:
         after: tuple[float, str] | None = None,
         limit: int | None = None,
         connection: Connection | None = None,
+        lock: bool = False,
     ) -> list[Entry]:
-        """Searches, the newest first: in these states (all, if none is given), with ``text`` in their name, after that one."""
+        """Searches, the newest first: in these states (all, if none is given), with ``text`` in their name, after that one.
+
+        With ``lock`` nobody else changes them within the transaction of ``connection``.
+        """
         asked: Select[Any] = select(*_COLUMNS).order_by(SEARCHES.c.created.desc(), SEARCHES.c.id.desc())
         if wanted := [str(state) for state in states]:
             asked = asked.where(SEARCHES.c.state.in_(wanted))
@@ -204,7 +208,7 @@ class Store:
         if limit is not None:
             asked = asked.limit(limit)
         if connection is not None:
-            return [_entry(row) for row in connection.execute(asked)]
+            return [_entry(row) for row in connection.execute(asked.with_for_update() if lock else asked)]
         with self.reading() as own:
             return [_entry(row) for row in own.execute(asked)]
 

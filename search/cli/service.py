@@ -1,0 +1,82 @@
+"""The commands of the service: serve it, and make, list and revoke its tokens."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from pitprop.cli.output import print_json
+from pitprop.errors import UserError
+from pitprop.messages import _
+from pitprop.service import tokens
+from pitprop.service.models import MakeToken, Scope
+from pitprop.service.serving import ServiceOptions, opened_store, served
+from rich.console import Console
+from rich.table import Table
+
+OPERATOR = "operator"
+"""Who is written down for what is done on the command line."""
+
+
+def serve(options: ServiceOptions) -> int:
+    """Serves until it is ended; the drivers end with it, and their searches go on when it is back."""
+    import uvicorn
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    with served(options) as app:
+        config = uvicorn.Config(
+            app,
+            host=options.host,
+            port=options.port,
+            access_log=False,
+            server_header=False,
+            log_level="warning",
+            timeout_graceful_shutdown=5,
+        )
+        server = uvicorn.Server(config)
+        address = f"http://{options.host}:{options.port}"
+        print(_("the service is on {address} (Ctrl-C ends it)").format(address=address), flush=True)
+        server.run()
+        if not server.started:
+            raise UserError(_("port {port} of {host} cannot be used").format(port=options.port, host=options.host))
+    return 0
+
+
+def make(owner: str, scope: str, days: int, runs: str | None) -> int:
+    """Makes a token and prints it, which is done this once."""
+    try:
+        asked = MakeToken(owner=owner, scope=Scope(scope), days=days)
+    except ValueError as error:
+        text = _("{owner} cannot own a token: an owner has letters, digits, dots, dashes and @, and days are 1 to 3650")
+        raise UserError(text.format(owner=repr(owner))) from error
+    with opened_store(runs) as store:
+        _known, secret = tokens.make(store, asked.owner, asked.scope, asked.days, OPERATOR)
+    print(secret)
+    return 0
+
+
+def listed(runs: str | None, *, json: bool) -> int:
+    """Lists the tokens, without what they are."""
+    with opened_store(runs) as store:
+        found = tokens.listed(store)
+        now = store.now()
+    if json:
+        names = ("id", "owner", "scope", "created", "expires", "revoked")
+        print_json([{name: getattr(one, name) for name in names} for one in found])
+        return 0
+    table = Table(box=None, pad_edge=False)
+    for title in (_("id"), _("owner"), _("scope"), _("until"), ""):
+        table.add_column(title)
+    for one in found:
+        ended = _("revoked") if one.revoked is not None else _("expired") if one.expires <= now else ""
+        table.add_row(one.id, one.owner, str(one.scope), f"{datetime.fromtimestamp(one.expires):%Y-%m-%d}", ended)
+    Console().print(table)
+    return 0
+
+
+def revoke(name: str, runs: str | None) -> int:
+    """Takes a token back."""
+    with opened_store(runs) as store:
+        tokens.revoke(store, name, OPERATOR)
+    print(_("{name} is revoked").format(name=name))
+    return 0

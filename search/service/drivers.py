@@ -1,0 +1,187 @@
+"""The driver of a search: a process of its own that runs the command ``pitprop search``, and outlives a service that is killed.
+
+A driver holds the lock of a file from its first moment to its last, whoever started it: so a service that comes back knows which
+of them live, and none is started beside another. What it says, it appends to its journal.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pitprop.imports import module_command, search_path
+from pitprop.service.places import Places
+from pitprop.service.store import Entry
+
+GRACE = 60.0
+"""Seconds that a driver has to end by itself."""
+LINE = 2**20
+"""The longest line of a journal that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a driver has said."""
+
+    kind: str
+    at: float
+    body: Mapping[str, Any]
+
+
+class Drivers(Protocol):
+    """Where drivers run. Searches are named by their id."""
+
+    host: str
+    """The name of what runs them: only there a driver can be found again."""
+
+    def start(self, entry: Entry) -> None:
+        """Starts the driver of a search; `OSError` if that cannot be."""
+
+    def lives(self, search: str) -> bool:
+        """Whether the driver of a search runs, whoever has started it."""
+
+    def end(self, entry: Entry, now: float) -> None:
+        """Asks a driver to end; kills it if it has been asked for so long that it will not. To be called until it has."""
+
+
+class LocalDrivers:
+    """Drivers as processes of this machine, each in a session of its own."""
+
+    def __init__(self, places: Places, *, inline: bool = False) -> None:
+        self.host = platform.node()
+        self._places, self._inline = places, inline
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._asked: dict[str, float] = {}
+
+    def start(self, entry: Entry) -> None:
+        """Writes the space and starts the command that searches it."""
+        folder = self._places.folder(entry.id)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lay_out(entry)
+        lock = os.open(self._lock(entry.id), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with (folder / "driver.log").open("ab") as log:
+                process = subprocess.Popen(
+                    [*module_command("pitprop.cli.main"), *self.command(entry)],
+                    cwd=folder,
+                    env=self._environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    pass_fds=(lock,),
+                )
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, json.dumps({"pid": process.pid, "token": entry.token}).encode(), 0)
+        finally:
+            os.close(lock)
+        self._started[entry.id] = process
+        self._asked.pop(entry.id, None)
+
+    def lives(self, search: str) -> bool:
+        """Whether somebody holds the lock of the driver."""
+        process = self._started.get(search)
+        if process is not None and process.poll() is not None:  # no zombie stays behind
+            del self._started[search]
+        try:
+            lock = os.open(self._lock(search), os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        self._asked.pop(search, None)
+        return False
+
+    def end(self, entry: Entry, now: float) -> None:
+        """Sends TERM, on which a driver brings down its workers, and KILL to its group after a while.
+
+        One of another machine is left to itself: its number means another process here.
+        """
+        search, pid = entry.id, self._pid(entry.id)
+        if pid is None or entry.host != self.host or not self.lives(search):
+            return
+        with suppress(ProcessLookupError):
+            if search not in self._asked:
+                self._asked[search] = now
+                os.kill(pid, signal.SIGTERM)
+            elif now - self._asked[search] > GRACE:
+                os.killpg(pid, signal.SIGKILL)
+
+    def command(self, entry: Entry) -> Iterator[str]:
+        """What follows ``pitprop`` on the command line of a driver: no secret is in it."""
+        folder, task, given = self._places.folder(entry.id), entry.task, entry.overrides
+        yield from (task["verb"], str(self._places.space_file(entry)))
+        if task["verb"] == "search":
+            yield from ("--trials", str(entry.trials), "--timeout", f"{given['timeout']:g}")
+        elif task["verb"] == "revive":
+            yield from map(str, task["trials"])
+        else:
+            for name in ("top", "seeds"):
+                yield from (f"--{name}", str(task[name])) if task.get(name) else ()
+            for number in task.get("trials", ()):
+                yield from ("--trial", str(number))
+        yield from ("--runs", str(folder), "--events", str(self._places.journal(entry)), "--quiet", "--code-changed")
+        if "seed" in given:
+            yield from ("--seed", str(given["seed"]))
+        if self._inline:
+            yield "--inline"
+        elif task["verb"] == "search":
+            yield from ("--share", str(self._places.share(entry)))
+        else:
+            yield from ("--workers", str(entry.share))
+
+    def _lay_out(self, entry: Entry) -> None:
+        """Puts the space where its study is called after it; one of the catalogue by a link, for paths in it go from there."""
+        file = self._places.space_file(entry)
+        if not file.exists():
+            if entry.source:
+                file.symlink_to(entry.source)
+            else:
+                file.write_text(entry.space, encoding="utf-8")
+
+    def _environment(self) -> dict[str, str]:
+        """All searches log to the same MLflow. Addresses with passwords are in the environment alone, which only we can read."""
+        return {**os.environ, "MLFLOW_TRACKING_URI": self._places.home.mlflow, "PYTHONPATH": search_path()}
+
+    def _lock(self, search: str) -> Path:
+        return self._places.folder(search) / "driver.lock"
+
+    def _pid(self, search: str) -> int | None:
+        """The driver's process, as whoever started it has noted; as itself has, where that was killed before it could."""
+        with suppress(OSError, ValueError, KeyError):
+            return int(json.loads(self._lock(search).read_text())["pid"])
+        lines, _end = journal_lines(self._places.folder(search) / "events.jsonl", 0)
+        return next((int(line.body["pid"]) for line in reversed(lines) if line.kind == "joined"), None)
+
+
+def journal_lines(path: Path, start: int) -> tuple[list[Line], int]:
+    """What stands in a journal from byte ``start`` on, and where that ends. Half a line is left for the next time."""
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            found = file.read(4 * LINE)
+    except FileNotFoundError:
+        return [], start
+    whole = found[: found.rfind(b"\n") + 1]
+    if not whole and len(found) >= LINE:  # no line of ours
+        return [], start + len(found)
+    lines = []
+    for text in whole.splitlines():
+        with suppress(ValueError, KeyError, TypeError):
+            row = json.loads(text)
+            lines.append(Line(str(row["kind"]), float(row["at"]), dict(row["body"])))
+    return lines, start + len(whole)

@@ -1,0 +1,301 @@
+"""Runs what the queue says: starts drivers, reads what they say, and takes up what another service, or an earlier one, has left.
+
+Of several services on one database one drives each search: it holds a lease on it, and everything that it writes of the search
+is fenced by a token that goes up when another takes it over. Nothing is in memory that is not in the database or in the folder
+of the search, so that a service that is killed finds everything as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from pitprop.messages import _
+from pitprop.service import queue
+from pitprop.service.catalogue import Catalogue
+from pitprop.service.drivers import Drivers, Line, journal_lines
+from pitprop.service.models import SearchState
+from pitprop.service.places import Places
+from pitprop.service.store import LIVE, Entry, Fenced, Happened, Store
+from pitprop.service.tables import SEARCHES
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+EVERY = 0.5
+"""Seconds between two looks."""
+LEASE = 20.0
+"""Seconds after which another service takes over what one no longer sees to."""
+RESTARTS = 5
+"""So often a driver is started again that ends without a word, and without a trial that ended since."""
+SLOWEST = 300.0
+"""The longest wait before a driver is started again."""
+LATELY = 86400.0
+"""What an owner has used within so many seconds counts against them."""
+VOLATILE = ("progress", "confirming")
+"""What a driver says of how far it is: the last such line is all that is kept."""
+PRIVATE = ("joined", "left")
+"""What it says to us alone."""
+PASSING = ("Owned", "Lost", "DatabaseError", "LaunchError", "OSError", "OperationalError")
+"""Classes of errors after which the same command may well work."""
+logger = logging.getLogger("pitprop.service")
+
+
+class Supervisor:
+    """The loop of one service, called ``name``."""
+
+    def __init__(
+        self, name: str, store: Store, catalogue: Catalogue, places: Places, drivers: Drivers, *, lease: float = LEASE
+    ) -> None:
+        self.name = name
+        self._store, self._catalogue, self._places, self._drivers = store, catalogue, places, drivers
+        self._lease = lease
+        self._renewed = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Begins to look after the queue, in a thread of its own."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends all drivers of this service; their searches wait for it, or for another, to come back."""
+        self._stop.set()
+        self._thread.join()
+        try:
+            self._end_all()
+        except SQLAlchemyError as error:  # the drivers go on, and whoever comes next finds them
+            logger.warning("the database does not answer: %s", type(error).__name__)
+
+    def tick(self) -> None:
+        """One look: at what others have left, at every search of ours, and at whose turn it is."""
+        now = self._store.now()
+        self._renew(now)
+        for entry in self._ours(now):
+            try:
+                self._look_after(entry, now)
+            except Fenced:
+                logger.warning("search %s was taken over by another service", entry.id)
+        self._deal(now)
+
+    def _run(self) -> None:
+        while not self._stop.wait(EVERY):
+            try:
+                self.tick()
+            except SQLAlchemyError as error:
+                logger.warning("the database does not answer: %s", type(error).__name__)
+            except Exception:
+                logger.exception("a look at the queue failed, and the next one tries again")
+
+    def _end_all(self) -> None:
+        waited = threading.Event()
+        while entries := [one for one in self._store.searches(LIVE) if one.service == self.name]:
+            now = self._store.now()
+            self._renew(now)
+            for entry in entries:
+                if self._drivers.lives(entry.id):
+                    self._drivers.end(entry, now)
+                else:
+                    self._read(entry)
+                    self._conclude(self._found(entry), now, stopping=True)
+            waited.wait(EVERY / 5)
+
+    # Whose searches
+
+    def _renew(self, now: float) -> None:
+        """Keeps the lease of our searches, and counts what they use."""
+        since = now - self._renewed
+        if 0 <= since < self._lease / 4:
+            return
+        used = min(since, self._lease) if self._renewed else 0.0
+        ours = update(SEARCHES).where(SEARCHES.c.service == self.name, SEARCHES.c.state.in_([str(state) for state in LIVE]))
+        with self._store.writing() as connection:
+            connection.execute(ours.values(lease=now + self._lease, used=SEARCHES.c.used + SEARCHES.c.share * used))
+        self._renewed = now
+
+    def _ours(self, now: float) -> list[Entry]:
+        """The searches with a driver that are ours, those among them that nobody sees to any more."""
+        live = self._store.searches(LIVE)
+        orphans = [one for one in live if one.service != self.name and one.lease < now]
+        return [one for one in live if one.service == self.name] + [one for each in orphans for one in self._take_over(each, now)]
+
+    def _take_over(self, entry: Entry, now: float) -> list[Entry]:
+        """Makes a search ours, if no other service was faster."""
+        values = {"service": self.name, "token": entry.token + 1, "lease": now + self._lease}
+        try:
+            with self._store.writing() as connection:
+                taken = self._store.set(connection, entry, token=entry.token, **values)
+        except Fenced:
+            return []
+        logger.info("search %s is taken over from %s", entry.id, entry.service)
+        return [taken]
+
+    def _found(self, entry: Entry) -> Entry:
+        """The search as it is now; `Fenced` if it is not ours any more."""
+        found = self._store.find(entry.id)
+        if found is None or found.token != entry.token:
+            raise Fenced(entry.id)
+        return found
+
+    # One search
+
+    def _look_after(self, entry: Entry, now: float) -> None:
+        lives = self._drivers.lives(entry.id)  # before its journal is read: what it said last is in there then
+        last = self._read(entry)
+        entry = self._found(entry)
+        if lives and entry.state in (SearchState.PAUSING, SearchState.CANCELLING):
+            self._drivers.end(entry, now)
+        elif not lives:
+            self._conclude(entry, now, last=last)
+
+    def _read(self, entry: Entry) -> Line | None:
+        """Takes what a driver has said into the database; how it left, if it has."""
+        lines, end = journal_lines(self._places.journal(entry), entry.tailed)
+        if not lines and end == entry.tailed:
+            return None
+        values: dict[str, Any] = {"tailed": end}
+        progress = dict(entry.progress or {})
+        for line in lines:
+            if line.kind == "progress":
+                progress = {**line.body, **({"confirming": progress["confirming"]} if "confirming" in progress else {})}
+            elif line.kind == "confirming":
+                progress["confirming"] = line.body
+        if progress:
+            values["progress"] = progress
+        if any(line.kind == "trial" for line in lines):
+            values["restarts"] = 0
+        said = [Happened(line.kind, line.body, line.at) for line in lines if line.kind not in (*VOLATILE, *PRIVATE)]
+        with self._store.writing() as connection:
+            self._store.set(connection, entry, *said, token=entry.token, **values)
+        return next((line for line in reversed(lines) if line.kind in PRIVATE), None)
+
+    def _conclude(self, entry: Entry, now: float, *, last: Line | None = None, stopping: bool = False) -> None:
+        """Says what becomes of a search whose driver has ended."""
+        last = last or self._last_word(entry)
+        left = last.body if last is not None and last.kind == "left" else None
+        how = left["how"] if left is not None else "killed"
+        finished = how == "ended" and left is not None and left.get("code") == 0
+        if entry.state == SearchState.CANCELLING:
+            self._to(entry, SearchState.CANCELLED, "cancelled", _("cancelled: what was finished is kept"), ended=now)
+        elif entry.state == SearchState.PAUSING:
+            self._to(entry, SearchState.PAUSED, "paused", _("paused: it goes on where it stopped"))
+        elif finished and entry.task["verb"] == "search" and entry.trials > entry.task.get("trials", 0):
+            self._to(entry, SearchState.QUEUED, "restarted", _("it was extended while it ran"))
+        elif finished:
+            self._to(entry, SearchState.DONE, "done", _short_of(entry), ended=now)
+        elif stopping:
+            self._to(entry, SearchState.QUEUED, "restarted", _("the service was stopped, and it waits for it to come back"))
+        elif how == "ended" and entry.task["verb"] == "search":
+            self._to(entry, SearchState.FAILED, "failed", _("every trial failed: see the errors of its trials"), ended=now)
+        elif how == "ended":
+            self._to(entry, SearchState.DONE, "done", _("the trials that were trained again failed"), ended=now)
+        elif how == "error" and left is not None and left["class"] not in PASSING:
+            self._to(entry, SearchState.FAILED, "failed", left["said"], ended=now)
+        else:
+            self._again(entry, now, left)
+
+    def _last_word(self, entry: Entry) -> Line | None:
+        """The last that a driver has said to us, which an earlier look may have read."""
+        start = max(entry.task.get("from", 0), entry.tailed - 65_536)
+        lines, _end = journal_lines(self._places.journal(entry), start)
+        return next((line for line in reversed(lines) if line.kind in PRIVATE), None)
+
+    def _again(self, entry: Entry, now: float, left: Mapping[str, Any] | None) -> None:
+        """Starts a driver again that was killed, or that may do better next time; gives up after a while."""
+        owned = left is not None and left.get("class") in ("Owned", "Lost")  # an earlier driver ends just now
+        said = left["said"] if left is not None and left.get("said") else _("it was killed")
+        restarts = entry.restarts + (not owned)
+        if restarts > RESTARTS:
+            text = _(
+                "its driver has ended {count} times without a trial that ended between: {said}; resume it once that is mended"
+            )
+            self._to(entry, SearchState.FAILED, "failed", text.format(count=restarts, said=said), ended=now)
+            return
+        wait = min(SLOWEST, 2.0 ** max(restarts, 2 * owned))
+        text = _("its driver ended ({said}) and is started again in {seconds:.0f} s")
+        reason = text.format(said=said, seconds=wait)
+        self._to(entry, SearchState.QUEUED, "restarted", reason, restarts=restarts, retry_at=now + wait)
+
+    def _to(self, entry: Entry, state: SearchState, kind: str, reason: str, **values: Any) -> None:
+        with self._store.writing() as connection:
+            self._store.set(
+                connection,
+                entry,
+                Happened(kind, {"reason": reason} if reason else {}),
+                token=entry.token,
+                state=str(state),
+                reason=reason,
+                share=0,
+                service=None,
+                **values,
+            )
+        logger.info("search %s is %s%s", entry.id, state, f": {reason}" if reason else "")
+
+    # Whose turn it is
+
+    def _deal(self, now: float) -> None:
+        """Deals out the workers, in one transaction with what follows: so no two services give one away twice."""
+        if not any(self._store.counts().get(state) for state in (SearchState.QUEUED, SearchState.RUNNING)):
+            return
+        with self._store.writing() as connection:
+            begun = self._dealt(connection, now)
+        for entry in begun:
+            try:
+                self._places.set_share(entry)
+                self._drivers.start(entry)
+            except OSError as error:
+                self._again(entry, now, {"class": "OSError", "said": str(error.strerror or error)})
+
+    def _dealt(self, connection: Connection, now: float) -> list[Entry]:
+        entries = self._store.searches((SearchState.QUEUED, *LIVE), connection=connection, lock=True)
+        due = [one for one in entries if one.state != SearchState.QUEUED or one.retry_at <= now]
+        demands = [queue.demand(one, now) for one in due]
+        given = queue.plan(demands, queue.rules(self._catalogue), self._used(connection, now))
+        begun = []
+        for entry in due:
+            share = given.get(entry.id, 0)
+            if entry.state == SearchState.QUEUED and share:
+                begun.append(self._begin(connection, entry, share, now))
+            elif entry.state == SearchState.RUNNING and share != entry.share:
+                changed = self._store.set(connection, entry, Happened("share", {"workers": share}), share=share)
+                self._places.set_share(changed)
+        return begun
+
+    def _begin(self, connection: Connection, entry: Entry, share: int, now: float) -> Entry:
+        task = {**entry.task, "from": self._places.said(entry)}
+        if entry.task["verb"] == "search":
+            task["trials"] = entry.trials
+        return self._store.set(
+            connection,
+            entry,
+            Happened("started", {"workers": share, "service": self.name}),
+            state=str(SearchState.RUNNING),
+            reason="",
+            task=task,
+            share=share,
+            service=self.name,
+            token=entry.token + 1,
+            lease=now + self._lease,
+            host=self._drivers.host,
+            started=entry.started or now,
+        )
+
+    def _used(self, connection: Connection, now: float) -> Mapping[str, float]:
+        """The worker seconds that each owner has used lately."""
+        asked = select(SEARCHES.c.owner, func.sum(SEARCHES.c.used)).where(SEARCHES.c.changed > now - LATELY)
+        found: defaultdict[str, float] = defaultdict(float)
+        for owner, seconds in connection.execute(asked.group_by(SEARCHES.c.owner)):
+            found[owner] = float(seconds)
+        return found
+
+
+def _short_of(entry: Entry) -> str:
+    """That a search has ended before all its trials have begun; nothing if it has not."""
+    progress = entry.progress or {}
+    begun, target = progress.get("begun", 0), progress.get("target", 0)
+    if begun >= target:
+        return ""
+    text = _("{begun} of {target} trials have begun: its time or budget is over, or its target is reached")
+    return text.format(begun=begun, target=target)
