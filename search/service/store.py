@@ -106,6 +106,19 @@ class Told:
     body: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """How far a search is: the number of its ``last`` event (negative: it is gone), and its progress as its driver told it."""
+
+    last: int
+    progress: Mapping[str, Any] | None
+    at: float
+
+    @property
+    def gone(self) -> bool:
+        return self.last < 0
+
+
 _COLUMNS = [SEARCHES.c[one.name] for one in fields(Entry)]
 
 
@@ -220,12 +233,12 @@ class Store:
         with self.reading() as connection:
             return {str(state): int(count) for state, count in connection.execute(asked)}
 
-    def set(self, connection: Connection, entry: Entry, *said: Happened, token: int | None = None, **values: Any) -> Entry:
-        """Changes a search and says what happened; `Fenced` if ``token`` is not its token any more."""
+    def set(self, connection: Connection, entry: Entry, *said: Happened, fence: int | None = None, **values: Any) -> Entry:
+        """Changes a search and says what happened; `Fenced` if ``fence`` is not its token any more."""
         changed = {**values, "changed": self.now(connection)}
         chosen = update(SEARCHES).where(SEARCHES.c.id == entry.id)
-        if token is not None:
-            chosen = chosen.where(SEARCHES.c.token == token)
+        if fence is not None:
+            chosen = chosen.where(SEARCHES.c.token == fence)
         if connection.execute(chosen.values(**changed)).rowcount != 1:
             raise Fenced(entry.id)
         return self.say(connection, entry.id, *said)
@@ -261,11 +274,12 @@ class Store:
         with self.reading() as connection:
             return [Told(*row) for row in connection.execute(asked)]
 
-    def last_events(self, searches: Sequence[str]) -> dict[str, int]:
-        """The number of the last event of each of these searches; those that are gone are not in it."""
-        asked = select(SEARCHES.c.id, SEARCHES.c.events).where(SEARCHES.c.id.in_(searches))
+    def news(self, searches: Sequence[str]) -> dict[str, News]:
+        """What is new of each of these searches; those that are gone are not in it."""
+        asked = select(SEARCHES.c.id, SEARCHES.c.events, SEARCHES.c.progress, SEARCHES.c.changed)
         with self.reading() as connection:
-            return {str(search): int(last) for search, last in connection.execute(asked)}
+            rows = connection.execute(asked.where(SEARCHES.c.id.in_(searches)))
+            return {search: News(last, progress, at) for search, last, progress, at in rows}
 
     # The audit log
 

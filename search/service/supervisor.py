@@ -81,13 +81,16 @@ class Supervisor:
         self._deal(now)
 
     def _run(self) -> None:
+        said = ""
         while not self._stop.wait(EVERY):
             try:
                 self.tick()
             except SQLAlchemyError as error:
                 logger.warning("the database does not answer: %s", type(error).__name__)
-            except Exception:
-                logger.exception("a look at the queue failed, and the next one tries again")
+            except Exception as error:
+                if repr(error) != said:  # once, and not twice a second
+                    logger.exception("a look at the queue failed, and the next one tries again")
+                said = repr(error)
 
     def _end_all(self) -> None:
         waited = threading.Event()
@@ -126,7 +129,7 @@ class Supervisor:
         values = {"service": self.name, "token": entry.token + 1, "lease": now + self._lease}
         try:
             with self._store.writing() as connection:
-                taken = self._store.set(connection, entry, token=entry.token, **values)
+                taken = self._store.set(connection, entry, fence=entry.token, **values)
         except Fenced:
             return []
         logger.info("search %s is taken over from %s", entry.id, entry.service)
@@ -168,7 +171,7 @@ class Supervisor:
             values["restarts"] = 0
         said = [Happened(line.kind, line.body, line.at) for line in lines if line.kind not in (*VOLATILE, *PRIVATE)]
         with self._store.writing() as connection:
-            self._store.set(connection, entry, *said, token=entry.token, **values)
+            self._store.set(connection, entry, *said, fence=entry.token, **values)
         return next((line for line in reversed(lines) if line.kind in PRIVATE), None)
 
     def _conclude(self, entry: Entry, now: float, *, last: Line | None = None, stopping: bool = False) -> None:
@@ -224,7 +227,7 @@ class Supervisor:
                 connection,
                 entry,
                 Happened(kind, {"reason": reason} if reason else {}),
-                token=entry.token,
+                fence=entry.token,
                 state=str(state),
                 reason=reason,
                 share=0,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 from pitprop.service import models
-from pitprop.service.store import Store, Told
+from pitprop.service.store import News, Store, Told
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
@@ -17,6 +17,7 @@ EVERY = 0.3
 SILENCE = 15.0
 """Seconds after which a follower is told that nothing has happened, so that no proxy takes the connection for dead."""
 PAGE = 500
+GONE = News(-1, None, 0.0)
 
 
 def event(told: Told) -> models.Event:
@@ -30,7 +31,7 @@ class Feed:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._followed: Counter[str] = Counter()
-        self._last: dict[str, int] = {}
+        self._last: dict[str, News] = {}
         self._news = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -40,6 +41,7 @@ class Feed:
         self._followed[search] += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
+        shown: object = None
         try:
             yield "retry: 2000\n\n"
             while not self._closed:
@@ -49,9 +51,14 @@ class Feed:
                     after = one.id
                 if len(found) == PAGE:
                     continue
-                if not await self._wait(search, after):
+                told = self._last.get(search)
+                if told is not None and told.progress is not None and told.progress != shown:
+                    shown = told.progress
+                    now = models.Event(id=after, search=search, kind="progress", at=told.at, body=shown)
+                    yield f"event: progress\ndata: {now.model_dump_json()}\n\n"  # without an id: it is no event to resume at
+                if not await self._wait(search, after, shown):
                     return
-                if self._last.get(search, after) <= after:
+                if self._last.get(search) == told:
                     yield ": nothing yet\n\n"
         finally:
             self._followed[search] -= 1
@@ -67,23 +74,29 @@ class Feed:
         async with self._news:
             self._news.notify_all()
 
-    async def _wait(self, search: str, after: int) -> bool:
+    async def _wait(self, search: str, after: int, shown: object) -> bool:
         """Waits for news of a search, but not for ever; False if it is gone."""
+
+        def heard() -> bool:
+            news = self._last.get(search)
+            return self._closed or (news is not None and (news.gone or news.last > after or news.progress != shown))
+
         try:
             async with asyncio.timeout(SILENCE), self._news:
-                await self._news.wait_for(lambda: self._closed or not 0 <= self._last.get(search, after) <= after)
+                await self._news.wait_for(heard)
         except TimeoutError:
             return True
-        return self._last.get(search, after) >= 0
+        news = self._last.get(search)
+        return news is None or not news.gone
 
     async def _watch(self) -> None:
         while self._followed:
             try:
-                found = await run_in_threadpool(self._store.last_events, list(self._followed))
+                found = await run_in_threadpool(self._store.news, list(self._followed))
             except SQLAlchemyError:  # it may answer again, and the followers wait for that
                 found = None
             if found is not None:
-                self._last = {search: found.get(search, -1) for search in self._followed}
+                self._last = {search: found.get(search, GONE) for search in self._followed}
                 async with self._news:
                     self._news.notify_all()
             await asyncio.sleep(EVERY)
