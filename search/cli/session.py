@@ -19,7 +19,7 @@ from pitprop.driver.loop import Search
 from pitprop.driver.preflight_checks import Finding
 from pitprop.driver.progress import Ended, Event, Reported
 from pitprop.messages import Message, _, localized, ngettext
-from pitprop.space import Space, Workers
+from pitprop.space import Space, Workers, scripts
 from pitprop.study.parking import lanes
 from pitprop.study.record import State
 from pitprop.study.source import next_command
@@ -35,6 +35,7 @@ from pitprop.workers.best_states import Bests
 from pitprop.workers.files import home
 from pitprop.workers.launch import Inline, Job, Launcher, LaunchError
 from pitprop.workers.placement import Need
+from pitprop.workers.runtime_env import Code
 from pitprop.workers.share import Share, Size
 from rich.console import Console
 
@@ -185,7 +186,10 @@ class Crew:
             console.print(localized(said), style="dim", highlight=False, soft_wrap=True, markup=False)
 
         with waiting(console, _starting(where, size)):
-            self._launcher = OnRay(job, need, size, stall=space.stall, address=where.ray, logs=options.worker_logs, tell=tell)
+            code = Code(scripts.folders(space), scripts.modules(space), space.pip, [where.runs])
+            self._launcher = OnRay(
+                job, need, size, stall=space.stall, address=where.ray, logs=options.worker_logs, code=code, tell=tell
+            )
         return self._launcher
 
     def close(self) -> None:

@@ -137,6 +137,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         remedies=document.remedies,
         confirm=Confirm() if document.confirm is True else document.confirm or None,
         warm_start=document.warm_start,
+        pip=tuple(document.pip),
     )
     _check_each(space, problems)
     return _filled(space, document, problems)

@@ -65,6 +65,8 @@ class Space:
     where the space does not say that it is to be confirmed. ``warm_start`` says what else the sampler is to know. ``storage`` is
     where checkpoints go that every node is to reach.
 
+    ``pip`` are packages that the nodes of a cluster install for its trainings.
+
     ``path`` is where the file lies, empty where the space was given as a mapping; ``text`` is its YAML. Two spaces may be equal
     though these differ.
     """
@@ -106,6 +108,7 @@ class Space:
     warm_start: WarmStart | None = None
     storage: str | None = None
     unit: str = "epochs"
+    pip: tuple[str, ...] = ()
     path: str = field(default="", compare=False)
     text: str = field(default="", compare=False, repr=False)
 

@@ -310,6 +310,8 @@ class Document:
     """What one worker holds, and how many there may be."""
     storage: Text | None = None
     """Where checkpoints go that every node is to reach: a shared folder, or a URL such as s3://bucket/path."""
+    pip: list[Text] = Field(default_factory=list)
+    """Packages that the nodes of a cluster install for the trainings, as pip takes them: einops==0.8.1."""
     stall: Time = 1800.0
     """A training that is silent for so long fails."""
     retries: Natural = 1

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pitprop.imports import INSTALLED
 from pitprop.space.model import Space
 
 OURS = "pitprop.trainers."
@@ -32,6 +33,25 @@ def code(space: Space) -> dict[str, str]:
             if name not in found and len(found) < MOST and (told := digest(path)):
                 found[name] = told
     return dict(sorted(found.items()))
+
+
+def folders(space: Space) -> list[Path]:
+    """The folders that a training of the space needs beside installed packages: of its own trainer, or where its command runs."""
+    if space.card.shell:
+        cwd = str(space.options.get("cwd") or ".")
+        needed = [space.home] if "{" in cwd else [Path(os.path.normpath(space.home / cwd))]
+        return [*needed, space.home] if space.options.get("template") else needed
+    return [Path(space.trainer).parent, space.home] if space.trainer.endswith(".py") else []
+
+
+def modules(space: Space) -> list[Path]:
+    """The package or module of a trainer that is imported by name and is not installed."""
+    file = None if space.trainer.endswith(".py") or space.trainer.startswith(OURS) else trainer_file(space.trainer)
+    if file is None or any(file.is_relative_to(place) for place in INSTALLED):
+        return []
+    head = space.trainer.partition(".")[0]
+    top = next((above for above in file.parents if above.name == head), None)
+    return [top if top is not None else file]
 
 
 def short(files: Mapping[str, str]) -> str:

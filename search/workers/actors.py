@@ -7,7 +7,7 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from pitprop.workers.files import home
 from pitprop.workers.files.remote import Answer, Remote
 from pitprop.workers.launch import Job, LaunchError, Step, limit_threads, nothing
 from pitprop.workers.placement import Need, Node, fitting, refusal, shortage
+from pitprop.workers.runtime_env import Code, Moved, packed
 from pitprop.workers.share import Size
 from pitprop.workers.worker import Cause, Failure
 
@@ -31,6 +32,7 @@ LOOK = 2.0
 """Seconds between two looks at whether Ray itself is alive, and at which nodes there are."""
 DEATHS = 3
 """How many deaths of the Ray that was started here, or of workers as they start, are replaced: more have a cause that stays."""
+CODE = Code()
 NODE_LABEL = "ray.io/node-id"
 """By which Ray knows a node when it is told where to put an actor."""
 
@@ -57,7 +59,7 @@ class OnRay:
     """Actors that are kept from group to group, each with what it ``needs`` to itself.
 
     An actor that dies, or that says nothing for ``stall`` seconds, is replaced, and the step says what happened to its
-    group. ``address`` joins a cluster, whose workers find what ``runtime_env`` says; None starts a Ray here, which ends with the
+    group. ``address`` joins a cluster, to whose nodes the ``code`` travels; None starts a Ray here, which ends with the
     launcher and is started anew when it has died, up to `DEATHS` times. ``logs`` shows what the workers print. ``tell`` is
     called with what a user should know of the workers.
     """
@@ -71,11 +73,12 @@ class OnRay:
         stall: float,
         address: str | None,
         logs: bool,
-        runtime_env: Mapping[str, Any] | None = None,
+        code: Code = CODE,
         tell: Callable[[Message], object] = print,
     ) -> None:
         self._job, self._need, self._size, self._stall = job, need, size, stall
-        self._address, self._logs, self._runtime_env, self._tell = address, logs, runtime_env or {}, tell
+        self._address, self._logs, self._code, self._tell = address, logs, code, tell
+        self._moved: Moved | None = None
         self._generations = itertools.count()
         self._numbers = itertools.count()
         self._places: dict[int, _Place] = {}
@@ -103,7 +106,8 @@ class OnRay:
                 local = Local(self._scratch, cluster.cpus_for(self._need.cpus, self._size.held))
                 self._ray = cluster.start(local, logs=self._logs)
             else:
-                self._ray = cluster.join(self._address, logs=self._logs, runtime_env=self._runtime_env)
+                environment, self._moved = packed(self._code, self._scratch / "code")
+                self._ray = cluster.join(self._address, logs=self._logs, runtime_env=environment)
             self._home = self._at_home(self._job)
             self._remote = self._ray.remote(Remote)
             self._tell_room()
@@ -324,6 +328,8 @@ class OnRay:
         actor = self._remote.options(**options).remote(*self._job.arguments(generation), *self._home)
         note = self._scratch / f"worker-{generation}.note"
         actor.watch.remote(str(note))
+        if self._moved is not None:
+            actor.settle.remote(self._moved)
         self._places[number] = _Place(actor, note, actor.warm.remote())
 
     def _dismiss(self, number: int) -> None:

@@ -19,6 +19,7 @@ from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start, Train
 from pitprop.workers import checkpoint, deaths, states
 from pitprop.workers.best_states import Bests
 from pitprop.workers.files.filesystem import StorageError
+from pitprop.workers.runtime_env import Moved
 
 
 class Cause(Enum):
@@ -51,14 +52,22 @@ class Worker:
         self._home = trainer.folder_of(location)
         self._context = context
         self._file = Path(file)
+        self._lacking: str | None = None
         self._module: ModuleType | None = None
         self._generator: Generator[Epochs, Change, None] | None = None
         self._epochs: Epochs = {}
         self._folders: dict[Lane, Path] = {}
         self._bests = Bests(context.metric, context.goal)
 
+    def settle(self, code: Moved) -> None:
+        """Finds the trainer and its files where they are on this node, to which they have travelled."""
+        self._location, self._context = code.found(self._location, self._context)
+        self._home, self._lacking = trainer.folder_of(self._location), code.lacking()
+
     def warm(self) -> str | None:
-        """Imports the trainer; what is wrong with it, if it does not import."""
+        """Imports the trainer; what is wrong with it, or with this node, if it does not import."""
+        if self._lacking is not None:
+            return self._lacking
         try:
             self._module = trainer.load(self._location)
         except (Exception, SystemExit) as error:
