@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list init schema diagnose export exclude watch ui dashboard test test-slow test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list init schema diagnose export exclude watch ui dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -87,10 +87,13 @@ dashboard: $(READY)  ## Optuna's dashboard on the study database
 	@$(BIN)/pitprop dashboard $(FLAGS)
 
 test: $(DEV)  ## the tests, under four minutes on two cores
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not browser" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not browser and not cluster" $(ARGS)
 
 test-slow: $(DEV)  ## the tests that take minutes
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or gpu" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "(slow or gpu) and not cluster" $(ARGS)
+
+test-cluster: $(DEV)  ## searches on several Ray nodes in namespaces of this machine, in some minutes
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster $(ARGS)
 
 test-browser: $(DEV)  ## the report and MLflow's pages in headless chromium, if there is one, in about two minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser $(ARGS)
