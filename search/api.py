@@ -66,19 +66,26 @@ class Result:
 
     @property
     def trials(self) -> pandas.DataFrame:
-        """All trials, a row each, by number: ``state``, ``value`` (NaN if there is none; ``value_1`` is a second objective),
-        ``epochs`` trained, ``seconds``, ``baseline``, ``excluded``, ``signature`` and ``reason`` of what stopped it, ``error``,
-        and a column ``params.NAME`` for each parameter."""
+        """All trials, a row each, by number: ``state``, ``value`` (NaN if there is none; of several objectives the first, then
+        ``value.METRIC`` of each other and ``front``, whether the trial is on the Pareto front), ``epochs`` trained,
+        ``seconds``, ``baseline``, ``excluded``, ``signature`` and ``reason`` of what stopped it, ``error``, and a column
+        ``params.NAME`` for each parameter."""
         import pandas
-        from pitprop.results.spreadsheet import row
+        from pitprop.results.spreadsheet import rows
 
-        rows = [row(record) for record in self.records]
         index = pandas.Index([record.number for record in self.records], name="trial")
-        return pandas.DataFrame(rows, index=index)
+        return pandas.DataFrame(rows(self.records, self.space), index=index)
+
+    @property
+    def front(self) -> list[int]:
+        """The trials on the Pareto front of several objectives, the best in the first of them first; the best trial of one."""
+        return [record.number for record in self.summary.best]
 
     @property
     def best(self) -> Best | None:
-        """The best trial but for baselines: the winner of a confirmation, or as the search ranks them; None if none ended."""
+        """The best trial but for baselines: the winner of a confirmation, or as the search ranks them; None if none ended.
+
+        Of several objectives it is the one on the `front` that is best in the first of them."""
         found = self._results.best_trial
         if found is None or not found.values:
             return None

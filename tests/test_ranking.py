@@ -18,8 +18,9 @@ from pitprop.detection.detect import Verdict
 from pitprop.driver.progress import Started
 from pitprop.results import confirmation
 from pitprop.results.confirmation import Confirmation, Contender
+from pitprop.results.confirmation_study import candidates
 from pitprop.results.summary import summarise
-from pitprop.space import Objective, Space
+from pitprop.space import Confirm, Objective, Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State, StudyCard, dumps, loads
 from pitprop.telemetry import finite
@@ -40,7 +41,7 @@ def trial(number: int, value: float | None, state: State = State.COMPLETE, **mor
 
 RECORDS = [
     trial(0, 0.6),
-    trial(1, 0.9, State.PRUNED),  # parked after the best epoch of all
+    trial(1, 0.9, State.PRUNED),  # parked after the best epoch of all: shown as the best only where nothing else has a score
     trial(2, 0.95, baseline="plain"),
     trial(3, 0.8, State.PRUNED),
     trial(4, 0.7, revives=3),
@@ -56,7 +57,7 @@ def named(space: Space, records: list[Record], found: Confirmation | None = None
         screen.show(Started(trial(9, None, State.RUNNING), 0))
     assert isinstance(console.file, StringIO)
     live = re.findall(r"\(trial (\d+)", console.file.getvalue())[0]
-    card = StudyCard("toy", "", space.objective, "", {}, space.searches_stopping)
+    card = StudyCard("toy", "", space.objective, "", {}, space.searches_stopping, further=space.objectives[1:])
     sent, told = StudyCard.from_json(json.loads(dumps(card))), [loads(dumps(record)) for record in records]
     summary = summarise(space, records, len(records))
     written = Content(space, records, summary, found, Addresses(Path("runs"), "", "", None)).best
@@ -69,10 +70,28 @@ def named(space: Space, records: list[Record], found: Confirmation | None = None
     }
 
 
-@pytest.mark.parametrize(("at", "best"), [("best", 1), ("last", 4)])
-def test_every_view_names_the_same_best_trial(at: str, best: int, toy: Toy) -> None:
+@pytest.mark.parametrize("at", ["best", "last"])
+def test_every_view_names_the_same_best_trial(at: str, toy: Toy) -> None:
     space = toy(objective={"metric": "val/macro_f1", "at": at})
-    assert set(named(space, RECORDS).values()) == {best}
+    assert set(named(space, RECORDS).values()) == {4}
+
+
+def test_a_collapsed_trial_is_the_best_in_every_view_only_if_nothing_else_has_a_score(toy: Toy) -> None:
+    space = toy(objective={"metric": "val/macro_f1", "at": "best"})
+    dead = [trial(0, 0.3, State.PRUNED), trial(1, 0.9, State.PRUNED), trial(2, None, State.FAIL, error="it broke")]
+    assert set(named(space, dead).values()) == {1}
+    assert set(named(space, [*dead, trial(3, 0.2)]).values()) == {3}
+
+
+@pytest.mark.parametrize("signature", ["pruner:median", "gate:val/auc@4", "limit:trial_timeout", "scheduler:promote"])
+def test_what_a_rank_a_gate_or_a_limit_stopped_has_not_collapsed(signature: str, toy: Toy) -> None:
+    slow = trial(1, 0.9, State.PRUNED, verdicts=(replace(PARKED, signature=signature),))
+    assert ranking.best(toy(), [trial(0, 0.6), slow])[0].number == 1
+
+
+def test_a_collapsed_trial_with_the_best_score_is_confirmed_beside_the_best(toy: Toy) -> None:
+    different = [replace(record, params={"speed": 0.1 * (1 + record.number)}) for record in RECORDS]
+    assert [record.number for record in candidates(toy(), Confirm(top=2), different)] == [4, 1]
 
 
 @pytest.mark.parametrize("at", ["best", "last"])

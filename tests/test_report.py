@@ -314,7 +314,8 @@ def test_two_objectives_are_answered_by_their_front(toy: Toy, tmp_path: Path) ->
         for n, pair in enumerate(pairs)
     ]
     page, _ = written(tmp_path, space, records)
-    assert "3 trials make up the Pareto front, from val/macro_f1 0.3000 after 2 epochs to 0.6000 after 8 epochs." in page.text
+    assert "3 trials make up the Pareto front: val/macro_f1 0.3000 to 0.6000, epochs 2 to 8." in page.text
+    assert "The answer leads with the best val/macro_f1." in page.text
     assert page.headings[3] == "Pareto front"
     assert "early_stopping:\n  patience: 1" in page.text
 

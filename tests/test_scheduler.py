@@ -215,10 +215,6 @@ def test_every_seed_of_a_trial_is_trained(toy: Callable[..., Space], tmp_path: P
             "budget: '4h' is not allowed; it takes a whole number such as 2000 or",
         ),
         ({"budget": "500 steps"}, "budget: '500 steps' is in steps, and the budget of a trial is in epochs"),
-        (
-            {"scheduler": "thaw", "early_stopping": {"patience": {"int": [2, 6]}}, "signatures": "off"},
-            "scheduler: thaw orders trials by one score",
-        ),
     ],
 )
 def test_what_a_scheduler_cannot_do_is_said(

@@ -380,10 +380,6 @@ ERRORS = [
         PARAMS + "sampler: cmaes\nearly_stopping: {patience: {int: [1, 5]}}",
         "sampler: cmaes takes one objective.*use tpe or nsga2",
     ),
-    (
-        PARAMS + "pruner: median\nearly_stopping: {patience: {int: [1, 5]}}",
-        "pruner: median takes one objective.*leave the pruner out",
-    ),
     (PARAMS + "pruner: percentile", "pruner.percentile.percentile: is missing; it takes float"),
     (PARAMS + "pruner: medain", "pruner: 'medain' is not a pruner; did you mean 'median'"),
     (PARAMS + "signatures: {explosoin: off}", "signatures.explosoin: unknown signature; did you mean 'explosion'"),

@@ -190,7 +190,7 @@ def parked_study(toy: OneSpace, folder: Path, trials: int) -> Space:
             home.mkdir(parents=True)
             telemetry.rewrite(telemetry.file(home), [epoch])
             checkpoint.write(home / "replica-0.ckpt", {Lane(trial.number, 0): epoch}, 0.0, stacked=False)
-            study.tell(trial, Pruned(1, (Verdict("chance_plateau", 1, "park", "no better than chance"),), 0.5), recovery=0)
+            study.tell(trial, Pruned(1, (Verdict("chance_plateau", 1, "park", "no better than chance"),), (0.5,)), recovery=0)
     return space
 
 

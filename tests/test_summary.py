@@ -226,7 +226,7 @@ def test_the_live_line_counts_what_is_parked_and_warned_of(toy: Toy, parked: lis
         screen.show(Warned(2, advice()))
         screen.show(Ended(parked[2]))
         standing = screen._standing()
-    assert standing[0].startswith("best 0.7000 (trial 2, parked)")
+    assert standing[0].startswith("best 0.6000 (trial 0)")  # trial 2 had 0.7, and collapsed
     assert standing[0].endswith("10 epochs saved")
     assert standing[1] == "pruned 1, parked 1 · 1 warning · non_finite 1, chance_plateau 1"
 

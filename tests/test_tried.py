@@ -108,7 +108,7 @@ def test_a_study_that_is_only_read_knows_that_its_space_is_exhausted(small: Call
     stored = read_study(where, space.name)
     assert stored is not None
     content = Content.of(Results(space, where, stored.records, stored.target))
-    assert (stored.target, content.summary.finished, content.exhausted, untried(space)) == (6, True, True, untried(space))
+    assert (stored.target, content.summary.finished, content.advice.exhausted, untried(space)) == (6, True, True, untried(space))
 
 
 def test_a_space_without_end_is_not_listed(small: Callable[..., Space]) -> None:

@@ -189,7 +189,7 @@ def test_scores_of_another_objective_are_refused(write_space: Write, tmp_path: P
         ({"warm_start": {"storage": "sqlite:///a.db"}}, "names no trials"),
         ({"warm_start": {"csv": "a.csv", "storage": "sqlite:///a.db"}}, "is not allowed without study"),
         ({"warm_start": {"csv": "a.csv"}, "sampler": "random"}, "beside the sampler random"),
-        ({"warm_start": {"csv": "a.csv"}, "early_stopping": {"patience": {"int": [1, 4]}}}, "makes two objectives"),
+        ({"warm_start": {"csv": "a.csv"}, "early_stopping": {"patience": {"int": [1, 4]}}}, "this space has 2 objectives"),
     ],
 )
 def test_a_warm_start_that_teaches_nothing_is_refused(changes: dict[str, Any], said: str, write_space: Write) -> None:

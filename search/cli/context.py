@@ -68,11 +68,11 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
             n,
         )
         print_command(console, text.format(n=n), next_command("search", space, where, *repeat.words("search")))
-    if content.doubtful is not None:
-        given = (str(content.doubtful), *repeat.words("revive"))
+    if content.advice.doubtful is not None:
+        given = (str(content.advice.doubtful), *repeat.words("revive"))
         print_command(
             console,
-            _("If you doubt that {trial} was hopeless:").format(trial=words.trial(content.doubtful)),
+            _("If you doubt that {trial} was hopeless:").format(trial=words.trial(content.advice.doubtful)),
             next_command("revive", space, where, *given),
         )
     if summary.best and sure is None and not content.hopeless:

@@ -190,7 +190,7 @@ def export(options: StudyOptions, *, csv: str | None = None, parquet: str | None
         from pitprop.results import spreadsheet
 
         path = Path(csv or parquet or "")
-        (spreadsheet.write_csv if csv is not None else spreadsheet.write_parquet)(path, results.records)
+        (spreadsheet.write_csv if csv is not None else spreadsheet.write_parquet)(path, results.records, results.space)
         if str(path) != "-":
             print(path)
         return 0
@@ -227,6 +227,9 @@ def _configuration(results: Results, record: Record, notes: Sequence[str] = ()) 
     if sure is not None and sure.trial == record.number:
         mean = _("the best on fresh seeds: {metric} {mean} on average")
         lines.append(mean.format(metric=space.objective.metric, mean=f"{sure.mean:.4f}"))
+    if (front := len(results.summary.best)) > 1:
+        said = _("it leads a Pareto front of {n} trials; in the search it had {values}")
+        lines.append(said.format(n=front, values=words.values(record, space)))
     text = yaml.safe_dump(nested(record.params), sort_keys=False, allow_unicode=True, default_flow_style=None)
     if not (sys.stdout.encoding or "utf-8").lower().startswith("utf") and not text.isascii():  # it is to be copied
         text = yaml.safe_dump(nested(record.params), sort_keys=False, default_flow_style=None)

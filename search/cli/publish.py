@@ -29,7 +29,8 @@ def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter
     """What sends the trials of the study of ``space`` to MLflow, with the code that trains them if any are trained now."""
     metric = space.objective.metric
     recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
-    card = StudyCard(space.name, space.question, space.objective, space.text, recorded, space.searches_stopping, space.unit)
+    how = space.searches_stopping, space.unit, space.objectives[1:]
+    card = StudyCard(space.name, space.question, space.objective, space.text, recorded, *how)
     return Exporter(
         where.mlflow,
         where.artifacts,

@@ -28,7 +28,7 @@ from pitprop.track import Exporter
 from pitprop.trainer import Context
 from pitprop.views.terminal.live import Screen
 from pitprop.views.terminal.preflight_table import print_outcome
-from pitprop.views.terminal.status import print_inactive, print_known
+from pitprop.views.terminal.status import print_inactive, print_known, print_notes
 from pitprop.workers import checkpoint
 from pitprop.workers.actors import OnRay
 from pitprop.workers.best_states import Bests
@@ -67,6 +67,7 @@ def run(
     study.checkpoints.mkdir(parents=True, exist_ok=True)
     (study.folder / "space.yaml").write_text(space.text, encoding="utf-8")
     if checks:
+        print_notes(console, space)
         print_inactive(console, space)
         print_known(console, study.knows)
     records = study.records()

@@ -125,12 +125,14 @@ def preflight(options: StudyOptions) -> int:
     """Checks data, model and checkpoint before training; 1 if a finding would stop a search."""
     from pitprop.cli.session import inspect
     from pitprop.views.terminal.preflight_table import print_findings
+    from pitprop.views.terminal.status import print_notes
 
     space, _where = open_space(options)
     findings = inspect(space)
     if options.json:
         print_json({"space": space.name, "findings": [asdict(finding) for finding in findings]})
     else:
+        print_notes(Console(), space)
         print_findings(Console(), findings)
     return int(any(finding.severity == "stop" for finding in findings))
 

@@ -8,8 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from pitprop.telemetry import Epoch, finite
+from pitprop.telemetry import Epoch, finite, series
+
+
+class Goal(Protocol):
+    """An objective: a ``metric``, which counts ``at`` its best or last epoch, and its ``sign``, -1 where less is better."""
+
+    @property
+    def metric(self) -> str: ...
+    @property
+    def at(self) -> str: ...
+    @property
+    def sign(self) -> int: ...
 
 
 def sign(maximize: bool) -> int:
@@ -31,6 +43,27 @@ def objective(curve: Sequence[float], at: str = "best", maximize: bool = True) -
         return next((value for value in reversed(curve) if finite(value)), math.nan)
     found = best(curve, maximize)
     return math.nan if found is None else curve[found]
+
+
+def objectives(curve: Sequence[Epoch], goals: Sequence[Goal]) -> tuple[float, ...]:
+    """A trial's value in each of ``goals``, all of the one epoch that the first of them chooses: its best, or the last.
+
+    So they are those of one model. A metric that this epoch does not report has the reading before it that is nearest, or the
+    first after it; NaN if there is none.
+    """
+    first = series(curve, goals[0].metric)
+    index = best(first, goals[0].sign > 0)
+    if goals[0].at == "last":
+        index = next((place for place in reversed(range(len(first))) if finite(first[place])), None)
+    if index is None:
+        return (math.nan,) * len(goals)
+    return (first[index], *(_near(series(curve, goal.metric), index) for goal in goals[1:]))
+
+
+def _near(values: Sequence[float], index: int) -> float:
+    """The finite reading at ``index``, or else the nearest before it, or else the first after it."""
+    places = (*range(index, -1, -1), *range(index + 1, len(values)))
+    return next((values[place] for place in places if finite(values[place])), math.nan)
 
 
 @dataclass(frozen=True, slots=True)

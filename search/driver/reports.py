@@ -23,7 +23,7 @@ ALIKE = 0.8
 """How alike names are, from 0 to 1, of which one is the other misspelt. They share what stands before the last slash."""
 
 
-def unreported(metric: str, curves: Iterable[Sequence[Epoch]]) -> str | None:
+def unreported(metric: str, curves: Iterable[Sequence[Epoch]], where: str = "objective.metric") -> str | None:
     """That no curve has the objective, in a sentence with what there is; None if one has. An epoch may be without it."""
     names = {name for curve in curves for epoch in curve for name in epoch.metrics}
     if metric in names:
@@ -33,7 +33,7 @@ def unreported(metric: str, curves: Iterable[Sequence[Epoch]]) -> str | None:
     return (
         f"the objective {metric!r} is not among what the trainer reports"
         + (f"; did you mean {near!r}? It reports {known}" if near is not None else f"; it reports {known}")
-        + "; correct objective.metric"
+        + f"; correct {where}"
     )
 
 

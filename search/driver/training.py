@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict, agreeing
-from pitprop.detection.stopping import EarlyStopping, objective
+from pitprop.detection.stopping import EarlyStopping, objective, objectives
 from pitprop.driver import reports
 from pitprop.seeds import of_training
 from pitprop.space import Objective, Space
@@ -154,14 +154,14 @@ class Training:
             telemetry.rewrite(self.file(replica), kept)
             self.curves[replica] = kept
 
-    def score(self, goal: Objective, stopping: EarlyStopping | None = None) -> tuple[float, float]:
-        """The objective and the epochs it took, each the mean over the seeds; ``stopping`` cuts the curves first."""
-        scores, spent = [], []
+    def values(self, space: Space, stopping: EarlyStopping | None = None) -> tuple[float, ...]:
+        """The value of each objective, the mean over the seeds; ``stopping`` cuts the curves first."""
+        rows = []
         for curve in self.curves.values():
             whole = curve[: stopping.cut(curve) if stopping else None]
-            spent.append(telemetry.trained(whole))
-            scores.append(objective(telemetry.series(whole, goal.metric), goal.at, goal.sign > 0))
-        return math.fsum(scores) / len(scores), math.fsum(spent) / len(spent)
+            spent = (float(telemetry.trained(whole)),) if space.searches_stopping else ()
+            rows.append((*objectives(whole, (space.objective, *space.further)), *spent))
+        return tuple(math.fsum(column) / len(column) for column in zip(*rows, strict=True))
 
     def bests(self, goal: Objective) -> dict[str, float]:
         """What each metric reached in the epoch of the best objective, for gates that hang on a baseline."""
@@ -185,15 +185,17 @@ class Training:
         told = tuple(agreeing([*verdicts, *self.warnings.values()]))
         if not any(self.curves.values()):
             return Failed(0, "the trainer ended without a single epoch", alike=True)
-        score, spent = self.score(space.objective, stopping)
+        values = self.values(space, stopping)
         stopped, patience = self._left_out(space.epochs, stopping)
         if len(verdicts) == self.seeds:
-            return Pruned(self.epochs, told, score, stopped)
-        if (unreported := reports.unreported(space.objective.metric, self.curves.values())) is not None:
-            return Failed(self.epochs, unreported, told, alike=True)
-        if math.isnan(score):
-            return Failed(self.epochs, self._lacking(space.objective.metric), told)
-        return Completed(self.epochs, (score, spent)[: len(space.directions)], told, stopped, patience)
+            return Pruned(self.epochs, told, values, stopped)
+        for place, goal in enumerate((space.objective, *space.further)):
+            where = f"objectives[{place}].metric" if space.further else "objective.metric"
+            if (unreported := reports.unreported(goal.metric, self.curves.values(), where)) is not None:
+                return Failed(self.epochs, unreported, told, alike=True)
+            if math.isnan(values[place]):
+                return Failed(self.epochs, self._lacking(goal.metric), told)
+        return Completed(self.epochs, values, told, stopped, patience)
 
     def _left_out(self, budget: int, stopping: EarlyStopping | None) -> tuple[int, int]:
         """The epochs that were not trained: because of a verdict, and because of early stopping. What a trainer that ended by

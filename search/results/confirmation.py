@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pitprop import telemetry
 from pitprop.addresses import Addresses
 from pitprop.detection import stopping
-from pitprop.detection.stopping import objective
+from pitprop.detection.stopping import objectives
 from pitprop.results.confirmation_study import FRESH, Block, Blocks, blocks, chain, title
 from pitprop.space import Space
 from pitprop.study import ranking
@@ -29,7 +29,8 @@ class Contender:
     """A configuration that was trained again: a trial of the search, or a baseline (``trial`` is None).
 
     ``searched`` is the value that it had in the search, None if it was not trained there. ``scores`` are those of the fresh
-    seeds, in the order of the seeds, NaN where a training failed; empty while they are not all known.
+    seeds, in the order of the seeds, NaN where a training failed; empty while they are not all known. ``further`` are the values
+    of the other objectives on the same seeds, a row for each.
     """
 
     name: str
@@ -37,11 +38,24 @@ class Contender:
     params: Mapping[str, Any]
     searched: float | None
     scores: tuple[float, ...]
+    further: tuple[tuple[float, ...], ...] = ()
 
     @property
     def mean(self) -> float:
         """Over the seeds that have a score."""
         return mean(self.scores)
+
+    @property
+    def means(self) -> tuple[float, ...]:
+        """The mean of each objective."""
+        return tuple(map(mean, (self.scores, *self.further)))
+
+    @property
+    def margins(self) -> tuple[float, ...]:
+        """Half of the 95 % interval of each of these means."""
+        from pitprop.results import statistics
+
+        return tuple(map(statistics.margin, (self.scores, *self.further)))
 
     @property
     def margin(self) -> float:
@@ -56,7 +70,8 @@ class Confirmation:
     """What the fresh ``seeds`` show. ``candidates`` are trials in the order of their rank, ``baselines`` the trained ones.
 
     ``differences`` maps the name of each candidate to its lead over each baseline, by name, recorded numbers and targets
-    (``target conservative``) among them. ``ties`` are the candidates that cannot be told from the winner.
+    (``target conservative``) among them. ``ties`` are the candidates that cannot be told from the winner. ``front`` are those
+    which no other candidate beats by its means, where there are several objectives.
     """
 
     seeds: tuple[int, ...]
@@ -65,6 +80,7 @@ class Confirmation:
     differences: Mapping[str, Mapping[str, Difference]]
     maximize: bool = True
     ties: tuple[str, ...] = ()
+    front: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -79,7 +95,8 @@ class Confirmation:
 
     @property
     def winner(self) -> Contender | None:
-        """The candidate with the highest mean, or the lowest where less is better; None before all are known."""
+        """The candidate with the highest mean of the first objective, or the lowest where less is better; None before all are
+        known."""
         known = [one for one in self.candidates if not math.isnan(one.mean)]
         best = stopping.best([one.mean for one in known], self.maximize)
         return known[best] if self.complete and best is not None else None
@@ -90,10 +107,14 @@ class Confirmation:
 
 
 def best(space: Space, records: Sequence[Record], found: Confirmation | None) -> tuple[Record, ...]:
-    """The trial to take: the one with the best mean on fresh seeds, or what the search ranks best while that is not known."""
+    """The trial to take: the one with the best mean on fresh seeds, or what the search ranks best while that is not known.
+
+    Of several objectives the others follow that are on the front of the means.
+    """
     winner = found.winner if found is not None else None
-    if winner is not None and winner.trial is not None:
-        return (records[winner.trial],)
+    if found is not None and winner is not None and winner.trial is not None:
+        others = [one.trial for one in found.candidates if one.name in found.front and one is not winner]
+        return tuple(records[number] for number in (winner.trial, *others) if number is not None)
     return ranking.best(space, records)
 
 
@@ -108,22 +129,23 @@ def confirmation(space: Space, records: Sequence[Record], found: Blocks) -> Conf
     held = {record.baseline for rows in found.values() for record in rows}
     over = [block for block in chain(found) if held == {record.baseline for record in found[block] if ended(record)}]
     shown = over or chain(found)[:1]
-    scores = scored(space, shown, found)
+    rows = measured(space, shown, found)
     searched = {record.baseline: ranking.score(record) for record in records if record.baseline is not None and record.values}
     top = [
-        Contender(title(one), one.number, one.params, ranking.score(one), scores.get(title(one), ()))
-        for one in ranking.ranked(space, records)
+        Contender(title(one), one.number, one.params, ranking.score(one), *_columns(rows, title(one)))
+        for one in ranking.order(space, records)
         if title(one) in held
     ]
     trained = [
-        Contender(one.name, None, space.flat({}, one), searched.get(one.name), scores.get(one.name, ()))
+        Contender(one.name, None, space.flat({}, one), searched.get(one.name), *_columns(rows, one.name))
         for one in space.baselines
         if one.name in held
     ]
     fresh = tuple(space.seed + FRESH["confirm"] + seed for block in shown for seed in range(block.first, block.last))
     known = Confirmation(fresh, tuple(top), tuple(trained), {}, space.objective.sign > 0)
     confirmed = [record for block in shown for record in found[block]]
-    return replace(known, differences=_differences(space, known, _samples(confirmed)), ties=_ties(known))
+    sure = replace(known, differences=_differences(space, known, _samples(confirmed)), ties=_ties(known))
+    return replace(sure, front=_front(space, known))
 
 
 def mean(scores: Sequence[float]) -> float:
@@ -137,14 +159,36 @@ def ended(record: Record) -> bool:
     return record.state != State.RUNNING
 
 
-def scored(space: Space, shown: Sequence[Block], found: Blocks) -> dict[str, tuple[float, ...]]:
-    """The scores of each contender that has ended in all of the blocks, by name, in the order of the seeds."""
+def measured(space: Space, shown: Sequence[Block], found: Blocks) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """The values of each contender that has ended in all of the blocks, by name: a row for each objective, in the order of the
+    seeds."""
     rows = [{record.baseline: record for record in found[block] if ended(record)} for block in shown]
     return {
-        name: tuple(score for block, row in zip(shown, rows, strict=True) for score in _scores(space, block, row[name]))
+        name: tuple(
+            zip(*(one for block, row in zip(shown, rows, strict=True) for one in _values(space, block, row[name])), strict=True)
+        )
         for name in (rows[0] if rows else {})
         if name is not None and all(name in row for row in rows)
     }
+
+
+def scored(space: Space, shown: Sequence[Block], found: Blocks) -> dict[str, tuple[float, ...]]:
+    """The same of the first objective alone."""
+    return {name: rows[0] for name, rows in measured(space, shown, found).items()}
+
+
+def _columns(rows: Mapping[str, tuple[tuple[float, ...], ...]], name: str) -> tuple[tuple[float, ...], Any]:
+    """The scores of a contender and the values of its further objectives; empty while they are not known."""
+    first, *further = rows.get(name, ((),))
+    return first, tuple(further)
+
+
+def _front(space: Space, known: Confirmation) -> tuple[str, ...]:
+    """The candidates whose means no other one beats in all objectives; none with one objective, or before all are known."""
+    if len(space.objectives) == 1 or known.winner is None:
+        return ()
+    able = [one for one in known.candidates if all(map(math.isfinite, one.means))]
+    return tuple(one.name for one in ranking.front(space, able, lambda one: one.means))
 
 
 def _ties(known: Confirmation) -> tuple[str, ...]:
@@ -181,17 +225,17 @@ def _differences(space: Space, known: Confirmation, samples: int | None) -> dict
     return {name: {other: leads[name] for other, leads in against.items()} for name in scores}
 
 
-def _scores(space: Space, block: Block, record: Record) -> tuple[float, ...]:
-    """The objective of each seed, as a search would have told it; NaN where there is none."""
+def _values(space: Space, block: Block, record: Record) -> list[tuple[float, ...]]:
+    """The values of each seed, as a search would have told them; NaN where there is none."""
     drawn = {leaf.name: leaf.encode(record.params[leaf.name]) for leaf in space.leaves if leaf.name in record.params}
     stopping = space.stopping(drawn) if space.searches_stopping else None  # elsewhere the training has stopped by itself
-    scores = []
+    values = []
     for replica in range(block.last - block.first):
         curve = telemetry.read(telemetry.file(record.folder, replica))
-        stop = stopping.cut(curve) if stopping else None
-        values = telemetry.series(curve, space.objective.metric)[:stop]
-        scores.append(objective(values, space.objective.at, space.objective.sign > 0))
-    return tuple(scores)
+        whole = curve[: stopping.cut(curve) if stopping else None]
+        spent = (float(telemetry.trained(whole)),) if space.searches_stopping else ()
+        values.append((*objectives(whole, (space.objective, *space.further)), *spent))
+    return values
 
 
 def _samples(confirmed: Sequence[Record]) -> int | None:

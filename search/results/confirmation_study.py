@@ -70,7 +70,7 @@ def pending(
     there = blocks(space, where)
     held = {record.baseline for rows in there.values() for record in rows}
     found = chosen(space, records, numbers) if numbers else candidates(space, confirm, records)
-    found += [one for one in ranking.ranked(space, records) if title(one) in held and one not in found]
+    found += [one for one in ranking.order(space, records) if title(one) in held and one not in found]
     top = [Baseline(title(record), params=nested(record.params)) for record in found]
     return lacking(space, "confirm", there, confirm.seeds, [*space.baselines, *top]) if top else []
 
@@ -125,12 +125,18 @@ def results_of(results: Results) -> list[Results]:
 
 
 def candidates(space: Space, confirm: Confirm, records: Sequence[Record]) -> list[Record]:
-    """The trials to confirm, the best of the search first; of several with the same parameters the first."""
+    """The trials to confirm, the best of the search first; of several with the same parameters the first.
+
+    Of several objectives those on the front: evenly from the best in the first of them to the best in the others.
+    """
     found: list[Record] = []
-    for record in ranking.ranked(space, records):
-        if len(found) < confirm.top and all(dict(record.params) != dict(other.params) for other in found):
+    several = len(space.objectives) > 1
+    for record in ranking.best(space, records) if several else ranking.order(space, records):
+        if (several or len(found) < confirm.top) and all(dict(record.params) != dict(other.params) for other in found):
             found.append(record)
-    return found
+    if len(found) <= confirm.top or confirm.top == 1:
+        return found[: confirm.top]
+    return [found[round(place * (len(found) - 1) / (confirm.top - 1))] for place in range(confirm.top)]
 
 
 def chosen(space: Space, records: Sequence[Record], numbers: Sequence[int]) -> list[Record]:

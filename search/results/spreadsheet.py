@@ -6,22 +6,30 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from pitprop.errors import UserError
+from pitprop.space import Space
+from pitprop.study import ranking
 from pitprop.study.record import Record
 
 
-def row(record: Record) -> dict[str, Any]:
-    """A trial as a row: parameters as ``params.NAME``; ``value`` is NaN where there is none."""
-    values = record.values or (math.nan,)
+def row(record: Record, space: Space, front: Collection[int] = ()) -> dict[str, Any]:
+    """A trial as a row: parameters as ``params.NAME``; ``value`` is NaN where there is none.
+
+    Of several objectives the further ones are ``value.METRIC``, and ``front`` says whether the trial is on the Pareto front.
+    """
+    values = record.values or (math.nan,) * len(space.objectives)
+    further = {f"value.{goal.metric}": value for goal, value in zip(space.objectives[1:], values[1:], strict=False)}
     stopped = record.ending
     return {
         "state": str(record.state),
-        **{"value" if place == 0 else f"value_{place}": value for place, value in enumerate(values)},
+        "value": values[0],
+        **further,
+        **({"front": record.number in front} if further else {}),
         "epochs": record.epochs,
         "seconds": math.nan if record.ended is None else record.ended - record.started,
         "baseline": record.baseline,
@@ -33,36 +41,42 @@ def row(record: Record) -> dict[str, Any]:
     }
 
 
-def write_csv(path: Path, records: Sequence[Record]) -> None:
+def write_csv(path: Path, records: Sequence[Record], space: Space) -> None:
     """Writes the trials as CSV (RFC 4180), lists and mappings as JSON; what there is not is empty. ``-`` is standard output."""
-    columns, rows = _plain(records)
+    columns, told = _plain(records, space)
     with nullcontext(sys.stdout) if str(path) == "-" else path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
-        writer.writerows({name: "" if value is None or value != value else value for name, value in one.items()} for one in rows)
+        writer.writerows({name: "" if value is None or value != value else value for name, value in one.items()} for one in told)
 
 
-def write_parquet(path: Path, records: Sequence[Record]) -> None:
+def write_parquet(path: Path, records: Sequence[Record], space: Space) -> None:
     """Writes the trials as Parquet, lists and mappings as JSON; a column of several kinds of values is text."""
     try:
         import pandas
         import pyarrow  # noqa: F401
     except ImportError as error:
         raise UserError("--parquet needs pandas and pyarrow: pip install pandas pyarrow") from error
-    columns, rows = _plain(records)
-    frame = pandas.DataFrame(rows, columns=columns)
+    columns, told = _plain(records, space)
+    frame = pandas.DataFrame(told, columns=columns)
     for name in columns:
-        kinds = {type(one[name]) for one in rows if one.get(name) is not None}
+        kinds = {type(one[name]) for one in told if one.get(name) is not None}
         if len(kinds - {int, float}) > 1 or (kinds & {int, float} and kinds - {int, float}):
-            frame[name] = [None if one.get(name) is None else str(one[name]) for one in rows]
+            frame[name] = [None if one.get(name) is None else str(one[name]) for one in told]
     frame.to_parquet(path, index=False)
 
 
-def _plain(records: Sequence[Record]) -> tuple[list[str], list[dict[str, Any]]]:
+def rows(records: Sequence[Record], space: Space) -> list[dict[str, Any]]:
+    """All trials as rows."""
+    front = {record.number for record in ranking.best(space, records)} if len(space.objectives) > 1 else set()
+    return [row(record, space, front) for record in records]
+
+
+def _plain(records: Sequence[Record], space: Space) -> tuple[list[str], list[dict[str, Any]]]:
     """The names of all columns, and the rows with text in place of what is no single value."""
-    rows = [{"trial": record.number, **row(record)} for record in records]
+    told = [{"trial": record.number, **one} for record, one in zip(records, rows(records, space), strict=True)]
     shown = [
         {name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value for name, value in one.items()}
-        for one in rows
+        for one in told
     ]
     return list(dict.fromkeys(name for one in shown for name in one)) or ["trial"], shown

@@ -68,7 +68,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """``best`` are the trials that won: one, or the Pareto front of two objectives; baselines are not among them.
+    """``best`` are the trials that won: one, or the Pareto front of several objectives; baselines are not among them.
 
     ``parked`` are the parked trials and ``waiting`` those whose turn had not come again; ``revived`` maps those of them that were
     revived to the trials which continue them.
@@ -135,6 +135,7 @@ class Summary:
                 "patience": self.left_out.patience,
             },
             "metric": self.space.objective.metric,
+            "objectives": [{"metric": one.metric, "goal": one.goal} for one in self.space.objectives],
             "best": [
                 {
                     "trial": record.number,

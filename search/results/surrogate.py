@@ -23,7 +23,10 @@ LEAST, TREES, LEAF = 12, 200, 2
 
 
 def estimate(space: Space, records: Sequence[Record], best: Record) -> tuple[Effect, ...]:
-    """What each change of the ``best`` trial is expected to do; nothing with fewer than `LEAST` trials, or two objectives."""
+    """What each change of the ``best`` trial is expected to do to the first objective.
+
+    Nothing with fewer than `LEAST` trials, or where early stopping is searched.
+    """
     known = [record for record in records if record.values and math.isfinite(record.values[0]) and not record.excluded]
     if len(known) < LEAST or space.searches_stopping:
         return ()

@@ -18,11 +18,11 @@ from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Choices, Leaf, check_when, place, read_leaf
 from pitprop.space.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, boolean, read, take
 from pitprop.space.model import SignatureChoice, Space
+from pitprop.space.objectives import check_facts, check_goal, check_metric, read_objectives
 from pitprop.space.points import baselines, encoded, point
 from pitprop.space.resources import contradictions
 from pitprop.space.sampling import Method
 from pitprop.space.schema import (
-    GOAL,
     STAGNATION,
     Confirm,
     Document,
@@ -80,11 +80,10 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     """The space that the document says; one with blanks in it if there are problems."""
     location, card = _trainer(document.trainer, path.parent if path else Path(), problems)
     _check_options(document.options, location, card, problems)
-    _check_metric(document.objective.metric, "objective.metric", card, problems)
-    _check_goal(document.objective.metric, document.objective.goal, "objective", problems)
-    _check_facts(document, problems)
+    goals, first = read_objectives(document.objective, document.objectives, card, problems)
+    check_facts(document.facts, goals[0], first, problems)
     leaves, constants = params.read(document.params, card.params, problems)
-    early_stopping, searched = _early_stopping(document.early_stopping, document.objective, card, problems)
+    early_stopping, searched = _early_stopping(document.early_stopping, goals[0], first, card, problems)
     leaves += searched
     if not leaves and problems.fine("params", STOPPING):
         example = "lr: {float: [1e-5, 1e-1], log: true}"
@@ -93,9 +92,11 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     watching, lacking = _signatures(document.signatures, card, problems)
     sampler = sampling.read_method("sampler", document.sampler, problems) or Method("tpe", {})
     pruner = sampling.read_method("pruner", document.pruner, problems)
-    scheduler = _scheduler(document, card, orders=pruner is None and not searched, problems=problems)
-    sampling.check(sampler, pruner, scheduler, leaves, 2 if searched else 1, problems)
-    _check_plan(document, sampler, bool(searched), problems)
+    count = len(goals) + bool(searched)
+    scheduler = _scheduler(document, card, orders=pruner is None and count == 1, problems=problems)
+    sampling.check(sampler, pruner, scheduler, leaves, count, problems)
+    pruner, scheduler, notes = sampling.for_several(pruner, scheduler, count)
+    _check_plan(document, sampler, bool(searched), count, problems)
     for key, text in contradictions(document.resources):
         problems.add(key, text)
     unit, budget = _budget(document, problems)
@@ -105,7 +106,9 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         trainer=location,
         card=card,
         options=document.options,
-        objective=document.objective,
+        objective=goals[0],
+        further=goals[1:],
+        notes=notes,
         facts=document.facts,
         epochs=budget,
         unit=unit,
@@ -213,38 +216,7 @@ def _budget(document: Document, problems: Problems) -> tuple[str, int]:
     return next(iter(given.items()), ("epochs", 1))
 
 
-def _check_metric(metric: str, where: str, card: Card, problems: Problems) -> None:
-    """Notes a metric that the trainer does not report."""
-    if problems.fine(where) and card.reports is not None and not signatures.gives(metric, card.reports):
-        problems.add(where, f"{metric!r} is not reported by the trainer{hint(metric, card.reports)}")
-
-
-def _check_goal(metric: str, goal: str, where: str, problems: Problems) -> None:
-    """Notes a direction that is neither said nor told by the metric's name."""
-    if not goal and problems.fine(f"{where}.metric", f"{where}.goal"):
-        problems.add(f"{where}.goal", f"is missing, and the name {metric!r} does not tell it; it takes {GOAL.wanted}")
-
-
-def _check_facts(document: Document, problems: Problems) -> None:
-    """Notes facts that contradict each other, or that nothing could be judged by."""
-    facts, goal = document.facts, document.objective
-    known = {goal.metric: goal.range, "val/loss": None, "train/loss": None}
-    for metric, level in facts.chance.items():
-        where = f"facts.chance.{metric}"
-        low, high = known.get(metric) or (level, level)
-        if metric not in known and problems.fine("objective.metric"):
-            problems.add(where, f"is not judged by; it takes the objective, val/loss and train/loss{hint(metric, known)}")
-        elif not low <= level <= high:
-            problems.add(where, f"{level:g} lies outside of objective.range, {low:g} to {high:g}")
-    given = [name for name in ("classes", "class_counts", "vocabulary") if getattr(facts, name)]
-    if len(given) > 1:
-        problems.add(f"facts.{given[1]}", f"is not allowed beside {given[0]}; one of them says how many there are")
-    filled = sum(count > 0 for count in facts.class_counts.values())
-    if facts.class_counts and filled < 2 and problems.fine("facts.class_counts"):
-        problems.add("facts.class_counts", f"{filled} class with samples is not enough; it takes counts of two classes or more")
-
-
-def _check_plan(document: Document, sampler: Method, answered: bool, problems: Problems) -> None:
+def _check_plan(document: Document, sampler: Method, answered: bool, objectives: int, problems: Problems) -> None:
     """Notes what the search cannot do beside the sampler, or where trials are ``answered`` from recorded curves."""
     stop, targets = document.stop_when, document.targets
     if stop is not None and stop not in (*targets, STAGNATION) and "targets" not in problems.keys:
@@ -254,14 +226,14 @@ def _check_plan(document: Document, sampler: Method, answered: bool, problems: P
         problems.add("trial_timeout", f"is not allowed: {why}; leave it out, or give patience and min_delta one value each")
     if document.remedies == "try" and sampler.name == "grid":
         problems.add("remedies", "'try' is not allowed beside the grid sampler, which tries every point there is; write suggest")
-    _check_warm_start(document, sampler, answered, problems)
+    _check_warm_start(document, sampler, objectives, problems)
     if document.revive and answered:
         why = "searching early stopping answers trials from recorded curves, and a parked one has half a curve"
         way = "leave revive out, or give patience and min_delta one value each"
         problems.add("revive", f"{document.revive} is not allowed: {why}; {way}")
 
 
-def _check_warm_start(document: Document, sampler: Method, answered: bool, problems: Problems) -> None:
+def _check_warm_start(document: Document, sampler: Method, objectives: int, problems: Problems) -> None:
     """Notes trials from elsewhere that are nowhere, or that nothing would learn from."""
     start = document.warm_start
     if start is None or not problems.fine("warm_start"):
@@ -277,9 +249,9 @@ def _check_warm_start(document: Document, sampler: Method, answered: bool, probl
             f"is not allowed beside the sampler {sampler.name}, which learns only from its own trials, if "
             f"at all; {known} learn from others",
         )
-    if answered:
-        why = "searching early stopping makes two objectives, and trials from elsewhere have one"
-        problems.add("warm_start", f"is not allowed: {why}; leave it out, or give patience and min_delta one value each")
+    if objectives > 1:
+        why = f"trials from elsewhere have one objective, and {sampling.several(objectives)}"
+        problems.add("warm_start", f"is not allowed: {why}; leave it out")
 
 
 def _check_each(space: Space, problems: Problems) -> None:
@@ -291,7 +263,7 @@ def _check_each(space: Space, problems: Problems) -> None:
 
 
 def _early_stopping(
-    row: StoppingRow | bool | None, objective: Objective, card: Card, problems: Problems
+    row: StoppingRow | bool | None, objective: Objective, first: str, card: Card, problems: Problems
 ) -> tuple[dict[str, Any] | None, list[Leaf]]:
     """The constants of early stopping, None if there is none of it, and the leaves that a space searches of it."""
     if not isinstance(row, StoppingRow):
@@ -304,11 +276,11 @@ def _early_stopping(
         elif (leaf := read_leaf(where, value, where, problems)) and _sensible(leaf, kind, where, problems):
             leaves.append(leaf)
     if row.metric is not None:
-        _check_metric(row.metric, f"{STOPPING}.metric", card, problems)
+        check_metric(row.metric, f"{STOPPING}.metric", card, problems)
     metric = row.metric or objective.metric
     goal = row.goal or (objective.goal if metric == objective.metric else metrics.goal(metric))
-    if problems.fine("objective"):
-        _check_goal(metric, goal, STOPPING, problems)
+    if problems.fine(first):
+        check_goal(metric, goal, STOPPING, problems)
     constants |= {"metric": metric, "maximize": goal == "maximize"}
     return constants, leaves
 
@@ -387,7 +359,7 @@ def _gate(gate: Gate, where: str, document: Document, space: Space, problems: Pr
     """The gate, with Optuna's values in what it says to try."""
     if gate.at_least is None and gate.at_most is None and problems.fine(where):
         problems.add(where, "has no bound; it takes at_least or at_most")
-    _check_metric(gate.metric, f"{where}.metric", space.card, problems)
+    check_metric(gate.metric, f"{where}.metric", space.card, problems)
     if problems.fine(space.unit, f"{where}.epoch") and gate.epoch > space.epochs:
         one = "an epoch" if space.unit == "epochs" else "a step"
         problems.add(f"{where}.epoch", f"{gate.epoch} is not allowed; it takes {one} of the space, 1 to {space.epochs}")

@@ -19,6 +19,7 @@ from pitprop.detection import signatures
 from pitprop.detection.detect import ENDING
 from pitprop.space.distributions import Choices, Leaf
 from pitprop.space.model import Space
+from pitprop.space.schema import Objective
 
 SET = "signatures set"
 """Under this name a meaning holds how the space has signatures act that is not what they do by themselves, which may change."""
@@ -30,7 +31,8 @@ def meaning(space: Space) -> dict[str, Any]:
         # A shipped trainer's module was called trainers.x before the package had its name: studies on disk say so.
         "trainer": PurePath(space.trainer).name if space.trainer.endswith(".py") else space.trainer.removeprefix("pitprop."),
         "options": dict(space.options),
-        "objective": {name: value for name, value in asdict(space.objective).items() if name != "range"},
+        "objective": _objective(space.objective),
+        **({"objectives": [_objective(one) for one in space.further]} if space.further else {}),
         space.unit: space.epochs,
         "seeds": space.seeds,
         "seed": space.seed,
@@ -63,6 +65,10 @@ def _set(space: Space) -> dict[str, Any]:
             )
             found[name] = own | ({} if acts == ends else {"ends": acts})
     return {name: one for name, one in found.items() if one}
+
+
+def _objective(goal: Objective) -> dict[str, Any]:
+    return {name: value for name, value in asdict(goal).items() if name != "range"}
 
 
 def _leaf(leaf: Leaf) -> dict[str, Any]:

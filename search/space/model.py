@@ -10,6 +10,7 @@ from typing import Any
 
 from pitprop.detection.facts import Facts
 from pitprop.detection.stopping import EarlyStopping
+from pitprop.messages import Message
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Leaf, exists, ordered
 from pitprop.space.params import flat, nested
@@ -49,6 +50,7 @@ class SignatureChoice:
 class Space:
     """A search, read from one file. ``values`` in the methods are Optuna's, by leaf name.
 
+    ``objective`` is what a trial is worth first of all, and ``further`` are other metrics that are read at the same epoch.
     ``trainer`` is where `pitprop.trainer.load` finds it, ``card`` what it says of itself. ``epochs`` is the budget of a trial
     in its ``unit``, epochs or steps, ``trials`` how many there are, ``seeds`` how often each is trained; ``timeout`` are seconds
     and ``budget`` epochs or steps for all, ``trial_timeout`` seconds for one (None: no limit). ``facts`` are what the file states
@@ -68,7 +70,7 @@ class Space:
     ``pip`` are packages that the nodes of a cluster install for its trainings.
 
     ``path`` is where the file lies, empty where the space was given as a mapping; ``text`` is its YAML. Two spaces may be equal
-    though these differ.
+    though these differ. ``notes`` are sentences on what is done otherwise than the file asks for.
     """
 
     name: str
@@ -107,8 +109,10 @@ class Space:
     confirm: Confirm | None
     warm_start: WarmStart | None = None
     storage: str | None = None
+    further: tuple[Objective, ...] = ()
     unit: str = "epochs"
     pip: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = field(default=(), compare=False)
     path: str = field(default="", compare=False)
     text: str = field(default="", compare=False, repr=False)
 
@@ -223,6 +227,12 @@ class Space:
         return bool(self._stops)
 
     @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All that a trial has a value for; where early stopping is searched the last of them are the epochs spent."""
+        spent = (Objective(self.unit, "minimize", "last"),) if self.searches_stopping else ()
+        return (self.objective, *self.further, *spent)
+
+    @property
     def directions(self) -> list[str]:
-        """Optuna's directions: of the score, and of the epochs spent where early stopping is searched."""
-        return [self.objective.goal, "minimize"] if self.searches_stopping else [self.objective.goal]
+        """Optuna's direction of each objective."""
+        return [one.goal for one in self.objectives]

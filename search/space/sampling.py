@@ -10,6 +10,7 @@ from functools import cache
 from typing import Annotated, Any, NamedTuple
 
 from pitprop.errors import hint, shown
+from pitprop.messages import Message, message
 from pitprop.space.distributions import Leaf
 from pitprop.space.kinds import Kind, Problems, boolean, integer, number, numeric, one_of, read, whole
 from pydantic import BaseModel, ConfigDict, create_model
@@ -175,11 +176,33 @@ def check(
     endless = [leaf.name for leaf in leaves if leaf.size() > GRID]
     if sampler.name == "grid" and endless:
         problems.add("sampler", f"grid needs a step or choices, at most {GRID} values, for {', '.join(endless)}")
-    if objectives > 1:
-        why = "searching early stopping makes two objectives (the score, and the epochs spent)"
-        if scheduler.name != "full":
-            problems.add("scheduler", f"{scheduler.name} orders trials by one score, and {why}; use full")
-        if sampler.name == "cmaes":
-            problems.add("sampler", f"cmaes takes one objective, and {why}; use tpe or nsga2")
-        if pruner is not None:
-            problems.add("pruner", f"{pruner.name} takes one objective, and {why}; leave the pruner out")
+    if objectives > 1 and sampler.name == "cmaes":
+        problems.add("sampler", f"cmaes takes one objective, and {several(objectives)}; use tpe or nsga2")
+
+
+def several(objectives: int) -> str:
+    """That a space has more than one objective; searching early stopping makes one of the epochs spent."""
+    return f"this space has {objectives} objectives"
+
+
+def for_several(pruner: Method | None, scheduler: Method, objectives: int) -> tuple[Method | None, Method, tuple[Message, ...]]:
+    """The pruner and the scheduler with so many objectives, and sentences on what is otherwise than asked for.
+
+    Both order trials by one score, and of two trials on a front neither is the better one.
+    """
+    if objectives == 1:
+        return pruner, scheduler, ()
+    notes = []
+    if scheduler.name != "full":
+        said = {"name": scheduler.name, "n": objectives}
+        notes.append(
+            message(
+                "scheduler: {name} orders trials by one score, and there are {n} objectives, so every trial trains its whole "
+                "budget at once (full)",
+                **said,
+            )
+        )
+    if pruner is not None:
+        said = {"name": pruner.name, "n": objectives}
+        notes.append(message("pruner: {name} compares trials by one score, and there are {n} objectives, so it is off", **said))
+    return None, Method("full", {}), tuple(notes)

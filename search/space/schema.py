@@ -260,8 +260,12 @@ class Document:
     """What the search is to answer; shown in lists and in MLflow."""
     trainer: Text
     """A trainer that ships, a dotted module, or the path of a .py file."""
-    objective: Annotated[Objective, Rows(Objective)]
+    objective: Annotated[Objective, Rows(Objective)] | None = None
     """What a trial is worth."""
+    objectives: list[Annotated[Objective, Rows(Objective)]] = Field(default_factory=list)
+    """Several, in place of `objective`, such as [{metric: val/accuracy}, {metric: latency}]: the answer is a Pareto front.
+
+    The first says at which epoch a trial counts, and the answer leads with the trial that is best in it."""
     epochs: Count | None = None
     """The budget of one training, in epochs."""
     steps: Count | None = None
@@ -406,6 +410,7 @@ def json_schema() -> dict[str, Any]:
             },
         },
     }
+    whole["oneOf"] = [{"required": ["objective"]}, {"required": ["objectives"]}]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A pitprop space", **whole, "$defs": defs}
 
 

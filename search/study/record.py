@@ -32,6 +32,10 @@ SCHEDULER = "scheduler:"
 """What the signatures of the endings begin with that are no verdict on a training: its turn had not come again."""
 
 
+REACHED = "reached"
+"""The attribute that holds what a trial of several objectives had reached when it was stopped: Optuna keeps one value of such."""
+
+
 class State(StrEnum):
     """The state of a trial, in Optuna's words. PRUNED ones may be parked: see `Record.parked`."""
 
@@ -39,6 +43,10 @@ class State(StrEnum):
     COMPLETE = "COMPLETE"
     PRUNED = "PRUNED"
     FAIL = "FAIL"
+
+
+WORDS = ("complete", "pruned", "parked", "waiting", "fail", "running")
+"""The words for how a trial stands (`Record.word`), in the order in which they are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +65,14 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """A trial whose seeds were all stopped, by ``verdicts`` among which warnings may be; ``score`` is NaN if it had none.
+    """A trial whose seeds were all stopped, by ``verdicts`` among which warnings may be; ``values`` may be NaN.
 
     ``saved`` are the epochs that it would have trained.
     """
 
     epochs: int
     verdicts: tuple[Verdict, ...]
-    score: float
+    values: tuple[float, ...]
     saved: int = 0
 
 
@@ -137,6 +145,11 @@ class Record:
         return next((v for v in self.verdicts if v.action != "warn"), None) if self.state == State.PRUNED else None
 
     @property
+    def collapsed(self) -> bool:
+        """Whether a signature stopped the trial, on proof or on evidence: no gate, limit or rank, nor the end of the search."""
+        return self.ending is not None and ":" not in self.ending.signature
+
+    @property
     def warnings(self) -> list[Verdict]:
         """The verdicts that did not stop the trial: warnings, and whatever ended one of several seeds."""
         return [verdict for verdict in self.verdicts if verdict.action == "warn" or self.state != State.PRUNED]
@@ -188,7 +201,8 @@ def best_epoch(record: Record, objective: Objective) -> int | None:
 class StudyCard:
     """What is known of a study before its first trial. ``space_yaml`` is text; ``baselines`` are the recorded numbers.
 
-    ``searches_stopping`` says that early stopping is searched: a trial then has two objectives, its score and its epochs.
+    ``further`` are the objectives beside the first; ``searches_stopping`` says that early stopping is searched, so that the last
+    of them are the epochs spent.
     """
 
     name: str
@@ -198,13 +212,20 @@ class StudyCard:
     baselines: Mapping[str, float]
     searches_stopping: bool = False
     unit: str = "epochs"
+    further: tuple[Objective, ...] = ()
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All that a trial has a value for."""
+        return (self.objective, *self.further)
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> StudyCard:
         """The card that `dumps` wrote."""
         from pitprop.space import Objective
 
-        return cls(**{**row, "objective": Objective(**row["objective"])})
+        further = tuple(Objective(**one) for one in row["further"])
+        return cls(**{**row, "objective": Objective(**row["objective"]), "further": further})
 
 
 def dumps(row: Record | StudyCard) -> str:
@@ -389,7 +410,7 @@ def _record(
         number=number,
         state=State[state] if finished else State.RUNNING,
         params=known.get("params", {}),
-        values=tuple(values) if finished and values else None,
+        values=tuple(values or known.get(REACHED, ())) or None if finished else None,
         baseline=known.get("baseline"),
         verdicts=tuple(map(Verdict.from_json, known.get("verdicts", ()))) if finished else (),
         error=known.get("error") if finished else None,

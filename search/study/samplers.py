@@ -23,6 +23,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.space.sampling import COLLAPSED, PRUNERS, SAMPLERS
 from pitprop.study import storage
+from pitprop.study.record import REACHED
 from pitprop.study.storage import Filtered
 
 SHOWN = 1000
@@ -91,9 +92,9 @@ def shown(trials: Sequence[FrozenTrial], maximize: Sequence[bool], standing: str
     Optuna shows failed trials to no sampler, so it would go again and again to where memory is too small. With the ``standing``
     "pruned" they are pruned ones without a score, the worst that there are; else complete ones, as those that collapsed.
 
-    A trial keeps the value that it reached before it collapsed; where it has none, as with two objectives, it gets the worst
-    known of each. One that was revived, to an end, stays pruned: the trial that continued it tells the rest. With
-    ``constrained`` all trials that have ended carry their `violation` where Optuna's samplers look for it.
+    A trial keeps what it reached before it collapsed; where it has no score it gets the worst known of each objective. One that
+    was revived, to an end, stays pruned: the trial that continued it tells the rest. With ``constrained`` all trials that have
+    ended carry their `violation` where Optuna's samplers look for it.
     """
     if standing == "pruned":
         return [_as_pruned(trial) if failed(trial) else trial for trial in trials]
@@ -110,7 +111,7 @@ def shown(trials: Sequence[FrozenTrial], maximize: Sequence[bool], standing: str
             broken = violation(trial) if trial.number in dead else -1.0
             trial.system_attrs = {**trial.system_attrs, "constraints": [broken]}
         if trial.number in dead:
-            trial.state, trial.values = TrialState.COMPLETE, trial.values or worst
+            trial.state, trial.values = TrialState.COMPLETE, trial.values or trial.user_attrs.get(REACHED) or worst
     return seen
 
 

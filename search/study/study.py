@@ -28,7 +28,7 @@ from pitprop.study import database, imported, ranking, samplers, storage
 from pitprop.study.memory import Memory, TooNarrow
 from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark, still_there
 from pitprop.study.parking import Parking
-from pitprop.study.record import Completed, Failed, Outcome, Pruned, Record, State, as_record, code_counts, excluding
+from pitprop.study.record import REACHED, Completed, Failed, Outcome, Pruned, Record, State, as_record, code_counts, excluding
 from pitprop.study.remedies import FollowUps
 from pitprop.study.source import OtherSpace
 from pitprop.study.storage import trial_id
@@ -263,9 +263,9 @@ class Study:
         then need not read the curve again.
         """
         number, reports = trial.number, {}
-        if isinstance(outcome, Pruned) and len(self.space.directions) == 1 and finite(outcome.score):
-            reports = {outcome.epochs: outcome.score}  # Optuna takes a pruned trial's value from its last report
-            self._memory.report(number, outcome.epochs, outcome.score)
+        if isinstance(outcome, Pruned) and len(outcome.values) == 1 and finite(outcome.values[0]):
+            reports = {outcome.epochs: outcome.values[0]}  # Optuna takes a pruned trial's value from its last report
+            self._memory.report(number, outcome.epochs, outcome.values[0])
         attributes = _attributes(outcome) | ({} if recovery is None else {"recovery": recovery})
         for name, value in attributes.items():
             self._memory.set_attribute(number, name, value)
@@ -364,4 +364,6 @@ def opened(space: Space, url: str, folder: Path) -> Iterator[Study]:
 def _attributes(outcome: Outcome) -> dict[str, Any]:
     given: dict[str, Any] = {"epochs": outcome.epochs, "verdicts": [verdict.to_json() for verdict in outcome.verdicts]}
     given |= {name: getattr(outcome, name, None) for name in ("error", "alike", "saved", "patience")}
+    if isinstance(outcome, Pruned) and len(outcome.values) > 1 and all(map(finite, outcome.values)):
+        given[REACHED] = outcome.values
     return {name: value for name, value in given.items() if value}

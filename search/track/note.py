@@ -9,11 +9,11 @@ from textwrap import shorten
 
 from pitprop.detection.detect import Verdict
 from pitprop.study import ranking, remedies
-from pitprop.study.record import Record, StudyCard
+from pitprop.study.record import WORDS, Record, StudyCard
 from pitprop.track.view import varied
 
 ROWS, REASON, LONGEST = 10, 200, 7000  # MLflow takes notes of 8,000 characters
-WORDS = {"ahead": "ahead of", "behind": "behind", "level": "level with"}
+LEADS = {"ahead": "ahead of", "behind": "behind", "level": "level with"}
 Address = Callable[[int | None], str]
 """Where MLflow's page shows the trial of a number; empty if it has no run."""
 
@@ -46,23 +46,25 @@ def linked(text: str, address: Address) -> str:
 
 def _winner(card: StudyCard, record: Record, searched: Iterable[str], baselines: Mapping[str, float]) -> str:
     values = record.values or ()
-    score = f"{card.objective.metric} {values[0]:.4f}" if values else record.word
-    shown = {name: record.params[name] for name in searched if name in record.params}
-    params = ", ".join(f"{_code(name)} {f'{v:.4g}' if isinstance(v, float) else v}" for name, v in shown.items())
+    shown = [f"{goal.metric} {value:.4f}" for goal, value in zip(card.objectives, values, strict=False)]
+    score = ", ".join(shown) or record.word
+    drawn = {name: record.params[name] for name in searched if name in record.params}
+    params = ", ".join(f"{_code(name)} {f'{v:.4g}' if isinstance(v, float) else v}" for name, v in drawn.items())
     leads = []
     for name, value in baselines.items() if values else ():
         lead = ranking.lead(card.objective, values[0], value)
-        word = WORDS[ranking.standing(lead)]
+        word = LEADS[ranking.standing(lead)]
         leads.append(f"{word} baseline {_code(name)} ({value:.4f})" + (f" by {lead:+.4f}" if lead else ""))
     beside = ": " + ", ".join(leads) if leads else ""
-    return f"**Best: trial {record.number}**, {score} in {record.epochs} {card.unit}{beside}" + (
+    title = "On the front" if len(card.objectives) > 1 else "Best"
+    return f"**{title}: trial {record.number}**, {score} in {record.epochs} {card.unit}{beside}" + (
         f"\n\n{params}" if params else ""
     )
 
 
 def _counts(records: Sequence[Record]) -> str:
     counts = Counter(record.word for record in records)
-    said = ", ".join(f"{counts[word]} {word}" for word in ("complete", "pruned", "parked", "fail", "running") if counts[word])
+    said = ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
     return f"{len(records)} trial{'' if len(records) == 1 else 's'}: {said.replace('fail', 'failed')}." if records else ""
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pitprop.study import ranking
-from pitprop.study.record import Record, State, StudyCard
+from pitprop.study.record import WORDS, Record, State, StudyCard
 from pitprop.track import trial_run as say
 from pitprop.track.code import Code
 from pitprop.track.experiment import Experiment, Held, is_refusal
@@ -119,7 +119,7 @@ class Store:
                 self._experiment.end(run, "KILLED", time.time())
         if self._parent and self._parent.status == "RUNNING":
             counts = Counter(record.word for record in self._records.values())
-            measures = {f"trials/{name}": float(counts[name]) for name in ("complete", "pruned", "parked", "fail", "running")}
+            measures = {f"trials/{name}": float(counts[name]) for name in WORDS}
             tags = {STATE: "interrupted", REASON: reason} if reason else {STATE: "finished"}
             with _refusals_logged("the study's run"):
                 self._experiment.write(self._parent, tags, measures=measures)

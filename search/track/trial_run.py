@@ -18,7 +18,7 @@ from pitprop.study.record import Record, State, StudyCard, continued_from
 STATUS = {State.RUNNING: "RUNNING", State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
 """MLflow's word for each state of a trial; it has none for parked, and shows KILLED as a crash."""
 PARKED = "SCHEDULED"
-"""How a parked trial stands there: it can go on."""
+"""How a parked trial stands there, and one that waits: it can go on."""
 
 _LONGEST_EPOCH = 1e7  # seconds; of many such no date can be made
 _LONGEST_NAME, _LONGEST_VALUE = 250, 5000  # MLflow takes names of 250, parameters of 6,000 and tags of 8,000 characters
@@ -90,7 +90,7 @@ def _note(record: Record, parked: str) -> str:
 
 def status(record: Record) -> str:
     """MLflow's word for how a trial stands."""
-    return PARKED if record.parked else STATUS[record.state]
+    return PARKED if record.parked or record.waits else STATUS[record.state]
 
 
 def params(record: Record) -> dict[str, str]:
@@ -106,11 +106,16 @@ def measures(record: Record, card: StudyCard, baselines: Mapping[str, float]) ->
         return {}
     said = {"epochs_spent": float(record.epochs), "epochs_saved": float(record.saved)}
     if record.values:
-        said |= {"objective" if i == 0 else f"objective_{i + 1}": value for i, value in enumerate(record.values)}
+        said |= dict(zip(objectives(card), record.values, strict=False))
         others = {name: value for name, value in baselines.items() if name != record.baseline}
         leads = {name: ranking.lead(card.objective, record.values[0], value) for name, value in others.items()}
         said |= {key(f"delta/{name}"): lead for name, lead in leads.items()}
     return {name: stored(float(f"{value:.4g}")) for name, value in said.items()}
+
+
+def objectives(card: StudyCard) -> list[str]:
+    """The metrics that hold a trial's values: ``objective``, and ``objective/METRIC`` for each further one."""
+    return ["objective", *(key(f"objective/{goal.metric}") for goal in card.further)]
 
 
 def known_baselines(records: Iterable[Record], card: StudyCard) -> dict[str, float]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from pitprop.addresses import safe
 from pitprop.study.record import Record, StudyCard
-from pitprop.track.trial_run import key
+from pitprop.track.trial_run import key, objectives
 
 TAG = "mlflow.sharedViewState.pitprop"
 LIMIT = 6
@@ -78,7 +78,11 @@ def _state(card: StudyCard, records: Sequence[Record], baselines: Sequence[str],
     few. The state, and the signature that ended a trial, stand in the run's name, which comes first."""
     leads = [key(f"delta/{name}") for name in baselines]
     params = [key(name) for name in varied(records)]
-    columns = ["metrics.`objective`", *(f"params.`{name}`" for name in params[:LIMIT]), "tags.`pitprop.reason`"]
+    columns = [
+        *(f"metrics.`{name}`" for name in objectives(card)),
+        *(f"params.`{name}`" for name in params[:LIMIT]),
+        "tags.`pitprop.reason`",
+    ]
     return {
         "searchFilter": filter,
         "orderByKey": "metrics.`objective`",
@@ -99,13 +103,19 @@ def _charts(card: StudyCard, params: Sequence[str], leads: Sequence[str]) -> lis
     """Parallel coordinates of what was searched, of all trials; the scores; the leads; the curves of the first twenty."""
     place = {"runsCountToCompare": 10, "metricSectionId": "pitprop", "deleted": False, "isGenerated": True}
     metric = key(card.objective.metric)
-    coordinates = {"selectedParams": list(params), "selectedMetrics": ["objective"], "showAllRuns": True}
-    bars = [{"type": "BAR", "metricKey": name, "displayName": name} for name in ("objective", *leads)]
+    coordinates = {"selectedParams": list(params), "selectedMetrics": objectives(card), "showAllRuns": True}
+    bars = [{"type": "BAR", "metricKey": name, "displayName": name} for name in (*objectives(card), *leads)]
     curves = [
         {"type": "LINE", "metricKey": name, "selectedMetricKeys": [name], "displayName": name, "lineSmoothness": 0}
         | {"xAxisKey": "step", "xAxisScaleType": "linear", "scaleType": "linear", "yAxisKey": "metric", "yAxisExpressions": []}
         | {"range": {}, "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True, "ignoreOutliers": False}
         for name in dict.fromkeys((metric, "train/loss", "val/loss"))
     ]
-    charts: list[dict[str, Any]] = [{"type": "PARALLEL", **coordinates}, *curves, *bars]
+    charts: list[dict[str, Any]] = [{"type": "PARALLEL", **coordinates}, *_scatter(card), *curves, *bars]
     return [{"uuid": f"pitprop-{index}", **place, **chart} for index, chart in enumerate(charts)]
+
+
+def _scatter(card: StudyCard) -> list[dict[str, Any]]:
+    """Each further objective against the first."""
+    first, *further = ({"type": "METRIC", "key": name} for name in objectives(card))
+    return [{"type": "SCATTER", "xaxis": other, "yaxis": first} for other in further]

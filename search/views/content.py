@@ -14,34 +14,22 @@ from typing import TYPE_CHECKING, Any
 from pitprop import telemetry
 from pitprop.addresses import Addresses
 from pitprop.detection.detect import Bound, Verdict
-from pitprop.messages import localized
 from pitprop.results.results import Results
 from pitprop.results.summary import Reason, Remedied, Summary
 from pitprop.space import Gate, Relative, Space, nested
 from pitprop.space.distributions import STOPPING
-from pitprop.study import ranking, remedies
+from pitprop.study import ranking
 from pitprop.study.record import Known, Record, State, best_epoch
 from pitprop.study.source import next_command
 from pitprop.telemetry import Telemetry, finite
 from pitprop.views import landscape, words
-from pitprop.views.sections import Costs, Edge, GateCount, Goal, Group, Lead
+from pitprop.views.sections import Costs, GateCount, Goal, Group, Lead
 
 if TYPE_CHECKING:
     from pitprop.results.ablation import Ablation, Effect
     from pitprop.results.confirmation import Confirmation, Contender
-    from pitprop.results.statistics import Difference
-
-EDGE = 0.05
-"""The best lies at the end of a range if it is within this share of it."""
-
-REMEDIES = 3
-"""The advice repeats the remedies of so many signatures; above the trials of a signature stand up to so many."""
-
-OFTEN = 0.05
-"""A signature that stopped a smaller share of the trials is no pattern, unless it is the only one."""
-
-CURVES = 20
-"""So many parked trials are looked at for the one that had come furthest."""
+    from pitprop.views.advice import Advice
+    from pitprop.views.front import Front
 
 PACKAGES = ("pitprop", "optuna", "torch", "numpy")
 
@@ -123,6 +111,14 @@ class Content:
     def course(self) -> list[str]:
         """What an author looks for in the curve of the best trial: a flat start, precision and recall, the shares predicted."""
         return words.course(self.curves[self.best.number], self.space) if self.best is not None else []
+
+    @property
+    def higher(self) -> Record | None:
+        """A trial that had a better score than the best before it collapsed, as long as fresh seeds say nothing of it."""
+        first = next(iter(ranking.ranked(self.space, self.records)), None)
+        if first is None or self.best is None or self.winner is not None or self.best.collapsed or not first.collapsed:
+            return None
+        return first if ranking.score(first) != ranking.score(self.best) else None
 
     @property
     def collapse(self) -> Verdict | None:
@@ -283,105 +279,19 @@ class Content:
         """The searched parameters, the most important first."""
         return sorted(landscape.axes(self.space), key=lambda axis: -self.importances.get(axis.name, 0.0))
 
-    # What to try next
+    @cached_property
+    def advice(self) -> Advice:
+        """What to try next."""
+        from pitprop.views.advice import Advice
 
-    @property
-    def unsure(self) -> list[tuple[str, Difference]]:
-        """Baselines from which fresh seeds show no detectable difference."""
-        return [(x.baseline.name, x.sure) for x in self.leads if x.sure is not None and x.sure.verdict == "not distinguishable"]
-
-    @property
-    def far(self) -> list[tuple[str, float]]:
-        """Targets that are not reached, with how far away they are."""
-        searched = self.best.values[0] if self.best is not None and self.best.values else math.nan
-        score = self.winner.mean if self.winner is not None else searched
-        goals = self.targets if math.isfinite(score) else []
-        return [(one.name, abs(one.value - score)) for one in goals if one.trial is None and not one.confirmed]
-
-    @property
-    def edges(self) -> Iterator[Edge]:
-        """Ranges at whose end the best lies; one that ends at 0 mostly cannot be any wider."""
-        for axis in landscape.axes(self.space) if self.best is not None else ():
-            value = self.best.params.get(axis.name) if self.best is not None else None
-            at = axis.at(value)
-            if not (axis.choices or at is None or EDGE < at < 1 - EDGE or (at <= EDGE and axis.low == 0)):
-                yield Edge(axis.name, value, axis.low if at <= EDGE else axis.high, at <= EDGE)
-
-    @property
-    def frequent(self) -> list[Group]:
-        """The signatures that stopped most, with a remedy."""
-        least = OFTEN * len(self.records)
-        found = [one for place, one in enumerate(self.stopped[:REMEDIES]) if not place or len(one.reason.trials) >= least]
-        return [one for one in found if one.remedies]
-
-    @property
-    def suggested(self) -> list[tuple[int, dict[str, Any], str]]:
-        """Changes that verdicts name and nobody has tried: of which trial, what, and which signature names it."""
-        decode = {leaf.name: leaf.decode for leaf in self.space.leaves}
-        return [
-            (one.remedy_of, {name: decode[name](value) for name, value in one.change.items()}, one.cause)
-            for one in self.summary.suggested[:REMEDIES]
-        ]
-
-    @property
-    def avoid(self) -> landscape.Part | None:
-        """The worst part of the space, where at least three in four died and the best does not lie."""
-        part = self.deadly[0] if self.deadly else None
-        if part is None or part.dead < 0.75 * part.trials:
-            return None
-        inside = part.axis.cell((self.best.params if self.best is not None else {}).get(part.axis.name))
-        return None if inside is not None and part.first <= inside <= part.last else part
+        return Advice(self)
 
     @cached_property
-    def promising(self) -> int | None:
-        """The parked trial that had shown most when stopped, of those with the best scores; None if none showed anything."""
-        from pitprop.detection import life
+    def front(self) -> Front | None:
+        """The Pareto front of several objectives; None with one, or while there is none."""
+        from pitprop.views.front import Front
 
-        facts, curves = self.space.known_of(), {}
-        for number in self._parked[:CURVES]:  # the terminal asks too, of a study that may have thousands
-            curves[number] = telemetry.read(telemetry.file(self.records[number].folder))
-        promises = {number: life.promise(curve, facts) for number, curve in curves.items() if curve}
-        able = {number: promise for number, promise in promises.items() if promise > 0}
-        return max(able, key=lambda one: able[one]) if able else None
-
-    @property
-    def doubtful(self) -> int | None:
-        """The parked trial to revive if one doubts that it was hopeless: the most promising, else the one with the best score."""
-        return self.promising if self.promising is not None else next(iter(self._parked), None)
-
-    @cached_property
-    def _parked(self) -> list[int]:
-        """The trials that can be revived, those with the best scores first."""
-        able = [self.records[number] for number in self.summary.revivable]
-        scores = {one.number: self.space.objective.sign * ranking.score(one) for one in able}
-        return sorted(scores, key=lambda number: (not finite(scores[number]), -scores[number]))
-
-    @property
-    def warned(self) -> list[Verdict]:
-        """What was said of the best trial itself, with a remedy; gates have a table of their own."""
-        found = self.best.warnings if self.best is not None else []
-        return [verdict for verdict in found if verdict.remedy and not verdict.signature.startswith("gate:")]
-
-    @cached_property
-    def alike(self) -> str:
-        """What nearly all trials died of, and what that says of the set-up; empty if they did not."""
-        found = remedies.in_common(self.records, self.space.objective.metric)
-        return "" if found is None else localized(found)
-
-    @cached_property
-    def exhausted(self) -> bool:
-        """Whether the search is over because there is no other trial in its space."""
-        from pitprop.space.points import untried
-
-        tried = (record.params for record in self.records if record.baseline is None)
-        return self.summary.finished and untried(self.space, tried) == {}
-
-    @property
-    def late(self) -> bool:
-        """Whether the best came in the last fifth of a search that is over, so that more trials may find better."""
-        total = len(self.records)
-        best = self.best.number if self.best is not None and self.winner is None else -1
-        return self.summary.finished and total >= 10 and best >= 0.8 * total
+        return Front.of(self) if len(self.space.objectives) > 1 and self.summary.best else None
 
     # How it was made
 

@@ -40,6 +40,27 @@ def score(value: float | None) -> str:
     return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 1000 else f"{value:.4g}"
 
 
+def number(value: float) -> str:
+    """A value of any size: a whole number as it is, else as a score."""
+    return f"{value:g}" if math.isfinite(value) and value == int(value) and abs(value) < 1e6 else score(value)
+
+
+def values(record: Record, space: Space) -> str:
+    """What a trial reached in each objective: ``val/macro_f1 0.6633, epochs 12``."""
+    pairs = zip(space.objectives, record.values or (), strict=False)
+    return listed(f"{goal.metric} {score(one) if place == 0 else number(one)}" for place, (goal, one) in enumerate(pairs))
+
+
+def measured(mean: float, margin: float) -> str:
+    """A mean with half of its 95 % interval, where there is one."""
+    return f"{number(mean)} ± {rough(margin)}" if math.isfinite(margin) else number(mean)
+
+
+def fresh(metric: str) -> str:
+    """The head of a column with a metric's means on fresh seeds."""
+    return _("{metric} on fresh seeds").format(metric=metric)
+
+
 def rough(value: float) -> str:
     """A difference in two digits, with a minus sign of its own."""
     return ("–" if not math.isfinite(value) else f"{value:.2g}").replace("-", "−")

@@ -14,6 +14,7 @@ from pitprop.telemetry import Epoch, Telemetry, columns, finite
 from pitprop.views import chart, words
 from pitprop.views.chart import Curve
 from pitprop.views.content import Content
+from pitprop.views.front import complete
 from pitprop.views.landscape import Axis, died, label
 
 GREY, POINTS, READINGS, SLICES = 150, 120, 12_000, 12
@@ -277,17 +278,24 @@ def _slice(axis: Axis, shown: Sequence[Record], ended: Sequence[Record]) -> dict
     return {**_axis(axis), "places": places, "dead": dead, "cells": axis.cells}
 
 
-# Two objectives, and the confirmation
+# Several objectives, and the confirmation
 
 
 def _front(c: Content) -> Figure | None:
-    """Scores over epochs, and the line of those that nothing beats in both."""
-    if not c.space.searches_stopping or c.best is None:
+    """Every trial by the values of its objectives, of which the page shows two at a time, and which of them are on the front."""
+    if c.front is None:
         return None
-    points = [(r.number, r.values[1], _digits(r.values[0])) for r in c.records if r.values and scored(r) and r.baseline is None]
-    line = sorted((r.values[1], _digits(r.values[0]), r.number) for r in c.summary.best if r.values)
-    levels = {name: _digits(value) for name, value in c.summary.baselines.items() if value is not None and finite(value)}
-    return Figure({"points": points, "line": line, "levels": levels})
+    shown = [r for r in c.records if r.baseline is None and complete(r, len(c.space.objectives))]
+    fresh = [one for one in c.front.members if one.means and all(map(finite, one.means))]
+    data = {
+        "names": list(c.front.metrics),
+        "goals": [goal.goal for goal in c.space.objectives],
+        "points": [(r.number, *map(_digits, r.values or ())) for r in shown],
+        "front": sorted(c.front.on),
+        "baselines": [(one.name, *map(_digits, one.values)) for one in c.front.baselines if any(map(finite, one.values))],
+        "fresh": [(one.trial, list(map(_digits, one.means)), list(map(_digits, one.margins))) for one in fresh],
+    }
+    return Figure(data, len(c.front.on), len(shown))
 
 
 def _effects(c: Content) -> Figure | None:

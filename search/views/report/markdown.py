@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop import messages
 from pitprop.views import effects, landscape, words
-from pitprop.views.content import REMEDIES, Content, outcome
+from pitprop.views.advice import REMEDIES
+from pitprop.views.content import Content, outcome
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -174,7 +175,7 @@ def _environment() -> Environment:
     found.globals |= {"outcome": outcome, "REMEDIES": REMEDIES, "COLUMNS": COLUMNS}
     shown = (words.score, words.difference, words.bound, words.percent, words.value, words.listed, words.epochs, words.trials)
     made = (escaped, code, strong, fenced, settings, signature, measured, joined)
-    for one in (*shown, words.numbers, words.duration, words.trial, *made):
+    for one in (*shown, words.numbers, words.duration, words.trial, words.number, words.fresh, *made):
         found.filters[one.__name__] = one
     found.filters |= {
         "effect": effects.line,

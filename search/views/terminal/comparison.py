@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 ROWS: Mapping[str, Callable[[Content], str]] = {
-    N_("objective"): lambda one: one.space.objective.metric,
+    N_("objective"): lambda one: words.listed(goal.metric for goal in one.space.objectives),
     N_("trial"): lambda one: str(one.best.number) if one.best is not None else "",
     N_("in the search"): lambda one: words.score(ranking.score(one.best)) if one.best is not None else "",
     N_("confirmed"): lambda one: words.score(one.winner.mean) if one.winner is not None else "",
@@ -48,7 +48,7 @@ def print_comparison(console: Console, studies: Sequence[Content]) -> None:
         values = (one.best.params.get(name) if one.best is not None else None for one in studies)
         table.add_row(escape(name), *("" if found is None else escape(words.value(found)) for found in values))
     console.print(table)
-    if len({one.space.objective for one in studies}) > 1:
+    if len({one.space.objectives for one in studies}) > 1:
         console.print(words.styled("yellow", _("their objectives differ, so their scores cannot be compared")))
 
 

@@ -252,7 +252,13 @@ class Screen:
         first = self._best[:1]
         best = _("no trial complete yet")
         if first:
-            best = _("best {score} ({trial})").format(
+            metric = self._space.objective.metric
+            front = ngettext(
+                "front of {n}, best {metric} {score} ({trial})", "front of {n}, best {metric} {score} ({trial})", len(self._best)
+            )
+            best = (front if len(self._space.objectives) > 1 else _("best {score} ({trial})")).format(
+                n=len(self._best),
+                metric=metric,
                 score=words.score(ranking.score(first[0])),
                 trial=words.trial(first[0].number)
                 if first[0].state == State.COMPLETE

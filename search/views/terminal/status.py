@@ -11,6 +11,7 @@ from pitprop.study.record import Known
 from pitprop.views import words
 from pitprop.views.content import Content
 from pitprop.views.report import markdown
+from pitprop.views.terminal.front_table import print_front
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
@@ -41,8 +42,8 @@ def print_status(console: Console, content: Content, *, full: bool = False) -> N
     if summary.left_out.patience:
         spared = words.budget(summary.left_out.patience, summary.space.unit)
         console.print(_("early stopping left out {epochs} more").format(epochs=spared), highlight=False)
-    if content.alike:
-        console.print(words.styled("yellow", escape(content.alike)), highlight=False)
+    if content.advice.alike:
+        console.print(words.styled("yellow", escape(content.advice.alike)), highlight=False)
     if full:
         _print_reasons(console, content)
     else:
@@ -50,13 +51,14 @@ def print_status(console: Console, content: Content, *, full: bool = False) -> N
     if codes := words.codes(content.records):
         console.print(words.styled("yellow", codes), highlight=False)
     print_failed(console, content, full=full)
-    if content.exhausted:
+    if content.advice.exhausted:
         console.print(_("Every trial that the space allows has been trained."), highlight=False)
     if full:
         print_confirmation(console, content)
     shown = ["effects"] if full or content.ablation is not None else []
-    shown += ["front"] if summary.best and summary.space.searches_stopping else []
     print_sections(console, content, "answer", *shown)
+    if content.front is not None:
+        print_front(console, content.front, full=full)
 
 
 def _print_counts(console: Console, content: Content) -> None:
@@ -79,8 +81,8 @@ def _print_reasons(console: Console, content: Content) -> None:
         console.print(_reasons(title, summary.pruned, summary.revived))
     if summary.warned:
         console.print(_reasons(_("Warnings"), summary.warned, {}))
-    if content.suggested:
-        for number, change, _cause in content.suggested:
+    if content.advice.suggested:
+        for number, change, _cause in content.advice.suggested:
             text = _("Next: run {trial} again with {change} (automatic with `remedies: try`)")
             line = text.format(trial=words.trial(number), change=words.parameters(change))
             console.print(words.styled("dim", line), highlight=False)
@@ -121,6 +123,12 @@ def print_known(console: Console, known: Iterable[Known]) -> None:
     """A line for each source of trials that the sampler knows and that are none of the search."""
     for one in known:
         console.print(words.styled("dim", words.knows(one)), highlight=False, soft_wrap=True)
+
+
+def print_notes(console: Console, space: Space) -> None:
+    """What is done otherwise than the space asks for, a sentence each."""
+    for note in space.notes:
+        console.print(words.styled("yellow", localized(note)), highlight=False, soft_wrap=True)
 
 
 def print_inactive(console: Console, space: Space) -> None:

@@ -32,8 +32,9 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
         console.print(f"  {escape(name)}: {escape(json.dumps(value, ensure_ascii=False))}", highlight=False)
     if record.code:
         console.print(words.styled("dim", _("code {code}").format(code=_(", then ").join(record.code))), highlight=False)
-    if record.values:
-        console.print(f"{space.objective.metric} [bold]{words.score(record.values[0])}[/]")
+    for place, (goal, value) in enumerate(zip(space.objectives, record.values or (), strict=False)):
+        shown = words.number(value) if place else words.score(value)
+        console.print(f"{escape(goal.metric)} [bold]{shown}[/]", highlight=False)
     for verdict in record.verdicts:
         action = "warning" if verdict in record.warnings else verdict.action
         where = in_unit(_("{signature} at epoch {epoch}"), space.unit).format(
@@ -55,7 +56,8 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
 def _print_curve(console: Console, record: Record, space: Space) -> None:
     """The epochs of a trial, in as many columns as stay whole; the names of the others."""
     curve = telemetry.read(telemetry.file(record.folder))
-    names = [name for name in dict.fromkeys((space.objective.metric, *COLUMNS)) if telemetry.reports(curve, name)]
+    objectives = (space.objective.metric, *(goal.metric for goal in space.further))
+    names = [name for name in dict.fromkeys((*objectives, *COLUMNS)) if telemetry.reports(curve, name)]
     # a gap is not NaN
     columns = {name: [f"{e.metrics[name]:.4g}" if name in e.metrics else "" for e in curve] for name in names}
     table, room = Table(box=None, pad_edge=False), console.width - 6
@@ -83,12 +85,14 @@ def _print_curve(console: Console, record: Record, space: Space) -> None:
 def print_trials(console: Console, records: Sequence[Record], space: Space) -> None:
     """A line for each trial."""
     table = Table(box=None, pad_edge=False)
-    for name in (_("trial"), _("state"), words.unit_of(space, 2), space.objective.metric):
+    further = [goal.metric for goal in space.further]
+    for name in (_("trial"), _("state"), words.unit_of(space, 2), space.objective.metric, *further):
         table.add_column(name, justify="right" if name != _("state") else "left")
     table.add_column(_("what"), overflow="fold")
     for record in records:
         score = words.score(record.values[0]) if record.values else ""
-        cells = words.standing(record), str(record.epochs), score, escape(words.story(record, space))
+        others = [words.number(value) for value in (record.values or ())[1 : 1 + len(further)]] or [""] * len(further)
+        cells = words.standing(record), str(record.epochs), score, *others, escape(words.story(record, space))
         table.add_row(str(record.number), *cells)
     console.print(table)
     if codes := words.codes(records):

@@ -149,15 +149,45 @@
       });
     },
     front(place, data) {
-      const names = Object.entries(data.levels), most = Math.max(...data.points.map(point => point[1]));
-      draw(place, 340, {
-        grid: {left: 56, right: 12, top: 16, bottom: 64}, legend: {...legend, data: names.map(([name]) => name)}, tooltip: {trigger: "item"},
-        xAxis: axis({name: study.unit, min: 0}), yAxis: axis({name: study.metric, nameGap: 42, scale: true}),
-        series: [
-          {type: "scatter", symbolSize: 7, itemStyle: {color: C.paper, borderColor: C.soft}, data: data.points.map(([n, x, y]) => ({value: [x, y], n})), tooltip: {formatter: at => told(at.data.n)}},
-          {type: "line", step: "end", symbol: "rect", symbolSize: 8, itemStyle: {color: C.accent}, lineStyle: {color: C.accent, width: 1.6}, data: data.line.map(([x, y, n]) => ({value: [x, y], n})),
-            label: {show: true, formatter: at => String(at.data.n), color: C.ink}, labelLayout: {hideOverlap: true}, tooltip: {formatter: at => told(at.data.n)}},
-          ...names.map(([name, value], i) => ({type: "line", name, showSymbol: false, data: [[0, value], [most, value]], itemStyle: {color: C.ink}, lineStyle: {color: C.ink, width: 1, type: DASHES[i % 5]}}))]});
+      const on = new Set(data.front), lead = study.best;
+      const axes = [1, 0];  // of the objectives: across, and up
+      let chart = null;
+      const values = n => {
+        const row = data.points.find(one => one[0] === n), fresh = data.fresh.find(one => one[0] === n);
+        const rows = data.names.map((name, i) => `${esc(name)} ${number(row[1 + i])}${fresh ? ` (${number(fresh[1][i])} ± ${number(fresh[2][i])})` : ""}`);
+        return `<b>${esc(trials.get(n).title)}</b><br>${rows.join("<br>")}<br>${esc(trials.get(n).params || "")}`;
+      };
+      const redraw = () => {
+        const [x, y] = axes, at = row => [row[1 + x], row[1 + y]], known = row => at(row).every(value => value != null);
+        const dots = data.points.filter(known);
+        const across = dots.map(row => at(row)[0]), middle = (Math.min(...across) + Math.max(...across)) / 2;
+        const line = dots.filter(([n]) => on.has(n)).map(at).sort((one, other) => one[0] - other[0] || one[1] - other[1]);
+        const scatter = (rows, symbol, size, style, more = {}) => ({type: "scatter", symbol, symbolSize: size, itemStyle: style, cursor: "pointer",
+          data: rows.map(row => ({value: at(row), n: row[0]})), tooltip: {formatter: point => values(point.data.n)}, ...more});
+        const named = (position, formatter) => ({label: {show: true, position, formatter, color: C.ink, fontSize: 10}, labelLayout: {hideOverlap: true}});
+        const option = {
+          grid: {left: 64, right: 16, top: 22, bottom: 44}, tooltip: {trigger: "item"},
+          xAxis: axis({name: data.names[x], scale: true}), yAxis: axis({name: data.names[y], nameGap: 46, scale: true}),
+          series: [
+            scatter(dots.filter(([n]) => !on.has(n)), "circle", 7, {color: C.paper, borderColor: C.soft}),
+            {type: "line", step: data.goals[x] === "minimize" ? "end" : "start", showSymbol: false, silent: true,
+              data: data.names.length === 2 ? line : [], lineStyle: {color: C.accent, width: 1.4}},
+            scatter(dots.filter(([n]) => on.has(n) && n !== lead), "circle", 9, {color: C.accent}, named("top", point => String(point.data.n))),
+            scatter(dots.filter(([n]) => n === lead), STAR, 16, {color: C.accent}, named("top", point => String(point.data.n))),
+            {type: "scatter", symbol: "diamond", symbolSize: 10, itemStyle: {color: C.ink}, ...named("right", point => point.name),
+              data: data.baselines.filter(known).map(row => ({value: at(row), name: row[0], label: {position: at(row)[0] > middle ? "left" : "right"}})),
+              tooltip: {formatter: point => `<b>${esc(point.name)}</b><br>${esc(data.names[x])} ${number(point.value[0])}<br>${esc(data.names[y])} ${number(point.value[1])}`}}]};
+        if (chart) return void chart.setOption(option);
+        chart = draw(place, 360, option);
+        chart.on("click", event => event.data.n != null && unfold(event.data.n, true));
+      };
+      const choose = (slot, arrow) => {
+        const box = make("select", {onchange: () => { axes[slot] = Number(box.value); redraw(); }},
+          ...data.names.map((name, i) => make("option", {value: i, selected: i === axes[slot]}, name)));
+        return make("label", {}, arrow, box);
+      };
+      if (data.names.length > 2) place.append(make("p", {className: "tools"}, choose(0, "→ "), choose(1, "↑ ")));
+      redraw();
     },
     effects(place, data) {
       DRAW.intervals(place, data);
