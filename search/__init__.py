@@ -17,6 +17,11 @@ Judge a training without a search: from its logs, from numbers, or inside anothe
     pitprop.judge([{"train/loss": 0.7}, {"train/loss": float("nan")}], pitprop.Facts(budget=20))
     pitprop.adapters.optuna.CollapsePruner(budget=20, metric="val_accuracy")
 
+Ask a server that searches for a team (docs/service.md)::
+
+    with pitprop.Client("http://127.0.0.1:8400") as client:    # the token comes from PITPROP_TOKEN
+        search = client.submit("focal_alpha", trials=40)
+
 A name is imported when it is first used: ``import pitprop`` itself takes a millisecond and imports no library.
 """
 
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from pitprop.detection.detect import Signature, Verdict
     from pitprop.detection.facts import Facts
     from pitprop.reporting import report
+    from pitprop.service.client import Client
     from pitprop.space import Space
     from pitprop.space import load as load_space
     from pitprop.telemetry import Epoch, Telemetry
@@ -39,6 +45,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Best",
+    "Client",
     "Epoch",
     "Facts",
     "Gate",
@@ -59,6 +66,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Client": "service.client:Client",
     "adapters": "adapters",
     "load_space": "space:load",
     "report": "reporting:report",

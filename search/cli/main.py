@@ -6,14 +6,17 @@ import os
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import fields
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 
 from pitprop import messages
 from pitprop.addresses import PRIVATE
+from pitprop.cli import asking
+from pitprop.cli.command import COMMANDS, Flags, command
+from pitprop.cli.command import json_flag as _json
 from pitprop.cli.options import (
     SORTS,
     ConfirmOptions,
@@ -34,37 +37,6 @@ from pitprop.errors import UserError
 from pitprop.messages import _
 
 INTERRUPTED = 130
-
-Flags = Callable[[ArgumentParser], object]
-"""Adds flags to the parser of a command."""
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A subcommand: what it does, in the words of ``--help``; its flags; and what runs it and gives its exit code."""
-
-    summary: str
-    flags: Sequence[Flags]
-    run: Callable[[Namespace], int]
-    trains: bool
-    """Repeating it resumes what was interrupted."""
-    error: int = 1
-    """Its exit code where it could not do what it was asked."""
-
-
-COMMANDS: dict[str, Command] = {}
-"""All subcommands, by name, in the order of ``--help``."""
-
-
-def command(
-    name: str, summary: str, *flags: Flags, trains: bool = False, error: int = 1
-) -> Callable[[Callable[[Namespace], int]], None]:
-    """Makes the function below it a subcommand."""
-
-    def add(run: Callable[[Namespace], int]) -> None:
-        COMMANDS[name] = Command(summary, (*flags, _language), run, trains, error)
-
-    return add
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,16 +122,8 @@ def _parser() -> Parser:
 # Flags that several commands have, and the options made of them
 
 
-def _language(parser: ArgumentParser) -> None:
-    parser.add_argument("--lang", choices=messages.LANGUAGES, help="language of what is printed (that of the locale)")
-
-
 def _runs(parser: ArgumentParser) -> None:
     parser.add_argument("--runs", metavar="DIR", help="folder of studies, curves and the MLflow store (./runs)")
-
-
-def _json(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
 
 
 def _study(parser: ArgumentParser) -> None:
@@ -279,8 +243,10 @@ def _full(parser: ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="with every reason, warning and interval")
 
 
-@command("status", "how a study stands: the answer, and what was stopped", _study, _full, _json)
+@command("status", "how a study stands: the answer, and what was stopped", _study, _full, _json, asking.server)
 def _status(given: Namespace) -> int:
+    if url := asking.server_of(given):
+        return asking.status(given, url)
     from pitprop.cli import look
 
     return look.status(_study_options(given), full=given.full)
@@ -422,8 +388,12 @@ def _browser(parser: ArgumentParser) -> None:
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
 
 
-@command("watch", "open the report of a study as a page that follows its search", _study, _browser, _port(8300))
+@command(
+    "watch", "open the report of a study as a page that follows its search", _study, _browser, _port(8300), _json, asking.server
+)
 def _watch(given: Namespace) -> int:
+    if url := asking.server_of(given):
+        return asking.watch(given, url)
     from pitprop.cli import serve
 
     return serve.watch(_study_options(given), given.port, browser=not given.no_browser)

@@ -34,6 +34,11 @@ EXAMPLES = {
     "watch": "pitprop watch rate.yaml",
     "ui": "pitprop ui rate.yaml",
     "dashboard": "pitprop dashboard",
+    "submit": "pitprop submit rate.yaml --trials 40 --server http://127.0.0.1:8400",
+    "queue": "pitprop queue --all",
+    "cancel": "pitprop cancel rate",
+    "pause": "pitprop pause rate",
+    "resume": "pitprop resume rate",
 }
 
 CHOICE = re.compile(r"argument (?P<flag>\S+): invalid choice: '(?P<value>.*)' \(choose from (?P<known>.*)\)", re.DOTALL)

@@ -74,6 +74,10 @@ class Reader:
             traceback=_tail(folder / "traceback.txt"),
         )
 
+    def text(self, entry: Entry, width: int, *, colour: bool = False, full: bool = False) -> str:
+        """The answer as a terminal of that width shows it."""
+        return _text(self.results(entry), width, colour=colour, full=full)
+
     def report(self, entry: Entry, lang: str) -> str:
         """The report as an HTML page that asks nobody for anything."""
         return self._once(entry, f"report {lang}", lambda found: _report(self.results(found), lang))
@@ -217,6 +221,19 @@ def _report(results: Results, lang: str) -> str:
     from pitprop.views.content import Content
 
     return report.made(Content.of(results), lang=lang)[0]
+
+
+def _text(results: Results, width: int, *, colour: bool, full: bool) -> str:
+    from io import StringIO
+
+    from pitprop.views.content import Content
+    from pitprop.views.terminal.status import print_status
+    from rich.console import Console
+
+    file = StringIO()
+    console = Console(file=file, width=width, force_terminal=colour, color_system="standard" if colour else None)
+    print_status(console, Content.of(results), full=full)
+    return file.getvalue()
 
 
 def _plain(value: Any) -> Any:

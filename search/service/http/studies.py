@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 from pitprop.messages import in_language
 from pitprop.service import models, reading
 from pitprop.service.http.context import Lang, Limit, Parts, Reads, SearchId, visible
@@ -49,6 +49,21 @@ def report(parts: Parts, caller: Reads, search: SearchId, lang: Lang = "en") -> 
     """The report of the study as one HTML page."""
     page = parts.reader.report(visible(parts, caller, search), lang)
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
+
+
+@router.get("/answer", summary="the answer as text", response_class=PlainTextResponse)
+def answer(
+    parts: Parts,
+    caller: Reads,
+    search: SearchId,
+    width: Annotated[int, Query(ge=20, le=500, description="columns of the terminal")] = 100,
+    colour: Annotated[bool, Query(description="with the colours of a terminal")] = False,
+    full: Annotated[bool, Query(description="with every reason, warning and interval")] = False,
+    lang: Lang = "en",
+) -> PlainTextResponse:
+    """What `pitprop status` says of the study, on a terminal of that width."""
+    with in_language(lang):
+        return PlainTextResponse(parts.reader.text(visible(parts, caller, search), width, colour=colour, full=full))
 
 
 @router.get(

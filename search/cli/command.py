@@ -1,0 +1,50 @@
+"""What a command of ``pitprop`` is, and all that there are: most are in `pitprop.cli.main`, those of a server in `asking`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pitprop import messages
+
+Flags = Callable[[ArgumentParser], object]
+"""Adds flags to the parser of a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A subcommand: what it does, in the words of ``--help``; its flags; and what runs it and gives its exit code."""
+
+    summary: str
+    flags: Sequence[Flags]
+    run: Callable[[Namespace], int]
+    trains: bool
+    """Repeating it resumes what was interrupted."""
+    error: int = 1
+    """Its exit code where it could not do what it was asked."""
+
+
+COMMANDS: dict[str, Command] = {}
+"""All subcommands, by name, in the order of ``--help``."""
+
+
+def command(
+    name: str, summary: str, *flags: Flags, trains: bool = False, error: int = 1
+) -> Callable[[Callable[[Namespace], int]], None]:
+    """Makes the function below it a subcommand."""
+
+    def add(run: Callable[[Namespace], int]) -> None:
+        COMMANDS[name] = Command(summary, (*flags, language_flag), run, trains, error)
+
+    return add
+
+
+def language_flag(parser: ArgumentParser) -> None:
+    """Which language it speaks: every command has it."""
+    parser.add_argument("--lang", choices=messages.LANGUAGES, help="language of what is printed (that of the locale)")
+
+
+def json_flag(parser: ArgumentParser) -> None:
+    """Whether it prints JSON."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")

@@ -1,0 +1,211 @@
+"""Ask a server: submit a search, look at it, follow it, change it. Each prints what the commands of this machine would."""
+
+from __future__ import annotations
+
+import json as lines
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+from pitprop.cli.output import print_command, print_json
+from pitprop.errors import UserError
+from pitprop.messages import N_, _
+from pitprop.service import models
+from pitprop.service.client import Client, ServerError
+from pitprop.views import words
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+STATES = {
+    "queued": N_("queued"),
+    "running": N_("running"),
+    "pausing": N_("pausing"),
+    "paused": N_("paused"),
+    "cancelling": N_("cancelling"),
+    "cancelled": N_("cancelled"),
+    "done": N_("done"),
+    "failed": N_("failed"),
+}
+OVER = ("done", "failed", "cancelled")
+CONSOLES = {"complete": "green", "pruned": "yellow", "parked": "cyan", "waiting": "cyan"}
+
+
+def client(url: str | None) -> Client:
+    """A client of the server that is named, or of that of the environment."""
+    return Client(url)
+
+
+def submit(asked: Client, space: str, uploads: Sequence[str], given: Mapping[str, Any]) -> models.Search:
+    """Sends files, and queues a space: a file that is there, or else a name of the server's catalogue."""
+    path = Path(space).expanduser()
+    if not path.is_file() and (path.suffix in (".yaml", ".yml") or "/" in space):
+        raise UserError(_("there is no file {path}").format(path=space))
+    for name in uploads:
+        asked.upload(Path(name).expanduser())
+    return asked.submit(path if path.is_file() else space, **given)
+
+
+def told(asked: Client, search: models.Search, *, json: bool) -> int:
+    """What has become of a search that was submitted or changed, and how to follow it."""
+    if json:
+        print_json(search.model_dump(mode="json"))
+        return 0
+    console = Console()
+    console.print(_line(search), highlight=False, soft_wrap=True)
+    verb = N_("What it says:") if search.state in OVER else N_("Follow it:")
+    print_command(console, _(verb), _command(asked, "status" if search.state in OVER else "watch", search.id))
+    return 0
+
+
+def change(asked: Client, word: str, verb: str, *, json: bool) -> int:
+    """Cancels, pauses or resumes a search."""
+    search = asked.found(word)
+    changes = {"cancel": asked.cancel, "pause": asked.pause, "resume": asked.resume}
+    return told(asked, changes[verb](search.id), json=json)
+
+
+def queue(asked: Client, *, over: bool, limit: int, json: bool) -> int:
+    """The searches of a server, the newest first."""
+    found = list(asked.searches([] if over else [state for state in STATES if state not in OVER], most=limit))
+    if json:
+        print_json([one.model_dump(mode="json") for one in found])
+        return 0
+    if not found:
+        print(_("no search waits or runs") if not over else _("there is no search yet"))
+        return 0
+    table = Table(box=None, pad_edge=False)
+    for name in (_("id"), _("name"), _("owner"), _("state"), _("trials"), _("best"), _("begins or ends")):
+        table.add_column(name)
+    for one in found:
+        progress = one.progress
+        score = words.score(progress.best.values[0]) if progress is not None and progress.best is not None else ""
+        begun = f"{progress.begun if progress is not None else 0}/{one.trials}"
+        table.add_row(one.id, escape(one.name), escape(one.owner), _(STATES[one.state]), begun, score, _when(one))
+    Console().print(table)
+    return 0
+
+
+def status(asked: Client, word: str, *, full: bool, json: bool) -> int:
+    """How a search stands: its state, and what its study says."""
+    search = asked.search(asked.found(word).id)
+    if json:
+        answer = search.answer
+        told = dict(answer.summary) if answer is not None else {}
+        print_json({**told, "search": search.model_dump(mode="json", exclude={"answer", "space"})})
+        return 0
+    console = Console()
+    console.print(_line(search), highlight=False, soft_wrap=True)
+    _print_answer(asked, console, search, full=full)
+    if search.state not in OVER:
+        print_command(console, _("Follow it:"), _command(asked, "watch", search.id))
+    elif not full:
+        print_command(console, _("Every reason, warning and interval:"), _command(asked, "status", search.id, "--full"))
+    return 0
+
+
+def watch(asked: Client, word: str, *, json: bool) -> int:
+    """Prints what happens in a search, a line each, until it does nothing by itself any more; then the answer.
+
+    The exit code is 1 if it has failed or was cancelled. Leaving with Ctrl-C leaves the search as it is.
+    """
+    search, console = asked.found(word), Console()
+    try:
+        for event in asked.followed(search.id):
+            if json:
+                print(lines.dumps(event.model_dump(mode="json")), flush=True)
+            else:
+                for line in _told(event, search.progress.unit if search.progress is not None else "epochs"):
+                    console.print(line, highlight=False, soft_wrap=True)
+    except KeyboardInterrupt:
+        print("pitprop: " + _("the search goes on: {command} follows it again").format(
+            command=_command(asked, "watch", search.id)), file=sys.stderr)  # fmt: skip
+        return 130
+    search = asked.search(search.id)
+    if not json:
+        _print_answer(asked, console, search, full=False)
+    return 1 if search.state in ("failed", "cancelled") else 0
+
+
+def _print_answer(asked: Client, console: Console, search: models.Search, *, full: bool) -> None:
+    if search.progress is None:
+        return
+    with suppress(ServerError):  # it has no trial yet
+        text = asked.answer(search.id, width=console.width, colour=console.is_terminal, full=full)
+        print(text, end="", flush=True)
+
+
+def _line(search: models.Search) -> str:
+    """``rates (k3m9x2) queued: 2 before it, begins at about 14:05``."""
+    colour = {"failed": "red", "done": "green", "running": "green"}.get(search.state, "yellow")
+    head = f"[bold]{escape(search.name)}[/] ({search.id})  [{colour}]{_(STATES[search.state])}[/]"
+    parts = [escape(search.reason)] if search.reason else []
+    if search.state not in OVER:
+        ahead = search.estimate.ahead
+        parts += [_("{n} before it").format(n=ahead)] if search.state == "queued" and ahead is not None else []
+        parts += [when] if (when := _when(search)) else []
+    return head + (f": {words.listed(parts)}" if parts else "")
+
+
+def _when(search: models.Search) -> str:
+    """When it is likely to begin, or to end; nothing where that is not known."""
+    if search.state == "queued" and search.estimate.start is not None:
+        return _("begins at about {time}").format(time=_clock(search.estimate.start))
+    if search.state not in OVER and search.estimate.end is not None:
+        return _("ends at about {time}").format(time=_clock(search.estimate.end))
+    return _("ended {time}").format(time=_clock(search.ended)) if search.ended is not None else ""
+
+
+def _clock(at: float) -> str:
+    then, today = datetime.fromtimestamp(at), datetime.now().date()
+    return f"{then:%H:%M}" if then.date() == today else f"{then:%Y-%m-%d %H:%M}"
+
+
+def _told(event: models.Event, unit: str) -> Iterator[str]:
+    """What is printed of an event, in markup."""
+    body = event.body
+    match event.kind:
+        case "trial":
+            yield _ended(body, unit)
+        case "warned":
+            where = f"{words.trial(body.get('trial', 0))}"
+            yield f"[yellow]{_('warning')}[/] {where}: {escape(str(body.get('signature')))}: {escape(str(body.get('reason')))}"
+        case "told":
+            yield words.styled("dim", str(body.get("text", "")))
+        case "started" | "share":
+            text = _("{n} workers train") if body.get("workers") != 1 else _("{n} worker trains")
+            yield words.styled("dim", text.format(n=body.get("workers", "?")))
+        case kind if kind in STATES:
+            reason = str(body.get("reason", ""))
+            yield words.styled("bold", _(STATES[kind])) + (f": {escape(reason)}" if reason else "")
+        case "restarted" | "resumed" | "extended":
+            yield words.styled("dim", str(body.get("reason") or event.kind))
+
+
+def _ended(body: Mapping[str, Any], unit: str) -> str:
+    """How a trial ended, as a search of this machine says it."""
+    word, values = str(body.get("state")), body.get("values") or []
+    score = f" {words.score(float(values[0]))}" if values and word == "complete" else ""
+    head = _("{trial} {state} after {epochs}").format(
+        trial=_("trial {n}").format(n=f"{body.get('trial'):>3}"),
+        state=f"[{CONSOLES.get(word, 'red')}]{_(words.STATES[word]) if word in words.STATES else escape(word)}[/]{score}",
+        epochs=words.budget(int(body.get("epochs", 0)), unit),
+    )
+    verdict = next((one for one in body.get("verdicts", ()) if one.get("action") != "warn"), None)
+    story = f"{verdict['signature']}: {verdict['reason']}" if verdict is not None and word != "complete" else body.get("error")
+    story = story or (_("baseline {name}").format(name=body["baseline"]) if body.get("baseline") else "")
+    story = story or words.parameters(body.get("params", {}))
+    return f"{head}  [dim]{escape(shorten(story, words.LONGEST, placeholder=' …'))}[/]"
+
+
+def _command(asked: Client, verb: str, *rest: str) -> str:
+    """A command for this server; what the environment says needs no flag."""
+    import os
+
+    flags = [] if os.environ.get("PITPROP_SERVER", "").rstrip("/") == asked.server else ["--server", asked.server]
+    return shlex.join(["pitprop", verb, *rest, *flags])
