@@ -15,7 +15,7 @@ from types import FrameType
 from pitprop import messages
 from pitprop.addresses import PRIVATE
 from pitprop.cli import asking
-from pitprop.cli.command import COMMANDS, Flags, command
+from pitprop.cli.command import COMMANDS, Command, Flags, command
 from pitprop.cli.command import json_flag as _json
 from pitprop.cli.options import (
     SORTS,
