@@ -44,7 +44,7 @@ class Drivers(Protocol):
     """The name of what runs them: only there a driver can be found again."""
 
     def start(self, entry: Entry) -> None:
-        """Starts the driver of a search; `OSError` if that cannot be."""
+        """Starts the driver of a search; `OSError` if that cannot be, ``BlockingIOError`` where one lives already."""
 
     def lives(self, search: str) -> bool:
         """Whether the driver of a search runs, whoever has started it."""
@@ -72,7 +72,7 @@ class LocalDrivers:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with (folder / "driver.log").open("ab") as log:
                 process = subprocess.Popen(
-                    [*module_command("pitprop.cli.main"), *self.command(entry)],
+                    [*self.program(), *self.command(entry)],
                     cwd=folder,
                     env=self._environment(),
                     stdin=subprocess.DEVNULL,
@@ -98,7 +98,7 @@ class LocalDrivers:
         except OSError:
             return False
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # which others who look may hold too
         except BlockingIOError:
             return True
         finally:
@@ -120,6 +120,10 @@ class LocalDrivers:
                 os.kill(pid, signal.SIGTERM)
             elif now - self._asked[search] > GRACE:
                 os.killpg(pid, signal.SIGKILL)
+
+    def program(self) -> list[str]:
+        """The program that takes the command."""
+        return module_command("pitprop.cli.main")
 
     def command(self, entry: Entry) -> Iterator[str]:
         """What follows ``pitprop`` on the command line of a driver: no secret is in it."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from pitprop.errors import UserError
 from pitprop.service.models import SearchState
-from pitprop.service.tables import AUDIT, EVENTS, SEARCHES
+from pitprop.service.tables import AUDIT, EVENTS, SEARCHES, reading
 from sqlalchemy import Connection, Engine, Select, and_, delete, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
@@ -132,7 +132,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._watches = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._watches = reading(engine)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -168,6 +168,7 @@ class Store:
         try:
             with self.writing() as connection:
                 connection.execute(insert(SEARCHES), {**values, "state": str(entry.state), "changed": entry.created})
+                self.note(connection, entry.owner, "submit", entry.id, entry.name)
                 return self.say(connection, entry.id, Happened("queued", {"priority": entry.priority}, entry.created))
         except IntegrityError:
             if (before := self.sent(entry.owner, entry.request_key)) is not None:

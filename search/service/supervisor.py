@@ -249,7 +249,8 @@ class Supervisor:
                 self._places.set_share(entry)
                 self._drivers.start(entry)
             except OSError as error:
-                self._again(entry, now, {"class": "OSError", "said": str(error.strerror or error)})
+                kind = "Owned" if isinstance(error, BlockingIOError) else "OSError"
+                self._again(entry, now, {"class": kind, "said": str(error.strerror or error)})
 
     def _dealt(self, connection: Connection, now: float) -> list[Entry]:
         entries = self._store.searches((SearchState.QUEUED, *LIVE), connection=connection, lock=True)

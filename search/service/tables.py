@@ -21,6 +21,7 @@ from sqlalchemy.types import JSON
 SCHEMA = "pitprop"
 VERSION = "pitprop_version"
 """The table of Alembic: Optuna and MLflow have their own, of its usual name."""
+READS = "pitprop_reads"
 Ident = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData()
@@ -143,7 +144,14 @@ def _plain(connection: Any, _record: Any) -> None:
 
 
 def _immediate(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if not connection.get_execution_options().get(READS):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def reading(engine: Engine) -> Engine:
+    """The same database for statements that only read, each by itself: none holds up who writes."""
+    alone = {READS: True} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+    return engine.execution_options(**alone)
 
 
 def migrated(engine: Engine) -> None:

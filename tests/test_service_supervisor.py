@@ -1,0 +1,177 @@
+"""A search is driven by one, and to its end, whatever is killed; what its driver says is told once and in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pitprop.service.lifecycle import Change
+from pitprop.service.models import SearchState
+from pitprop.service.supervisor import Supervisor
+
+from tests.services import Kit, kit, until
+
+DONE, FAILED, RUNNING = SearchState.DONE, SearchState.FAILED, SearchState.RUNNING
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Kit]:
+    with kit(tmp_path / "runs") as found:
+        yield found
+
+
+def reach(parts: Kit, search: str, state: SearchState, *supervisors: Supervisor) -> None:
+    until(list(supervisors), lambda: parts.entry(search).state == state)
+
+
+def test_a_search_that_is_submitted_runs_and_is_done_and_says_so_in_order(parts: Kit) -> None:
+    entry = parts.submit("trials=2")
+    reach(parts, entry.id, DONE, parts.supervisor())
+    assert parts.kinds(entry.id) == ["queued", "started", "begun", "trial", "trial", "done"]
+    assert [one.id for one in parts.store.events(entry.id)] == [1, 2, 3, 4, 5, 6]
+    found = parts.entry(entry.id)
+    assert (found.progress or {})["complete"] == 2
+    assert found.share == 0
+
+
+def test_a_killed_driver_is_started_again(parts: Kit) -> None:
+    entry = parts.submit("die=2")
+    reach(parts, entry.id, DONE, parts.supervisor())
+    assert len(parts.runs(entry)) == 3
+    assert parts.kinds(entry.id).count("restarted") == 2
+
+
+def test_a_driver_that_always_dies_is_given_up_with_a_reason(parts: Kit) -> None:
+    entry = parts.submit("die=99 trials=0")
+    one = parts.supervisor()
+
+    def hurried() -> bool:
+        with parts.store.writing() as connection:
+            found = parts.entry(entry.id)
+            if found.state == SearchState.QUEUED and found.retry_at:
+                parts.store.set(connection, found, retry_at=0.0)
+        return found.state == FAILED
+
+    until([one], hurried)
+    assert "6 times" in parts.entry(entry.id).reason
+
+
+def test_an_error_that_is_not_mended_by_trying_again_is_told_at_once(parts: Kit) -> None:
+    entry = parts.submit("error")
+    reach(parts, entry.id, FAILED, parts.supervisor())
+    assert parts.entry(entry.id).reason == "it cannot be searched"
+    assert len(parts.runs(entry)) == 1
+
+
+def test_a_search_that_somebody_else_has_waits_and_does_not_fail(parts: Kit) -> None:
+    entry = parts.submit("owned")
+    until([parts.supervisor()], lambda: "restarted" in parts.kinds(entry.id))
+    found = parts.entry(entry.id)
+    assert found.state == SearchState.QUEUED
+    assert found.restarts == 0
+
+
+def test_pause_ends_the_driver_and_resume_goes_on(parts: Kit) -> None:
+    entry, one = parts.submit("hold"), parts.supervisor()
+    until([one], lambda: "trial" in parts.kinds(entry.id))
+    assert Change(parts.store, entry.id, "anna").pause().state == SearchState.PAUSING
+    reach(parts, entry.id, SearchState.PAUSED, one)
+    assert not one._drivers.lives(entry.id)
+    Change(parts.store, entry.id, "anna").resume()
+    until([one], lambda: len(parts.runs(entry)) == 2)
+    Change(parts.store, entry.id, "anna").cancel()
+    reach(parts, entry.id, SearchState.CANCELLED, one)
+    assert not one._drivers.lives(entry.id)
+
+
+def test_a_deaf_driver_is_killed_in_the_end(parts: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pitprop.service.drivers.GRACE", 0.2)
+    entry, one = parts.submit("hold deaf"), parts.supervisor()
+    until([one], lambda: "trial" in parts.kinds(entry.id))
+    Change(parts.store, entry.id, "anna").cancel()
+    reach(parts, entry.id, SearchState.CANCELLED, one)
+
+
+def test_a_service_that_comes_back_finds_the_driver_and_what_it_said_meanwhile(parts: Kit) -> None:
+    entry, first = parts.submit("trials=3 hold"), parts.supervisor("first", lease=0.2)
+    until([first], lambda: parts.entry(entry.id).state == RUNNING and len(parts.runs(entry)) == 1)
+    second = parts.supervisor("second", lease=0.2)  # the first is not heard of any more
+    until([second], lambda: parts.entry(entry.id).service == "second" and parts.kinds(entry.id).count("trial") == 3)
+    assert len(parts.runs(entry)) == 1
+    Change(parts.store, entry.id, "anna").cancel()
+    reach(parts, entry.id, SearchState.CANCELLED, second)
+
+
+def test_what_ended_while_no_service_ran_is_found_as_it_ended(parts: Kit) -> None:
+    entry, first = parts.submit("trials=2"), parts.supervisor("first", lease=0.2)
+    first.tick()
+    assert parts.entry(entry.id).state == RUNNING
+    until([], lambda: not first._drivers.lives(entry.id))
+    reach(parts, entry.id, DONE, parts.supervisor("second", lease=0.2))
+    assert len(parts.runs(entry)) == 1
+    assert parts.kinds(entry.id) == ["queued", "started", "begun", "trial", "trial", "done"]
+
+
+def test_a_service_that_was_killed_before_its_driver_began_leaves_nothing_behind(parts: Kit) -> None:
+    entry, first = parts.submit("trials=1"), parts.supervisor("first", lease=0.1)
+    with parts.store.writing() as connection:
+        first._dealt(connection, parts.store.now(connection))
+    reach(parts, entry.id, DONE, parts.supervisor("second", lease=0.2))
+    assert len(parts.runs(entry)) == 1
+
+
+def test_two_services_never_drive_a_search_twice(parts: Kit) -> None:
+    entries = [parts.submit(f"trials={n % 3 + 1}", owner=f"o{n % 3}") for n in range(12)]
+    pair = [parts.supervisor("left"), parts.supervisor("right")]
+    until(pair, lambda: all(parts.entry(one.id).state == DONE for one in entries))
+    assert [len(parts.runs(one)) for one in entries] == [1] * 12
+    services = {one.body["service"] for entry in entries for one in parts.store.events(entry.id) if one.kind == "started"}
+    assert services <= {"left", "right"}
+
+
+def test_who_lost_a_search_writes_no_more_of_it(parts: Kit) -> None:
+    entry, first = parts.submit("trials=1 hold"), parts.supervisor("first", lease=0.1)
+    until([first], lambda: "trial" in parts.kinds(entry.id))
+    held = parts.entry(entry.id)
+    second = parts.supervisor("second", lease=60.0)
+    until([second], lambda: parts.entry(entry.id).service == "second")
+    events = parts.entry(entry.id).events
+    from pitprop.service.store import Fenced
+
+    with pytest.raises(Fenced):
+        first._conclude(held, parts.store.now())
+    assert parts.entry(entry.id).events == events
+    os.kill(int(parts.runs(entry)[0].split()[0]), signal.SIGKILL)
+
+
+def test_more_trials_than_were_planned_when_it_began_are_searched_after_it(parts: Kit) -> None:
+    entry, one = parts.submit("hold"), parts.supervisor()
+    until([one], lambda: "trial" in parts.kinds(entry.id))
+    Change(parts.store, entry.id, "anna").extend(6, 100)
+    file = parts.places.space_file(entry)
+    file.write_text(file.read_text().replace("hold", "trials=1"))
+    os.kill(int(parts.runs(entry)[0].split()[0]), signal.SIGKILL)
+    reach(parts, entry.id, DONE, one)
+    assert "--trials 10" in parts.runs(entry)[-1]
+
+
+def test_stopping_the_service_ends_its_drivers_and_queues_their_searches(parts: Kit) -> None:
+    entry, one = parts.submit("hold"), parts.supervisor()
+    one.start()
+    until([], lambda: "trial" in parts.kinds(entry.id))
+    one.close()
+    assert parts.entry(entry.id).state == SearchState.QUEUED
+    assert not one._drivers.lives(entry.id)
+
+
+def test_workers_go_to_a_newcomer_while_a_search_runs(parts: Kit) -> None:
+    first, one = parts.submit("hold"), parts.supervisor()
+    until([one], lambda: parts.entry(first.id).share == 4)
+    second = parts.submit("hold", owner="bo")
+    until([one], lambda: parts.entry(second.id).share == 2 and parts.entry(first.id).share == 2)
+    assert parts.places.share(first).read_text() == "2\n"
+    one._stop.set()
+    one._end_all()
