@@ -8,7 +8,7 @@ DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list init schema diagnose export exclude watch ui dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -43,6 +43,9 @@ status: $(READY)  ## how the study of SPACE stands: the answer, and what was sto
 
 show: $(READY)  ## list the trials of SPACE, or tell all about TRIAL
 	@$(BIN)/pitprop show $(SPACE) $(TRIAL) $(FLAGS)
+
+doctor: $(READY)  ## look before a long search whether all that it needs is well
+	@$(BIN)/pitprop doctor $(FLAGS)
 
 list: $(READY)  ## spaces, trainers and signatures
 	@$(BIN)/pitprop list $(ARGS)

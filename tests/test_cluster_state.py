@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -201,3 +202,25 @@ def test_from_an_s3_bucket_a_trial_goes_on_on_another_node_and_nothing_is_left_t
     place = filesystem.under(url, home.made(runs / "toy", url).name)
     assert {filesystem.under(place, name) for name in filesystem.names(place)} == stored
     assert checkpoint.load(runs / "toy" / "trials" / "0000" / "replica-0.best", Lane(0, 0)) > 0
+
+
+def test_doctor_says_what_each_node_has_and_reaches(
+    toy: Callable[..., Space], runs: Path, bucket: dict[str, str], tmp_path: Path
+) -> None:
+    space = toy(params=PLAIN, resources={"cpus": 2})
+    with nodes(**bucket) as cluster:
+        cluster.head()
+        cluster.join(runs)
+        words = ("doctor", space.path, "--runs", str(runs), "--ray", cluster.address, "--json")
+        said = {**cluster.environment, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "pitprop.cli.main", *words]
+        done = subprocess.run(command, cwd=ROOT, env=said, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1, done.stderr
+    found = [(one["state"], one["said"]) for one in json.loads(done.stdout)["checks"]]
+    assert [text for state, text in found if state == "bad"] == [
+        text for _, text in found if "no node of Ray's has 2 CPUs" in text
+    ]
+    assert len([text for _, text in found if "Python 3" in text and "GPUs" in text]) == 2
+    assert len([text for _, text in found if "it sees the folder of runs" in text]) == 1
+    assert len([text for _, text in found if "takes a file and gives it back" in text]) == 2  # from the node, and from here
+    assert list(runs.iterdir()) == []

@@ -330,6 +330,20 @@ def _diagnose(given: Namespace) -> int:
     return diagnose.diagnose(DiagnoseOptions(**flags | lists))
 
 
+def _doctor_flags(parser: ArgumentParser) -> None:
+    known = parser.add_argument("space", metavar="SPACE", nargs="?", help="a space that is to be searched")
+    completing(known)
+    parser.add_argument("--ray", metavar="ADDRESS", help="Ray to train on, as for a search")
+    parser.add_argument("--storage", metavar="URL", help="where checkpoints go, as for a search")
+
+
+@command("doctor", "look before a long search whether all that it needs is well", _doctor_flags, _runs, _json)
+def _doctor(given: Namespace) -> int:
+    from pitprop.cli import doctor
+
+    return doctor.doctor(doctor.DoctorOptions(given.space, given.runs, given.ray, given.storage, given.json))
+
+
 @command("list", "list the spaces, trainers and signatures there are", _runs, _json)
 def _list(given: Namespace) -> int:
     from pitprop.cli import look

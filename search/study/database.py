@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 
 LONGEST = 600.0
 """Seconds for which nothing trains and a database is waited for that does not answer."""
-_NOTICED = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+NOTICED = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """How PostgreSQL's library finds out within a minute that a server is gone without a word."""
 
 
@@ -45,7 +45,7 @@ def connect(url: str) -> optuna.storages.RDBStorage:
     try:
         with one_maker(url):
             if path is not None:
-                _refuse_foreign(path)
+                refuse_foreign(path)
                 _make(path)
             return _open(url, path)
     except (DBAPIError, sqlite3.Error) as error:
@@ -155,8 +155,8 @@ def _make(path: Path) -> None:
 def _open(url: str, path: Path | None) -> optuna.storages.RDBStorage:
     options: dict[str, Any] = {"connect_args": {"timeout": 60}} if path is not None else {"pool_pre_ping": True}
     if sqlalchemy.make_url(url).get_driver_name() in ("psycopg", "psycopg2"):
-        options["connect_args"] = _NOTICED
-    fits = path is not None and optuna.__version__ == KNOWN and _marked(path) == TABLES
+        options["connect_args"] = NOTICED
+    fits = path is not None and optuna.__version__ == KNOWN and marked(path) == TABLES
     # Optuna formats the URL, which may hold braces
     quoted = url.replace("{", "{{").replace("}", "}}")
     storage = optuna.storages.RDBStorage(quoted, engine_kwargs=options, skip_compatibility_check=fits)
@@ -166,7 +166,7 @@ def _open(url: str, path: Path | None) -> optuna.storages.RDBStorage:
     return storage
 
 
-def _marked(path: Path) -> str | None:
+def marked(path: Path) -> str | None:
     """The version of the tables in a SQLite file."""
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=60)) as connection:
         found: list[tuple[str]] = connection.execute("SELECT version_num FROM alembic_version").fetchall()
@@ -197,7 +197,8 @@ def sqlite_path(url: str) -> Path | None:
     return path.resolve()
 
 
-def _refuse_foreign(path: Path) -> None:
+def refuse_foreign(path: Path) -> None:
+    """`DatabaseError` if the SQLite file is not to be read, or is another program's."""
     if not path.exists() or path.stat().st_size == 0:
         return
     try:

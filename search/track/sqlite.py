@@ -42,7 +42,7 @@ def make(path: Path) -> None:
     holds something.
     """
     if path.exists() and path.stat().st_size:
-        trouble, holds = _look(path)
+        trouble, holds = look(path)
         if not trouble:
             return
         if holds:
@@ -99,7 +99,7 @@ def migrate(path: Path) -> None:
     engine.dispose()
 
 
-def _look(path: Path) -> tuple[str, bool]:
+def look(path: Path) -> tuple[str, bool]:
     """What is wrong with the store, empty if nothing is; and whether it holds anything, as far as can be said."""
     from mlflow.store.db import utils
 
