@@ -24,6 +24,10 @@ SLOW = 0.05
 """Seconds of an answer above which every trial waits noticeably for its database."""
 REMOTE = ("nfs", "nfs4", "cifs", "smb3", "lustre", "fuse.sshfs", "fuse.glusterfs", "9p", "ceph")
 """File systems of a network, on which SQLite's locks may not hold."""
+_OWNERS = (
+    "select application_name from pg_stat_activity where application_name like 'pitprop pid %' "
+    "and pid in (select pid from pg_locks where locktype = 'advisory')"
+)
 
 
 def look(url: str) -> list[Check]:
@@ -60,8 +64,7 @@ def _server(engine: Engine, url: str) -> Iterator[Check]:
         version = connection.execute(text("select version_num from alembic_version")).scalar() if _ours(tables) else None
         yield _schema(version, bool(tables), "studies" in tables)
         if engine.dialect.name == "postgresql":
-            query = "select application_name from pg_stat_activity where application_name like 'pitprop pid %' and pid in "
-            owners = connection.execute(text(f"{query} (select pid from pg_locks where locktype = 'advisory')")).scalars()
+            owners = connection.execute(text(_OWNERS)).scalars()
             yield _owned([str(owner).removeprefix("pitprop ") for owner in owners])
 
 
