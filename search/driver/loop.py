@@ -107,7 +107,7 @@ class Search:
                 else:
                     stopped = self._observe(step.worker, step.outcome)
                 self._groups.advance(step.worker, stopped)  # before anybody looks at the events, so that the worker does not wait
-                if self._waiting:
+                if self._waiting or self._groups.waiting:  # lanes of a worker that is gone, for those that have nothing to do
                     self._advance_idle()
                 self._heed_database()
                 yield from self._flush()

@@ -1,0 +1,213 @@
+"""Searches on a cluster whose nodes have nothing of ours, and come and go: no trial fails of it, and each is told once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import namespaces
+import pytest
+import yaml
+from conftest import events, records
+from namespaces import Cluster, said, until
+from pitprop import space as spaces
+from pitprop.space import Space
+from pitprop.study.record import State
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(bool(namespaces.why_not()), reason=f"no namespaces here: {namespaces.why_not()}"),
+]
+PLACED = Path(__file__).parent / "toys" / "placed.py"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with namespaces.cluster(cpus=0) as found:
+        yield found
+
+
+@dataclass(frozen=True)
+class Project:
+    """A user's folder, which no node sees, and one for signals, which all see."""
+
+    folder: Path
+    signals: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    def space(self, **changes: object) -> Space:
+        """A search by the trainer in the folder."""
+        rows = {
+            "question": "Where?",
+            "trainer": "placed.py",
+            "objective": {"metric": "val/macro_f1"},
+            "epochs": 6,
+            "trials": 4,
+            "params": {"speed": {"float": [0.05, 1.0]}},
+            "sampler": "random",
+            "signatures": "off",
+            "options": {"signals": str(self.signals)},
+            **changes,
+        }
+        path = self.folder / "placed.yaml"
+        path.write_text(yaml.safe_dump(rows))
+        return spaces.load(str(path))
+
+    def waiting(self, count: int) -> Callable[[], bool]:
+        """Whether so many trainings have come to the gate."""
+        return lambda: len(list(self.signals.glob("waits-*"))) >= count
+
+    def go(self) -> None:
+        """Opens the gate."""
+        (self.signals / "go").touch()
+
+    def hosts(self) -> dict[int, set[int]]:
+        """By trial, on which nodes it was trained."""
+        found = {}
+        for file in sorted(self.runs.glob("*/trials/*/telemetry.jsonl")):
+            lines = [json.loads(line) for line in file.read_text().splitlines()]
+            found[int(file.parent.name)] = {int(line["where"]) for line in lines}
+        return found
+
+    def gpus(self) -> list[set[str]]:
+        """The GPUs that each training has seen."""
+        files = sorted(self.runs.glob("*/trials/*/telemetry.jsonl"))
+        rows = [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
+        return [{name[4:] for row in one for name in row if name.startswith("gpu/")} for one in rows]
+
+    def curves(self) -> list[list[int]]:
+        """The steps of each trial, as they were recorded."""
+        files = sorted(self.runs.glob("*/trials/*/telemetry.jsonl"))
+        return [[json.loads(line)["step"] for line in file.read_text().splitlines()] for file in files]
+
+
+@pytest.fixture
+def project(cluster: Cluster, tmp_path: Path) -> Project:
+    for name in ("project", "signals"):
+        (tmp_path / name).mkdir()
+    shutil.copyfile(PLACED, tmp_path / "project" / "placed.py")
+    cluster.hidden = [tmp_path / "project"]
+    return Project(tmp_path / "project", tmp_path / "signals")
+
+
+def undisturbed(space: Space, folder: Path) -> list[tuple[object, ...]]:
+    """What the search finds in this process."""
+    events(space, folder)
+    return outcomes(records(space, folder))
+
+
+def outcomes(found: Sequence[object]) -> list[tuple[object, ...]]:
+    return [(one.number, one.state, dict(one.params), one.values, one.epochs) for one in found]  # type: ignore[attr-defined]
+
+
+def search(cluster: Cluster, project: Project, space: Space, *words: str) -> object:
+    return cluster.driver("search", space.path, "--runs", str(project.runs), "--no-report", *words)
+
+
+def test_code_and_state_travel_to_nodes_with_nothing_of_ours(cluster: Cluster, project: Project, tmp_path: Path) -> None:
+    nodes = [cluster.add(), cluster.add()]
+    space = project.space()
+    said(search(cluster, project, space))
+    project.go()
+    assert outcomes(records(space, project.runs)) == undisturbed(space, tmp_path / "undisturbed")
+    assert set().union(*project.hosts().values()) <= {node.host for node in nodes}
+    for node in nodes:
+        node.kill()
+
+
+@pytest.mark.parametrize("what", ["worker", "raylet", "node"])
+def test_what_dies_of_a_node_costs_no_trial(what: str, cluster: Cluster, project: Project, tmp_path: Path) -> None:
+    nodes = [cluster.add(), cluster.add()]
+    space = project.space(options={"signals": str(project.signals), "gate": 4})
+    running = search(cluster, project, space)
+    until(project.waiting(2), "two trainings at the gate")
+    workers = set(nodes[0].pids("ray::"))
+    nodes[0].kill({"worker": "ray::", "raylet": "raylet", "node": ""}[what])
+    until(lambda: not workers & set(nodes[0].pids("ray::")), "the end of the worker")
+    project.go()
+    told = said(running)
+    found = records(space, project.runs)
+    assert [(one.number, one.state) for one in found] == [(number, State.COMPLETE) for number in range(4)], told
+    assert project.curves() == [[*range(1, 7)]] * 4
+    assert outcomes(found) == undisturbed(space, tmp_path / "undisturbed")
+    assert "is tried again from its checkpoint" in told
+    for node in nodes:
+        if node.pids():
+            node.kill()
+
+
+def test_a_node_that_joins_is_used(cluster: Cluster, project: Project, tmp_path: Path) -> None:
+    first = cluster.add()
+    space = project.space(options={"signals": str(project.signals), "gate": 4}, epochs=6, trials=5)
+    running = search(cluster, project, space)
+    until(project.waiting(1), "a training at the gate")
+    second = cluster.add()
+    until(project.waiting(2), "a training on the node that has joined")
+    project.go()
+    told = said(running)
+    assert set().union(*project.hosts().values()) == {first.host, second.host}
+    assert outcomes(records(space, project.runs)) == undisturbed(space, tmp_path / "undisturbed")
+    assert "2 workers fit the cluster now" in told
+    for node in (first, second):
+        node.kill()
+
+
+def test_a_node_on_which_the_trainer_does_not_import_is_left_out_with_the_reason(cluster: Cluster, project: Project) -> None:
+    good, bad = cluster.add(), cluster.add()
+    trainer = project.folder / "placed.py"
+    broken = f"import ray.util\nif ray.util.get_node_ip_address() == {bad.address!r}:\n    import no_such_library\n"
+    trainer.write_text(trainer.read_text().replace("import math\n", f"import math\n{broken}"))
+    told = said(search(cluster, project, project.space(resources={"workers": 2})))
+    assert f"node {bad.address} is left out: trainer" in told
+    assert "ModuleNotFoundError: No module named 'no_such_library'" in told
+    assert set().union(*project.hosts().values()) == {good.host}
+    for node in (good, bad):
+        node.kill()
+
+
+def test_more_workers_than_fit_and_none_that_would_are_told_at_once(cluster: Cluster, project: Project) -> None:
+    node = cluster.add(cpus=2, gpus=4)
+    told = said(search(cluster, project, project.space(resources={"cpus": 1, "gpus": 0.5, "workers": 3})))
+    assert "no more node has 1 CPU beside 0.5 GPU free: 2 of 3 workers fit, so 2 train now" in told
+    refused = search(cluster, project, project.space(resources={"cpus": 3, "gpus": 1}), "--trials", "+1")
+    _out, err = refused.communicate(timeout=namespaces.PATIENCE)
+    assert refused.returncode == 1
+    assert "no node of Ray's has 3 CPUs beside 1 GPU; " in err
+    assert f"{node.address} has 2 CPUs and 4 GPUs" in err
+    node.kill()
+
+
+def test_each_training_sees_the_gpus_that_are_its_own(cluster: Cluster, project: Project) -> None:
+    node = cluster.add(cpus=4, gpus=4)
+    space = project.space(resources={"gpus": 2}, options={"signals": str(project.signals), "gate": 2}, trials=2)
+    running = search(cluster, project, space)
+    until(project.waiting(2), "two trainings at the gate, side by side")
+    project.go()
+    told = said(running)
+    seen = project.gpus()
+    assert [len(one) for one in seen] == [2, 2]
+    assert seen[0] | seen[1] == {"0", "1", "2", "3"}, (told, project.hosts(), sorted(project.signals.glob("*")))
+    node.kill()
+
+
+def test_a_search_without_a_share_waits_and_holds_nothing(cluster: Cluster, project: Project) -> None:
+    node, share = cluster.add(), project.folder / "share"
+    share.write_text("0")
+    space = project.space(options={"signals": str(project.signals), "gate": 3}, trials=3)
+    running = search(cluster, project, space, "--share", str(share))
+    assert running.stderr is not None
+    share.write_text("1")
+    until(project.waiting(1), "a training, once there is a share")
+    share.write_text("0")
+    project.go()
+    until(lambda: not node.pids("ray::Remote"), "the end of the worker")
+    share.write_text("1")
+    said(running)
+    assert project.curves() == [[*range(1, 7)]] * 3
+    node.kill()
