@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +95,17 @@ class Kit:
             yield client
 
 
+@cache
+def _empty() -> bytes:
+    """A database with all tables and no rows, which takes a while to make."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "study.db"
+        tables.opened(sqlite_url(file)).dispose()
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")
+        return file.read_bytes()
+
+
 @contextmanager
 def kit(folder: Path, text: str = "capacity: {cpus: 4}", url: str | None = None) -> Iterator[Kit]:
     """The parts of a service, by the operator's file ``text``."""
@@ -99,6 +113,8 @@ def kit(folder: Path, text: str = "capacity: {cpus: 4}", url: str | None = None)
     file = folder / "catalogue.yaml"
     file.write_text(text)
     places = Places(Addresses(folder, url or sqlite_url(folder / "study.db"), sqlite_url(folder / "mlflow.db"), None))
+    if url is None:
+        (folder / "study.db").write_bytes(_empty())
     store = Store(tables.opened(places.home.study_db))
     found = Kit(folder, store, catalogue.read(str(file)), places)
     try:
