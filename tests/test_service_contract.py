@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from pitprop.service import models
 from pydantic import BaseModel
 from starlette.testclient import TestClient
@@ -133,7 +135,8 @@ def test_nothing_that_the_document_allows_or_forbids_makes_the_service_fail(part
         assert len(routes) == ROUTES
         for route in routes:
             for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-                _try(route.as_strategy(generation_mode=mode), client)
+                with suppress(*([Unsatisfiable] if mode == GenerationMode.NEGATIVE else [])):  # nothing of it can be wrong
+                    _try(route.as_strategy(generation_mode=mode), client)
 
 
 def _try(cases: st.SearchStrategy[Any], client: TestClient) -> None:

@@ -94,6 +94,8 @@ def test_looking_at_a_space_imports_nothing_that_it_names(judge: Kit, tmp_path: 
         {"baselines": {"b": {"study": "/srv/other.yaml"}}},
         {"baselines": {"b": {"mlflow": "0123"}}},
         {"warm_start": {"csv": "/etc/passwd"}},
+        {"pip": ["something==1.0"]},
+        {"storage": "s3://somewhere/else"},
         {"warm_start": {"study": "other", "storage": "postgresql://somewhere/db"}},
         {"trainer": "command", "options": {"command": ["python", "-c", "print()"]}},
         {"trainer": "command", "options": {"command": ["mine"], "env": {"LD_PRELOAD": "x"}}},

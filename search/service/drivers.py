@@ -144,7 +144,7 @@ class LocalDrivers:
         if self._inline:
             yield "--inline"
         elif task["verb"] == "search":
-            yield from ("--share", str(self._places.share(entry)))
+            yield from ("--workers", str(entry.wants), "--share", str(self._places.share(entry)))
         else:
             yield from ("--workers", str(entry.share))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pitprop.addresses import Addresses, addresses, sqlite_url
@@ -39,7 +39,7 @@ class Places:
         """Where its study is, and the runs of it."""
         folder = self.folder(entry.id)
         study_db = os.environ.get("STUDY_DB") or sqlite_url(folder / "study.db")
-        return Addresses(folder, study_db, self.home.mlflow, self.home.ray)
+        return replace(self.home, runs=folder, study_db=study_db)
 
     def study_folder(self, entry: Entry) -> Path:
         """Where its trials keep their telemetry."""

@@ -6,6 +6,7 @@ for a module can run code.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import secrets
@@ -22,6 +23,7 @@ from pitprop.service.models import Submit, Validation
 from pitprop.service.store import Entry
 from pitprop.space import Space, SpaceError, yaml_text
 from pitprop.space.kinds import Problems
+from pitprop.space.schema import Document
 
 LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 """Of which an id is made: none is taken for another."""
@@ -31,6 +33,43 @@ FILES = ("data", "checkpoint", "cache")
 """Options of trainers that are paths, whatever stands in them."""
 WORDS = ("pretrained",)
 """Values of these that are none."""
+SECTIONS = frozenset(
+    [
+        "question",
+        "trainer",
+        "objective",
+        "objectives",
+        "epochs",
+        "steps",
+        "facts",
+        "options",
+        "params",
+        "trials",
+        "seeds",
+        "seed",
+        "trial_timeout",
+        "timeout",
+        "budget",
+        "constraints",
+        "points",
+        "baselines",
+        "signatures",
+        "early_stopping",
+        "gates",
+        "sampler",
+        "pruner",
+        "scheduler",
+        "resources",
+        "stall",
+        "retries",
+        "revive",
+        "targets",
+        "stop_when",
+        "remedies",
+        "confirm",
+    ]
+)
+"""What a submitted space may have. What a later version adds may read or run something, so it is not among them by itself."""
 PLACES = ("options", "params", "points", "baselines", "gates")
 """Where a space may hold text that a trainer takes."""
 ARGUMENTS = ("command", "style", "lists", "booleans", "names")
@@ -183,6 +222,7 @@ class _Policy:
     def applied(self, rows: Mapping[str, Any]) -> dict[str, Any]:
         """The space as it may run, with what it may not noted as problems."""
         found = dict(rows)
+        self._sections(found)
         self._trainer(found)
         self._studies(found)
         for place in PLACES:
@@ -219,12 +259,17 @@ class _Policy:
         rest = [self._value(word, f"options.command[{place}]") for place, word in enumerate(words[1:], 1)]
         return {**given, "command": [*command.command, *rest], "cwd": command.cwd}
 
+    def _sections(self, rows: Mapping[str, Any]) -> None:
+        """Notes the sections that a space of the operator's may have, and a submitted one may not."""
+        for key in (one.name for one in dataclasses.fields(Document) if one.name not in SECTIONS):
+            if key in rows:
+                said = _("is not allowed in a submitted space: it would read or install what is not the submitter's to choose")
+                self._problems.add(key, said)
+
     def _studies(self, rows: Mapping[str, Any]) -> None:
-        """Notes other studies, databases and runs that a space would read: they are somebody's."""
-        warm, baselines = rows.get("warm_start"), rows.get("baselines")
+        """Notes other studies and runs that baselines would read: they are somebody's."""
+        baselines = rows.get("baselines")
         said = _("is not allowed in a submitted space: it would read what may be somebody else's")
-        if warm is not None:
-            self._problems.add("warm_start", said)
         for name, row in baselines.items() if isinstance(baselines, Mapping) else ():
             for key in ("study", "mlflow"):
                 if isinstance(row, Mapping) and row.get(key) is not None:
