@@ -33,42 +33,14 @@ FILES = ("data", "checkpoint", "cache")
 """Options of trainers that are paths, whatever stands in them."""
 WORDS = ("pretrained",)
 """Values of these that are none."""
-SECTIONS = frozenset(
-    [
-        "question",
-        "trainer",
-        "objective",
-        "objectives",
-        "epochs",
-        "steps",
-        "facts",
-        "options",
-        "params",
-        "trials",
-        "seeds",
-        "seed",
-        "trial_timeout",
-        "timeout",
-        "budget",
-        "constraints",
-        "points",
-        "baselines",
-        "signatures",
-        "early_stopping",
-        "gates",
-        "sampler",
-        "pruner",
-        "scheduler",
-        "resources",
-        "stall",
-        "retries",
-        "revive",
-        "targets",
-        "stop_when",
-        "remedies",
-        "confirm",
-    ]
-)
+# fmt: off
+SECTIONS = frozenset([
+    "question", "trainer", "objective", "objectives", "epochs", "steps", "facts", "options", "params", "trials", "seeds",
+    "seed", "trial_timeout", "timeout", "budget", "constraints", "points", "baselines", "signatures", "early_stopping",
+    "gates", "sampler", "pruner", "scheduler", "resources", "stall", "retries", "revive", "targets", "stop_when", "remedies",
+    "confirm",
+])
+# fmt: on
 """What a submitted space may have. What a later version adds may read or run something, so it is not among them by itself."""
 PLACES = ("options", "params", "points", "baselines", "gates")
 """Where a space may hold text that a trainer takes."""
