@@ -86,8 +86,8 @@ class Context:
     ``epochs`` is the budget, ``steps`` too where it is in steps (``unit``); ``options`` are the space's constants for the
     trainer; ``device`` is a torch device.
     ``state`` is set by the trainer before each yield: for ``train`` plain data, tensors and arrays, however nested
-    (`pitprop.workers.states`); for ``train_lanes`` a mapping of names to arrays with a leading lane axis, in the order of the
-    epochs yielded. For ``train``, ``seed``, ``folder`` and the ``step`` and ``state`` to go on from are given here too.
+    (`pitprop.workers.files.states`); for ``train_lanes`` a mapping of names to arrays with a leading lane axis, in the order of
+    the epochs yielded. For ``train``, ``seed``, ``folder`` and the ``step`` and ``state`` to go on from are given here too.
 
     Of the space: ``home`` is its file's folder, ``metric`` its objective, ``stall`` the seconds of silence that fail a trial;
     ``goal`` is "maximize" or "minimize" where the best epoch counts, and is empty where the last one does;

@@ -12,7 +12,8 @@ from killed import kill
 from pitprop.space import Space
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Lane
-from pitprop.workers import best_states, checkpoint
+from pitprop.workers import checkpoint
+from pitprop.workers.files import best_states
 
 Toy = Callable[..., Space]
 PEAKS = (3, 1, 8, 0, 5)

@@ -13,7 +13,8 @@ import pytest
 import torch
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Lane, Start
-from pitprop.workers import checkpoint, states
+from pitprop.workers import checkpoint
+from pitprop.workers.files import states
 from pitprop.workers.worker import Cause, Failure, Worker
 
 LANE = Lane(0, 0)

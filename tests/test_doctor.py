@@ -19,8 +19,8 @@ from pitprop.space import Space
 from pitprop.study import database_health
 from pitprop.study.study import opened
 from pitprop.track import answers
-from pitprop.workers import cluster_health, node_report
-from pitprop.workers.node_report import Report
+from pitprop.workers.health import cluster_health, node_report
+from pitprop.workers.health.node_report import Report
 from pitprop.workers.placement import Node
 from postgres import Server
 

@@ -12,10 +12,10 @@ from conftest import TOY
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Lane, Start
 from pitprop.workers import checkpoint
-from pitprop.workers.best_states import path as best_path
 from pitprop.workers.files import filesystem, home, mirror
+from pitprop.workers.files.best_states import path as best_path
 from pitprop.workers.files.home import Folder
-from pitprop.workers.files.remote import Answer, Remote
+from pitprop.workers.files.node_worker import Answer, Remote
 from pitprop.workers.worker import Failure
 
 LANE = Lane(0, 0)
@@ -47,7 +47,7 @@ class Nearby:
 @pytest.fixture
 def away(study: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Remote]]:
     """Makes workers that do not see the study's folder: their token is another."""
-    monkeypatch.setattr("pitprop.workers.files.remote.ByRay", Nearby)
+    monkeypatch.setattr("pitprop.workers.files.node_worker.ByRay", Nearby)
 
     def make(url: str = "", context: Context = CONTEXT, trainer: Path = TOY) -> Remote:
         found = replace(home.made(study, url), token="of another machine")

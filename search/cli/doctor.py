@@ -131,7 +131,7 @@ def _tracker(asked: Mapping[str, Any], _draft: Path) -> list[Check]:
 
 
 def _cluster(asked: Mapping[str, Any], draft: Path) -> list[Check]:
-    from pitprop.workers import cluster_health
+    from pitprop.workers.health import cluster_health
     from pitprop.workers.placement import Need
 
     if asked["ray"] is None:
@@ -141,7 +141,7 @@ def _cluster(asked: Mapping[str, Any], draft: Path) -> list[Check]:
 
 
 def _storage(asked: Mapping[str, Any], _draft: Path) -> list[Check]:
-    from pitprop.workers import cluster_health
+    from pitprop.workers.health import cluster_health
 
     return cluster_health.look_at_storage(asked["storage"])
 

@@ -19,7 +19,7 @@ from pitprop.trainer import Change, Start, public_environment
 from pitprop.workers import cluster, deaths, reaper
 from pitprop.workers.cluster import START, Local, RayDied
 from pitprop.workers.files import home
-from pitprop.workers.files.remote import Answer, Remote
+from pitprop.workers.files.node_worker import Answer, Remote
 from pitprop.workers.launch import Job, LaunchError, Step, limit_threads, nothing
 from pitprop.workers.placement import Need, Node, fitting, refusal, shortage
 from pitprop.workers.runtime_env import Code, Moved, packed

@@ -1,7 +1,7 @@
 """Checkpoints: what a group of lanes needs to resume, in one file that is replaced as a whole.
 
 The first line is JSON and holds the last epoch of each lane, so that a driver can tell where a training stands without
-loading a tensor; the rest is the trainer's state as `pitprop.workers.states` writes it, which runs no code when it is read.
+loading a tensor; the rest is the trainer's state as `pitprop.workers.files.states` writes it, which runs no code when it is read.
 
 Of a checkpoint that is stored elsewhere (`pitprop.workers.files.filesystem`) the file has the first line alone, which says where.
 """
@@ -20,9 +20,8 @@ from typing import IO, Any
 
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane
-from pitprop.workers import states
-from pitprop.workers.files import filesystem
-from pitprop.workers.states import Refused
+from pitprop.workers.files import filesystem, states
+from pitprop.workers.files.states import Refused
 
 AT = "at"
 """In a first line: where the whole checkpoint is stored."""

@@ -15,8 +15,8 @@ from pitprop.messages import message, nmessage
 from pitprop.workers import cluster
 from pitprop.workers.cluster import Local
 from pitprop.workers.files import home
+from pitprop.workers.health.node_report import Report, report, tried
 from pitprop.workers.launch import LaunchError
-from pitprop.workers.node_report import Report, report, tried
 from pitprop.workers.placement import Need, Node, fitting, refusal
 from pitprop.workers.runtime_env import Code, packed
 

@@ -1,0 +1,1 @@
+"""Whether a cluster and its nodes are well, for `pitprop doctor`."""
