@@ -20,7 +20,13 @@ RAY = Path(sys.executable).with_name("ray")
 PORT = 56379
 OURS = ("search", "trainers", "spaces", "tests", ".package")
 """What of the checkout a node that has nothing of ours does not see."""
-PLAIN = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+PLAIN = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "OMP_NUM_THREADS": "1",
+}
 PATIENCE = 300.0
 
 
@@ -119,6 +125,10 @@ class Cluster:
         given |= {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
         command = ["ip", "netns", "exec", self.head.namespace, sys.executable, "-m", "pitprop.cli.main", *words]
         return subprocess.Popen(command, env=given, cwd=self._folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def forget(self, *names: str) -> None:
+        """Leaves variables out of the environment of drivers and nodes started from now on."""
+        self._environment = {name: value for name, value in self._environment.items() if name not in names}
 
     def close(self) -> None:
         """Ends all nodes, and the namespaces with them."""

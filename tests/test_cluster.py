@@ -211,3 +211,20 @@ def test_a_search_without_a_share_waits_and_holds_nothing(cluster: Cluster, proj
     said(running)
     assert project.curves() == [[*range(1, 7)]] * 3
     node.kill()
+
+
+def test_a_cluster_that_asks_for_its_token_takes_who_has_it_and_tells_others_where_it_is(tmp_path: Path) -> None:
+    token, home = "a" * 32, tmp_path / "home"
+    shutil.copyfile(PLACED, tmp_path / "placed.py")
+    space = Project(tmp_path, tmp_path).space()
+    with namespaces.cluster(cpus=1, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token) as guarded:
+        guarded.forget("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
+        words = ["search", space.path, "--runs", str(tmp_path / "runs"), "--no-report"]
+        refused = guarded.driver(*words, HOME=str(home))
+        _out, err = refused.communicate(timeout=namespaces.PATIENCE)
+        assert refused.returncode == 1
+        assert "asks for its token, and the one here is another, or there is none: copy ~/.ray/auth_token from the head" in err
+        (home / ".ray").mkdir(parents=True)
+        (home / ".ray" / "auth_token").write_text(token)
+        said(guarded.driver(*words, HOME=str(home)))
+    assert [one.state for one in records(space, tmp_path / "runs")] == [State.COMPLETE] * 4

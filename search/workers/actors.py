@@ -7,7 +7,7 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,8 +106,7 @@ class OnRay:
                 local = Local(self._scratch, cluster.cpus_for(self._need.cpus, self._size.held))
                 self._ray = cluster.start(local, logs=self._logs)
             else:
-                environment, self._moved = packed(self._code, self._scratch / "code")
-                self._ray = cluster.join(self._address, logs=self._logs, runtime_env=environment)
+                self._ray = cluster.join(self._address, logs=self._logs, code=self._pack)
             self._home = self._at_home(self._job)
             self._remote = self._ray.remote(Remote)
             self._tell_room()
@@ -119,6 +118,11 @@ class OnRay:
             if type(error).__module__.startswith("ray."):
                 raise LaunchError(f"the workers did not start: {str(error).splitlines()[0]}") from error
             raise
+
+    def _pack(self) -> Mapping[str, Any]:
+        """The runtime environment of the workers, who are told where to find what is in it."""
+        environment, self._moved = packed(self._code, self._scratch / "code")
+        return environment
 
     def _at_home(self, job: Job) -> tuple[Any, ...]:
         """What a worker needs to reach the study's folder, which may be on another machine of a cluster."""

@@ -6,8 +6,11 @@ import logging
 import math
 import os
 import re
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,15 +67,57 @@ def start(local: Local, *, logs: bool) -> Any:
                 raise LaunchError(f"Ray does not start here: {_first_line(error)}; the same command tries again") from error
 
 
-def join(address: str, *, logs: bool, runtime_env: Mapping[str, Any]) -> Any:
-    """Joins the Ray at ``address``, whose workers find what ``runtime_env`` says. `LaunchError`."""
-    with _environment({}, logs=logs) as ray:
+def join(address: str, *, logs: bool, code: Callable[[], Mapping[str, Any]]) -> Any:
+    """Joins the Ray at ``address``, whose workers find the ``code`` that a runtime environment says. `LaunchError`."""
+    mode = {}
+    if "RAY_AUTH_MODE" not in os.environ and _has_token():  # made by any Ray here; with it a cluster without one fails
+        mode["RAY_AUTH_MODE"] = "token" if _asks_for_token(address) else "disabled"
+    with _environment(mode, logs=logs) as ray, _overheard() as heard:
         try:
-            ray.init(address=address, log_to_driver=logs, logging_level=logging.ERROR, runtime_env=dict(runtime_env))
+            environment = dict(code())  # which imports Ray, and that reads once what is set above
+            ray.init(address=address, log_to_driver=logs, logging_level=logging.ERROR, runtime_env=environment)
         except Exception as error:
             ray.shutdown()
-            raise LaunchError(_refused(address, error)) from error
+            raise LaunchError(_refused(address, error, heard())) from error
         return ray
+
+
+def _has_token() -> bool:
+    """Whether there is a token of Ray's where Ray looks for one."""
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return "RAY_AUTH_TOKEN" in os.environ or Path(named or Path.home() / ".ray" / "auth_token").is_file()
+
+
+PROBE = """
+import sys
+from ray._private.services import canonicalize_bootstrap_address
+from ray._raylet import GcsClient
+GcsClient(address=canonicalize_bootstrap_address(sys.argv[1]))
+"""
+
+
+def _asks_for_token(address: str) -> bool:
+    """Whether a Ray refuses who has no token. Asked by another process, as this one can be told once only whether to have it."""
+    environment = {**public_environment(), "RAY_AUTH_MODE": "disabled"}
+    command = [sys.executable, "-c", PROBE, address]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as probe:
+        assert probe.stderr is not None
+        refused = any("InvalidAuthToken" in line for line in probe.stderr)  # at the first, as it tries again for long
+        probe.kill()
+    return refused
+
+
+@contextmanager
+def _overheard() -> Iterator[Callable[[], str]]:
+    """Within the block, what is written to stderr by Ray's own C++ code is not shown; a function that reads it."""
+    with tempfile.TemporaryFile() as file:
+        shown = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield lambda: os.pread(file.fileno(), 2**20, 0).decode(errors="replace")
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
 
 
 def nodes(ray: Any) -> list[Node]:
@@ -106,10 +151,11 @@ def cpus_for(cpus: float, size: int) -> int:
     return max(1, math.ceil(cpus * size))
 
 
-def _refused(address: str, error: Exception) -> str:
+def _refused(address: str, error: Exception, heard: str) -> str:
+    """Why a Ray could not be joined, in a sentence; ``heard`` is what Ray itself has said meanwhile."""
     said = " ".join((str(error) or repr(error)).split())
     again = "the same command tries again"
-    if type(error).__name__ == "AuthenticationError" or "authentic" in said.lower():
+    if type(error).__name__ == "AuthenticationError" or "InvalidAuthToken" in heard:
         return (
             f"the Ray at {address} asks for its token, and the one here is another, or there is none: copy ~/.ray/auth_token "
             f"from the head to the same place here, or name the file in RAY_AUTH_TOKEN_PATH, and set RAY_AUTH_MODE=token"
@@ -118,7 +164,7 @@ def _refused(address: str, error: Exception) -> str:
         return f"the Ray at {address} is of another version, and takes drivers of its own only: {found[1][:300]}"
     if address == "auto" and isinstance(error, ConnectionError):
         return f"no Ray runs on this machine: start one, or join one (`ray start`), or give --ray HOST:PORT ({said[:120]})"
-    if "node" in said and "address" in said:
+    if ("node" in said and "address" in said) or "/session_" in said:
         return (
             f"this machine is no node of the Ray at {address}: make it one (`ray start --address={address}`), run the command on "
             f"one, or hand it to the head (--ray http://HOST:8265); {said[:160]}"
@@ -138,13 +184,13 @@ def _environment(changed: Mapping[str, str], *, logs: bool) -> Iterator[Any]:
         os.environ.setdefault(f"RAY_{limit}", f"{START:.0f}")
     if not logs:  # Ray prints deaths of workers between our lines otherwise; the step that comes of one says so
         os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
-    import ray
-
     before = dict(os.environ)
     for name in before.keys() - public_environment().keys():
         del os.environ[name]
     os.environ.update(changed)
     try:
+        import ray
+
         yield ray
     finally:
         for name in changed.keys() - before.keys():

@@ -44,8 +44,7 @@ def look(asked: Asked, draft: Path) -> list[Check]:
     if (silent := _silent(asked.address)) is not None:
         return [silent]
     try:
-        environment, _moved = packed(Code(), draft / "code")
-        ray = cluster.join(asked.address, logs=False, runtime_env=environment)
+        ray = cluster.join(asked.address, logs=False, code=lambda: packed(Code(), draft / "code")[0])
     except LaunchError as error:
         return [Check(AREA, "bad", message("{why}", why=str(error)), message("see docs/cluster.md for how a cluster is joined"))]
     try:
