@@ -25,13 +25,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop import telemetry
-from pitprop.addresses import sqlite_url
+from pitprop.addresses import Addresses, sqlite_url
 from pitprop.detection.detect import Verdict
 from pitprop.space import Objective
 from pitprop.study import record as row
 from pitprop.study.record import Record, StudyCard
 from pitprop.telemetry import Epoch
-from pitprop.track import ENVIRONMENT, Exporter, sqlite, trial_run, ui_command
+from pitprop.track import ENVIRONMENT, Exporter, links, sqlite, trial_run, ui_command
 from pitprop.track.view import TAG, views
 
 os.environ.update(ENVIRONMENT)
@@ -643,3 +643,18 @@ def test_a_run_lists_its_warnings_with_their_reasons_and_one_tag_names_them(tmp_
     finished = trial_run.tags(trial(tmp_path, 1, verdicts=(WARNING,)))
     assert finished["mlflow.note.content"].startswith("Warnings:")
     assert "pitprop.reason" not in finished
+
+
+def test_a_trial_is_linked_to_its_run_and_one_that_is_not_exported_yet_to_where_it_will_stand(uri: str, tmp_path: Path) -> None:
+    known, new = trial(tmp_path, 0), trial(tmp_path, 1)
+    where = Addresses(tmp_path, "", uri, None)
+    assert links.addresses_of(where, CARD.name, [known]) == {}
+    export(uri, tmp_path, [known])
+    found, run = links.addresses_of(where, CARD.name, [known, new]), runs(uri)["0"].info
+    assert found[0] == f"http://127.0.0.1:5000/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+    assert found[1].endswith("?searchFilter=tags.%60pitprop.trial%60%20%3D%20%271%27")
+
+
+@pytest.mark.parametrize("address", ["http://localhost:1", "sqlite:///no/such.db"])
+def test_where_there_is_no_store_of_our_own_no_trial_is_linked(address: str, tmp_path: Path) -> None:
+    assert links.addresses_of(Addresses(tmp_path, "", address, None), CARD.name, [trial(tmp_path, 0)]) == {}

@@ -233,7 +233,7 @@ def _task(fresh: Space, space: Space) -> str:
     names = [baseline.name for baseline in fresh.baselines if baseline.params is not None]
     shown = {"seeds": fresh.seeds, "count": fresh.seeds * len(names)}
     if names[1:] and all(name.startswith(f"{names[0]}: ") for name in names[1:]):
-        text = _("Changing one parameter of {trial} at a time, on {seeds} seeds that nothing was chosen by: {count} trainings")
+        text = _("Changing one parameter of {trial} at a time, on {seeds} seeds that were not used before: {count} trainings")
         return text.format(trial=names[0], **shown)
     n = len({baseline.name for baseline in space.baselines} & set(names))
     baselines = ngettext("{n} baseline", "{n} baselines", n).format(n=n)

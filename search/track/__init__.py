@@ -12,6 +12,8 @@
     what the run of a trial says: pure.
 ``view``
     how MLflow's page is served, and how it first shows them: pure.
+``links``
+    where that page shows each trial.
 ``note``
     the answer, as the study's run tells it: pure.
 ``code``

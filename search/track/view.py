@@ -20,11 +20,13 @@ from pitprop.study.record import Record, StudyCard
 from pitprop.track.trial_run import key, objectives
 
 TAG = "mlflow.sharedViewState.pitprop"
+PORT = 5000
+"""Where the page is served unless another port is asked for."""
 LIMIT = 6
 """Parameters shown: a table that is wider than the screen hides the reasons."""
 
 
-def ui_command(uri: str, artifacts: Path, port: int = 5000) -> list[str]:
+def ui_command(uri: str, artifacts: Path, port: int = PORT) -> list[str]:
     """The command that serves the UI of the store at ``uri`` on 127.0.0.1; run it with the environment `served` of ``uri``, in
     which the address stands: what is in a command line, every user of the machine can read.
 

@@ -11,6 +11,7 @@ from pitprop.messages import _, localized
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
 from pitprop.telemetry import Epoch, Telemetry, columns, finite
+from pitprop.track import links
 from pitprop.views import chart, words
 from pitprop.views.chart import Curve
 from pitprop.views.content import Content
@@ -57,6 +58,7 @@ def evenly(items: Sequence[T], most: int) -> Sequence[T]:
 
 def page_data(c: Content, drawn: Mapping[str, Figure]) -> dict[str, Any]:
     """All that the page's script needs: the trials, whose rows can be opened and which the figures name by number."""
+    runs = links.addresses_of(c.where, c.space.name, c.records)
     return {
         "metric": c.space.objective.metric,
         "goal": c.space.objective.goal,
@@ -64,7 +66,7 @@ def page_data(c: Content, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         "budget": c.space.epochs,
         "ui": c.command("ui"),
         "best": None if c.best is None else c.best.number,
-        "trials": [_trial(c, record) for record in c.records],
+        "trials": [_trial(c, record) | ({"run": runs[record.number]} if runs else {}) for record in c.records],
         "figures": {name: figure.data for name, figure in drawn.items() if figure.data},
         "words": _words(),
     }
@@ -78,6 +80,7 @@ def _words() -> dict[str, str]:
         "died": _("died"), "dead": _("{n} of {all} died"), "others": _("and {n} more"), "predicted": _("predicted class"),
         "remedy": _("What to change"), "warnings": _("Warnings"), "files": _("files of the trial"),
         "again": _("This prints all of it:"), "revive": _("This continues it:"), "mlflow": _("In MLflow:"),
+        "run": _("its run"), "serves": _("while this serves it:"),
         "live": _("This page follows the search."),
         "stale": _("pitprop watch has ended: this page stays as it is"),
     }  # fmt: skip

@@ -331,7 +331,8 @@
     }
     if (study.files) place.append(make("p", {}, make("a", {href: `trials/${String(one.n).padStart(4, "0")}/`}, study.words.files)));
     run(study.words.again, one.show);
-    run(study.words.mlflow, study.ui);
+    if (one.run) place.append(make("p", {}, study.words.mlflow, " ", make("a", {href: one.run}, study.words.run), " ", study.words.serves, " ", make("code", {}, study.ui)));
+    else run(study.words.mlflow, study.ui);
     if (one.revive) run(study.words.revive, one.revive);
   }
 
