@@ -7,6 +7,13 @@ READY  := $(VENV)/.ready
 DEV    := $(VENV)/.dev
 FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
+# Runs pip with a line every ten seconds: it says nothing while it unpacks, which takes minutes on a busy machine.
+define counted
+@echo "$(1)"; $(1) & pip=$$!; \
+	( while sleep 10 >&- 2>&-; do echo "  $$(ls -d $(VENV)/lib/python*/site-packages/*.dist-info | wc -l) of $$(cat $(2) | grep -c ==) packages are in place"; done ) & told=$$!; \
+	trap "kill $$pip $$told" INT TERM; wait $$pip; code=$$?; kill $$told; exit $$code
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
 
@@ -18,13 +25,14 @@ $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "pitprop needs Python 3.11 as $(PYTHON): install it, or say PYTHON=path"; exit 1; }
 	@echo "Installing into $(VENV), once: some minutes, most of it for torch, ray and mlflow"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
+	$(call counted,$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock,requirements.lock)
+	@echo "Installing pitprop itself"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q .package/pitprop search trainers
 	@touch $@
 
 $(DEV): $(READY) requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	$(call counted,$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.lock,requirements.lock requirements-dev.lock)
 	@touch $@
 
 setup: $(READY)  ## make the environment in .venv from requirements.lock

@@ -31,8 +31,8 @@ from pitprop.space import Objective
 from pitprop.study import record as row
 from pitprop.study.record import Record, StudyCard
 from pitprop.telemetry import Epoch
-from pitprop.track import ENVIRONMENT, Exporter, links, sqlite, trial_run, ui_command
-from pitprop.track.view import TAG, views
+from pitprop.track import ENVIRONMENT, Exporter, sqlite, trial_run, ui_command
+from pitprop.track.view import TAG, addresses_of, views
 
 os.environ.update(ENVIRONMENT)
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
@@ -336,6 +336,39 @@ def test_the_process_exports_what_it_is_sent(uri: str, tmp_path: Path) -> None:
     assert len(found) == 101
     assert {found[str(n)].info.status for n in range(3)} == {"FINISHED"}
     assert not [n for n, r in found.items() if r.info.status == "RUNNING"]
+
+
+def test_one_process_exports_a_study_and_those_that_confirm_it(uri: str, tmp_path: Path) -> None:
+    other = replace(CARD, name="focal_alpha.confirm5")
+    with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
+        beside = exporter.beside(other, tmp_path / "other" / "track.log")
+        for number in range(3):
+            exporter.send(trial(tmp_path, number))
+            beside.send(trial(tmp_path / "other", number, baseline=f"trial {number}"))
+        beside.conclude([], "The answer is on the run of `focal_alpha`.", ["focal_alpha"])
+        exporter.conclude([2], "Use trial 2. Trained again: `focal_alpha.confirm5`.", [other.name])
+        assert exporter.finish(600) == f"3 trials are in MLflow at {uri}"
+        assert beside.complete
+    assert {run.info.status for run in runs(uri).values()} == {"FINISHED"}
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(other.name)
+    assert experiment is not None
+    again = {run.data.tags.get("pitprop.trial", ""): run for run in client.search_runs([experiment.experiment_id])}
+    assert sorted(again) == ["", "0", "1", "2"]
+    assert f"[focal_alpha](#/experiments/{runs(uri)[''].info.experiment_id}" in again[""].data.tags["mlflow.note.content"]
+    assert f"[{other.name}](#/experiments/{experiment.experiment_id}" in runs(uri)[""].data.tags["mlflow.note.content"]
+
+
+def test_a_study_whose_export_fails_is_incomplete_with_those_beside_it(tmp_path: Path) -> None:
+    uri = f"http://127.0.0.1:{closed_port()}"
+    with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
+        beside = exporter.beside(replace(CARD, name="focal_alpha.confirm5"), tmp_path / "other.log")
+        exporter.send(trial(tmp_path, 0))
+        beside.send(trial(tmp_path / "other", 0))
+        assert "2 trials are not exported" in exporter.finish(600)
+    assert (exporter.complete, beside.complete) == (False, False)
 
 
 def locked(path: Path) -> bool:
@@ -648,13 +681,13 @@ def test_a_run_lists_its_warnings_with_their_reasons_and_one_tag_names_them(tmp_
 def test_a_trial_is_linked_to_its_run_and_one_that_is_not_exported_yet_to_where_it_will_stand(uri: str, tmp_path: Path) -> None:
     known, new = trial(tmp_path, 0), trial(tmp_path, 1)
     where = Addresses(tmp_path, "", uri, None)
-    assert links.addresses_of(where, CARD.name, [known]) == {}
+    assert addresses_of(where, CARD.name, [known]) == {}
     export(uri, tmp_path, [known])
-    found, run = links.addresses_of(where, CARD.name, [known, new]), runs(uri)["0"].info
+    found, run = addresses_of(where, CARD.name, [known, new]), runs(uri)["0"].info
     assert found[0] == f"http://127.0.0.1:5000/#/experiments/{run.experiment_id}/runs/{run.run_id}"
     assert found[1].endswith("?searchFilter=tags.%60pitprop.trial%60%20%3D%20%271%27")
 
 
 @pytest.mark.parametrize("address", ["http://localhost:1", "sqlite:///no/such.db"])
 def test_where_there_is_no_store_of_our_own_no_trial_is_linked(address: str, tmp_path: Path) -> None:
-    assert links.addresses_of(Addresses(tmp_path, "", address, None), CARD.name, [trial(tmp_path, 0)]) == {}
+    assert addresses_of(Addresses(tmp_path, "", address, None), CARD.name, [trial(tmp_path, 0)]) == {}

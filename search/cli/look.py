@@ -197,12 +197,11 @@ def export(options: StudyOptions, *, csv: str | None = None, parquet: str | None
     with publish.exporter(results.space, results.where, trains=False) as mlflow:
         publish.send(mlflow, results)
         publish.attach(mlflow, results)
+        publish.send_confirmations(mlflow, results)
         word = publish.waited_for(mlflow, Console(stderr=True), PATIENCE)
         publish.note_complete(mlflow, results)
-    if not mlflow.complete:
+    if not (mlflow.complete and all(one.complete for one in mlflow.studies.values())):
         raise UserError(word)
-    if lacking := publish.export_confirmations(results, Console(stderr=True)):
-        raise UserError(lacking)
     print(word)
     return 0
 

@@ -17,7 +17,7 @@ from pitprop.space import Space
 from pitprop.study.record import StudyCard
 from pitprop.study.source import next_command
 from pitprop.track import Exporter
-from pitprop.track.exporter import PATIENCE_AWAY
+from pitprop.track.exporter import PATIENCE_AWAY, Beside
 from rich.console import Console
 from rich.markup import escape
 
@@ -27,20 +27,23 @@ NOTE = "exported"
 
 def exporter(space: Space, where: Addresses, *, trains: bool = True) -> Exporter:
     """What sends the trials of the study of ``space`` to MLflow, with the code that trains them if any are trained now."""
-    metric = space.objective.metric
-    recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
-    how = space.searches_stopping, space.unit, space.objectives[1:]
-    card = StudyCard(space.name, space.question, space.objective, space.text, recorded, *how)
     return Exporter(
         where.mlflow,
         where.artifacts,
-        card,
+        _card(space),
         where.folder(space.name) / "track.log",
         trainer=space.trainer if trains else None,
         options=space.options,
         home=space.home,
         export=next_command("export", space, where),
     )
+
+
+def _card(space: Space) -> StudyCard:
+    metric = space.objective.metric
+    recorded = {b.name: b.values[metric] for b in space.baselines if b.values is not None and metric in b.values}
+    how = space.searches_stopping, space.unit, space.objectives[1:]
+    return StudyCard(space.name, space.question, space.objective, space.text, recorded, *how)
 
 
 def write(results: Results) -> tuple[Path, Path]:
@@ -77,7 +80,15 @@ def is_complete(results: Results, *, report: bool) -> bool:
 
 
 def note_complete(mlflow: Exporter, results: Results) -> None:
-    """Notes beside the study that MLflow has taken all of it, if it has: else the next search exports what is missing."""
+    """Notes beside the study, and those that confirm it, that MLflow has taken all, if it has: else the next search exports what
+    is missing."""
+    _note(mlflow, results)
+    for one in studies_of(results):
+        if (sink := mlflow.studies.get(one.space.name)) is not None:
+            _note(sink, one)
+
+
+def _note(mlflow: Exporter | Beside, results: Results) -> None:
     noted = results.where.folder(results.space.name) / NOTE
     with suppress(OSError):
         if mlflow.complete:
@@ -104,30 +115,34 @@ def finish(mlflow: Exporter, console: Console | None, results: Results, *, repor
     if report:
         with waiting(console, _("writing the report")):
             lines = [_("The report: {path}").format(path=attach(mlflow, results))]
+    send_confirmations(mlflow, results)
     lines.insert(0, waited_for(mlflow, console))
     note_complete(mlflow, results)
     for line in lines:
         console.print(f"[dim]{escape(line)}[/]", highlight=False, soft_wrap=True)
 
 
-def finish_confirmation(mlflow: Exporter, console: Console, results: Results, confirmed: str) -> str:
-    """Says on the run of a confirmation where its answer is, and waits for MLflow; a sentence if that lacks any."""
+def beside(mlflow: Exporter, space: Space, where: Addresses, confirmed: str) -> Beside:
+    """What sends the trials of a study that confirms another to MLflow, by the process that exports that; it says on its run
+    where the answer is."""
+    found = mlflow.beside(_card(space), where.folder(space.name) / "track.log")
     text = _("{question} The answer is on the run of {study}.")
-    mlflow.conclude([], text.format(question=results.space.question, study=f"`{confirmed}`"), [confirmed])
-    word = waited_for(mlflow, console)
-    note_complete(mlflow, results)
-    return "" if mlflow.complete else word
+    found.conclude([], text.format(question=space.question, study=f"`{confirmed}`"), [confirmed])
+    return found
 
 
-def export_confirmations(results: Results, console: Console | None) -> str:
-    """Exports what MLflow lacks of the studies that confirm this one; a sentence if it still does."""
-    for one in studies_of(results):
-        if not is_complete(one, report=False):
-            with exporter(one.space, one.where, trains=False) as mlflow:
-                send(mlflow, one)
-                if word := finish_confirmation(mlflow, console or Console(quiet=True), one, results.space.name):
-                    return word
-    return ""
+def lacking(results: Results) -> list[Results]:
+    """The studies that confirm this one of which MLflow lacks something."""
+    return [one for one in studies_of(results) if not is_complete(one, report=False)]
+
+
+def send_confirmations(mlflow: Exporter, results: Results) -> None:
+    """Has the studies exported beside this one that confirm it, as far as MLflow lacks something of them."""
+    for one in lacking(results):
+        if one.space.name not in mlflow.studies:
+            sink = beside(mlflow, one.space, one.where, results.space.name)
+            for record in one.records:
+                sink.send(record)
 
 
 def waited_for(mlflow: Exporter, console: Console, timeout: float = PATIENCE_AWAY) -> str:

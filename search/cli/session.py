@@ -24,7 +24,7 @@ from pitprop.study.parking import lanes
 from pitprop.study.record import State
 from pitprop.study.source import next_command
 from pitprop.study.study import Study
-from pitprop.track import Exporter
+from pitprop.track.exporter import Sink
 from pitprop.trainer import Context
 from pitprop.views.terminal.live import Screen
 from pitprop.views.terminal.preflight_table import print_outcome
@@ -52,7 +52,7 @@ def run(
     options: RunOptions,
     *,
     console: Console | None = None,
-    exporter: Exporter | None = None,
+    exporter: Sink | None = None,
     crew: Crew,
     asks: bool = True,
     checks: bool = True,
@@ -114,7 +114,7 @@ def inspect(space: Space) -> list[Finding]:
         return preflight.inspect(space, launcher)
 
 
-def _watch(search: Search, study: Study, exporter: Exporter | None, screen: Screen, journal: Journal) -> int:
+def _watch(search: Search, study: Study, exporter: Sink | None, screen: Screen, journal: Journal) -> int:
     last: dict[int, float] = {}
     try:
         with closing(search.events()) as events:
@@ -127,7 +127,7 @@ def _watch(search: Search, study: Study, exporter: Exporter | None, screen: Scre
     return 0
 
 
-def _export(event: Event, study: Study, exporter: Exporter | None, last: dict[int, float]) -> None:
+def _export(event: Event, study: Study, exporter: Sink | None, last: dict[int, float]) -> None:
     """Sends a trial when it ends, and from time to time while it runs."""
     now = time.monotonic()
     if isinstance(event, Ended) and event.traceback:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pitprop.addresses import Addresses
@@ -24,6 +25,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from pitprop.cli.session import Crew
     from pitprop.study.study import Study
+    from pitprop.track import Exporter
 
 
 def search(options: StudyOptions, run: RunOptions, trials: Trials | None = None) -> int:
@@ -66,7 +68,8 @@ def searched(
                 else:
                     code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew)
                 if not code and revival.ended(study):
-                    code = _confirm(lambda: _due(space, space.confirm, study.records(), where), space, where, run, console, crew)
+                    due = partial(_due, space, space.confirm, study.records(), where)
+                    code = _confirm(due, space, where, run, console, crew, mlflow)
             results = _results(study, where)
             publish.finish(mlflow, console, results, report=run.report and not code)
         return code, results
@@ -76,10 +79,7 @@ def _published(results: Results, run: RunOptions, console: Console | None) -> Re
     """The results of a finished search, after a report and an export that an earlier one could not bring to their end."""
     from pitprop.cli import publish
 
-    lacking = publish.export_confirmations(results, console)
-    if lacking and console is not None:
-        console.print(lacking, style="dim", highlight=False, soft_wrap=True, markup=False)
-    if results.records and not publish.is_complete(results, report=run.report):
+    if results.records and (publish.lacking(results) or not publish.is_complete(results, report=run.report)):
         with publish.exporter(results.space, results.where, trains=False) as mlflow:
             publish.send(mlflow, results)
             publish.finish(mlflow, console, results, report=run.report)
@@ -103,11 +103,11 @@ def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) ->
     with publish.exporter(space, where) as mlflow:
         publish.send(mlflow, before)  # the note of the study's run is written from all of its trials
         with closing(Crew()) as crew:
-            code = _confirm(lambda: _due(space, plan, before.records, where, confirms), space, where, run, shown, crew)
+            due = partial(_due, space, plan, before.records, where, confirms)
+            code = _confirm(due, space, where, run, shown, crew, mlflow)
         results = Results(
             space, where, before.records, before.target, knows=before.knows
         )  # which reads the confirmation as it is now
-        publish.export_confirmations(results, shown)
         publish.finish(mlflow, shown, results, report=run.report and not code)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
@@ -188,9 +188,16 @@ def _due(
 
 
 def _confirm(
-    due: Callable[[], Sequence[Space]], space: Space, where: Addresses, run: RunOptions, console: Console | None, crew: Crew
+    due: Callable[[], Sequence[Space]],
+    space: Space,
+    where: Addresses,
+    run: RunOptions,
+    console: Console | None,
+    crew: Crew,
+    mlflow: Exporter,
 ) -> int:
-    """Trains the studies that confirm the one of ``space`` while any is ``due``, each exported beside it: 0, or 130."""
+    """Trains the studies that confirm the one of ``space`` while any is ``due``: 0, or 130. Each is exported beside it, by the
+    same process, and nothing waits for that before the end."""
     from pitprop.cli import publish, session
     from pitprop.study import study as studies
 
@@ -200,14 +207,10 @@ def _confirm(
         trained.add((fresh.name, fresh.trials))
         if console is not None:
             console.print(f"\n{_task(fresh, space)}", highlight=False, markup=False)
-        with (
-            studies.opened(fresh, where.study_db, where.folder(fresh.name)) as study,
-            publish.exporter(fresh, where) as mlflow,
-        ):
+        with studies.opened(fresh, where.study_db, where.folder(fresh.name)) as study:
             _check_code(study, where, run, console, "confirm")
-            unlimited = replace(run, timeout=None)
-            code = session.run(fresh, study, where, unlimited, console=console, exporter=mlflow, crew=crew, checks=False)
-            publish.finish_confirmation(mlflow, console or Console(quiet=True), _results(study, where), space.name)
+            unlimited, sink = replace(run, timeout=None), publish.beside(mlflow, fresh, where, space.name)
+            code = session.run(fresh, study, where, unlimited, console=console, exporter=sink, crew=crew, checks=False)
         if code:
             return code
     _sweep_confirmations(space, where, run)

@@ -16,9 +16,9 @@ from pitprop.errors import hint, shown
 from pitprop.space import constraints, params, sampling, yaml_text
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Choices, Leaf, check_when, place, read_leaf
+from pitprop.space.goals import check_facts, check_goal, check_metric, read_objectives
 from pitprop.space.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, boolean, read, take
 from pitprop.space.model import SignatureChoice, Space
-from pitprop.space.objectives import check_facts, check_goal, check_metric, read_objectives
 from pitprop.space.points import baselines, encoded, point
 from pitprop.space.resources import contradictions
 from pitprop.space.sampling import Method

@@ -11,9 +11,7 @@
 ``run``
     what the run of a trial says: pure.
 ``view``
-    how MLflow's page is served, and how it first shows them: pure.
-``links``
-    where that page shows each trial.
+    how MLflow's page is served, where it shows each trial, and how it first shows them.
 ``note``
     the answer, as the study's run tells it: pure.
 ``code``

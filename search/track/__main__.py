@@ -12,10 +12,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pitprop.study import record as row
 from pitprop.study.record import Record, StudyCard
 from pitprop.track.code import code
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pitprop.track")
 _LONGEST_PAUSE = 60.0  # seconds
+_LOCKS: dict[Path, TextIOWrapper] = {}
+"""The logs of further studies, which are locked as long as this process lives."""
 GONE = "the driver is gone"
 OPENING, EXPORTING = 5, 19
 """How this process gives way (as `nice` counts) until it has exported for the first time, and from then on.
@@ -37,8 +39,14 @@ class Orphaned(Exception):
     """The driver has gone without a goodbye: nobody waits for the rest."""
 
 
+Key = tuple[str, int]
+"""The study of a trial, empty for the exporter's own, and the trial's number."""
+
+
 class Inbox:
     """The latest record of each trial that came in, taken off the pipe by a thread so that it never fills.
+
+    ``beside`` says how the further studies are opened that this process exports, ``conclusions`` what to say of each.
 
     ``end`` is None while records may come, then whether the driver said goodbye (empty), or what became of it. ``at_ease`` says
     that there is nothing in hand which an orphan should finish.
@@ -47,8 +55,9 @@ class Inbox:
     def __init__(self, driver: int) -> None:
         self._driver = driver
         self._changed = threading.Condition()
-        self._records: dict[int, Record] = {}
-        self.conclusion: dict[str, Any] = {}
+        self._records: dict[Key, Record] = {}
+        self.beside: dict[str, dict[str, Any]] = {}
+        self.conclusions: dict[str, dict[str, Any]] = {}
         self.end: str | None = None
         self.count = 0
         self.at_ease = False
@@ -56,27 +65,31 @@ class Inbox:
     def read(self, lines: Iterable[bytes]) -> None:
         """Takes lines until the goodbye, or the end of the input, which a driver leaves that dies."""
         end = GONE
-        known = set()
+        known = set[Key]()
         for line in lines:
             try:
                 said = json.loads(line)
                 if said == "bye":
                     end = ""
                     break
+                study = said.get("of", "")
                 if "conclusion" in said:
-                    self.conclusion = said["conclusion"]
+                    self.conclusions[study] = said["conclusion"]
                     continue
-                record = row.loads(line.decode())
+                if "card" in said:
+                    self.beside[study] = said
+                    continue
+                record = Record.from_json(said["record"] if study else said)
             except (ValueError, TypeError, KeyError):  # torn by the driver's death
                 break
-            known.add(record.number)
+            known.add((study, record.number))
             with self._changed:
-                self._records[record.number] = record
+                self._records[study, record.number] = record
                 self.count = len(known)
                 self._changed.notify()
         self._stop(end)
 
-    def take(self, pause: float | None) -> dict[int, Record]:
+    def take(self, pause: float | None) -> dict[Key, Record]:
         """What came in since the last call: after ``pause`` seconds, or (None) once there is something; at the end at once."""
         with self._changed:
             until = time.monotonic() + (pause or 0.0)
@@ -109,37 +122,44 @@ class Inbox:
 
 def export(inbox: Inbox, setup: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Exports what comes in until the end; what the driver is told of that: how many trials are ``left`` over, how many MLflow
-    ``refused``, and why. At the end ``say`` tells the driver how far it is."""
-    store: Store | None = None
-    pending: dict[int, Record] = {}
+    ``refused``, why, and which studies are ``lacking`` any. At the end ``say`` tells the driver how far it is."""
+    stores: dict[str, Store] = {}
+    pending: dict[Key, Record] = {}
     pause: float | None = 0.0  # MLflow takes seconds to import: not to begin with the first record
     trouble: dict[str, Any] = {}
 
     def told() -> None:
         inbox.check()
-        if inbox.end is not None and store is not None:
-            say({"done": inbox.count - len(store.stale)})
+        if inbox.end is not None and stores:
+            given = {(study, number) for study, store in stores.items() for number in store.stale}
+            say({"done": inbox.count - len(pending.keys() | given)})
 
     while True:
         pending |= inbox.take(pause)
         end = inbox.end
-        if store is not None and end is None and not (pending or store.stale):
+        if stores and end is None and not (pending or any(store.stale for store in stores.values())):
             pause = None
             continue
         worked = time.process_time()
         try:
             inbox.check()
-            opened, store = store is not None, store or _open(setup, inbox)
-            store.export(pending.values(), told)
+            opened = bool(stores)
+            for study in ("", *inbox.beside):
+                mine = {number: record for (of, number), record in pending.items() if of == study}
+                if study not in stores:
+                    stores[study] = _open(setup, inbox) if not study else _open_beside(inbox.beside[study], setup, inbox)
+                pending = {key: record for key, record in pending.items() if key[0] != study}
+                stores[study].export(mine.values(), told)
             if not opened:
                 inbox.give_way()
             # Where the system does not weigh sessions, this is what gives way: a fifth of one processor at most.
-            pending, pause, trouble = {}, min(4 * (time.process_time() - worked), _LONGEST_PAUSE) or None, {}
+            pause, trouble = min(4 * (time.process_time() - worked), _LONGEST_PAUSE) or None, {}
             if end is not None:
-                _conclude(store, **inbox.conclusion)
-                store.close(end)
+                for study, store in reversed(stores.items()):  # the search's last, which links to the others
+                    _conclude(store, **inbox.conclusions.get(study, {}))
+                    store.close(end)
         except Orphaned:
-            if store is not None:
+            for store in stores.values():
                 store.close(GONE)
             return {}
         except Exception as error:  # whatever MLflow, its database or the network raises, the search goes on
@@ -147,8 +167,11 @@ def export(inbox: Inbox, setup: dict[str, Any], say: Callable[[dict[str, Any]], 
             _log.warning("not exported: %s: %s", type(error).__name__, error, exc_info=not isinstance(error, OSError))
             trouble = {"broken" if type(error).__name__ == "BrokenStore" else "reason": _reason(error)}
         if end is not None:
-            left = pending.keys() | (store.stale if store else set())
-            return {"left": len(left), "refused": len(store.refused) if store else 0, **trouble}
+            stale = {(study, number) for study, store in stores.items() for number in store.stale}
+            refused = {(study, number) for study, store in stores.items() for number in store.refused}
+            left = pending.keys() | stale
+            lacking = sorted({study for study, _number in left | refused} if not trouble else {"", *inbox.beside})
+            return {"left": len(left), "refused": len(refused), "lacking": lacking, **trouble}
 
 
 def _reason(error: Exception) -> str:
@@ -184,6 +207,19 @@ def _open(setup: dict[str, Any], inbox: Inbox) -> Store:
         return Store(os.environ["MLFLOW_TRACKING_URI"], Path(setup["artifacts"]), card, setup["code"])
     finally:
         signal.signal(signal.SIGTERM, ends)
+
+
+def _open_beside(opening: dict[str, Any], setup: dict[str, Any], inbox: Inbox) -> Store:
+    """The store of a further study, whose own log is the lock: see `_open`."""
+    from pitprop.track.store import Store
+
+    log = Path(opening["log"])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log not in _LOCKS:
+        _LOCKS[log] = log.open("a")
+    fcntl.flock(_LOCKS[log].fileno(), fcntl.LOCK_EX | (0 if inbox.end is not None else fcntl.LOCK_NB))
+    card = StudyCard.from_json(opening["card"])
+    return Store(os.environ["MLFLOW_TRACKING_URI"], Path(setup["artifacts"]), card, setup["code"])
 
 
 def _weigh(nice: int) -> None:

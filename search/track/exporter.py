@@ -1,7 +1,8 @@
 """The driver's end of the exporter. It starts the process, and talks to it through a pipe that it never waits for.
 
 Into the process goes a line of JSON for each record, what there is to conclude, and ``"bye"`` at the end; out of it comes one
-line that says how it went.
+line that says how it went. One process exports the study of a search and those that confirm it (`Exporter.beside`): to import
+MLflow takes seconds of a processor.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import select
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pitprop.addresses import safe, sqlite_file
@@ -70,6 +72,37 @@ def served(uri: str) -> dict[str, str]:
     return {**ENVIRONMENT, **named, "MLFLOW_BACKEND_STORE_URI": uri}
 
 
+class Sink(Protocol):
+    """What takes the records of a study for MLflow: an `Exporter`, or a study `Beside` that of one."""
+
+    def send(self, record: Record) -> None: ...
+
+    def conclude(self, best: Sequence[int] | None = None, answer: str = "", studies: Iterable[str] = ()) -> None: ...
+
+
+class Beside:
+    """A study that the process of another's `Exporter` exports too. ``complete`` is what that one's `Exporter.finish` found."""
+
+    def __init__(self, study: str, take: Callable[[str, Record], None]) -> None:
+        self.study, self._take = study, take
+        self.sent: set[int] = set()
+        self.conclusion: dict[str, Any] = {}
+        self.complete = False
+
+    def send(self, record: Record) -> None:
+        """As `Exporter.send`."""
+        self.sent.add(record.number)
+        self._take(self.study, record)
+
+    def conclude(self, best: Sequence[int] | None = None, answer: str = "", studies: Iterable[str] = ()) -> None:
+        """As `Exporter.conclude`."""
+        self.conclusion = _conclusion(best, answer, studies)
+
+
+def _conclusion(best: Sequence[int] | None, answer: str, studies: Iterable[str]) -> dict[str, Any]:
+    return {"best": None if best is None else list(best), "answer": answer, "studies": list(studies)}
+
+
 class Exporter:
     """A context that exports a study to the MLflow store at ``uri``, from a process that gives way while something trains.
 
@@ -79,6 +112,8 @@ class Exporter:
 
     ``trainer`` is the location of what trains (see `pitprop.trainer.find`), with its ``options`` and the folder from which paths
     in these go, ``home``. With it the runs that begin from now on bear the code's version; leave it out where nothing trains.
+
+    ``studies`` are those that the same process exports beside this one, by name.
 
     ``export`` is the command line that exports this study, for a user whose export did not succeed or takes too long.
     """
@@ -100,11 +135,28 @@ class Exporter:
         self._export = export or f"pitprop export {card.name}"
         self._conclusion: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._latest: dict[int, Record] = {}
+        self.studies: dict[str, Beside] = {}
+        self._openings: deque[bytes] = deque()
+        self._latest: dict[tuple[str, int], Record] = {}
         self._line = b""
         self._sent: set[int] = set()
         self._done = 0
         self.complete = False
+
+    def beside(self, card: StudyCard, log: Path) -> Beside:
+        """An exporter of another study by the same process, whose `finish` waits for that study too."""
+        self._openings.append(
+            json.dumps({"of": card.name, "card": json.loads(row.dumps(card)), "log": str(log)}).encode() + b"\n"
+        )
+        found = Beside(card.name, self.take)
+        self.studies[card.name] = found
+        self._flush()
+        return found
+
+    def take(self, study: str, record: Record) -> None:
+        """Gives a record of a study beside this one on, as `send` does with its own."""
+        self._latest[study, record.number] = record
+        self._flush()
 
     def __enter__(self) -> Exporter:
         setup = {
@@ -134,7 +186,7 @@ class Exporter:
     def send(self, record: Record) -> None:
         """Gives the record on, if the pipe takes it now, or keeps the latest of each trial for the next call."""
         self._sent.add(record.number)
-        self._latest[record.number] = record
+        self._latest["", record.number] = record
         self._flush()
 
     def attach(self, files: Iterable[Path]) -> None:
@@ -145,7 +197,7 @@ class Exporter:
         """For `finish` to say on the study's run: the numbers of the ``best`` trials, a Pareto front of two objectives included
         (None: as `pitprop.study.ranking` says), and the answer in Markdown, in which *trial 12* becomes a link, and so does the
         name of each of the other ``studies`` where it is set as code."""
-        self._conclusion |= {"best": None if best is None else list(best), "answer": answer, "studies": list(studies)}
+        self._conclusion |= _conclusion(best, answer, studies)
 
     def finish(self, timeout: float = PATIENCE_AWAY, told: Callable[[str], None] = lambda _: None) -> str:
         """Waits until all is exported and the runs are closed; a sentence on how it went.
@@ -158,8 +210,16 @@ class Exporter:
             answer = self._part(timeout, told)
         except KeyboardInterrupt:
             text = _("the export to MLflow was interrupted after {done} of {count} trials: `{command}` exports the rest")
-            return text.format(done=self._done, count=len(self._sent), command=self._export)
+            return text.format(done=self._done, count=self._count, command=self._export)
+        lacking = {} if answer is None else answer.get("lacking", {})
+        for one in self.studies.values():
+            one.complete = answer is not None and one.study not in lacking
         return self._outcome(answer)
+
+    @property
+    def _count(self) -> int:
+        """How many trials were sent, of all studies."""
+        return len(self._sent) + sum(len(one.sent) for one in self.studies.values())
 
     def _outcome(self, answer: dict[str, Any] | None) -> str:
         """What the process answered, None if nothing, as a sentence."""
@@ -170,7 +230,7 @@ class Exporter:
                 "`{command}` makes a new one with all trials of this study (log: {log})"
             )
             return text.format(store=sqlite_file(self._uri), reason=answer["broken"], command=self._export, log=self._log)
-        left = len(self._sent) - self._done if answer is None else answer["left"]
+        left = self._count - self._done if answer is None else answer["left"]
         if left or answer is None or "reason" in answer:
             reason = "" if answer is None else answer.get("reason", "")
             cause = _("the export to MLflow at {store} broke off") if answer is None else _("MLflow at {store} did not answer")
@@ -187,7 +247,7 @@ class Exporter:
             )
         if answer["refused"]:
             text = _("MLflow at {store} refused {n} of {count} trials; the reasons are in {log}")
-            return text.format(store=store, n=answer["refused"], count=len(self._sent), log=self._log)
+            return text.format(store=store, n=answer["refused"], count=self._count, log=self._log)
         self.complete = True
         text = ngettext("{n} trial is in MLflow at {store}", "{n} trials are in MLflow at {store}", len(self._sent))
         return text.format(n=len(self._sent), store=store)
@@ -206,7 +266,9 @@ class Exporter:
         while process and process.stdin and process.stdout and (left := deadline - time.monotonic()) > 0:
             self._flush()
             if not (self._line or farewell):
-                self._line, farewell = json.dumps({"conclusion": self._conclusion}).encode() + b'\n"bye"\n', True
+                beside = [{"of": one.study, "conclusion": one.conclusion} for one in self.studies.values()]
+                lines = [json.dumps({"conclusion": self._conclusion}), *map(json.dumps, beside), '"bye"', ""]
+                self._line, farewell = "\n".join(lines).encode(), True
                 self._flush()
             readable, _, _ = select.select([process.stdout], [process.stdin] if self._line else [], [], left)
             if not readable:
@@ -225,22 +287,30 @@ class Exporter:
     def _tell(self, told: Callable[[str], None], done: int) -> None:
         self._done = done
         text = _("MLflow: {done} of {count} trials; Ctrl-C leaves the rest to `{command}`")
-        told(text.format(done=done, count=len(self._sent), command=self._export))
+        told(text.format(done=done, count=self._count, command=self._export))
 
     def _flush(self) -> None:
         """Writes as much as the pipe takes without waiting."""
-        while self._process and self._process.stdin and (self._line or self._latest):
+        while self._process and self._process.stdin and (self._line or self._openings or self._latest):
             if not self._line:
-                self._line = row.dumps(self._latest.pop(next(iter(self._latest)))).encode() + b"\n"
+                self._line = self._openings.popleft() if self._openings else self._next()
             try:
                 written = os.write(self._process.stdin.fileno(), self._line)
             except BlockingIOError:
                 return
             except OSError:  # the process is gone; `finish` says so
                 self._line = b""
+                self._openings.clear()
                 self._latest.clear()
                 return
             self._line = self._line[written:]
+
+    def _next(self) -> bytes:
+        """The line of the record that has waited longest."""
+        study, number = next(iter(self._latest))
+        record = self._latest.pop((study, number))
+        said = row.dumps(record) if not study else json.dumps({"of": study, "record": json.loads(row.dumps(record))})
+        return said.encode() + b"\n"
 
 
 def _end(process: subprocess.Popen[bytes], timeout: float) -> None:

@@ -28,8 +28,8 @@ from pitprop.views.sections import Costs, GateCount, Goal, Group, Lead
 if TYPE_CHECKING:
     from pitprop.results.ablation import Ablation, Effect
     from pitprop.results.confirmation import Confirmation, Contender
-    from pitprop.views.advice import Advice
     from pitprop.views.front import Front
+    from pitprop.views.next_steps import Advice
 
 PACKAGES = ("pitprop", "optuna", "torch", "numpy")
 
@@ -282,7 +282,7 @@ class Content:
     @cached_property
     def advice(self) -> Advice:
         """What to try next."""
-        from pitprop.views.advice import Advice
+        from pitprop.views.next_steps import Advice
 
         return Advice(self)
 

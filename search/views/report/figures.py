@@ -11,7 +11,7 @@ from pitprop.messages import _, localized
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
 from pitprop.telemetry import Epoch, Telemetry, columns, finite
-from pitprop.track import links
+from pitprop.track import view
 from pitprop.views import chart, words
 from pitprop.views.chart import Curve
 from pitprop.views.content import Content
@@ -58,7 +58,7 @@ def evenly(items: Sequence[T], most: int) -> Sequence[T]:
 
 def page_data(c: Content, drawn: Mapping[str, Figure]) -> dict[str, Any]:
     """All that the page's script needs: the trials, whose rows can be opened and which the figures name by number."""
-    runs = links.addresses_of(c.where, c.space.name, c.records)
+    runs = view.addresses_of(c.where, c.space.name, c.records)
     return {
         "metric": c.space.objective.metric,
         "goal": c.space.objective.goal,

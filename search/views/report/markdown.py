@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop import messages
 from pitprop.views import effects, landscape, words
-from pitprop.views.advice import REMEDIES
 from pitprop.views.content import Content, outcome
+from pitprop.views.next_steps import REMEDIES
 
 if TYPE_CHECKING:
     from jinja2 import Environment
