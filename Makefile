@@ -15,7 +15,7 @@ define counted
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui serve token submit queue cancel pause resume dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -92,6 +92,27 @@ exclude: $(READY)  ## take TRIAL of SPACE out of every answer (ARGS=--undo to le
 
 ui: $(READY)  ## the MLflow UI on loopback, in a browser
 	@$(BIN)/pitprop ui $(SPACE) $(FLAGS)
+
+serve: $(READY)  ## run searches for others: a queue with an HTTP API on loopback (ARGS='--catalogue FILE')
+	@$(BIN)/pitprop serve $(FLAGS)
+
+token: $(READY)  ## make, list and revoke the tokens of the service (ARGS='make OWNER', ARGS=list)
+	@$(BIN)/pitprop token $(ARGS) $(if $(RUNS),--runs $(RUNS))
+
+submit: $(READY)  ## have a server search SPACE (ARGS='--server URL')
+	@$(BIN)/pitprop submit $(SPACE) $(if $(TRIALS),--trials $(TRIALS)) $(ARGS)
+
+queue: $(READY)  ## the searches of a server
+	@$(BIN)/pitprop queue $(ARGS)
+
+cancel: $(READY)  ## end the search SPACE of a server
+	@$(BIN)/pitprop cancel $(SPACE) $(ARGS)
+
+pause: $(READY)  ## end the driver of the search SPACE of a server, until it is resumed
+	@$(BIN)/pitprop pause $(SPACE) $(ARGS)
+
+resume: $(READY)  ## queue the search SPACE of a server again
+	@$(BIN)/pitprop resume $(SPACE) $(ARGS)
 
 dashboard: $(READY)  ## Optuna's dashboard on the study database
 	@test -x $(BIN)/optuna-dashboard || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dashboard]'

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from pitprop.service import models
 from pydantic import BaseModel
+from services import Kit, kit, space
 from starlette.testclient import TestClient
-
-from tests.services import Kit, kit, space
 
 ROUTES = 29
 

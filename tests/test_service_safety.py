@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import TOY
 from pitprop.service import tokens
 from pitprop.service.models import Scope
 from pitprop.service.submission import validated
 from pitprop.service.tables import AUDIT, SEARCHES, TOKENS
+from services import Kit, kit, space
 from sqlalchemy import select
 from starlette.testclient import TestClient
-
-from tests.conftest import TOY
-from tests.services import Kit, kit, space
 
 CATALOGUE = """
 capacity: {cpus: 4}

@@ -11,8 +11,7 @@ import pytest
 from pitprop.service.lifecycle import Change
 from pitprop.service.models import SearchState
 from pitprop.service.supervisor import Supervisor
-
-from tests.services import Kit, kit, until
+from services import Kit, kit, until
 
 DONE, FAILED, RUNNING = SearchState.DONE, SearchState.FAILED, SearchState.RUNNING
 

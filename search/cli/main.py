@@ -14,7 +14,7 @@ from types import FrameType
 
 from pitprop import messages
 from pitprop.addresses import PRIVATE
-from pitprop.cli import asking
+from pitprop.cli import asking, operating  # noqa: F401  (which have commands of their own)
 from pitprop.cli.command import COMMANDS, Command, Flags, command
 from pitprop.cli.command import json_flag as _json
 from pitprop.cli.options import (
@@ -422,45 +422,6 @@ def _ui(given: Namespace) -> int:
     from pitprop.cli import serve
 
     return serve.ui(ServeOptions(given.runs, given.port, given.space, not given.no_browser))
-
-
-def _serve_flags(parser: ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--host", metavar="ADDRESS", default="127.0.0.1", help="address to listen on, which needs tokens off this machine")
-    add("--catalogue", metavar="FILE", help="what may be submitted: spaces, trainers, commands, folders, limits (what ships)")
-    add("--tokens", action="store_true", help="each request needs a token, on this machine too, as behind a proxy")
-    add("--name", metavar="HOST", action="append", default=[], help="a name under which a proxy passes requests on")
-
-
-@command("serve", "run searches for others: a queue with an HTTP API", _serve_flags, _runs, _port(8400))
-def _serve(given: Namespace) -> int:
-    from pitprop.cli import service
-    from pitprop.service.serving import ServiceOptions
-
-    return service.serve(ServiceOptions(given.runs, given.host, given.port, given.catalogue, given.tokens, tuple(given.name)))
-
-
-def _token_flags(parser: ArgumentParser) -> None:
-    ways = parser.add_subparsers(dest="way", required=True, metavar="make|list|revoke")
-    make = ways.add_parser("make", help="make one, and print it this once")
-    make.add_argument("owner", metavar="OWNER", help="whose searches it is for")
-    make.add_argument("--scope", choices=("read", "submit", "admin"), default="submit", help="what it allows (submit)")
-    make.add_argument("--days", type=whole, default=90, metavar="N", help="days until it expires (90)")
-    listed = ways.add_parser("list", help="list them, without what they are")
-    _json(listed)
-    revoke = ways.add_parser("revoke", help="take one back, at once")
-    revoke.add_argument("id", metavar="ID", help="as `pitprop token list` says it")
-    for way in (make, listed, revoke):
-        _runs(way)
-
-
-@command("token", "make, list and revoke the tokens of the service", _token_flags)
-def _token(given: Namespace) -> int:
-    from pitprop.cli import service
-
-    if given.way == "make":
-        return service.make(given.owner, given.scope, given.days, given.runs)
-    return service.listed(given.runs, json=given.json) if given.way == "list" else service.revoke(given.id, given.runs)
 
 
 @command("dashboard", "open Optuna's dashboard on the study database", _runs, _port(8080))

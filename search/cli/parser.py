@@ -35,7 +35,7 @@ EXAMPLES = {
     "ui": "pitprop ui rate.yaml",
     "dashboard": "pitprop dashboard",
     "serve": "pitprop serve",
-    "token": "pitprop token make anna --scope submit",  # nosec B105
+    "token": "pitprop token make OWNER --scope submit",  # nosec B105
     "submit": "pitprop submit rate.yaml --trials 40 --server http://127.0.0.1:8400",
     "queue": "pitprop queue --all",
     "cancel": "pitprop cancel rate",

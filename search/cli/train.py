@@ -46,6 +46,7 @@ def searched(
     """Searches, confirms if due, reports and exports: 0, or 130 if interrupted; and what the study says then."""
     from pitprop.cli import publish, session
     from pitprop.driver import revival
+    from pitprop.driver.journal import Journal
     from pitprop.study import study as studies
 
     with studies.opened(space, where.study_db, where.folder(space.name)) as study:
@@ -55,6 +56,7 @@ def searched(
         if ended:
             # it may have been killed after its last trial
             session.sweep_checkpoints(space, study, session.storage(space, where, run))
+            Journal(run.events, space, study.target, study.records())
         if ended and not _due(space, space.confirm, study.records(), where):
             _sweep_confirmations(space, where, run)
             if console is not None:

@@ -8,6 +8,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,11 @@ class Journal:
         for record in records:
             self._take(record)
         if path is not None and not confirms:
+            told = _told(path)
             write(path, "begun", {"target": target, "trials": len(records), "study": space.name})
+            for record in records:
+                if record.state != State.RUNNING and record.number not in told:  # it ended just before an earlier run was killed
+                    self._write("trial", _trial(record))
             self.tell()
 
     def show(self, event: Event) -> None:
@@ -123,6 +128,19 @@ class Journal:
             else {"trial": best.number, "values": list(best.values or ()), "params": dict(best.params)},
             "stopped": dict(Counter(self._stopped.values())),
         }
+
+
+def _told(path: Path) -> set[int]:
+    """The trials whose end an earlier run has written down."""
+    found = set()
+    if path.exists():
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                with suppress(ValueError, KeyError, TypeError):
+                    row = json.loads(line)
+                    if row["kind"] == "trial":
+                        found.add(int(row["body"]["trial"]))
+    return found
 
 
 def _text(event: Understood | Retried | Unanswered) -> str:

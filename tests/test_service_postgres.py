@@ -1,0 +1,96 @@
+"""The service on PostgreSQL, in a schema of its own beside the studies: as on SQLite, with several services, over a restart."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from pitprop.service import tables
+from pitprop.service.models import SearchState
+from pitprop.service.store import Store
+from pitprop.service.supervisor import Supervisor
+from postgres import Server
+from services import Kit, kit, until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    found = Server()
+    try:
+        found.start()
+        yield found
+    finally:
+        found.remove()
+
+
+@pytest.fixture
+def parts(server: Server, tmp_path: Path) -> Iterator[Kit]:
+    with kit(tmp_path / "runs", url=server.new_database()) as found:
+        yield found
+
+
+def test_our_tables_stand_in_a_schema_of_their_own_beside_those_of_the_studies(parts: Kit) -> None:
+    looked = sqlalchemy.inspect(parts.store.engine)
+    assert {"pitprop_searches", "pitprop_events", "pitprop_version"} <= set(looked.get_table_names(schema="pitprop"))
+    assert "studies" in looked.get_table_names()
+    assert not [name for name in looked.get_table_names() if name.startswith("pitprop")]
+
+
+def test_services_that_begin_at_once_make_the_tables_once(server: Server) -> None:
+    url, failed = server.new_database(), []
+
+    def begin() -> None:
+        try:
+            tables.opened(url).dispose()
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=begin) for _service in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert failed == []
+
+
+def test_two_services_at_once_drive_each_search_once(parts: Kit) -> None:
+    entries = [parts.submit(f"trials={n % 3 + 1}", owner=f"o{n % 3}") for n in range(12)]
+    other = Store(tables.opened(os.fspath(parts.places.home.study_db)))
+    pair = [parts.supervisor("left"), parts.supervisor("right")]
+    pair[1]._store = other
+    for one in pair:
+        one.start()
+    until([], lambda: all(parts.entry(one.id).state == SearchState.DONE for one in entries))
+    for one in pair:
+        one.close()
+    other.close()
+    assert [len(parts.runs(one)) for one in entries] == [1] * 12
+    for entry in entries:
+        told = parts.store.events(entry.id)
+        assert [one.id for one in told] == list(range(1, len(told) + 1))
+        assert [one.kind for one in told].count("started") == 1
+
+
+def test_a_restart_of_the_database_costs_no_search(parts: Kit, server: Server) -> None:
+    entries = [parts.submit("trials=1", owner="anna") for _n in range(6)]
+    one: Supervisor = parts.supervisor()
+    one.start()
+    until([], lambda: any(parts.entry(each.id).state != SearchState.QUEUED for each in entries))
+    server.stop("immediate")
+    server.start()
+
+    def done() -> bool:
+        try:
+            return all(parts.entry(each.id).state == SearchState.DONE for each in entries)
+        except sqlalchemy.exc.SQLAlchemyError:
+            return False
+
+    until([], done)
+    one.close()
+    assert [len(parts.runs(each)) for each in entries] == [1] * 6
