@@ -25,6 +25,8 @@ PLAIN = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
+    "RAY_raylet_start_wait_time_s": "300",  # on a busy machine a node takes minutes to start
+    "RAY_worker_register_timeout_seconds": "300",
     "OMP_NUM_THREADS": "1",
 }
 PATIENCE = 300.0
@@ -102,7 +104,13 @@ class Cluster:
         self._in_head("link", "add", "br0", "type", "bridge")
         self._in_head("addr", "add", f"{self.head.address}/24", "dev", "br0")
         self._in_head("link", "set", "br0", "up")
-        self._ray(self.head, "--head", f"--port={PORT}", f"--include-dashboard={dashboard}", cpus=cpus, gpus=gpus)
+        self._head = f"--include-dashboard={dashboard}", cpus, gpus
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Starts Ray on the head, which has none; as before it died, if it did."""
+        dashboard, cpus, gpus = self._head
+        self._ray(self.head, "--head", f"--port={PORT}", dashboard, cpus=cpus, gpus=gpus)
 
     def add(self, *, cpus: int = 1, gpus: int = 0) -> Machine:
         """Starts a node that has Python and Ray, and nothing of ours."""

@@ -40,6 +40,8 @@ class Nodes:
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_health_check_initial_delay_ms": "1000",
             "RAY_health_check_period_ms": "1000",
+            "RAY_raylet_start_wait_time_s": "300",
+            "RAY_worker_register_timeout_seconds": "300",
             "OMP_NUM_THREADS": "1",
             **environment,
         }

@@ -8,18 +8,23 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import namespaces
 import pytest
 from conftest import events, records
-from nodes import Nodes, nodes
+from nodes import Nodes, free_port, nodes
 from pitprop.space import Space
+from pitprop.study.study import opened
+from pitprop.track.health import answers
 from pitprop.trainer import Lane
 from pitprop.workers import checkpoint
 from pitprop.workers.files import filesystem, home
+from postgres import Server
 
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[1]
@@ -224,3 +229,159 @@ def test_doctor_says_what_each_node_has_and_reaches(
     assert len([text for _, text in found if "it sees the folder of runs" in text]) == 1
     assert len([text for _, text in found if "takes a file and gives it back" in text]) == 2  # from the node, and from here
     assert list(runs.iterdir()) == []
+
+
+# Servers and the head
+
+
+@pytest.fixture
+def gated(toy: Callable[..., Space], tmp_path: Path) -> Space:
+    """A space whose trainings wait before the end of epoch 3 until the file `go` is there."""
+    (tmp_path / "signals").mkdir()
+    options = {"signals": str(tmp_path / "signals"), "gate": 3}
+    return toy(trainer=str(ROOT / "tests" / "toys" / "placed.py"), params=PLAIN, trials=3, options=options, signatures="off")
+
+
+@pytest.fixture
+def waits(tmp_path: Path) -> Callable[[], bool]:
+    return lambda: any((tmp_path / "signals").glob("waits-*"))
+
+
+@pytest.fixture
+def go(tmp_path: Path) -> Callable[[], None]:
+    return (tmp_path / "signals" / "go").touch
+
+
+def test_a_postgresql_that_crashes_and_comes_back_costs_nothing(
+    gated: Space, waits: Callable[[], bool], go: Callable[[], None], runs: Path, undisturbed: Callable[[Space], list[Any]]
+) -> None:
+    server = Server()
+    try:
+        server.start()
+        url = server.new_database()
+        with nodes() as cluster:
+            cluster.head()
+            cluster.join(runs)
+            with searching(cluster, gated, runs, STUDY_DB=url) as driver:
+                until(waits, driver)
+                server.restart("immediate")
+                go()
+                _out, said = driver.communicate(timeout=600)
+        assert driver.returncode == 0, said
+        with opened(gated, url, runs / gated.name) as study:
+            found = study.records()
+    finally:
+        server.remove()
+    assert [(one.number, one.state.name) for one in found] == [(number, "COMPLETE") for number in range(3)]
+    assert [one.values for one in found] == undisturbed(gated)
+
+
+@contextmanager
+def tracking(folder: Path, port: int) -> Iterator[None]:
+    """A tracking server of MLflow, until the block ends."""
+    store = f"--backend-store-uri=sqlite:///{folder / 'mlflow.db'}"
+    words = (
+        "server",
+        store,
+        "--host=127.0.0.1",
+        f"--port={port}",
+        "--workers=1",
+        f"--artifacts-destination={folder / 'artifacts'}",
+    )
+    mlflow = str(Path(sys.executable).with_name("mlflow"))
+    with (folder / "server.log").open("ab") as log:
+        server = subprocess.Popen([mlflow, *words], stdout=log, stderr=log, start_new_session=True)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        while answers.look(url)[0].state != "ok":
+            assert server.poll() is None, (folder / "server.log").read_text()
+            threading.Event().wait(0.2)
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def test_an_mlflow_that_goes_down_and_comes_back_has_every_trial_in_the_end(
+    gated: Space, waits: Callable[[], bool], go: Callable[[], None], runs: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with nodes() as cluster:
+        cluster.head()
+        cluster.join(runs)
+        with tracking(tmp_path, port):
+            driver = searching(cluster, gated, runs, MLFLOW_TRACKING_URI=url)
+            running = driver.__enter__()
+            until(waits, running)
+        go()  # it is down, and the search goes on
+        until(lambda: (runs / "toy" / "trials" / "0002" / "telemetry.jsonl").exists(), running)
+        with tracking(tmp_path, port):
+            _out, said = running.communicate(timeout=900)
+            driver.__exit__(None, None, None)
+            assert running.returncode == 0, said
+            given = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": url}
+            export = [sys.executable, "-m", "pitprop.cli.main", "export", gated.path, "--runs", str(runs)]
+            subprocess.run(export, cwd=ROOT, env=given, check=True, capture_output=True)
+            query = json.dumps({"experiment_ids": [str(number) for number in range(4)], "max_results": 100}).encode()
+            asked = urllib.request.Request(f"{url}/api/2.0/mlflow/runs/search", query, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                exported = json.load(answer).get("runs", [])
+    names = [tag["value"] for run in exported for tag in run["data"]["tags"] if tag["key"] == "pitprop.trial"]
+    assert sorted(names) == ["0", "1", "2"], exported
+
+
+def test_a_head_that_dies_and_starts_again_with_its_store_costs_nothing(
+    gated: Space, waits: Callable[[], bool], go: Callable[[], None], runs: Path, tmp_path: Path,
+    undisturbed: Callable[[Space], list[Any]],
+) -> None:  # fmt: skip
+    if why := namespaces.why_not():
+        pytest.skip(f"no namespaces here: {why}")
+    (tmp_path / "store").mkdir()
+    store = {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(tmp_path / "store")}
+    patient = {"RAY_gcs_rpc_server_reconnect_timeout_s": "300"}
+    with namespaces.cluster(cpus=0, **store, **patient) as cluster:
+        mine = cluster.add(cpus=0)  # of the driver
+        cluster.hidden = [runs]
+        cluster.add(cpus=1)
+        given = {**os.environ, **namespaces.PLAIN, **patient, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": NOWHERE}
+        words = command(gated, runs, "--ray", f"{cluster.head.address}:{namespaces.PORT}")
+        inside = ["ip", "netns", "exec", mine.namespace, *words]
+        with subprocess.Popen(inside, env=given, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as driver:
+            try:
+                until(waits, driver)
+                cluster.head.kill()
+                cluster.start_again()
+                go()
+                _out, said = driver.communicate(timeout=600)
+            finally:
+                driver.kill()
+    assert driver.returncode == 0, said
+    assert values(gated, runs) == undisturbed(gated)
+
+
+def test_the_slurm_script_makes_a_cluster_of_its_job_and_searches_on_it(
+    toy: Callable[..., Space], runs: Path, tmp_path: Path, undisturbed: Callable[[Space], list[Any]]
+) -> None:
+    for name, lines in {
+        "scontrol": "printf 'one\\ntwo\\n'",
+        "srun": 'while [[ $1 == --* ]]; do shift; done\nif [[ $1 == hostname ]]; then echo 127.0.0.1; else exec "$@"; fi',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{lines}\n")
+        (tmp_path / name).chmod(0o755)
+    space = toy(params=PLAIN)
+    with nodes() as cluster:
+        job = {"SLURM_JOB_ID": str(free_port() % 10000), "SLURM_JOB_NODELIST": "x", "SLURM_CPUS_PER_TASK": "1"}
+        paths = {
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "VENV": sys.prefix,
+            "RUNS": str(runs),
+            "SLURM_SUBMIT_DIR": str(tmp_path),
+        }
+        given = {**cluster.environment, **job, **paths, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": NOWHERE}
+        own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        script = ["bash", str(ROOT / "deploy" / "slurm.sh"), space.path, "--no-report"]
+        done = subprocess.run([*own, *script], env=given, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 worker" in done.stdout
+    assert values(space, runs) == undisturbed(space)

@@ -16,9 +16,9 @@ from pitprop.cli import doctor
 from pitprop.health import Check
 from pitprop.messages import message
 from pitprop.space import Space
-from pitprop.study import database_health
+from pitprop.study.health import database_health
 from pitprop.study.study import opened
-from pitprop.track import answers
+from pitprop.track.health import answers
 from pitprop.workers.health import cluster_health, node_report
 from pitprop.workers.health.node_report import Report
 from pitprop.workers.placement import Node

@@ -119,13 +119,13 @@ class Part:
 
 
 def _database(asked: Mapping[str, Any], _draft: Path) -> list[Check]:
-    from pitprop.study import database_health
+    from pitprop.study.health import database_health
 
     return database_health.look(asked["study_db"])
 
 
 def _tracker(asked: Mapping[str, Any], _draft: Path) -> list[Check]:
-    from pitprop.track import answers
+    from pitprop.track.health import answers
 
     return answers.look(asked["mlflow"])
 

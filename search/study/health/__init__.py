@@ -1,0 +1,1 @@
+"""Whether the study database is well, for `pitprop doctor`."""

@@ -1,0 +1,1 @@
+"""Whether MLflow is well, for `pitprop doctor`."""
