@@ -47,7 +47,9 @@ class Served:
     """A service as a process, which can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
+        (folder / "broken").mkdir(parents=True, exist_ok=True)
+        (folder / "broken" / "mlflow.py").write_text("raise ImportError('MLflow is broken')\n")  # the real one takes its time
+        self._path = os.pathsep.join([str(folder / "broken"), search_path()])
         (folder / "catalogue.yaml").write_text(CATALOGUE)
         self.runs = folder / "runs"
         with socket.socket() as probe:
@@ -58,7 +60,7 @@ class Served:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": search_path()}
+        environment = {**os.environ, "PYTHONPATH": self._path}
         command = [*module_command("pitprop.cli.main"), *self._words]
         self.process = subprocess.Popen(command, env=environment, stdout=self._log, stderr=self._log)
         until(self._answers)

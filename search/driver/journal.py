@@ -24,11 +24,13 @@ PART = 600.0
 
 
 def write(path: Path, kind: str, body: Mapping[str, Any]) -> None:
-    """Appends a line: whole, or not at all, however many processes write."""
+    """Appends a line in one piece; what a full disk has left of one before it stays a line of its own."""
     line = json.dumps({"kind": kind, "at": time.time(), "body": _plain(body)}) + "\n"
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(file, line.encode())
+        size = os.fstat(file).st_size
+        torn = size and os.pread(file, 1, size - 1) != b"\n"
+        os.write(file, ("\n" * bool(torn) + line).encode())
     finally:
         os.close(file)
 

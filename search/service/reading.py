@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,15 +21,26 @@ from pitprop.results.results import Results
 from pitprop.results.summary import Reason
 from pitprop.service import models
 from pitprop.service.places import Places
-from pitprop.service.store import Entry
+from pitprop.service.store import LIVE, Entry
 from pitprop.study.record import Record, State, read_study
 
 T = TypeVar("T")
 KEPT = 64
 """How many studies are kept as they were last read."""
+RARE, LONGEST = 20.0, 10.0
+"""What was read of a search that runs is kept so many times as long as it took, and so many seconds at most."""
 TAIL = 16_384
 """Bytes of a log that are shown."""
 LOGS = ("stderr.log", "stdout.log")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was read of a search when it was as ``stamp`` says; of one that runs it will do ``until`` then."""
+
+    stamp: Any
+    value: Any
+    until: float
 
 
 class NoStudy(UserError):
@@ -39,7 +52,7 @@ class Reader:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._kept: OrderedDict[tuple[str, str], tuple[Any, Any]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], Kept] = OrderedDict()
         self._lock = threading.Lock()
 
     def results(self, entry: Entry) -> Results:
@@ -89,16 +102,18 @@ class Reader:
                 del self._kept[key]
 
     def _once(self, entry: Entry, what: str, read: Callable[[Entry], T]) -> T:
-        """What ``read`` gives, once for each state of the search."""
+        """What ``read`` gives, once for each state of the search; of one that runs, as old as it may be for what it costs."""
         key, stamp = (entry.id, what), (entry.events, entry.state, entry.trials)
+        now = time.monotonic()
         with self._lock:
             kept = self._kept.get(key)
-            if kept is not None and kept[0] == stamp:
+            if kept is not None and (kept.stamp == stamp or (entry.state in LIVE and now < kept.until)):
                 self._kept.move_to_end(key)
-                return cast(T, kept[1])
+                return cast(T, kept.value)
         found = read(entry)
+        took = time.monotonic() - now
         with self._lock:
-            self._kept[key] = stamp, found
+            self._kept[key] = Kept(stamp, found, now + took + min(LONGEST, took * RARE))
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

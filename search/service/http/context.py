@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
 from pitprop.messages import LANGUAGES
+from pitprop.service import queue
 from pitprop.service.catalogue import Catalogue
 from pitprop.service.http.guard import Guard, allow
 from pitprop.service.lifecycle import Gone
-from pitprop.service.models import Caller, Scope
+from pitprop.service.models import Caller, Estimate, Scope
 from pitprop.service.places import Places
 from pitprop.service.reading import Reader
-from pitprop.service.store import Entry, Store
+from pitprop.service.store import OPEN, Entry, Store
+
+
+class Estimates:
+    """When each search that is not over is likely to begin and to end, worked out once a second at most for all who ask."""
+
+    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+        self._store, self._rules = store, queue.rules(catalogue)
+        self._lock = threading.Lock()
+        self._until, self._found = 0.0, dict[str, Estimate]()
+
+    def get(self) -> dict[str, Estimate]:
+        """The estimates, by id."""
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._found = queue.estimates(self._store.searches(OPEN), self._rules, self._store.now())
+                self._until = time.monotonic() + 1.0
+            return self._found
 
 
 @dataclass(frozen=True)
@@ -26,6 +47,11 @@ class Service:
     places: Places
     guard: Guard
     reader: Reader
+
+    @cached_property
+    def estimates(self) -> Estimates:
+        """When searches are likely to begin and to end."""
+        return Estimates(self.store, self.catalogue)
 
 
 def service(request: Request) -> Service:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query, Response
 from pitprop.addresses import safe
 from pitprop.messages import _, in_language
-from pitprop.service import models, queue, submission
+from pitprop.service import models, submission
 from pitprop.service.http.context import (
     Lang,
     Limit,
@@ -75,8 +75,7 @@ def _fields(parts: Service, entry: Entry, estimates: Mapping[str, models.Estimat
 
 def estimated(parts: Service) -> dict[str, models.Estimate]:
     """When each search that is not over is likely to begin and to end."""
-    entries = parts.store.searches(OPEN)
-    return queue.estimates(entries, queue.rules(parts.catalogue), parts.store.now())
+    return parts.estimates.get()
 
 
 @router.post(
