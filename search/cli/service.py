@@ -14,6 +14,8 @@ from pitprop.service.serving import ServiceOptions, opened_store, served
 from rich.console import Console
 from rich.table import Table
 
+CONNECTIONS = 2000
+"""How many there may be at once; more are answered with 503."""
 OPERATOR = "operator"
 """Who is written down for what is done on the command line."""
 
@@ -32,6 +34,7 @@ def serve(options: ServiceOptions) -> int:
             server_header=False,
             log_level="warning",
             timeout_graceful_shutdown=5,
+            limit_concurrency=CONNECTIONS,
         )
         server = uvicorn.Server(config)
         address = f"http://{options.host}:{options.port}"

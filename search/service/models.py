@@ -291,6 +291,8 @@ class SearchDetail(Search):
     """As YAML."""
     overrides: Mapping[str, Any]
     answer: Answer | None
+    unanswered: str = ""
+    """Why its study cannot be read, where there is one."""
     mlflow: str | None
     """The server of MLflow, where its experiment is called like its study; None where there is none."""
 

@@ -112,7 +112,7 @@ class Supervisor:
         since = now - self._renewed
         if 0 <= since < self._lease / 4:
             return
-        used = min(since, self._lease) if self._renewed else 0.0
+        used = min(max(since, 0.0), self._lease) if self._renewed else 0.0  # clocks can be moved
         ours = update(SEARCHES).where(SEARCHES.c.service == self.name, SEARCHES.c.state.in_([str(state) for state in LIVE]))
         with self._store.writing() as connection:
             connection.execute(ours.values(lease=now + self._lease, used=SEARCHES.c.used + SEARCHES.c.share * used))

@@ -15,7 +15,7 @@ from pitprop.service.models import Upload
 from pitprop.service.places import Places
 from pitprop.service.store import Store
 from pitprop.service.tables import UPLOADS
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from starlette.concurrency import run_in_threadpool
 
 _COLUMNS = (UPLOADS.c.name, UPLOADS.c.bytes, UPLOADS.c.sha256, UPLOADS.c.created)
@@ -45,8 +45,7 @@ class Uploads:
                 async for part in body:
                     size += len(part)
                     if size > room:
-                        text = _("the files of an owner may take {most} bytes together: delete some")
-                        raise UserError(text.format(most=self._limits.uploads))
+                        raise self._too_much()
                     digest.update(part)
                     file.write(part)
             return await run_in_threadpool(self._put, owner, name, draft, digest.hexdigest(), size)
@@ -57,6 +56,8 @@ class Uploads:
         folder = self._places.uploads(owner)
         folder.mkdir(parents=True, exist_ok=True)
         with self._store.writing() as connection:
+            if size > self._limits.uploads - self._taken(owner, name, connection):  # of what came meanwhile, too
+                raise self._too_much()
             now = self._store.now(connection)
             row = {"owner": owner, "name": name, "bytes": size, "sha256": digest, "created": now}
             connection.execute(delete(UPLOADS).where(UPLOADS.c.owner == owner, UPLOADS.c.name == name))
@@ -76,8 +77,13 @@ class Uploads:
                 (self._places.uploads(owner) / name).unlink()
         return True
 
-    def _taken(self, owner: str, name: str) -> int:
+    def _too_much(self) -> UserError:
+        return UserError(_("the files of an owner may take {most} bytes together: delete some").format(most=self._limits.uploads))
+
+    def _taken(self, owner: str, name: str, connection: Connection | None = None) -> int:
         """The bytes of the owner's other files."""
         asked = select(func.coalesce(func.sum(UPLOADS.c.bytes), 0)).where(UPLOADS.c.owner == owner, UPLOADS.c.name != name)
-        with self._store.reading() as connection:
+        if connection is not None:
             return int(connection.execute(asked).scalar_one())
+        with self._store.reading() as own:
+            return int(own.execute(asked).scalar_one())

@@ -17,6 +17,7 @@ from pitprop.service.models import Problem
 from pitprop.service.reading import NoStudy
 from pitprop.service.store import Conflict
 from pitprop.service.submission import Refused
+from pitprop.study.database import DatabaseError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -61,7 +62,8 @@ def handle(app: FastAPI) -> None:
         if isinstance(error, Refused):
             said = error.problems
             return problem(422, said[0] if said else str(error), said)
-        status = 409 if isinstance(error, Conflict) else 404 if isinstance(error, NoStudy) else 422
+        known = {Conflict: 409, NoStudy: 404, DatabaseError: 503}
+        status = next((status for kind, status in known.items() if isinstance(error, kind)), 422)
         return problem(status, str(error), str(error).splitlines())
 
     @app.exception_handler(RequestValidationError)

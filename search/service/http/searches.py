@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Response
 from pitprop.addresses import safe
+from pitprop.errors import UserError
 from pitprop.messages import _, in_language
 from pitprop.service import models, submission
 from pitprop.service.http.context import (
@@ -37,12 +38,18 @@ def shown(parts: Service, entry: Entry, estimates: Mapping[str, models.Estimate]
 
 
 def detailed(parts: Service, entry: Entry) -> models.SearchDetail:
-    """A search with its space and its answer."""
+    """A search with its space and its answer, or why that cannot be read."""
+    answer, why = None, ""
+    try:
+        answer = parts.reader.answer(entry) if entry.progress is not None else None
+    except UserError as error:
+        why = str(error)
     return models.SearchDetail(
         **_fields(parts, entry, None),
         space=entry.space,
         overrides=entry.overrides,
-        answer=parts.reader.answer(entry) if entry.progress is not None else None,
+        answer=answer,
+        unanswered=why,
         mlflow=safe(where) if (where := parts.places.home.mlflow).startswith("http") else None,
     )
 
