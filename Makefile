@@ -15,7 +15,7 @@ define counted
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui serve token submit queue cancel pause resume dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-wall bench-remedies docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui serve token submit queue cancel pause resume dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-workers bench-wall bench-remedies docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -176,6 +176,9 @@ bench-export: $(DEV)  ## what exporting 1,000 trials of 100 epochs to MLflow cos
 
 bench-study: $(DEV)  ## what a study of many trials costs: asking, and finding what can be revived
 	@$(BIN)/python tests/bench/study_costs.py $(ARGS)
+
+bench-workers: $(DEV)  ## what a search's driver costs by its number of workers, 1, 8 and 64 (ARGS="1 8")
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.workers $(ARGS)
 
 bench-wall: $(DEV)  ## where the time of one search goes, from Enter to its end (ARGS=SPACE)
 	@$(BIN)/python tests/bench/wall.py $(ARGS)

@@ -65,6 +65,11 @@ def _ray(address: str) -> str | None:
     return None if address == "local" else address
 
 
+def is_job_server(address: str | None) -> bool:
+    """Whether the address is one of Ray's job server, to which a whole search is handed."""
+    return address is not None and address.startswith(("http://", "https://"))
+
+
 def sqlite_url(path: Path) -> str:
     """The URL of a SQLite file. Only what has a meaning in a URL is quoted in it, so that a person can read the rest."""
     return "sqlite:///" + "".join(_QUOTED.get(letter, letter) for letter in str(path))

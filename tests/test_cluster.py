@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import shutil
+import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,3 +232,24 @@ def test_a_cluster_that_asks_for_its_token_takes_who_has_it_and_tells_others_whe
         (home / ".ray" / "auth_token").write_text(token)
         said(guarded.driver(*words, HOME=str(home)))
     assert [one.state for one in records(space, tmp_path / "runs")] == [State.COMPLETE] * 4
+
+
+@pytest.mark.skipif(importlib.util.find_spec("aiohttp_cors") is None, reason="Ray's job server needs ray[default]")
+def test_a_search_that_is_handed_over_goes_on_when_nobody_looks_and_the_same_command_follows_it(tmp_path: Path) -> None:
+    shutil.copyfile(PLACED, tmp_path / "placed.py")
+    project = Project(tmp_path, tmp_path)
+    space, python = project.space(options={"signals": str(tmp_path), "gate": 3}), str(Path(sys.executable).parent)
+    with namespaces.cluster(cpus=1, dashboard=True, PATH=f"{python}:{os.environ['PATH']}") as head:
+        words = ["search", space.path, "--runs", str(project.runs), "--no-report", "--ray", "http://127.0.0.1:8265"]
+        first = head.driver(*words)
+        until(project.waiting(1), "a training at the gate")
+        first.send_signal(signal.SIGINT)
+        assert "the search goes on: the same command follows it again" in said(first)
+        again = head.driver(*words)
+        assert again.stderr is not None
+        assert "runs on the cluster already" in again.stderr.readline()
+        project.go()
+        assert "4 of 4 trials: 4 complete" in said(again)
+        refused = head.driver(*words, STUDY_DB="postgresql://user:word@host/studies")
+        assert "STUDY_DB holds a password, which Ray's dashboard would show" in refused.communicate()[1]
+    assert [one.state for one in records(space, project.runs)] == [State.COMPLETE] * 4

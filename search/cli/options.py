@@ -85,6 +85,9 @@ class Trials:
     number: int
     more: bool = False
 
+    def __str__(self) -> str:
+        return f"{'+' if self.more else ''}{self.number}"
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pitprop.addresses import Addresses
+from pitprop.addresses import Addresses, addresses, is_job_server
 from pitprop.cli.context import conclude, open_space, open_study
 from pitprop.cli.options import ConfirmOptions, RunOptions, StudyOptions, Trials
 from pitprop.cli.output import print_command, print_json
@@ -32,6 +32,12 @@ def search(options: StudyOptions, run: RunOptions, trials: Trials | None = None)
     """Runs a search, or resumes it, and confirms what it found if the space says so."""
     if run.inline and run.share is not None:
         raise UserError(_("--share is for workers on Ray, and --inline trains in this process: leave one of them out"))
+    if is_job_server(addresses(options.runs, options.ray).ray) and not run.inline:
+        from pitprop.cli.handover import hand_over
+
+        if run.share is not None:
+            raise UserError(_("--share is a file here, which a job on the cluster does not see: leave it out"))
+        return hand_over("search", options, run, *(["--trials", str(trials)] if trials is not None else []))
     (space, where), console = open_space(options, run.seed, ask=True), Console(stderr=options.json)
     code, results = searched(space, where, run, trials, None if run.quiet else console)
     conclude(console, results, json=options.json, repeat=run.repeat())
@@ -93,6 +99,7 @@ def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) ->
     from pitprop.cli import publish
     from pitprop.cli.session import Crew
 
+    _refuse_handing(options, run)
     before, console = open_study(options, run.seed, ask=True), Console(stderr=options.json)
     space, where, words = before.space, before.where, run.repeat(confirms).words("confirm")
     if before.code_changes and not run.code_changed:
@@ -115,6 +122,13 @@ def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) ->
     if code:
         _print_interrupted(console, next_command("confirm", space, where, *words))
     return code
+
+
+def _refuse_handing(options: StudyOptions, run: RunOptions) -> None:
+    """Only a search is handed to a job server."""
+    if is_job_server(address := addresses(options.runs, options.ray).ray) and not run.inline:
+        text = _("{address} takes searches alone: run this command on a node of the cluster, with --ray auto")
+        raise UserError(text.format(address=address))
 
 
 def _plan(plan: Confirm, asked: ConfirmOptions) -> Confirm:
@@ -145,6 +159,7 @@ def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int
     from pitprop.study import study as studies
     from pitprop.study.parking import revivals
 
+    _refuse_handing(options, run)
     before, console = open_study(options, run.seed, ask=True), Console(stderr=options.json)
     space, where = before.space, before.where
     with studies.opened(space, where.study_db, where.folder(space.name)) as study:

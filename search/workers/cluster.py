@@ -70,7 +70,7 @@ def start(local: Local, *, logs: bool) -> Any:
 def join(address: str, *, logs: bool, code: Callable[[], Mapping[str, Any]]) -> Any:
     """Joins the Ray at ``address``, whose workers find the ``code`` that a runtime environment says. `LaunchError`."""
     mode = {}
-    if "RAY_AUTH_MODE" not in os.environ and _has_token():  # made by any Ray here; with it a cluster without one fails
+    if "RAY_AUTH_MODE" not in os.environ and has_token():  # made by any Ray here; with it a cluster without one fails
         mode["RAY_AUTH_MODE"] = "token" if _asks_for_token(address) else "disabled"
     with _environment(mode, logs=logs) as ray, _overheard() as heard:
         try:
@@ -82,7 +82,7 @@ def join(address: str, *, logs: bool, code: Callable[[], Mapping[str, Any]]) -> 
         return ray
 
 
-def _has_token() -> bool:
+def has_token() -> bool:
     """Whether there is a token of Ray's where Ray looks for one."""
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
     return "RAY_AUTH_TOKEN" in os.environ or Path(named or Path.home() / ".ray" / "auth_token").is_file()

@@ -29,12 +29,16 @@ IGNORED = (
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What trains: ``folders``, ``modules`` that are imported by name, and ``pip`` requirements. The ``skipped`` stays here."""
+    """What trains: ``folders``, single ``files``, ``modules`` that are imported by name, and ``pip`` requirements.
+
+    What is ``skipped`` stays here.
+    """
 
     folders: Sequence[Path] = ()
     modules: Sequence[Path] = ()
     pip: Sequence[str] = ()
     skipped: Sequence[Path] = ()
+    files: Sequence[Path] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,10 @@ class Moved:
         moved = {folder: place for folder, place in here.items() if place != folder}
         context = replace(context, home=_path(context.home, moved), options=_paths(context.options, moved))
         return _path(location, moved), context
+
+    def place(self, file: str) -> str:
+        """Where a file that has travelled is, from the working directory."""
+        return _path(file, self.folders)
 
     def lacking(self) -> str | None:
         """What this node has not got and was not sent."""
@@ -79,10 +87,17 @@ def packed(code: Code, draft: Path) -> tuple[dict[str, Any], Moved]:
     if code.pip:
         environment["pip"] = list(code.pip)
     folders = _outermost(code.folders)
-    if not folders:
+    files = [file.resolve() for file in code.files]
+    files = [file for file in files if not any(file.is_relative_to(folder) for folder in folders)]
+    if not folders and not files:
         return environment, Moved()
-    above = Path(os.path.commonpath([folder.parent for folder in folders]))
-    names, heavy = {}, {}
+    above = Path(os.path.commonpath([path.parent for path in (*folders, *files)]))
+    names = {str(file): str(file.relative_to(above)) for file in files}
+    heavy = {}
+    for file in files:
+        link = draft / names[str(file)]
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file)
     for folder in folders:
         skipped = [f"/{path.relative_to(folder)}" for path in code.skipped if path.is_relative_to(folder) and path != folder]
         why = _too_large(folder, [*IGNORED, *skipped])
