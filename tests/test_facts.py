@@ -15,7 +15,7 @@ from conftest import events, records
 from pitprop import space as spaces
 from pitprop import telemetry
 from pitprop.adapters.monitor import Watch
-from pitprop.detection import learned, levels
+from pitprop.detection import learned, levels, reading
 from pitprop.detection.facts import Facts, Peer
 from pitprop.logs.assumptions import Given
 from pitprop.logs.diagnosis import diagnose
@@ -50,6 +50,42 @@ def test_where_trials_with_different_parameters_stand_is_chance_once_another_is_
     known = levels.known_score(fallen, facts)
     assert known is not None
     assert "0, 1" in str(known.source)
+
+
+def test_what_a_study_teaches_follows_the_trials_that_still_train() -> None:
+    growing = curve(1, "val/accuracy", lambda n: 0.1)
+    facts = replace(SCORE, peers=(*study("val/accuracy", *DEAD), Peer(9, {"lr": 1.0}, growing)))
+    fallen = curve(8, "val/accuracy", lambda n: 0.05 + 0.006 * n)
+    assert (learned.level(facts, "val/accuracy", 1.0), levels.surpassed(fallen, facts)) == (None, 0.1)
+    growing.append(Epoch(2, {"val/accuracy": 0.9}))
+    fallen.append(Epoch(9, {"val/accuracy": 0.1}))
+    assert learned.level(facts, "val/accuracy", 1.0) is not None
+    assert levels.surpassed(fallen, facts) == 0.9
+
+
+def test_a_score_that_begins_far_ahead_of_where_others_began_is_no_guess() -> None:
+    others = study("val/return", *(lambda n, k=k: 20 + k + 4 * n for k in range(6)))
+    facts = Facts(20, "val/return", peers=others)
+    assert levels.begun(curve(8, "val/return", lambda n: 85.0 + n % 2), facts) is None
+    assert levels.begun(curve(8, "val/return", lambda n: 22.0 + n % 2), facts) is not None
+
+
+def test_where_dead_trials_rest_at_several_levels_chance_is_where_most_of_them_do() -> None:
+    def falls(start: float, end: float) -> Callable[[int], float]:
+        return lambda n: end - (end - start) * math.exp(-n)
+
+    rests = [falls(2.0 + k, 10.9) for k in range(4)] + [lambda n, k=k: 4.8 + 0.01 * k for k in range(3)]
+    facts = Facts(20, "val/psnr", peers=study("val/psnr", *rests, learns(3.0, 18.0)))
+    assert levels.known(curve(8, "val/psnr", lambda n: 6.0), facts) == pytest.approx(10.9, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("params", "epochs"),
+    [({"warmup": 0.3}, 6), ({"warmup.epochs": 4}, 4), ({"warmup_ratio": 0.1}, 2), ({"warmup": 500}, 0), ({"warmup": True}, 0)],
+)
+def test_a_warm_up_that_is_not_logged_is_read_off_the_parameters(params: dict[str, Any], epochs: float) -> None:
+    assert reading.warmup(curve(3, "val/accuracy", lambda n: 0.1), replace(SCORE, params=params)) == epochs
+    assert reading.warmup(curve(3, "val/accuracy", lambda n: 0.1), replace(SCORE, params=params, warmup=1.0)) == 1.0
 
 
 def test_a_baseline_or_target_shows_as_well_what_alive_looks_like() -> None:
@@ -91,8 +127,8 @@ def test_a_level_at_which_trials_come_to_rest_far_behind_the_best_is_chance() ->
 
 def test_an_error_rate_above_one_is_in_percent_only_if_that_of_another_trial_is_large() -> None:
     own, facts = curve(8, "val/wer", lambda n: 2.5), Facts(20, "val/wer", maximize=False)
-    assert levels.unit(own, replace(facts, peers=study("val/wer", lambda n: 2.4, lambda n: 0.9, lambda n: 0.2))) == 1
-    assert levels.unit(own, replace(facts, peers=study("val/wer", lambda n: 100.0, lambda n: 40.0, lambda n: 9.0))) == 100
+    assert reading.unit(own, replace(facts, peers=study("val/wer", lambda n: 2.4, lambda n: 0.9, lambda n: 0.2))) == 1
+    assert reading.unit(own, replace(facts, peers=study("val/wer", lambda n: 100.0, lambda n: 40.0, lambda n: 9.0))) == 100
 
 
 def test_what_is_stated_comes_before_what_is_reported_and_that_before_what_is_learned() -> None:
@@ -119,15 +155,19 @@ def test_classes_and_a_batch_tell_where_chance_is() -> None:
 def test_a_warm_up_that_is_stated_or_read_lengthens_the_grace() -> None:
     flat = curve(8, "val/loss", lambda n: 2.0)
     read = curve(8, "val/loss", lambda n: 2.0, facts__warmup=9)
-    assert levels.grace(flat, LOSS, 0.25) == 5
-    assert levels.grace(flat, replace(LOSS, warmup=9), 0.25) == levels.grace(read, LOSS, 0.25) == 11
+    assert reading.grace(flat, LOSS, 0.25) == 5
+    assert reading.grace(flat, replace(LOSS, warmup=9), 0.25) == reading.grace(read, LOSS, 0.25) == 11
 
 
 def test_the_range_makes_a_percent_of_a_share() -> None:
     flat = curve(8, "val/bleu", lambda n: 0.6)
     stated = Facts(20, "val/bleu", range=(0, 100))
-    assert (levels.unit(flat, Facts(20, "val/bleu")), levels.unit(flat, stated), levels.reach(flat, stated)) == (1, 100, 100)
-    assert levels.unit(curve(3, "val/accuracy", lambda n: 1.0), replace(SCORE, chance_score=1.5)) == 100
+    assert (reading.unit(flat, Facts(20, "val/bleu")), reading.unit(flat, stated), reading.reach(flat, stated)) == (
+        1,
+        100,
+        100,
+    )
+    assert reading.unit(curve(3, "val/accuracy", lambda n: 1.0), replace(SCORE, chance_score=1.5)) == 100
 
 
 # One function for all who judge

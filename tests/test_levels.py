@@ -9,7 +9,7 @@ import pytest
 from curves import CASE, HEALTHY, ILL, KNOWN, curve, joined
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pitprop.detection import levels, signatures
+from pitprop.detection import levels, reading, signatures
 from pitprop.detection.detect import Signature, replay
 from pitprop.detection.facts import Facts, Peer
 from pitprop.telemetry import Epoch, Telemetry
@@ -34,7 +34,7 @@ def test_evidence_waits_for_the_grace_the_warm_up_and_whoever_recovered_last_and
     epochs = joined(one.epochs, val__auc=0.5) if heard else one.epochs
     (verdict,) = replay(epochs, facts, [Signature(name)])
     share = getattr(module, "GRACE", signatures.GRACE)
-    guard = min(1.5 * (recovery or 0.0), levels.GUARD * budget)
+    guard = min(1.5 * (recovery or 0.0), reading.GUARD * budget)
     assert verdict.step >= max(share * budget, (warmup or 0.0) + 0.1 * budget, guard)
     lively = heard or "val/loss" in epochs[0].metrics or "val/probability_spread" in epochs[0].metrics
     assert lively or verdict.step >= getattr(module, "BLIND", signatures.BLIND) * budget
@@ -64,18 +64,18 @@ def test_nothing_soft_is_said_while_the_learning_rate_still_warms_up() -> None:
 
 
 def test_the_window_is_the_patience_or_a_tenth_of_the_budget() -> None:
-    assert [levels.window(Telemetry(), Facts(budget), 5) for budget in (40, 51, 200)] == [5, 6, 20]
-    assert [levels.window(Telemetry(), Facts(budget), 5) for budget in (1, 5, 10, 12, 16)] == [3, 3, 3, 4, 5], "of few, fewer"
-    assert levels.window(Telemetry(), Facts(1), 1) == 2
+    assert [reading.window(Telemetry(), Facts(budget), 5) for budget in (40, 51, 200)] == [5, 6, 20]
+    assert [reading.window(Telemetry(), Facts(budget), 5) for budget in (1, 5, 10, 12, 16)] == [3, 3, 3, 4, 5], "of few, fewer"
+    assert reading.window(Telemetry(), Facts(1), 1) == 2
 
 
 def test_the_warm_up_ends_with_the_last_rise_before_the_first_fall() -> None:
     rates = [1.0, 2.0, 3.0, 3.0, 2.0, 5.0, 1.0]
     warming = Telemetry(Epoch(t, {"lr": rate}) for t, rate in enumerate(rates, 1))
-    assert levels.warmup(warming, Facts(40)) == 3
-    assert levels.warmup(warming, Facts(40, warmup=1.5)) == 1.5
-    assert levels.warmup(curve(5, lr=1.0), Facts(40)) == 0
-    assert levels.warmup(Telemetry(), Facts(40)) == 0
+    assert reading.warmup(warming, Facts(40)) == 3
+    assert reading.warmup(warming, Facts(40, warmup=1.5)) == 1.5
+    assert reading.warmup(curve(5, lr=1.0), Facts(40)) == 0
+    assert reading.warmup(Telemetry(), Facts(40)) == 0
 
 
 def test_a_training_awakes_where_a_window_begins_to_stand_above_chance() -> None:
@@ -96,8 +96,8 @@ def test_facts_come_before_what_is_reported_and_that_before_a_guess() -> None:
     assert levels.loss(told, KNOWN) == 0.7
     assert levels.loss(Telemetry(), KNOWN) == pytest.approx(0.535, abs=1e-3)
     assert levels.loss(Telemetry(), KNOWN, guess=False) is None
-    assert levels.labels(told, KNOWN) == CASE
-    assert levels.labels(told, Facts(40)) == {"0": 300, "1": 100}
+    assert reading.labels(told, KNOWN) == CASE
+    assert reading.labels(told, Facts(40)) == {"0": 300, "1": 100}
     assert levels.score(told, Facts(40, "val/accuracy")) == 0.75
     assert levels.score(told, Facts(40, "val/accuracy", chance_score=0.6)) == 0.6
     assert levels.score(told, Facts(40, "val/loss", maximize=False)) == 0.7
@@ -107,7 +107,7 @@ def test_facts_come_before_what_is_reported_and_that_before_a_guess() -> None:
 @pytest.mark.parametrize("counts", [(math.nan, 3.0), (-1.0, 3.0), (0.0, 0.0), (math.inf, 1.0)])
 def test_label_counts_that_cannot_be_are_none(counts: tuple[float, float]) -> None:
     odd = curve(1, val__labels__0=counts[0], val__labels__1=counts[1])
-    assert levels.labels(odd, Facts(40)) == {}
+    assert reading.labels(odd, Facts(40)) == {}
     assert levels.score(odd, Facts(40)) is None
 
 
@@ -132,7 +132,7 @@ def test_kept_answers_are_those_of_the_newest_epoch_and_of_these_facts() -> None
         for facts in (KNOWN, replace(KNOWN, chance_score=0.7), replace(KNOWN, warmup=2.0)):
             assert levels.bound(growing, facts) == levels.bound(fresh, facts)
             assert levels.bound(growing, facts, 0.1) == levels.bound(fresh, facts, 0.1)
-            assert levels.warmup(growing, facts) == levels.warmup(fresh, facts)
+            assert reading.warmup(growing, facts) == reading.warmup(fresh, facts)
             assert levels.loss(growing, facts) == levels.loss(fresh, facts)
 
 

@@ -118,6 +118,11 @@ def test_a_rank_that_cannot_become_a_decision_in_time_is_no_life() -> None:
     assert seen(rising, KNOWN) == set()
 
 
+def test_a_rank_that_rises_is_life_however_slowly_the_logits_spread() -> None:
+    rising = curve(10, val__auc=lambda t: 0.56 + 0.032 * t, val__logit_spread=lambda t: 0.003 + 1e-6 * t, val__macro_f1=0.43)
+    assert seen(rising, KNOWN) == {"ranking"}
+
+
 def test_a_spread_that_grows_too_slowly_for_what_is_left_is_no_life() -> None:
     growing = curve(35, val__logit_spread=lambda t: 1e-6 * 10 ** (0.03 * t))
     assert seen(growing[:10], Facts(400)) == {"logits_spreading"}
@@ -167,3 +172,25 @@ def test_means_of_returns_that_rise_are_life_though_each_return_scatters() -> No
     rising = curve(NOW, val__return=lambda t: -60 + t + (8 if t % 2 else -8))
     assert "score_rising" in seen(rising, facts)
     assert "score_rising" not in seen(joined(rising, val__return=lambda t: -60 + (8 if t % 2 else -8)), facts)
+
+
+@pytest.mark.parametrize("first", [70.0, 3e7])
+def test_a_training_loss_that_exploded_and_came_back_to_chance_is_not_learned_by_heart(first: float) -> None:
+    exploded = curve(NOW, train__loss=lambda t: first if t == 1 else 0.7, val__loss=0.7, val__macro_f1=0.43)
+    assert seen(exploded, KNOWN) == set()
+
+
+def test_a_training_loss_that_falls_below_any_of_validation_is_life_where_nothing_better_is_reported() -> None:
+    learning = curve(NOW, train__loss=lambda t: 0.7 * 0.99**t, val__loss=lambda t: 0.69 + 0.002 * t, val__macro_f1=0.43)
+    assert seen(learning, KNOWN) == {"fitting"}
+    assert life.alive(life.signs(learning, KNOWN, 5), learning, KNOWN)
+    ranked = joined(learning, val__auc=0.5)
+    assert not life.alive(life.signs(ranked, KNOWN, 5), ranked, KNOWN)
+    assert seen(joined(learning, train__loss=0.6), KNOWN) == set(), "it is below, and stands"
+
+
+def test_a_rate_that_falls_and_is_still_high_spares_what_had_learned_and_fell() -> None:
+    fallen = curve(NOW, val__macro_f1=lambda t: 0.7 if 3 < t < 9 else 0.43, lr=lambda t: 0.1 * 0.98**t)
+    assert seen(fallen, KNOWN) == {"cooling"}
+    assert seen(joined(fallen, lr=0.1), KNOWN) == set()
+    assert seen(joined(fallen, val__macro_f1=0.43), KNOWN) == set(), "it never learned"

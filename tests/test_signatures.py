@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from curves import CASE, HEALTHY, HEALTHY_FACTS, ILL, Ill, joined, longer
@@ -203,7 +204,7 @@ def test_whatever_is_reported_judging_it_raises_nothing(rows: list[dict[str, flo
 def test_proof_counts_at_once_whatever_else_looks_alive_and_whoever_recovered_before(name: str) -> None:
     one = ill(name)
     alive = joined(one.epochs, val__auc=lambda t: 0.5 + 0.02 * t, val__logit_spread=lambda t: 1e-3 * 1.2**t, lr=1e-3)
-    facts = Facts(**{f: getattr(one.facts, f) for f in one.facts.__slots__} | {"recovery": 1000.0})
+    facts = replace(one.facts, recovery=1000.0)
     (plain,), (spared,) = replay(one.epochs, one.facts, [Signature(name)]), replay(alive, facts, [Signature(name)])
     assert plain.step == spared.step
     assert plain.reason == spared.reason

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Said, events, records
-from pitprop.detection import levels
+from pitprop.detection import reading
 from pitprop.detection.facts import Facts
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.driver.progress import Ended, SearchError
@@ -243,8 +243,8 @@ def test_what_was_trained_is_read_off_the_last_step() -> None:
 def test_windows_of_signatures_count_validations() -> None:
     every = Telemetry(Epoch(step, {"val/macro_f1": 0.5} if step % 10 == 0 else {"train/loss": 1.0}) for step in range(1, 61))
     steps = Telemetry(Epoch(step, {"val/macro_f1": 0.5}) for step in range(500, 5001, 500))
-    assert levels.window(every, Facts(600), 5) == 6
-    assert levels.window(steps, Facts(100_000), 5) == 20
+    assert reading.window(every, Facts(600), 5) == 6
+    assert reading.window(steps, Facts(100_000), 5) == 20
 
 
 def test_the_end_of_a_trial_is_told_in_its_unit(sparse: Callable[..., Space], tmp_path: Path) -> None:

@@ -107,6 +107,12 @@ def test_a_score_that_only_falls_is_late_collapse_once_it_stays_at_chance() -> N
     assert first("late_collapse", joined(learned, val__macro_f1=lambda t: 0.7 if t < 6 or t % 10 == 0 else 0.43)) is None
 
 
+def test_what_had_learned_and_fell_back_is_not_said_to_be_slow_or_never_to_have_left_chance() -> None:
+    fallen = curve(40, val__macro_f1=lambda t: 0.7 if 3 < t < 9 else 0.43, val__loss=0.6)
+    assert first("late_collapse", fallen) is not None
+    assert (first("hopelessly_slow", fallen), first("chance_plateau", fallen)) == (None, None)
+
+
 def peers(*others: Peer) -> Facts:
     return replace(KNOWN, params={"depth": 2, "lr": 0.1}, peers=others)
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pitprop.detection import levels
-from pitprop.detection.facts import Facts
+from pitprop.detection import reading
+from pitprop.detection.facts import WARMUPS, Facts
 from pitprop.messages import N_, Message, from_json, message
 from pitprop.telemetry import Telemetry
 
@@ -80,13 +80,6 @@ def words(found: Iterable[Advice]) -> Message | str:
     return Message.join(texts, "; ") if len(texts) > 1 else (texts or [""])[0]
 
 
-def own(facts: Facts, *names: str) -> Any:
-    """The trial's value of the parameter whose dotted name ends in one of ``names``; None if it has none, or several."""
-    ends = tuple(f".{name}" for name in names)
-    found = [value for name, value in facts.params.items() if name in names or name.endswith(ends)]
-    return found[0] if len(found) == 1 else None
-
-
 def lower_rate(telemetry: Telemetry, facts: Facts, times: float = 0.1) -> Advice:
     """A share of the learning rate, in numbers where it is known."""
     rate, change = known_rate(telemetry, facts), {"lr": {"times": times}}
@@ -103,7 +96,7 @@ def raise_rate(telemetry: Telemetry, facts: Facts) -> Advice:
     As many tens as bring them from below `LOST` to `SHORT`: at a rate of 1e-10 nothing moves at 1e-9 either.
     """
     rate, largest = known_rate(telemetry, facts), max(telemetry.column("update_ratio").values, default=0.0)
-    warm = len(telemetry) > 0 and telemetry[-1].step > levels.warmup(telemetry, facts)
+    warm = len(telemetry) > 0 and telemetry[-1].step > reading.warmup(telemetry, facts)
     tens = math.ceil(math.log10(SHORT / largest) - 1e-6) if rate and warm and 1e-12 < largest < LOST else 1
     change = {"lr": {"times": 10**tens}}
     if rate is None:
@@ -127,7 +120,7 @@ def rate(telemetry: Telemetry, facts: Facts) -> Advice:
 
 def known_rate(telemetry: Telemetry, facts: Facts) -> float | None:
     """The trial's own learning rate, else the largest that was reported: what it is now may be that of a schedule."""
-    rate = own(facts, *RATES)
+    rate = facts.own(*RATES)
     if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:
         return float(rate)
     return max((rate for rate in telemetry.column("lr").values if rate > 0), default=None)
@@ -135,7 +128,7 @@ def known_rate(telemetry: Telemetry, facts: Facts) -> float | None:
 
 def warm_up(facts: Facts) -> Advice | None:
     """A longer warm-up, up to a quarter of the budget."""
-    now = own(facts, "warmup.epochs", "warmup_epochs", "warmup")
+    now = facts.own(*WARMUPS)
     if not isinstance(now, int | float) or isinstance(now, bool):
         return Advice(message("lengthen the warm-up"), moves="warmup+")
     longer = max(round(facts.budget / 10), round(2 * now), 1)
@@ -147,7 +140,7 @@ def warm_up(facts: Facts) -> Advice | None:
 
 def clip(facts: Facts) -> Advice | None:
     """Clipped gradients, where they are not clipped to 1 already."""
-    now = own(facts, *CLIPS)
+    now = facts.own(*CLIPS)
     if not isinstance(now, int | float) or isinstance(now, bool) or now <= 0:
         return Advice(message("clip gradients to norm 1"), moves="clip-")
     text = message("clip gradients to norm 1 instead of {now:g}", now=now)
@@ -156,13 +149,13 @@ def clip(facts: Facts) -> Advice | None:
 
 def balance(facts: Facts) -> Advice | None:
     """Balanced batches, where they are not balanced already."""
-    drawn = own(facts, "oversample") or own(facts, "sampler") in ("balanced", "stratified")
+    drawn = facts.own("oversample") or facts.own("sampler") in ("balanced", "stratified")
     return None if drawn else Advice(message("draw balanced batches"), moves="oversample+")
 
 
 def weighting(facts: Facts) -> float | None:
     """How much more a sample of class 1 weighs than one of class 0, by alpha and class weights; None if neither is known."""
-    pairs = [own(facts, "alpha"), own(facts, "class_weight", "class_weights")]
+    pairs = [facts.own("alpha"), facts.own("class_weight", "class_weights")]
     ratios = [pair[1] / pair[0] for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2 and pair[0] > 0]
     return None if not ratios or isinstance(pairs[1], str) else ratios[0] * (ratios[1] if len(ratios) > 1 else 1.0)
 
@@ -170,12 +163,12 @@ def weighting(facts: Facts) -> float | None:
 def weighted(facts: Facts) -> bool:
     """Whether the classes weigh or are drawn otherwise than they occur, as far as the parameters tell."""
     ratio = weighting(facts)
-    return bool(own(facts, "class_weight", "class_weights", "oversample")) or (ratio is not None and ratio != 1)
+    return bool(facts.own("class_weight", "class_weights", "oversample")) or (ratio is not None and ratio != 1)
 
 
 def prior_bias(facts: Facts) -> Advice | None:
     """The start that knows no more than how often classes count: at the prior, but where class weights make them count alike."""
-    now = own(facts, "prior_bias")
+    now = facts.own("prior_bias")
     if weighted(facts):
         text = message("start the output bias at 0, not at the class prior: weighted classes count alike")
         return Advice(text, moves="prior_bias-") if now else None
@@ -184,5 +177,5 @@ def prior_bias(facts: Facts) -> Advice | None:
 
 def class_ratio(telemetry: Telemetry, facts: Facts) -> float | None:
     """How many samples the most frequent class has for one of the rarest; None if the counts are not known."""
-    labels = levels.labels(telemetry, facts)
+    labels = reading.labels(telemetry, facts)
     return max(labels.values()) / max(min(labels.values()), 1) if labels else None

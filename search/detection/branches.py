@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pitprop.detection import advice, levels
+from pitprop.detection import advice, levels, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
@@ -34,7 +34,7 @@ def drops(telemetry: Telemetry, facts: Facts, count: int, points: float, errors:
     ``points`` is a share (0.03 is 3 points of accuracy). A branch's metric is ``val/<branch>/<metric>``; it
     counts only where a better one is known to lie in the direction of the objective.
     """
-    found, whole = [], levels.unit(telemetry, facts)
+    found, whole = [], reading.unit(telemetry, facts)
     for name, before in facts.checkpoint.items():
         values = telemetry.column(name).values[-count:]
         least = max(points * whole, errors * levels.error(telemetry, facts, name))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from pitprop.detection import advice, levels, life, metrics
+from pitprop.detection import advice, levels, life, metrics, reading
 from pitprop.detection import signatures as catalogue
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
@@ -235,13 +235,13 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature, over: boo
     if module.KIND == "soft" and not over:
         if levels.leads(telemetry, facts):
             return None
-        count, grace, blind = levels.window(telemetry, facts, thresholds["patience"]), thresholds["grace"], thresholds["blind"]
+        count, grace, blind = reading.window(telemetry, facts, thresholds["patience"]), thresholds["grace"], thresholds["blind"]
         despite = getattr(module, "DESPITE", ())
         signs = life.signs(telemetry, facts, count, despite)
         share = grace if life.watched(signs) else max(grace, blind)
         if levels.below_chance(telemetry, facts, count):
             share = max(share, BELOW * catalogue.GRACE)
-        waits = levels.grace(telemetry, facts, share)
+        waits = reading.grace(telemetry, facts, share)
         if telemetry[-1].step < waits or life.alive(signs, telemetry, facts):
             return None
         reason = Message.join([reason, life.absent(telemetry, facts, count, despite)], "; ")

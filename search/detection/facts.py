@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pitprop.detection import stopping as stops
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.telemetry import Telemetry
 
+T = TypeVar("T")
+
 LOSSES = ("cross_entropy", "supcon", "ntxent", "clip")
 """Losses whose value at chance follows from the classes, or from the size of a batch."""
+
+WARMUPS = ("warmup.epochs", "warmup_epochs", "warmup")
+"""What spaces call the length of the warm-up, in epochs."""
+WARM_SHARES = ("warmup_ratio", "warmup_frac", "warmup_fraction")
+"""The same as a share of the budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +65,22 @@ class Facts:
     seen: Sequence[float] = ()
     recovery: float | None = None
     silence: float = 0.0
+    _known: dict[Hashable, tuple[Sequence[int], Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def sign(self) -> int:
         """What to multiply the objective by, so that higher is better: 1 or -1."""
         return stops.sign(self.maximize)
+
+    def own(self, *names: str) -> Any:
+        """The trial's value of the parameter whose dotted name ends in one of ``names``; None if it has none, or several."""
+        ends = tuple(f".{name}" for name in names)
+        found = [value for name, value in self.params.items() if name in names or name.endswith(ends)]
+        return found[0] if len(found) == 1 else None
+
+    def of_study(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What ``compute`` finds in the other trials, kept under ``key`` until one of them has another epoch."""
+        grown, known = [len(peer.telemetry) for peer in self.peers], self._known.get(key)
+        if known is None or known[0] != grown:
+            known = self._known[key] = grown, compute()
+        return cast(T, known[1])

@@ -48,6 +48,10 @@ def level(facts: Facts, metric: str, whole: float) -> Stand | None:
 
     ``whole`` is what a score counts as a whole: 1, or 100 in percent; a loss is compared with itself.
     """
+    return facts.of_study(("level", metric, whole), lambda: _level(facts, metric, whole))
+
+
+def _level(facts: Facts, metric: str, whole: float) -> Stand | None:
     loss, sign, best = metrics.of(metric).family == "loss", _sign(facts, metric), alive(facts, metric)
     if best is None:
         return None
@@ -63,7 +67,8 @@ def level(facts: Facts, metric: str, whole: float) -> Stand | None:
             groups.append(Stand(median(row[0] for row in near), lows, highs, tuple(sorted(row[1] for row in near))))
     groups.sort(key=lambda one: (-len(one.trials), sign * one.value))
     fit = (one for one in groups if behind(one, best, facts, metric, whole) and not reached(one, facts, metric, whole))
-    return next(fit, None) or _rest(facts, metric, best, whole)
+    found = [one for one in (next(fit, None), _rest(facts, metric, best, whole)) if one is not None]
+    return max(found, key=lambda one: len(one.trials), default=None)
 
 
 def _rest(facts: Facts, metric: str, best: float, whole: float) -> Stand | None:
@@ -86,6 +91,7 @@ def _rest(facts: Facts, metric: str, best: float, whole: float) -> Stand | None:
         if values and max(values) - min(values) <= STILL * (abs(median(values)) if meaning.family == "loss" else scale):
             found.append((sign * median(values), peer.trial, min(values), max(values), _kind(peer)))
     found.sort()
+    stands: list[Stand] = []
     for first, (value, *_) in enumerate(found):
         limit = value + STILL * (abs(value) if meaning.family == "loss" else scale)
         near = [row for row in found[first:] if row[0] <= limit]
@@ -93,8 +99,10 @@ def _rest(facts: Facts, metric: str, best: float, whole: float) -> Stand | None:
             level = sign * median(row[0] for row in near)
             stand = Stand(level, min(row[2] for row in near), max(row[3] for row in near), tuple(sorted(row[1] for row in near)))
             if sign * (best - level) > away * way and behind(stand, best, facts, metric, whole):
-                return None if any(_left(stand, peer, facts, metric, whole) for peer in facts.peers) else stand
-    return None
+                stands.append(stand)
+    stands.sort(key=lambda one: -len(one.trials))
+    left = (any(_left(stand, peer, facts, metric, whole) for peer in facts.peers) for stand in stands)
+    return next((stand for stand, gone in zip(stands, left, strict=False) if not gone), None)
 
 
 def _left(stand: Stand, peer: Peer, facts: Facts, metric: str, whole: float) -> bool:

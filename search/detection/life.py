@@ -12,24 +12,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
-from pitprop.detection import levels, metrics, stopping
+from pitprop.detection import levels, metrics, reading, stopping
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns, finite
 
 DECIDES = 0.1
 """The spread (standard deviation across samples) above which predictions begin to differ between samples."""
+SPREAD = 1e-3
+"""The spread below which, if it does not grow, the output does not depend on the input whatever the ranks say."""
 SPREADS = {
     "val/logit_spread": N_("logit spread {first:.2g} to {last:.2g}"),
     "val/probability_spread": N_("probability spread {first:.2g} to {last:.2g}"),
 }
-WEAK = ("loss_falling",)
-"""Signs that hardly predict a recovery where better ones are reported, see above."""
 NEAR = 0.1
 """The share of its start, or of chance, from which on a training loss is near 0."""
+FITS = 0.01
+"""The share by which the training loss falls from window to window, and lies below any validation loss, in one that learns."""
 OVERRULED = 0.3
 """The share of the budget after which weak signs no longer count where better ones are reported."""
 
@@ -49,7 +51,7 @@ class Sign:
         return message(self.template, **self.values)
 
 
-@levels.once
+@reading.once
 def signs(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ...] = ()) -> list[Sign]:
     """Each sign that can be judged from the last ``count`` readings, without those named in ``despite``."""
     if despite:
@@ -63,16 +65,21 @@ def signs(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ..
         score_rising,
         cooling,
         memorising,
+        fitting,
     )
     found = (look(telemetry, facts, count) for look in looks)
     return [sign for sign in found if sign is not None]
 
 
 def alive(signs: Sequence[Sign], telemetry: Telemetry, facts: Facts) -> bool:
-    """Whether any sign counts. After ``OVERRULED`` of the budget a falling loss does not, where AUC and spread show nothing."""
+    """Whether any sign counts. After ``OVERRULED`` of the budget a falling loss does not, where AUC and spread show nothing.
+
+    Nor does at any time a training loss below that of validation where one of these is reported: classes may be weighted in it.
+    """
     strong = [sign for sign in signs if sign.name in ("ranking", "logits_spreading")]
     overruled = len(strong) == 2 and telemetry[-1].step >= OVERRULED * facts.budget
-    return any(sign.alive for sign in signs if sign in strong or not (overruled and sign.name in WEAK))
+    weak = ("loss_falling", "fitting") if overruled else ("fitting",) if strong else ()
+    return any(sign.alive for sign in signs if sign.name not in weak)
 
 
 def watched(signs: Sequence[Sign]) -> bool:
@@ -80,7 +87,7 @@ def watched(signs: Sequence[Sign]) -> bool:
     return any(sign.name not in ("score_rising", "cooling") for sign in signs)
 
 
-@levels.once
+@reading.once
 def absent(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ...] = ()) -> Message:
     """What was looked for, as by `signs`, and not found, for a reason."""
     found = signs(telemetry, facts, count, despite)
@@ -91,17 +98,17 @@ def absent(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, .
 
 
 def ranking(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """AUC rising by more than a standard error, or 2 standard errors above chance while the logits still change."""
+    """AUC rising by more than a standard error, however slowly the logits spread; or 2 above chance while they do so in time."""
     values = _last(telemetry, "val/auc", count)
     if not values:
         return None
     error, mean = max(levels.error(telemetry, facts, "val/auc"), 0.01), sum(values) / count
     rises = values[-1] - values[0] > max(error, 0.02) and values[-1] > 0.5 + error
     stands = (mean > 0.5 + 2 * error or max(values) > 0.5 + 4 * error) and _moves(telemetry, count)
-    in_time = _decides(levels.recent(telemetry, "val/logit_spread", count), facts)
-    return Sign(
-        "ranking", (rises or stands) and in_time, N_("AUC {first:.2f} to {last:.2f}"), {"first": values[0], "last": values[-1]}
-    )
+    spreads = reading.recent(telemetry, "val/logit_spread", count)
+    counts = _decides(spreads, facts) if not rises else not spreads or spreads[-1][1] > min(SPREAD, spreads[0][1])
+    seen = {"first": values[0], "last": values[-1]}
+    return Sign("ranking", (rises or stands) and counts, N_("AUC {first:.2f} to {last:.2f}"), seen)
 
 
 def logits_spreading(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
@@ -146,8 +153,8 @@ def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     if not values or facts.metric in ("val/loss", "train/loss"):
         return None
     gain = facts.sign * (values[-1] - values[0])
-    meaning, noise = metrics.of(facts.metric), levels.scatter(telemetry, facts)
-    least = max(0.004 * levels.reach(telemetry, facts), levels.error(telemetry, facts, facts.metric))
+    meaning, noise = metrics.of(facts.metric), reading.scatter(telemetry, facts)
+    least = max(0.004 * reading.reach(telemetry, facts), levels.error(telemetry, facts, facts.metric))
     rises = gain > max(least, 0.0 if meaning.share else 2 * noise)
     if meaning.family == "reward" and not rises:  # returns scatter so much that only means tell
         gain = facts.sign * (fmean(values) - fmean(telemetry.column(facts.metric).values[:count]))
@@ -157,12 +164,15 @@ def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
 
 
 def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """A falling learning rate while steps are too large to learn: update ratio of at least .01, loss above chance."""
+    """A learning rate that is falling and still high, where steps are too large: update ratio of at least .01, loss above chance.
+
+    Too large they are as well where a training had learned, and fell back to chance.
+    """
     rates, steps, losses = (_last(telemetry, name, count) for name in ("lr", "update_ratio", "val/loss"))
-    level = levels.loss(telemetry, facts)
-    if not rates or not steps or sum(steps) < 0.01 * count:
+    level, fell = levels.loss(telemetry, facts), levels.learned_once(telemetry, facts)
+    if not rates or not (fell or (steps and sum(steps) >= 0.01 * count)):
         return None
-    if level is not None and losses and sum(losses) < 1.05 * level * count:
+    if not fell and level is not None and losses and sum(losses) < 1.05 * level * count:
         return None
     falls = 0.1 * max(telemetry.column("lr").values) < rates[-1] < rates[0]
     falling = N_("update steps too large and the learning rate falling")
@@ -170,15 +180,28 @@ def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
 
 
 def memorising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """A training loss near 0, by `NEAR` of where it began or of chance: it learns, and validation may follow late (grokking)."""
+    """A training loss near 0, by `NEAR` of where it began or of chance: it learns, and validation may follow late (grokking).
+
+    It began where the first few readings lie: one that exploded, and came back to chance, has learned nothing.
+    """
     column = telemetry.column("train/loss")
     if len(column.values) < count or not _judged(facts) or min(column.values) < 0:
         return None
-    start = min(column.values[0], levels.loss(telemetry, facts) or math.inf)
+    start = min(column.values[0], median(column.values[: levels.FEW]), levels.loss(telemetry, facts) or math.inf)
     last = max(column.values[-count:])
-    # a first epoch that exploded is no start: what no classifier has is not near 0
-    near = last < NEAR * start and (last < levels.ABSURD or not levels.ACCURACY & {*metrics.split(facts.metric)})
-    return Sign("memorising", True, N_("training loss {last:.3g}"), {"last": last}) if near else None
+    return Sign("memorising", True, N_("training loss {last:.3g}"), {"last": last}) if last < NEAR * start else None
+
+
+def fitting(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """The training loss below any of validation, and falling by `FITS` a window; or already near 0 against that."""
+    column, validated = telemetry.column("train/loss"), telemetry.column("val/loss").values
+    if not validated or len(column.values) <= count or not _judged(facts) or facts.metric == "val/loss":
+        return None
+    recent, earlier, least = column.values[-count:], column.values[-2 * count : -count], min(*validated, levels.UNTRAINED[1])
+    falls = max(recent) < (1 - FITS) * least and fmean(recent) < (1 - FITS) * fmean(earlier)
+    seen = {"first": recent[0], "last": recent[-1], "least": least}
+    below = N_("training loss {first:.4g} to {last:.4g}, below validation's {least:.4g}")
+    return Sign("fitting", True, below, seen) if min(recent) >= 0 and (falls or max(recent) < NEAR * least) else None
 
 
 def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
@@ -186,7 +209,7 @@ def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
 
     None for one that never left it, and for one that showed life signs all the time: no grace was needed to spare it.
     """
-    count = levels.window(telemetry, facts, 5)
+    count = reading.window(telemetry, facts, 5)
     step = levels.left_chance(telemetry, facts, count)
     past = Telemetry()
     for epoch in telemetry if step is not None else ():
@@ -204,7 +227,7 @@ def promise(telemetry: Telemetry, facts: Facts) -> float:
 
     AUC above one half, then decades of growth of the logit spread a window, then the share by which the loss has fallen.
     """
-    count = levels.window(telemetry, facts, 5)
+    count = reading.window(telemetry, facts, 5)
     areas, losses = _last(telemetry, "val/auc", count), telemetry.column("val/loss").values
     spreads = _last(telemetry, "val/logit_spread", count) or _last(telemetry, "val/probability_spread", count)
     ranks = 2 * sum(areas) / count - 1 if areas else 0.0
@@ -214,7 +237,7 @@ def promise(telemetry: Telemetry, facts: Facts) -> float:
 
 
 def _spreading(sign: str, name: str, telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    readings = levels.recent(telemetry, name, count)
+    readings = reading.recent(telemetry, name, count)
     if len(readings) < count or min(value for _, value in readings) <= 0:
         return None
     (start, first), (end, last) = readings[0], readings[-1]
@@ -266,7 +289,11 @@ def course(telemetry: Telemetry, facts: Facts) -> list[Message]:
     best = stopping.best(values, facts.maximize)
     if not best:
         return []
-    found = [_flat(facts, scored, values, best), *_halves(scored[best]), _balance(scored[best], levels.labels(telemetry, facts))]
+    found = [
+        _flat(facts, scored, values, best),
+        *_halves(scored[best]),
+        _balance(scored[best], reading.labels(telemetry, facts)),
+    ]
     return [one for one in found if one is not None]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pitprop.detection import chance, levels
+from pitprop.detection import chance, reading
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
@@ -51,13 +51,13 @@ class Constant:
         return message("{said} ({seen})", said=said, seen=self.seen) if self.seen else said
 
 
-@levels.once
+@reading.once
 def constant(telemetry: Telemetry, facts: Facts, count: int, share: float = 0.995) -> Constant | None:
     """Whether one class held ``share`` of the predictions in each of the last ``count`` reports, by counts or by scores.
 
     Where that class is nearly all there is, others have to be predicted less than a tenth as often as they occur.
     """
-    labels = levels.labels(telemetry, facts).values()
+    labels = reading.labels(telemetry, facts).values()
     if total := sum(labels):
         share = max(share, 1 - 0.1 * (1 - max(labels) / total))
     return _by_counts(telemetry, count, share) or _by_score(telemetry, facts, count) or _by_pair(telemetry, count)
@@ -107,10 +107,10 @@ def _by_score(telemetry: Telemetry, facts: Facts, count: int) -> Constant | None
     """Whether macro F1 stands within 0.001 of (1/K) 2 p / (1 + p), its value when only a class of share p is predicted."""
     if not tells(facts.metric):
         return None
-    readings, labels = levels.recent(telemetry, facts.metric, count), levels.labels(telemetry, facts)
+    readings, labels = reading.recent(telemetry, facts.metric, count), reading.labels(telemetry, facts)
     if len(readings) < count or len(labels) < 2:
         return None
-    prior, whole = list(labels.values()), levels.unit(telemetry, facts)
+    prior, whole = list(labels.values()), reading.unit(telemetry, facts)
     readings = [(step, score / whole) for step, score in readings]
     for index in sorted(range(len(prior)), key=lambda c: -prior[c]):
         value = chance.macro_f1(prior, index)
@@ -124,7 +124,7 @@ def _by_score(telemetry: Telemetry, facts: Facts, count: int) -> Constant | None
 
 def _by_pair(telemetry: Telemetry, count: int) -> Constant | None:
     """Whether F1 is 2 a / (1 + a) for an accuracy a, both unchanged: then no sample is rightly predicted as negative."""
-    accuracy, f1 = (levels.recent(telemetry, name, count) for name in ("val/accuracy", "val/f1"))
+    accuracy, f1 = (reading.recent(telemetry, name, count) for name in ("val/accuracy", "val/f1"))
     if len(accuracy) < count or len(f1) < count or len({value for _, value in (*accuracy, *f1)}) > 2:
         return None
     (since, a), (_, score) = accuracy[0], f1[0]

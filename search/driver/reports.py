@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 
-from pitprop.detection import detect, levels, metrics
+from pitprop.detection import detect, levels, metrics, reading
 from pitprop.detection.facts import Facts
 from pitprop.errors import nearest
 from pitprop.messages import Message, message
@@ -101,4 +101,4 @@ def _scale(curve: Telemetry, facts: Facts) -> Message:
         return message("{low:g} to {high:g} as stated", low=facts.range[0], high=facts.range[1])
     if not metrics.of(facts.metric).share:
         return message("without bounds")
-    return message("0 to {whole:g} by its name and readings", whole=levels.unit(curve, facts))
+    return message("0 to {whole:g} by its name and readings", whole=reading.unit(curve, facts))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
-from pitprop.detection import detect, levels, metrics, stopping
+from pitprop.detection import detect, levels, metrics, reading, stopping
 from pitprop.detection import signatures as catalogue
 from pitprop.detection.detect import Bound, Signature, Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
@@ -216,7 +216,7 @@ def _beside(one: Diagnosis, earlier: Sequence[Diagnosis]) -> Diagnosis:
         for verdict in detect.judge(common, facts, [Signature(ALIKE)]) if one.unit == other.unit else ():
             reason = message(
                 "the same curve as {other} in epochs {first}-{last}, so that what was changed between them has no effect",
-                **{"other": other.name, "first": common[-levels.window(common, facts, 5)].step, "last": verdict.step},
+                **{"other": other.name, "first": common[-reading.window(common, facts, 5)].step, "last": verdict.step},
             )
             alike = replace(verdict, reason=reason, remedy=UNREAD)
             return replace(one, verdicts=sorted([*one.verdicts, alike], key=lambda verdict: verdict.step))
@@ -331,7 +331,7 @@ def _learns(telemetry: Telemetry, facts: Facts) -> bool:
     losses = ("val/loss", "train/loss") if metrics.of(facts.metric).family != "reward" else ()
     curves = [telemetry.column(name).values for name in losses if name != facts.metric]
     if len(values) < FEW:  # too few for a mean: by more than a score that has not moved
-        ends = [(values, facts.sign, levels.reach(telemetry, facts)), *((one, -1, abs(one[0])) for one in curves if one)]
+        ends = [(values, facts.sign, reading.reach(telemetry, facts)), *((one, -1, abs(one[0])) for one in curves if one)]
         return any(sign * (one[-1] - one[0]) > levels.STILL * whole for one, sign, whole in ends if len(one) > 1)
     if telemetry[-1].step < catalogue.GRACE * facts.budget:
         return True
@@ -345,5 +345,5 @@ def _ended(telemetry: Telemetry, facts: Facts, verdicts: Sequence[Verdict], watc
     first = next((verdict for verdict in verdicts if verdict.ends), None)
     if first is None or any(verdict.ends for verdict in detect.judge(telemetry, facts, watching)):
         return first
-    count = min(levels.window(telemetry, facts, 5), telemetry[-1].step - first.step)
+    count = min(reading.window(telemetry, facts, 5), telemetry[-1].step - first.step)
     return first if levels.above_chance(telemetry, facts, count, 0.1) is False else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pitprop.detection import levels
+from pitprop.detection import reading
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
@@ -14,7 +14,7 @@ ELSEWHERE = "OGM-GE balances it, and reports nothing"
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: float = 5.0) -> Message | None:
     """The same branch's gradient norm above ``ratio`` times the smallest in ``patience`` reports (OGM-GE, Peng et al. 2022)."""
-    count = levels.window(telemetry, facts, patience)
+    count = reading.window(telemetry, facts, patience)
     window, norms = telemetry[-count:], telemetry.each(_norms)[-count:]
     if len(window) < count or any(len(found) < 2 for found in norms):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import advice, levels, metrics, predictions
+from pitprop.detection import advice, levels, metrics, predictions, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
@@ -23,12 +23,15 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
     After the share ``late`` of the budget by more, in the end by up to ``band``, which random weights may reach by luck. If the
     chance score is not known, it is where the objective began, unless it has moved; a chance loss that the trainer states
     decides, or the prior's cross entropy where the loss stands at that. A score without a loss is judged alone, unless
-    predictions or macro F1 tell of a constant one, for which `constant_prediction` waits longer.
+    predictions or macro F1 tell of a constant one, for which `constant_prediction` waits longer. What had learned and has fallen
+    back is left to `late_collapse`.
     """
-    count = levels.window(telemetry, facts, patience)
-    name, losses = levels.losses(telemetry, count)
+    if levels.learned_once(telemetry, facts):
+        return None
+    count = reading.window(telemetry, facts, patience)
+    name, losses = reading.losses(telemetry, count)
     if metrics.of(facts.metric).family == "reward" or not losses:
-        losses = levels.recent(telemetry, facts.metric, count)
+        losses = reading.recent(telemetry, facts.metric, count)
         if predictions.tells(facts.metric) or predictions.constant(telemetry, facts, count) is not None:
             return None
     if len(losses) < count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import advice, levels
+from pitprop.detection import advice, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -17,10 +17,10 @@ ELSEWHERE = "the deep learning tuning playbook, in words"
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.5) -> Message | None:
     """More than ``share`` of the steps clipped in ``patience`` reports after the warm-up (deep learning tuning playbook)."""
-    readings = levels.recent(telemetry, "clipped", patience)
+    readings = reading.recent(telemetry, "clipped", patience)
     if len(readings) < patience or not min(value for _, value in readings) > share:
         return None
-    if readings[0][0] <= levels.warmup(telemetry, facts):
+    if readings[0][0] <= reading.warmup(telemetry, facts):
         return None
     (first, _), (last, clipped) = readings[0], readings[-1]
     return message("{share:.0%} of the steps are clipped in epochs {first}-{last}", share=clipped, first=first, last=last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pitprop.detection import advice, levels, predictions
+from pitprop.detection import advice, predictions, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
@@ -22,8 +22,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
     Macro F1 alone shows it too: it is then exactly (1/K) 2 p / (1 + p), for a class of share p among K classes. So does F1
     beside accuracy: it is then 2 a / (1 + a) for an accuracy of a.
     """
-    found = predictions.constant(telemetry, facts, levels.window(telemetry, facts, patience), share)
-    kind = found.kind(levels.labels(telemetry, facts)) if found else ""
+    found = predictions.constant(telemetry, facts, reading.window(telemetry, facts, patience), share)
+    kind = found.kind(reading.labels(telemetry, facts)) if found else ""
     return found.sentence(kind, telemetry[-1].step) if found and kind != "minority" else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pitprop.detection import advice, chance, levels
+from pitprop.detection import advice, chance, levels, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
@@ -23,11 +23,11 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 4, near: float
     what the class prior gives. It does not count while the objective is well above chance: nearest neighbours scored 0.81
     with all embeddings on one line.
     """
-    if levels.above_chance(telemetry, facts, levels.window(telemetry, facts, patience), 0.1):
+    if levels.above_chance(telemetry, facts, reading.window(telemetry, facts, patience), 0.1):
         return None
     name = "val/loss" if telemetry.column("val/loss").values else "train/loss"
-    readings = levels.recent(telemetry, name, levels.window(telemetry, facts, patience))
-    found = _level(telemetry, facts, readings[-1][1]) if len(readings) >= levels.window(telemetry, facts, patience) else None
+    readings = reading.recent(telemetry, name, reading.window(telemetry, facts, patience))
+    found = _level(telemetry, facts, readings[-1][1]) if len(readings) >= reading.window(telemetry, facts, patience) else None
     if found is None:
         return None
     level, formula = found
@@ -72,13 +72,13 @@ def _alike(telemetry: Telemetry, limit: float) -> str | None:
 def _is_prior(telemetry: Telemetry, facts: Facts, level: float) -> bool:
     """Whether a classifier's loss at chance would be the same number."""
     prior = levels.loss(Telemetry(), facts) if facts.labels else None
-    counts = levels.labels(telemetry, facts)
+    counts = reading.labels(telemetry, facts)
     prior = prior if prior is not None else chance.cross_entropy(list(counts.values())) if counts else math.inf
     return facts.chance_loss is None and abs(prior / level - 1) < 0.02
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
-    classes, temperature = telemetry.column("batch/classes").values, advice.own(facts, "temperature")
+    classes, temperature = telemetry.column("batch/classes").values, facts.own("temperature")
     if classes and classes[-1] < 2:
         sampler = N_("batches hold one class, for which identical embeddings are the optimum: fix the batch sampler")
         return Advice(message(sampler)), Advice(message("leave the learning rate: none helps"))
@@ -89,7 +89,7 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
     warm = Advice(message("temperature .07 to .2, ten epochs of warm-up from 1e-7 to 1e-4"))
     return (
         None if classes else Advice(message(mixes)),
-        None if advice.own(facts, "l2_normalize") else length,
+        None if facts.own("l2_normalize") else length,
         advice.lower_rate(telemetry, facts) if advice.known_rate(telemetry, facts) else None,
         None if isinstance(temperature, float) and 0.07 <= temperature <= 0.2 else warm,
         Advice(message("train at least one encoder")),

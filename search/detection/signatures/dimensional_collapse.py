@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import levels
+from pitprop.detection import reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -21,8 +21,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
     In each of ``patience`` readings, and for the second only if the loss fell meanwhile. The rank cannot exceed the
     number of validation samples.
     """
-    count = levels.window(telemetry, facts, patience)
-    ranks, sizes = levels.recent(telemetry, "embedding/rank", count), telemetry.column("embedding/dimensions").values
+    count = reading.window(telemetry, facts, patience)
+    ranks, sizes = reading.recent(telemetry, "embedding/rank", count), telemetry.column("embedding/dimensions").values
     if len(ranks) < count:
         return None
     (since, _), (step, last) = ranks[0], ranks[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pitprop.detection import advice, levels
+from pitprop.detection import advice, levels, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -24,8 +24,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 6, ratio: floa
     A loss that fell by a tenth over them is recovering: runs went from 31 to among the best. So is one whose score is
     above chance, however large its loss; where chance is not known, the training loss has to explode as well.
     """
-    patience = levels.fewer(telemetry, facts, patience)
-    losses = levels.recent(telemetry, "val/loss", patience)
+    patience = reading.fewer(telemetry, facts, patience)
+    losses = reading.recent(telemetry, "val/loss", patience)
     if len(losses) < patience or not math.isfinite(telemetry[-1].metrics.get("val/loss", math.nan)):
         return None
     start = _start(telemetry, facts, "val/loss")
@@ -55,7 +55,7 @@ def _fell(losses: list[tuple[int, float]]) -> bool:
 
 
 def _training_too(telemetry: Telemetry, facts: Facts, patience: int, ratio: float) -> bool:
-    losses = levels.recent(telemetry, "train/loss", patience)
+    losses = reading.recent(telemetry, "train/loss", patience)
     return len(losses) == patience and min(v for _, v in losses) > ratio * _start(telemetry, facts, "train/loss")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import advice, branches, levels
+from pitprop.detection import advice, branches, levels, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -22,12 +22,12 @@ def detect(
 
     Higher learning rates lose first and win later: 7 of 19 of the best fine-tunes were below at their first evaluation.
     """
-    known, readings = facts.checkpoint.get(facts.metric), levels.recent(telemetry, facts.metric, patience)
+    known, readings = facts.checkpoint.get(facts.metric), reading.recent(telemetry, facts.metric, patience)
     if known is None or len(readings) < patience:
         return None
-    least = max(points * levels.reach(telemetry, facts), errors * levels.error(telemetry, facts, facts.metric))
+    least = max(points * reading.reach(telemetry, facts), errors * levels.error(telemetry, facts, facts.metric))
     lost = min((known - value) * facts.sign for _, value in readings)
-    drop = branches.Drop(facts.metric, known, readings[-1][1], levels.unit(telemetry, facts))
+    drop = branches.Drop(facts.metric, known, readings[-1][1], reading.unit(telemetry, facts))
     return branches.sentence(drop, facts, telemetry[-1].step) if lost > least else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pitprop.detection import levels, predictions
+from pitprop.detection import predictions, reading
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
@@ -17,9 +17,9 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 10) -> Message
 
     A model that predicts one class for all samples, but not always the same one, correctly has a constant balanced accuracy.
     """
-    count = levels.window(telemetry, facts, patience)
+    count = reading.window(telemetry, facts, patience)
     window = telemetry[-count:]
-    scores = levels.recent(telemetry, facts.metric, count)
+    scores = reading.recent(telemetry, facts.metric, count)
     if len(window) < count or len(scores) < count or scores[0][0] != window[0].step:
         return None
     values = [value for _, value in scores]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import advice, levels
+from pitprop.detection import advice, levels, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
@@ -19,9 +19,14 @@ DESPITE = ("loss_falling",)
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: float = 0.05, band: float = 0.08) -> Message | None:
-    """At chance (by 2 %, late ``band``), and five times the rate of the last ``patience`` readings gains under ``least``."""
-    count = levels.window(telemetry, facts, patience)
-    name, losses = levels.losses(telemetry, count)
+    """At chance (by 2 %, late ``band``), and five times the rate of the last ``patience`` readings gains under ``least``.
+
+    Not where the training had learned and has fallen back: that is `late_collapse`.
+    """
+    if levels.learned_once(telemetry, facts):
+        return None
+    count = reading.window(telemetry, facts, patience)
+    name, losses = reading.losses(telemetry, count)
     margin = levels.opening(telemetry, facts, GRACE, band)
     if len(losses) < count or levels.above_chance(telemetry, facts, count, margin) is not False:
         return None
@@ -42,5 +47,5 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
-    warm = Advice(message("shorten the warm-up"), moves="warmup-") if levels.warmup(telemetry, facts) > 1 else None
+    warm = Advice(message("shorten the warm-up"), moves="warmup-") if reading.warmup(telemetry, facts) > 1 else None
     return advice.raise_rate(telemetry, facts), warm, Advice(message("look at what is frozen"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import advice, levels, life
+from pitprop.detection import advice, levels, life, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -20,9 +20,9 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, spread: flo
 
     Growth is a life sign, unless it is below 0.1 decade a window or too slow to reach 0.1 in time.
     """
-    count = levels.window(telemetry, facts, patience)
+    count = reading.window(telemetry, facts, patience)
     name = "val/logit_spread" if telemetry.column("val/logit_spread").values else "val/probability_spread"
-    readings = levels.recent(telemetry, name, count)
+    readings = reading.recent(telemetry, name, count)
     if len(readings) < count or levels.above_chance(telemetry, facts, count):
         return None
     limit = spread if telemetry[-1].step < 0.4 * facts.budget else max(spread, life.DECIDES)

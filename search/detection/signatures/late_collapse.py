@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import advice, levels
+from pitprop.detection import advice, levels, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -20,7 +20,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, windows: in
 
     What the trial reached before still counts. A cyclic learning rate may also cause it, and recover.
     """
-    count = windows * levels.window(telemetry, facts, patience)
+    count = windows * reading.window(telemetry, facts, patience)
     column, limit = telemetry.column(facts.metric), levels.bound(telemetry, facts, learned)
     if limit is None or len(column.values) <= count or levels.above_chance(telemetry, facts, count) is not False:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import advice, levels, predictions
+from pitprop.detection import advice, predictions, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -18,8 +18,8 @@ GRACE = 0.375  # 1.5 times that of others: it usually recovers by itself, as it 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: float = 0.995) -> Message | None:
     """``patience`` reports in which a class that is not the most frequent holds at least ``share`` of the predictions."""
-    found = predictions.constant(telemetry, facts, levels.window(telemetry, facts, patience), share)
-    kind = found.kind(levels.labels(telemetry, facts)) if found else ""
+    found = predictions.constant(telemetry, facts, reading.window(telemetry, facts, patience), share)
+    kind = found.kind(reading.labels(telemetry, facts)) if found else ""
     return found.sentence(kind, telemetry[-1].step) if found and kind == "minority" else None
 
 

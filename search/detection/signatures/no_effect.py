@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pitprop.detection import levels
+from pitprop.detection import reading
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Epoch, Telemetry
@@ -20,7 +20,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, tolerance: 
 
     Only for losses that change: all dead trainings have the same curve.
     """
-    count = levels.window(telemetry, facts, patience)
+    count = reading.window(telemetry, facts, patience)
     names = [name for name in LOSSES if telemetry and name in telemetry[-1].metrics]
     if len(telemetry) < count or not names or not any(_moves(telemetry, name, count) for name in names):
         return None

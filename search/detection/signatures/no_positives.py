@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import advice, levels, metrics
+from pitprop.detection import advice, metrics, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -17,7 +17,7 @@ ELSEWHERE = ""
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5) -> Message | None:
     """0 in the last ``patience`` epochs for all F1, recall, mAP and Dice, and true positives but those of the background."""
-    count = levels.window(telemetry, facts, patience)
+    count = reading.window(telemetry, facts, patience)
     window, found = telemetry[-count:], telemetry.each(_positives)[-count:]
     if len(window) < count or not all(found) or any(any(one.values()) for one in found):
         return None
@@ -37,7 +37,7 @@ def _positives(epoch: Epoch) -> dict[str, float]:
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
     """What makes it find more, where the trial has not got it: a low threshold, a weight of the positives, more of them."""
-    at, weight = advice.own(facts, "threshold"), advice.own(facts, "weight", "pos_weight", "class_weight")
+    at, weight = facts.own("threshold"), facts.own("weight", "pos_weight", "class_weight")
     lower = message("lower the decision threshold (or the gate's), and look at whether anything is detected")
     if isinstance(at, float):
         lower = message("lower the decision threshold from {at:g} to {lower:g}", at=at, lower=0.1)
@@ -47,7 +47,7 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
     return (
         None if low else Advice(lower, {"threshold": 0.1} if at else {}, "threshold-"),
         None if weight else Advice(positives, moves="weight+"),
-        None if advice.own(facts, "oversample") else Advice(message("oversample the positive class"), moves="oversample+"),
+        None if facts.own("oversample") else Advice(message("oversample the positive class"), moves="oversample+"),
         advice.rate(telemetry, facts),
         counts,
     )

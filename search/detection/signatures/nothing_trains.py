@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import levels
+from pitprop.detection import levels, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
@@ -38,7 +38,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 3) -> Message 
         if values and not any(values):
             return message(template, step=step)
     for name, template in IDLE.items():
-        readings = levels.recent(telemetry, name, patience)
+        readings = reading.recent(telemetry, name, patience)
         if len(readings) == patience and not any(value for _, value in readings) and not _resting(telemetry, name, patience):
             return message(template, first=readings[0][0], last=step)
     return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from pitprop.detection import advice, levels, metrics
+from pitprop.detection import advice, levels, metrics, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -25,9 +25,9 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: flo
     """
     if metrics.of(facts.metric).family == "reward":
         return None
-    count = 2 * levels.window(telemetry, facts, patience)
-    readings = levels.recent(telemetry, facts.metric, count + 1)
-    size = max(least * levels.reach(telemetry, facts), errors * levels.error(telemetry, facts, facts.metric))
+    count = 2 * reading.window(telemetry, facts, patience)
+    readings = reading.recent(telemetry, facts.metric, count + 1)
+    size = max(least * reading.reach(telemetry, facts), errors * levels.error(telemetry, facts, facts.metric))
     steps = [after - before for (_, before), (_, after) in pairwise(readings)]
     swings = [a for a, b in pairwise(steps) if a * b < 0 and min(abs(a), abs(b)) > size]
     if len(steps) < count or len(swings) < 0.5 * (count - 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import levels, metrics
+from pitprop.detection import levels, metrics, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -21,7 +21,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
 
     Never a reason to stop: as one (SageMaker's rule) it killed 263 of the 395 best runs of a public benchmark.
     """
-    count = levels.window(telemetry, facts, patience)
+    count = reading.window(telemetry, facts, patience)
     val, train = telemetry.column("val/loss"), telemetry.column("train/loss")
     if len(val.values) <= count or not train.values:
         return None
@@ -48,7 +48,7 @@ def _diverged(telemetry: Telemetry, facts: Facts) -> bool:
         return False
     scores = [facts.sign * value for value in values]
     lost = max(scores) - scores[-1]
-    return lost > 0.5 * (max(scores) - min(scores)) and lost > 0.1 * levels.reach(telemetry, facts)
+    return lost > 0.5 * (max(scores) - min(scores)) and lost > 0.1 * reading.reach(telemetry, facts)
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:

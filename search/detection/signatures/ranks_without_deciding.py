@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pitprop.detection import levels, predictions
+from pitprop.detection import levels, predictions, reading
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -14,8 +14,8 @@ ELSEWHERE = ""
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, auc: float = 0.7, share: float = 0.995) -> Message | None:
     """AUC of at least ``auc`` and 3 standard errors above chance, with constant predictions, in ``patience`` reports."""
-    count = levels.window(telemetry, facts, patience)
-    readings = levels.recent(telemetry, "val/auc", count)
+    count = reading.window(telemetry, facts, patience)
+    readings = reading.recent(telemetry, "val/auc", count)
     floor = max(auc, 0.5 + 3 * levels.error(telemetry, facts, "val/auc"))
     if len(readings) < count or min(value for _, value in readings) < floor:
         return None

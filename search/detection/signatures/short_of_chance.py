@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pitprop.detection import advice, levels, life, metrics
+from pitprop.detection import advice, levels, life, metrics, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -24,17 +24,17 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, faster: flo
     The rate is that of the last ``patience`` readings, and goes on to fall as it fell over them. One that grows does not count,
     nor a training that ever was better than chance by ``margin``, whose rate may yet be too high.
     """
-    count = levels.window(telemetry, facts, patience)
+    count = reading.window(telemetry, facts, patience)
     level, limit = levels.known(telemetry, facts), levels.bound(telemetry, facts, margin)
     best = telemetry.best(facts.metric, facts.maximize)
     if limit is not None and best is not None and facts.sign * best > facts.sign * limit:
         return None
     if level is not None and limit is not None:
-        readings = levels.recent(telemetry, facts.metric, count)
+        readings = reading.recent(telemetry, facts.metric, count)
         end = _end(readings, facts.sign, facts.budget, faster, level) if len(readings) == count else None
         if end is not None and facts.sign * end < facts.sign * (2 * level - limit):
             return _reason(facts.metric, readings, level, end, faster)
-    name, losses = levels.losses(telemetry, count)
+    name, losses = reading.losses(telemetry, count)
     level, rising = levels.loss(telemetry, facts, guess=False), life.score_rising(telemetry, facts, count)
     if level is None or len(losses) < count or metrics.of(facts.metric).family == "reward" or (rising and rising.alive):
         return None
@@ -75,5 +75,5 @@ def _reason(name: str, readings: Sequence[tuple[int, float]], level: float, end:
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
-    warm = Advice(message("shorten the warm-up"), moves="warmup-") if levels.warmup(telemetry, facts) > 1 else None
+    warm = Advice(message("shorten the warm-up"), moves="warmup-") if reading.warmup(telemetry, facts) > 1 else None
     return advice.raise_rate(telemetry, facts), warm, Advice(message("scale down the initial weights"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pitprop.detection import chance, levels
+from pitprop.detection import chance, levels, reading
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry, columns
@@ -20,7 +20,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: floa
     That is, less than ``share`` of the classes beyond the first that drawing at random would give, by class prior and batch
     size; where these are not known, less than 1.05 classes. Batches of one sample are left alone.
     """
-    readings = levels.recent(telemetry, "batch/classes", patience)
+    readings = reading.recent(telemetry, "batch/classes", patience)
     if len(readings) < patience or levels.above_chance(telemetry, facts, 1):
         return None
     expected = _expected(telemetry, facts)
@@ -38,7 +38,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: floa
 
 def _expected(telemetry: Telemetry, facts: Facts) -> float | None:
     """The classes that a batch drawn at random would hold; None if prior or batch size are not known."""
-    prior = list((columns(telemetry[-1], "train/labels/") or levels.labels(telemetry, facts)).values())
+    prior = list((columns(telemetry[-1], "train/labels/") or reading.labels(telemetry, facts)).values())
     sizes = telemetry.column("batch/size").values
     batch = round(sizes[-1]) if sizes else facts.batch
     counted = prior and min(prior) >= 0 and 0 < sum(prior) < math.inf

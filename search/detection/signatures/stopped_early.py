@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pitprop.detection import levels
+from pitprop.detection import levels, reading
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -24,9 +24,9 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
     cut = stop.cut(telemetry)
     if cut is None or telemetry[cut - 1].step >= facts.budget:
         return None
-    step, stride = telemetry[cut - 1].step, levels.stride(telemetry, facts)
+    step, stride = telemetry[cut - 1].step, reading.stride(telemetry, facts)
     error = levels.error(telemetry, facts, stop.metric)
-    early = step < levels.warmup(telemetry, facts) + stride * levels.window(telemetry, facts, patience)
+    early = step < reading.warmup(telemetry, facts) + stride * reading.window(telemetry, facts, patience)
     best = (max if stop.maximize else min)(values)
     near = abs(best - values[-1]) <= error and stride * stop.patience < share * facts.budget
     if not (early or near):
@@ -43,7 +43,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, share: floa
 def remedy(telemetry: Telemetry, facts: Facts) -> Message:
     stop = facts.stopping
     error = levels.error(telemetry, facts, stop.metric) if stop else 0.0
-    quarter = max(1, round(facts.budget / 4 / levels.stride(telemetry, facts)))
+    quarter = max(1, round(facts.budget / 4 / reading.stride(telemetry, facts)))
     patience = message("patience of at least a quarter of the budget ({count} validations)", count=quarter)
     if not error:
         return patience

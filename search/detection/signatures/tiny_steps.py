@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import advice, levels
+from pitprop.detection import advice, reading
 from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
@@ -20,10 +20,10 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, ratio: floa
 
     Only while the learning rate is above a tenth of its peak: the end of a cosine schedule is intended to be small.
     """
-    readings, rates = levels.recent(telemetry, "update_ratio", patience), telemetry.column("lr").values
+    readings, rates = reading.recent(telemetry, "update_ratio", patience), telemetry.column("lr").values
     if len(readings) < patience or not max(value for _, value in readings) < ratio:
         return None
-    if readings[0][0] <= levels.warmup(telemetry, facts) or (rates and rates[-1] < 0.1 * max(rates)):
+    if readings[0][0] <= reading.warmup(telemetry, facts) or (rates and rates[-1] < 0.1 * max(rates)):
         return None
     return message(
         "steps are {ratio:.1g} of the weights' norm in epochs {first}-{last}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pitprop.detection import levels, metrics
+from pitprop.detection import metrics, reading
 from pitprop.detection.facts import Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
@@ -21,14 +21,14 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, settled: in
     not count, nor a perfect score, nor one that settled while the learning rate fell to a tenth.
     """
     values, meaning = telemetry.column(facts.metric).values, metrics.of(facts.metric)
-    if meaning.family == "loss" or not values or levels.labels(telemetry, facts):
+    if meaning.family == "loss" or not values or reading.labels(telemetry, facts):
         return None
-    last, whole = values[-1], levels.unit(telemetry, facts)
+    last, whole = values[-1], reading.unit(telemetry, facts)
     same = next((n for n, value in enumerate(reversed(values)) if value != last), len(values))
     coarse = last != 0 and abs(100 * last / whole - round(100 * last / whole)) < 1e-9
     rates = telemetry.column("lr").values
     least = patience if same == len(values) else settled
-    enough = max(least, levels.window(telemetry, facts, least)) * (COARSE if coarse else 1)  # it waits for no grace
+    enough = max(least, reading.window(telemetry, facts, least)) * (COARSE if coarse else 1)  # it waits for no grace
     perfect = meaning.share and last == (whole if facts.maximize else 0.0)
     if same < enough or perfect or (same < len(values) and rates and rates[-1] < 0.1 * max(rates)):
         return None

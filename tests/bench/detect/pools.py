@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from pitprop.detection import levels
+from pitprop.detection import levels, reading
 from pitprop.telemetry import Telemetry, series
 
 from tests.bench.detect.curves import Run
@@ -62,4 +62,4 @@ def late(dataset: Sequence[Run], where: Stops) -> Share:
 def _leaves(run: Run) -> float:
     """When a training left chance, as a share of its budget; 0 if it never stood there."""
     curve = Telemetry(run.epochs)
-    return (levels.left_chance(curve, run.facts, levels.window(curve, run.facts, 5)) or 0) / run.facts.budget
+    return (levels.left_chance(curve, run.facts, reading.window(curve, run.facts, 5)) or 0) / run.facts.budget

@@ -1,0 +1,150 @@
+"""The readings of one training: which to judge by, in what unit, and from which epoch on: its window, warm-up and grace."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from itertools import pairwise
+from statistics import median
+from typing import Concatenate, ParamSpec, TypeVar, cast
+
+from pitprop.detection import metrics
+from pitprop.detection.facts import WARM_SHARES, WARMUPS, Facts
+from pitprop.messages import Message, message
+from pitprop.telemetry import Telemetry, columns
+
+GUARD = 0.67
+"""The recoveries of other trials lengthen the grace up to this share of the budget; a parked trial can still be revived."""
+LEAST, SHARE = 3, 0.3
+"""Of few evaluations: how many it takes at least, and the share of all of them that is enough."""
+LARGE = 5.0
+"""An error rate that, as the median of a training, is in percent: a share is hardly ever so large."""
+TRAINING, VALIDATION = message("training loss"), message("validation loss")
+Asks = ParamSpec("Asks")
+Answer = TypeVar("Answer")
+
+
+def once(look: Callable[Concatenate[Telemetry, Facts, Asks], Answer]) -> Callable[Concatenate[Telemetry, Facts, Asks], Answer]:
+    """Caches a pure function of the epochs so far until there is another epoch: many signatures ask the same."""
+
+    @wraps(look)
+    def kept(telemetry: Telemetry, facts: Facts, /, *args: Asks.args, **named: Asks.kwargs) -> Answer:
+        return telemetry.cached((look, *args, *named.items()), facts, lambda: look(telemetry, facts, *args, **named))
+
+    return cast("Callable[Concatenate[Telemetry, Facts, Asks], Answer]", kept)
+
+
+def recent(telemetry: Telemetry, name: str, count: int) -> list[tuple[int, float]]:
+    """The last ``count`` finite readings of ``name`` with their steps, oldest first; fewer if there are not as many."""
+    column = telemetry.column(name)
+    return list(zip(column.steps[-count:], column.values[-count:], strict=True))
+
+
+def losses(telemetry: Telemetry, count: int) -> tuple[Message, list[tuple[int, float]]]:
+    """The name of the loss to judge by, and its last ``count`` readings: of training where there is none of validation."""
+    found = recent(telemetry, "val/loss", count)
+    trained = recent(telemetry, "train/loss", count) if not found else []
+    return (TRAINING, trained) if trained else (VALIDATION, found)
+
+
+def window(telemetry: Telemetry, facts: Facts, patience: int) -> int:
+    """How many readings to judge by: ``patience``, or as many as come in a tenth of the budget if that is more.
+
+    Of a training of few evaluations fewer, as in `fewer`.
+    """
+    return max(fewer(telemetry, facts, patience), math.ceil(0.1 * facts.budget / stride(telemetry, facts)), 2)
+
+
+def fewer(telemetry: Telemetry, facts: Facts, patience: int) -> int:
+    """``patience``, but no more than `SHARE` of all evaluations that there will be, and than `LEAST` if that is less."""
+    return min(patience, max(LEAST, math.ceil(SHARE * facts.budget / stride(telemetry, facts))))
+
+
+def stride(telemetry: Telemetry, facts: Facts) -> int:
+    """How many epochs (or steps) lie between two validations, on average, rounded down; or two reports if there is none."""
+    steps = telemetry.column(facts.metric).steps
+    if len(steps) < 2:
+        steps = [telemetry[0].step, telemetry[-1].step] if len(telemetry) > 1 else []
+        return max(1, (steps[1] - steps[0]) // (len(telemetry) - 1)) if steps else 1
+    return max(1, (steps[-1] - steps[0]) // (len(steps) - 1))
+
+
+@once
+def warmup(telemetry: Telemetry, facts: Facts) -> float:
+    """The length of the warm-up in epochs: stated, said by the log or by the trial's own parameters (a share, where below 1).
+
+    If none says it, it ends at the last step up to which the learning rate rose and never fell.
+    """
+    if facts.warmup is not None:
+        return facts.warmup
+    if said := telemetry.column("facts/warmup").values:
+        return said[-1]
+    own = facts.own(*WARMUPS, *WARM_SHARES)
+    if isinstance(own, int | float) and not isinstance(own, bool) and 0 <= own <= facts.budget:
+        return own * facts.budget if own < 1 else own  # more than the budget is in steps, of which the number is not known
+    column = telemetry.column("lr")
+    end = 0
+    for step, before, after in zip(column.steps[1:], column.values, column.values[1:], strict=False):
+        if after < before:
+            break
+        if after > before:
+            end = step
+    return end
+
+
+def grace(telemetry: Telemetry, facts: Facts, share: float) -> float:
+    """The step (epoch) before which only proof counts.
+
+    The largest of ``share`` of the budget, a tenth of it after the warm-up, and 1.5 times what the slowest recovery took; the
+    last no more than `GUARD` of the budget: one recovery at 70 % of the budget spared 109 dead trials after it, of 300.
+    """
+    guard = min(1.5 * (facts.recovery or 0.0), GUARD * facts.budget)
+    return max(share * facts.budget, warmup(telemetry, facts) + 0.1 * facts.budget, guard)
+
+
+@once
+def labels(telemetry: Telemetry, facts: Facts) -> Mapping[str, float]:
+    """Validation samples by class; empty if not known."""
+    if facts.labels:
+        return facts.labels
+    counts = columns(telemetry[-1], "val/labels/") if telemetry else {}
+    return counts if counts and all(0 <= n < 1e12 for n in counts.values()) and any(counts.values()) else {}
+
+
+@once
+def unit(telemetry: Telemetry, facts: Facts) -> float:
+    """What the objective calls a whole: 100 for a share that is printed in percent, by this curve so far or those of peers."""
+    if not metrics.of(facts.metric).share:
+        return 1.0
+    if (facts.chance_score or 0.0) > 1 or (facts.range is not None and facts.range[1] > 1):
+        return 100.0
+    values, curves = telemetry.column(facts.metric).values, [peer.telemetry for peer in facts.peers]
+    if not facts.maximize and len(curves) > 2:  # an error rate above 1 is one in percent only if others of the study are
+        largest = facts.of_study("largest", lambda: max((median(one) for one in _columns(curves, facts) if one), default=0.0))
+        return 100.0 if max(largest, median(values or [0.0])) > LARGE else 1.0
+    told = facts.of_study("percent", lambda: any(metrics.percent(facts.metric, one) for one in _columns(curves, facts)))
+    return 100.0 if told or metrics.percent(facts.metric, values) else 1.0
+
+
+def _columns(curves: Sequence[Telemetry], facts: Facts) -> Iterator[Sequence[float]]:
+    return (curve.column(facts.metric).values for curve in curves)
+
+
+@once
+def reach(telemetry: Telemetry, facts: Facts) -> float:
+    """What a band on the objective is a share of: the whole of a share; of others the largest reading so far."""
+    if facts.range is not None:
+        return abs(facts.range[1] - facts.range[0])
+    values, meaning = telemetry.column(facts.metric).values, metrics.of(facts.metric)
+    largest = max(map(abs, values), default=1.0)
+    if meaning.share or (not meaning.family and largest <= 1):
+        return unit(telemetry, facts)
+    return largest
+
+
+@once
+def scatter(telemetry: Telemetry, facts: Facts) -> float:
+    """The standard deviation by which neighbouring readings of the objective scatter: of a normal one, by the median step."""
+    values = telemetry.column(facts.metric).values
+    return median(abs(after - before) for before, after in pairwise(values)) / 0.954 if len(values) > 2 else 0.0
