@@ -67,8 +67,8 @@ def _level(facts: Facts, metric: str, whole: float) -> Stand | None:
             groups.append(Stand(median(row[0] for row in near), lows, highs, tuple(sorted(row[1] for row in near))))
     groups.sort(key=lambda one: (-len(one.trials), sign * one.value))
     fit = (one for one in groups if behind(one, best, facts, metric, whole) and not reached(one, facts, metric, whole))
-    found = [one for one in (next(fit, None), _rest(facts, metric, best, whole)) if one is not None]
-    return max(found, key=lambda one: len(one.trials), default=None)
+    levels = [one for one in (next(fit, None), _rest(facts, metric, best, whole)) if one is not None]
+    return max(levels, key=lambda one: len(one.trials), default=None)
 
 
 def _rest(facts: Facts, metric: str, best: float, whole: float) -> Stand | None:
