@@ -5,11 +5,14 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pitprop.service.queue import Demand, Rules, plan
+from pitprop.service.models import SearchState
+from pitprop.service.queue import Demand, Rules, estimates, plan
+from pitprop.service.store import Entry
 
 OWNERS = st.sampled_from("abcd")
 
@@ -176,3 +179,28 @@ def test_a_low_priority_begins_though_higher_ones_keep_coming() -> None:
     World(Rules(1.0), [low, *steady]).play(3000)
     assert low.began is not None
     assert low.began < 4 * 300  # while they still come
+
+
+def entry(name: str, state: SearchState = SearchState.QUEUED, **changes: Any) -> Entry:
+    given: dict[str, Any] = {"owner": "anna", "study": name, "question": "?", "space": "", "trials": 10, "created": 0.0}
+    return Entry(**{"id": name, "name": name, "wants": 1, "state": state, **given, **changes})
+
+
+def test_an_end_is_estimated_by_trials_that_ended_and_none_is_before_the_first() -> None:
+    young = entry("young", SearchState.RUNNING, share=1)
+    half = entry("half", SearchState.RUNNING, share=2, used=100.0, progress={"target": 10, "complete": 4, "pruned": 1})
+    over = entry("over", SearchState.RUNNING, share=1, used=9.0, progress={"target": 10, "complete": 10})
+    found = estimates([young, half, over], Rules(4.0), 1000.0)
+    assert found["young"].end is None
+    assert found["half"].end == 1000.0 + 5 * 100 / 5 / 2
+    assert found["over"].end is None
+    assert "export" in found["over"].why
+
+
+def test_what_waits_begins_when_those_before_it_end_as_far_as_that_is_known() -> None:
+    half = entry("half", SearchState.RUNNING, share=1, used=50.0, progress={"target": 10, "complete": 5})
+    first, second = entry("first", priority=5), entry("second")
+    found = estimates([half, first, second], Rules(1.0), 1000.0)
+    assert (found["first"].start, found["first"].ahead) == (1050.0, 0)
+    assert (found["second"].start, found["second"].ahead) == (None, 1)
+    assert estimates([first], Rules(1.0), 1000.0)["first"].start == 1000.0

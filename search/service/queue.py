@@ -185,9 +185,10 @@ def estimates(entries: Sequence[Entry], rules: Rules, now: float) -> dict[str, E
 
     What has not finished a trial yet has no end that is known, and what waits behind it has no beginning.
     """
-    ends: dict[str, float | None] = {one.id: _end(one, now) for one in entries if one.state == SearchState.RUNNING}
-    found = {search: Estimate(end=end, why=_("by its trials so far") if end else "") for search, end in ends.items()}
-    free = rules.cpus - sum(one.cpus for one in entries if one.state == SearchState.RUNNING)
+    running = [one for one in entries if one.state == SearchState.RUNNING]
+    found = {one.id: _end(one, now) for one in running}
+    ends = {search: estimate.end for search, estimate in found.items()}
+    free = rules.cpus - sum(one.cpus for one in running)
     slots: list[float] = sorted(end for end in ends.values() if end is not None)
     unknown = any(end is None for end in ends.values())
     for ahead, entry in enumerate(order(entries, now)):
@@ -201,11 +202,13 @@ def estimates(entries: Sequence[Entry], rules: Rules, now: float) -> dict[str, E
     return found
 
 
-def _end(entry: Entry, now: float) -> float | None:
-    """When a search that runs has trained what it plans, at the pace of its worker seconds so far; None if that is not known."""
+def _end(entry: Entry, now: float) -> Estimate:
+    """When a search that runs has trained what it plans, at the pace of its worker seconds so far, if that is known."""
     progress = entry.progress or {}
     over = sum(progress.get(name, 0) for name in ("complete", "pruned", "failed"))
     rest = max(0, progress.get("target", entry.trials) - over)
+    if over and not rest:
+        return Estimate(why=_("its trials have ended: confirmation, report and export are left"))
     if not over or not entry.share or not entry.used:
-        return None
-    return float(now + rest * entry.used / over / entry.share)
+        return Estimate()
+    return Estimate(end=float(now + rest * entry.used / over / entry.share), why=_("by its trials so far"))
