@@ -68,6 +68,22 @@ class Browser:
             while self._loads == before:  # it may have been loaded before the answer came
                 self._read()
 
+    def leave(self, selector: str) -> None:
+        """Clicks what leads to another page, and waits until that is loaded."""
+        before = self._loads
+        self.click(selector)
+        while self._loads == before:
+            self._read()
+
+    def reloaded(self, script: str) -> None:
+        """Waits until the expression is true, on a page that loads itself anew when something has changed."""
+        while True:
+            before = self._loads
+            if self.run(script):
+                return
+            while self._loads == before:
+                self._read()
+
     def run(self, script: str) -> Any:
         """The value of an expression of JavaScript, awaited if it is a promise."""
         said = self._send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)

@@ -58,6 +58,7 @@ def _submit_flags(parser: ArgumentParser) -> None:
     add("--seed", type=natural, metavar="N", help="seed of the sampler and of the trainings (the space's)")
     add("--priority", type=int, default=0, metavar="N", help="which of your searches goes first: the highest, of -100 to 100 (0)")
     add("--workers", type=whole, metavar="N", help="workers that it takes at most (as many as it can use)")
+    add("--notify", metavar="WHERE", action="append", default=[], help="tell how it went: https://…, mailto:…, ntfy+https://…")
     add("--upload", metavar="FILE", action="append", default=[], help="send a file first, which the space names as upload:NAME")
     add("--watch", action="store_true", help="follow it until it is over")
 
@@ -66,7 +67,7 @@ def _submit_flags(parser: ArgumentParser) -> None:
 def _submit(given: Namespace) -> int:
     from pitprop.cli import remote
 
-    wanted = ("name", "trials", "timeout", "seed", "priority", "workers")
+    wanted = ("name", "trials", "timeout", "seed", "priority", "workers", "notify")
     with _client(given) as asked:
         search = remote.submit(asked, given.space, given.upload, {name: getattr(given, name) for name in wanted})
         if not given.watch:

@@ -175,6 +175,9 @@ def _told(event: models.Event, unit: str) -> Iterator[str]:
         case "warned":
             where = f"{words.trial(body.get('trial', 0))}"
             yield f"[yellow]{_('warning')}[/] {where}: {escape(str(body.get('signature')))}: {escape(str(body.get('reason')))}"
+        case "target":
+            text = _("target {name} is reached").format(name=body.get("name"))
+            yield words.styled("green", text + f": {words.score(body.get('score'))}, {words.trial(body.get('trial', 0))}")
         case "told":
             yield words.styled("dim", str(body.get("text", "")))
         case "started" | "share":

@@ -51,8 +51,11 @@ class Journal:
         """By trial that revives another, the epochs which were that one's."""
         self._stopped: dict[int, str] = {}
         self._best: tuple[Record, ...] = ()
+        self._reached: set[str] = set()
+        """Targets that were reached."""
         for record in records:
             self._take(record)
+        self._new_targets()
         if path is not None and not confirms:
             told = _told(path)
             write(path, "begun", {"target": target, "trials": len(records), "study": space.name})
@@ -74,12 +77,17 @@ class Journal:
         elif isinstance(event, Ended):
             self._take(event.record)
             self._write("trial", _trial(event.record))
+            for name, value in self._new_targets():
+                best = self._best[0]
+                said = {"name": name, "value": value, "trial": best.number, "score": ranking.score(best)}
+                self._write("target", said)
         elif isinstance(event, Warned):
             verdict = event.verdict
             said = {"signature": verdict.signature, "step": verdict.step, "reason": str(verdict.reason)}
             self._write("warned", {"trial": event.number, **said})
         else:
-            self._write("told", {"text": _text(event)})
+            dead = {"dead": True} if isinstance(event, Understood) and event.dead else {}
+            self._write("told", {"text": _text(event), **dead})
         if time.monotonic() >= self._next:
             self.tell()
 
@@ -106,6 +114,19 @@ class Journal:
         if record.revives is not None and record.state != State.FAIL:
             self._saved[record.revives] = 0
             self._before[number] = self._epochs.get(record.revives, 0)
+
+    def _new_targets(self) -> list[tuple[str, float]]:
+        """Targets that the best trial has reached, and none before it."""
+        best = next(iter(self._best), None)
+        score = ranking.score(best) if best is not None and best.state == State.COMPLETE else math.nan
+        sign = self._space.objective.sign
+        found = [
+            (name, value)
+            for name, value in self._space.targets.items()
+            if name not in self._reached and sign * score >= sign * value
+        ]
+        self._reached |= {name for name, _value in found}
+        return found
 
     def _progress(self) -> dict[str, Any]:
         words, space = Counter(self._words.values()), self._space

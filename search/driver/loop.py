@@ -353,7 +353,7 @@ class Search:
             and (alike := remedies.in_common(self._study.records(), self._space.objective.metric)) is not None
         ):
             self._alike = True
-            self._events.append(Understood(alike))
+            self._events.append(Understood(alike, dead=True))
         self._failures.add(record, self._study.target)
         if not isinstance(outcome, Failed):
             self._learn(training, recovery)

@@ -34,6 +34,8 @@ class Understood:
     """What is understood of the reports of a foreign trainer, told once a study, in a line; and what all its trials share."""
 
     text: Message
+    dead: bool = False
+    """That nothing lives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pitprop.detection import signatures
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.service import models
+from pitprop.service.notices.targets import Settings
 from pitprop.space import Space, SpaceError, yaml_text
 from pitprop.space.kinds import Problems
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -63,6 +64,25 @@ class CapacitySection(Section):
     gpus: float = Field(0.0, ge=0)
 
 
+class MailSection(Section):
+    """The mail server of notices, and to which domains they may go; its password is in the environment."""
+
+    host: str
+    sender: str
+    domains: Annotated[list[str], Field(min_length=1)]
+    port: int = Field(587, ge=1, le=65535)
+    user: str = ""
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+
+
+class NoticesSection(Section):
+    """How people are told outside how a search went."""
+
+    allow: list[str] = Field(default_factory=list)
+    """Names and networks that are not of the public internet, and may be told all the same."""
+    mail: MailSection | None = None
+
+
 class CatalogueFile(Section):
     """The operator's file."""
 
@@ -75,6 +95,7 @@ class CatalogueFile(Section):
     """Folders whose files a submitted space may name."""
     limits: LimitsSection = LimitsSection.model_validate({})
     capacity: CapacitySection | None = None
+    notices: NoticesSection = NoticesSection()
     visible: Literal["own", "all"] = "own"
     """Whether everybody sees everybody's searches."""
     inline: bool = False
@@ -94,6 +115,7 @@ class Catalogue:
     gpus: float = 0.0
     visible: Literal["own", "all"] = "own"
     inline: bool = False
+    notices: Settings = field(default_factory=Settings)
 
     @cached_property
     def told(self) -> models.Catalogue:
@@ -161,7 +183,15 @@ def _found(file: CatalogueFile, home: Path) -> Catalogue:
         capacity.gpus,
         file.visible,
         file.inline,
+        _notices(file.notices),
     )
+
+
+def _notices(section: NoticesSection) -> Settings:
+    try:
+        return Settings.of(section.allow, section.mail.model_dump() if section.mail is not None else None)
+    except ValueError as error:
+        raise UserError(_("the catalogue names what is no network under notices.allow: {why}").format(why=error)) from error
 
 
 def _shipped_spaces() -> dict[str, Path]:

@@ -164,16 +164,19 @@ class Client:
         seed: int | None = None,
         priority: int = 0,
         workers: int | None = None,
+        notify: Sequence[str] = (),
         key: str | None = None,
     ) -> models.Search:
         """Queues a space: a `Path` is that of a YAML file, a text the name of a space of the catalogue.
 
-        It is queued once, also if the request has to be sent twice: ``key`` is what it is known by.
+        Its end, and what else matters, is told to those whom ``notify`` names. It is queued once, also if the request has to be
+        sent twice: ``key`` is what it is known by.
         """
         given: dict[str, Any] = {"space": space}
         if isinstance(space, Path):
             given = {"yaml": _read(space), "name": name or space.stem}
         asked = {**given, "trials": trials, "timeout": timeout, "seed": seed, "priority": priority, "workers": workers}
+        asked["notify"] = list(notify) or None
         body = {name: value for name, value in {"name": name, **asked}.items() if value is not None}
         headers = {"Idempotency-Key": key or secrets.token_hex(16)}
         return self._asked(models.Search, "POST", "/searches", json=body, headers=headers, again=True)

@@ -77,6 +77,12 @@ class Submit(Request):
     seed: Number | None = Field(None, description="seed of the sampler and of the trainings")
     priority: int = Field(0, ge=-URGENT, le=URGENT, description="which of your own searches goes first: the highest")
     workers: Count | None = Field(None, description="how many workers it takes at most")
+    notify: list[Annotated[str, Field(min_length=1, max_length=500)]] = Field(
+        default_factory=list,
+        max_length=5,
+        description="where its end, a target that it reaches, and that everything dies is told: https://..., "
+        "mailto:..., ntfy+https://...",
+    )
 
     @model_validator(mode="after")
     def _one_space(self) -> Submit:
@@ -346,7 +352,7 @@ class Event(Row):
     """What happened in a search. Ids count up from 1 in each search, without gaps.
 
     The service's kinds: queued, started, share, ordered, pausing, paused, resumed, cancelling, cancelled, extended, restarted,
-    done, failed. Its driver's: begun, progress (a `Progress`), trial (one that ended, with its verdicts), warned, told, answer.
+    done, failed. Its driver's: begun, trial (one that ended, with its verdicts), warned, told, target.
     """
 
     id: int

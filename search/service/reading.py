@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pitprop import messages, telemetry
 from pitprop import space as spaces
@@ -23,6 +23,9 @@ from pitprop.service import models
 from pitprop.service.places import Places
 from pitprop.service.store import LIVE, Entry
 from pitprop.study.record import Record, State, read_study
+
+if TYPE_CHECKING:
+    from pitprop.views.content import Content
 
 T = TypeVar("T")
 KEPT = 64
@@ -90,6 +93,10 @@ class Reader:
     def text(self, entry: Entry, width: int, *, colour: bool = False, full: bool = False) -> str:
         """The answer as a terminal of that width shows it."""
         return _text(self.results(entry), width, colour=colour, full=full)
+
+    def content(self, entry: Entry) -> Content:
+        """What there is to say of its study."""
+        return self._once(entry, "content", lambda found: _content(self.results(found)))
 
     def report(self, entry: Entry, lang: str) -> str:
         """The report as an HTML page that asks nobody for anything."""
@@ -236,6 +243,12 @@ def _report(results: Results, lang: str) -> str:
     from pitprop.views.content import Content
 
     return report.made(Content.of(results), lang=lang)[0]
+
+
+def _content(results: Results) -> Content:
+    from pitprop.views.content import Content
+
+    return Content.of(results)
 
 
 def _text(results: Results, width: int, *, colour: bool, full: bool) -> str:

@@ -18,6 +18,7 @@ from pitprop.service.drivers import LocalDrivers
 from pitprop.service.http.app import application
 from pitprop.service.http.context import Service
 from pitprop.service.http.guard import Guard, Rate, is_loopback
+from pitprop.service.notices.sending import Notifier
 from pitprop.service.places import Places
 from pitprop.service.reading import Reader
 from pitprop.service.store import Store
@@ -62,9 +63,12 @@ def served(options: ServiceOptions) -> Iterator[FastAPI]:
         drivers = LocalDrivers(places, inline=allowed.inline)
         supervisor = Supervisor(name, store, allowed, places, drivers, lease=options.lease)
         app = application(Service(name, store, allowed, places, guard, Reader(places)))
+        notifier = Notifier(store, allowed.notices, next((f"https://{name}" for name in options.names), ""))
         supervisor.start()
+        notifier.start()
         try:
             yield app
         finally:
+            notifier.close()
             logging.getLogger("pitprop.service").info("the drivers are ended; their searches wait for the service to come back")
             supervisor.close()

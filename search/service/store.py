@@ -15,7 +15,8 @@ from typing import Any
 
 from pitprop.errors import UserError
 from pitprop.service.models import SearchState
-from pitprop.service.tables import AUDIT, EVENTS, SEARCHES, reading
+from pitprop.service.notices import outbox
+from pitprop.service.tables import AUDIT, EVENTS, NOTICES, SEARCHES, reading
 from sqlalchemy import Connection, Engine, Select, and_, delete, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
@@ -259,11 +260,13 @@ class Store:
                 for place, one in enumerate(said)
             ]
             connection.execute(insert(EVENTS), rows)
+            outbox.written(connection, entry, said, now)
         return entry
 
     def remove(self, connection: Connection, search: str) -> None:
         """Forgets a search and its events."""
         connection.execute(delete(EVENTS).where(EVENTS.c.search == search))
+        connection.execute(delete(NOTICES).where(NOTICES.c.search == search))
         connection.execute(delete(SEARCHES).where(SEARCHES.c.id == search))
 
     # Events

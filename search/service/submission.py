@@ -20,6 +20,7 @@ from pitprop.errors import UserError, hint, shown
 from pitprop.messages import _
 from pitprop.service.catalogue import COMMAND, Catalogue
 from pitprop.service.models import Submit, Validation
+from pitprop.service.notices import targets
 from pitprop.service.store import Entry
 from pitprop.space import Space, SpaceError, yaml_text
 from pitprop.space.kinds import Problems
@@ -81,13 +82,14 @@ def submitted(request: Submit, catalogue: Catalogue, owner: str, uploads: Path, 
     checked = _of_catalogue(request.space, catalogue) if request.space is not None else sent(request, catalogue, uploads)
     space, limits = checked.space, catalogue.limits
     trials = request.trials or space.trials
-    problems = [*_beyond(space, trials, request, catalogue)]
+    problems = [*_beyond(space, trials, request, catalogue), *targets.problems(request.notify, catalogue.notices)]
     if problems:
         raise Refused(problems)
     resources = space.resources
     wants = request.workers or resources.most_workers or _fitting(space, catalogue)
     timeout = request.timeout or space.timeout
-    overrides = {"trials": request.trials, "seed": request.seed, "workers": request.workers, "timeout": request.timeout}
+    overrides: dict[str, Any] = {name: getattr(request, name) for name in ("trials", "seed", "workers", "timeout")}
+    overrides["notify"] = list(request.notify) or None
     ident, name = new_id(), request.name or space.name
     return Entry(
         id=ident,

@@ -112,6 +112,19 @@ AUDIT = Table(
 )
 
 
+NOTICES = Table(
+    "pitprop_notices",
+    metadata,
+    Column("id", Ident, primary_key=True, autoincrement=True),
+    Column("search", String(32), nullable=False),
+    Column("event", BigInteger, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due", Float, nullable=False),  # when it is to be sent, or taken by another service
+    Index("pitprop_notices_due", "due"),
+)
+
+
 def schema_of(engine: Engine) -> str | None:
     """The schema in which our tables stand; None where the database has no such thing."""
     return SCHEMA if engine.dialect.name == "postgresql" else None

@@ -14,6 +14,7 @@ from pitprop.service.http.context import Service
 from pitprop.service.http.feed import Feed
 from pitprop.service.http.guard import Bounded
 from pitprop.service.models import Problem
+from pitprop.service.page import routes
 
 TITLE = "pitprop"
 ABOUT = """Searches as a service: submit a space, follow its search, read the answer.
@@ -37,7 +38,7 @@ def application(parts: Service) -> FastAPI:
     )  # fmt: skip
     app.state.service = parts
     problems.handle(app)
-    for router in (searches.router, studies.router, rest.router):
+    for router in (searches.router, studies.router, rest.router, routes.router):
         app.include_router(router)
     limits = parts.catalogue.limits
     app.add_middleware(Bounded, most=limits.body, uploads=limits.upload)

@@ -76,7 +76,7 @@ class Guard:
 
     def caller(self, request: Request) -> Caller:
         """Who asks; `Denied` if that is nobody who may, or who has asked too much."""
-        self._check_host(request)
+        self.check_host(request)
         found = self._authenticated(request)
         wait = self.rate.spend(found.owner, time.monotonic())
         if wait:
@@ -98,6 +98,10 @@ class Guard:
         if not secret:
             said = _("a token is needed: Authorization: Bearer TOKEN, which `pitprop token make` makes")
             raise Denied(401, said, {"WWW-Authenticate": "Bearer"})
+        return self.checked(request, secret)
+
+    def checked(self, request: Request, secret: str) -> Caller:
+        """Whose token it is that is sent; `Denied` if it is nobody's. Guesses are counted."""
         found = tokens.caller(self.store, secret)
         if found is None:
             address = request.client.host if request.client is not None else "?"
@@ -107,7 +111,7 @@ class Guard:
             raise Denied(401, said, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
         return found
 
-    def _check_host(self, request: Request) -> None:
+    def check_host(self, request: Request) -> None:
         """Refuses what a page of another site has a browser send."""
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
         named = host in self.names or (is_loopback(host) if is_loopback(self.host) else True)

@@ -68,7 +68,7 @@ def handle(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_request: Request, error: RequestValidationError) -> Response:
-        said = [_sentence(one) for one in error.errors()]
+        said = [sentence(one) for one in error.errors()]
         return problem(422, said[0] if said else "", said)
 
     @app.exception_handler(HTTPException)
@@ -86,7 +86,7 @@ def handle(app: FastAPI) -> None:
         return problem(500, _("the service has made a mistake: its log says which"))
 
 
-def _sentence(error: Mapping[str, Any]) -> str:
+def sentence(error: Mapping[str, Any]) -> str:
     """One fault of a request: where it is, and what is wrong."""
     where = ".".join(str(part) for part in error["loc"][1:]) or str(error["loc"][0] if error["loc"] else "")
     return f"{where}: {error['msg'][:1].lower()}{error['msg'][1:]}"

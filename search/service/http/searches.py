@@ -26,6 +26,7 @@ from pitprop.service.http.context import (
 )
 from pitprop.service.http.problems import Denied, documented
 from pitprop.service.lifecycle import Change
+from pitprop.service.notices.targets import shown as shown_target
 from pitprop.service.store import LIVE, OPEN, Conflict, Entry, Twice
 
 router = APIRouter(prefix="/v1", tags=["searches"], responses=documented(401, 403, 421, 422, 429, 503))
@@ -47,11 +48,17 @@ def detailed(parts: Service, entry: Entry) -> models.SearchDetail:
     return models.SearchDetail(
         **_fields(parts, entry, None),
         space=entry.space,
-        overrides=entry.overrides,
+        overrides={**entry.overrides, **_hidden(entry)},
         answer=answer,
         unanswered=why,
         mlflow=safe(where) if (where := parts.places.home.mlflow).startswith("http") else None,
     )
+
+
+def _hidden(entry: Entry) -> dict[str, Any]:
+    """Where it tells how it went, without what may be the key to a channel."""
+    targets = entry.overrides.get("notify")
+    return {"notify": [shown_target(one) for one in targets]} if targets else {}
 
 
 def _fields(parts: Service, entry: Entry, estimates: Mapping[str, models.Estimate] | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ SPECIAL = re.compile(r"([\\`*<>|~$&]|\](?=[(\[:])|^#|(?<!\w)_|_(?!\w))")
 
 COLUMNS = 8
 """Parameters that have a column of their own in the list of trials; further ones share one."""
-SECTIONS = ("answer", "effects", "standing", "stopped")
+SECTIONS = ("answer", "effects", "standing", "stopped", "space")
 """Templates with blocks that are shown elsewhere too."""
 
 

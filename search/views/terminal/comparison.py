@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pitprop.messages import N_, _
@@ -32,24 +33,45 @@ def to_json(one: Content) -> dict[str, Any]:
     return one.summary.to_json() | {"confirmation": one.confirmation.to_json() if one.confirmation else None}
 
 
-def print_comparison(console: Console, studies: Sequence[Content]) -> None:
-    """A column for each study, with its lead over every baseline that one of them has, and what is best in it."""
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Studies side by side: what is said of each, and what is best in it, as rows of a title and a cell for each study."""
+
+    names: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]
+    best: Sequence[tuple[str, Sequence[str]]]
+    note: str
+    """Why they cannot be compared; empty if they can."""
+
+
+def compared(studies: Sequence[Content]) -> Compared:
+    """Each study with its lead over every baseline that one of them has, and with the parameters of its best trial."""
     baselines = dict.fromkeys(name for one in studies for name in one.summary.baselines)
     params = dict.fromkeys(name for one in studies if one.best is not None for name in one.best.params)
-    table = Table(box=None, pad_edge=False)
-    for name in ("", *(escape(one.space.name) for one in studies)):
-        table.add_column(name, justify="right" if name else "left", overflow="fold")
-    for title, cell in ROWS.items():
-        table.add_row(_(title), *(cell(one) for one in studies))
-    for name in baselines:
-        table.add_row(escape(_("lead over {name}").format(name=name)), *(_lead(one, name) for one in studies))
-    table.add_section()
+    rows = [(_(title), [cell(one) for one in studies]) for title, cell in ROWS.items()]
+    rows += [(_("lead over {name}").format(name=name), [_lead(one, name) for one in studies]) for name in baselines]
+    best = []
     for name in params:
         values = (one.best.params.get(name) if one.best is not None else None for one in studies)
-        table.add_row(escape(name), *("" if found is None else escape(words.value(found)) for found in values))
+        best.append((name, ["" if found is None else words.value(found) for found in values]))
+    differ = len({one.space.objectives for one in studies}) > 1
+    note = _("their objectives differ, so their scores cannot be compared") if differ else ""
+    return Compared([one.space.name for one in studies], rows, best, note)
+
+
+def print_comparison(console: Console, studies: Sequence[Content]) -> None:
+    """The same as a table."""
+    found, table = compared(studies), Table(box=None, pad_edge=False)
+    for name in ("", *map(escape, found.names)):
+        table.add_column(name, justify="right" if name else "left", overflow="fold")
+    for title, cells in found.rows:
+        table.add_row(escape(title), *map(escape, cells))
+    table.add_section()
+    for title, cells in found.best:
+        table.add_row(escape(title), *map(escape, cells))
     console.print(table)
-    if len({one.space.objectives for one in studies}) > 1:
-        console.print(words.styled("yellow", _("their objectives differ, so their scores cannot be compared")))
+    if found.note:
+        console.print(words.styled("yellow", found.note))
 
 
 def _lead(one: Content, name: str) -> str:
