@@ -118,8 +118,8 @@ def _study(parts: Service, entry: Entry) -> Study | None:
     except NoStudy:
         return None
     return Study(
-        answer=Markup(markdown(section(content, "answer"))),  # the Markdown escapes texts, and takes HTML for text
-        deadly=Markup(markdown(section(content, "deadly"))) if len(content.ended) > 1 else Markup(""),
+        answer=markdown(section(content, "answer")),
+        deadly=markdown(section(content, "deadly")) if len(content.ended) > 1 else Markup(""),
         ranges=_ranges(content),
         curves=_curves(content),
         revivable=sorted({*content.summary.revivable, *content.summary.waiting}),

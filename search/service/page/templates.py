@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
 from pitprop import __version__, messages
 from pitprop.messages import N_, _
 from pitprop.views import words
@@ -57,9 +58,9 @@ def time(seconds: float | None) -> str:
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
 
 
-def markdown(text: str) -> str:
+def markdown(text: str) -> Markup:
     """Our Markdown as HTML; HTML in it is text."""
     from markdown_it import MarkdownIt
 
     made = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink"])
-    return str(made.render(text))
+    return Markup(made.render(text))  # nosec B704: it takes HTML for text
