@@ -10,12 +10,12 @@ from typing import Any
 
 from markupsafe import Markup
 from pitprop import messages, telemetry
+from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.service import models
 from pitprop.service.http.context import Service
 from pitprop.service.page import drawing
 from pitprop.service.page.templates import STATES, markdown
-from pitprop.service.reading import NoStudy
 from pitprop.service.store import Entry, Told
 from pitprop.study.record import Record, State
 from pitprop.views import landscape, words
@@ -115,7 +115,7 @@ def _study(parts: Service, entry: Entry) -> Study | None:
         return None
     try:
         content = parts.reader.content(entry)
-    except NoStudy:
+    except UserError:  # it has no trial yet, or cannot be read: the page of the search says which
         return None
     return Study(
         answer=markdown(section(content, "answer")),
