@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pitprop.messages import _
 from pitprop.service.notices.outside import Allowed
 
-SECRET, PASSWORD = "PITPROP_WEBHOOK_SECRET", "PITPROP_SMTP_PASSWORD"  # nosec B105: names of variables
+SECRET, PASSWORD = "PITPROP_WEBHOOK_SECRET", "PITPROP_SMTP_PASSWORD"
 """The environment variables of what signs webhooks, and of the mail server's password."""
 MAIL = re.compile(r"mailto:([A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64})@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)")
 WAYS = ("https", "http", "ntfy+https", "ntfy+http")

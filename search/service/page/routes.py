@@ -18,7 +18,8 @@ from pitprop.messages import _
 from pitprop.service import models
 from pitprop.service.http import searches as api
 from pitprop.service.http.context import Parts, SearchId, visible
-from pitprop.service.http.guard import COOKIE, Denied
+from pitprop.service.http.guard import COOKIE
+from pitprop.service.http.problems import Denied
 from pitprop.service.page import live
 from pitprop.service.page.lines import placed
 from pitprop.service.page.visit import REFUSALS, Asked, Changes, Form, Views, keep, one, shown, told, within
@@ -171,7 +172,7 @@ def write(request: Request, parts: Parts, caller: Views, space: Text = "", like:
     elif space in parts.catalogue.spaces:
         text, name = parts.catalogue.spaces[space].read_text(encoding="utf-8"), space
     given = {"yaml": text, "name": name}
-    values = {"given": given, "space": space, "said": [], "catalogue": parts.catalogue.told, "key": new_id()}
+    values: dict[str, Any] = {"given": given, "space": space, "said": [], "catalogue": parts.catalogue.told, "key": new_id()}
     return shown(request, "submit.html.j2", caller=caller, **values)
 
 
@@ -202,7 +203,7 @@ def submit(request: Request, parts: Parts, caller: Changes, form: Form) -> Respo
     except REFUSALS as error:
         status, said = told(error)
         fields = {key: "" if value is None else value for key, value in given.items()} | {"yaml": text}
-        values = {"given": fields, "space": space, "said": placed(text, said), "catalogue": parts.catalogue.told}
+        values: dict[str, Any] = {"given": fields, "space": space, "said": placed(text, said), "catalogue": parts.catalogue.told}
         return shown(request, "submit.html.j2", status, caller=caller, key=one(form, "key") or new_id(), **values)
     return RedirectResponse(f"/searches/{added.id}", 303)
 

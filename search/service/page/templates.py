@@ -49,7 +49,7 @@ def environment() -> Environment:
     found.install_gettext_callables(_, messages.ngettext, newstyle=True)  # type: ignore[attr-defined]
     found.globals |= {"w": words, "version": __version__, "states": STATES}
     found.filters |= {"score": words.score, "value": words.value, "time": time, "state": lambda name: _(STATES[name])}
-    found.filters |= {"trial_state": lambda name: _(words.STATES.get(name, name)), "percent": words.percent}
+    found.filters |= {"trial_state": lambda name: _(words.STATES[name]), "percent": words.percent}
     return found
 
 

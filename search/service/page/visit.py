@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote
 
@@ -18,7 +18,8 @@ from pitprop.errors import UserError
 from pitprop.messages import LANGUAGES, _, in_language
 from pitprop.service.http import problems
 from pitprop.service.http.context import service
-from pitprop.service.http.guard import Denied, allow
+from pitprop.service.http.guard import allow
+from pitprop.service.http.problems import Denied
 from pitprop.service.lifecycle import Gone
 from pitprop.service.models import Caller, Scope
 from pitprop.service.page import templates
@@ -48,7 +49,7 @@ HEADERS = {
 class Asked(APIRoute):
     """A route of the page: in the language of who asks, with errors as pages."""
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route with that around it."""
         original = super().get_route_handler()
 
