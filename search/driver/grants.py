@@ -21,9 +21,8 @@ from pitprop.driver import scheduler
 from pitprop.driver.scheduler import NEW, Board
 from pitprop.driver.training import Training
 from pitprop.messages import message
-from pitprop.seeds import keyed
 from pitprop.space import Method, Space
-from pitprop.study.record import SCHEDULER
+from pitprop.study.record import SCHEDULER, Record
 from pitprop.telemetry import series
 
 FILE = "grants.jsonl"
@@ -41,8 +40,15 @@ class Grants:
         self._scores = np.full((64, len(self._ends)), math.nan)
         self._done = np.zeros(64, int)
         self._promise = np.full(64, math.nan)
+        self._over = np.zeros(64, bool)
         self._until: dict[int, int] = {}
-        self._count = 0
+        self._parked: dict[int, int] = {}
+        """The trials that evidence has stopped and that nobody continues, each with how many grants there were before."""
+        self._meant: set[int] = set()
+        """The trials that the search itself has revived, or was about to when it was killed."""
+        self._count = self._saved = 0
+        self._saving = False
+        """Whether what is granted next comes out of the reserve; ``_saved`` are the epochs that did."""
         if self.kept:
             self._recall()
 
@@ -64,26 +70,62 @@ class Grants:
         """Up to where a trial may train: to the end where it was granted nothing else, as a baseline."""
         return self._until.get(number, self._space.epochs)
 
-    def choose(self, waiting: Collection[int], count: int, room: bool) -> int | None:
-        """The trial of those ``waiting`` that trains on, `NEW`, or None; there are ``count`` trials in all."""
+    def choose(self, waiting: Collection[int], count: int, planned: int, room: bool, fills: bool) -> int | None:
+        """The trial of those ``waiting`` or `parked` that trains on, `NEW`, or None.
+
+        There are ``count`` trials of those that are ``planned``. ``fills``: nothing else would train in that place.
+        """
         if not self.kept and not waiting:
             return NEW if room else None
         self._grow(count)
-        able = np.zeros(count, bool)
+        able, parked = np.zeros(count, bool), np.zeros(count, bool)
         able[list(waiting)] = True
-        board = Board(self._ends, self._scores[:count], self._done[:count], able, self._promise[:count], room)
-        return self._choose(board, keyed(self._space.seed, "grant", self._count))
+        # One that was stopped just now is not looked at yet: its worker has still to write its checkpoint.
+        parked[[number for number, before in self._parked.items() if before < self._count and number < count]] = True
+        ends = np.array([0, *self._ends])
+        trained = ends[self._done[:count]]
+        spent = int(trained.sum())
+        total = spent + int((self._space.epochs - trained)[~self._over[:count]].sum()) + (planned - count) * self._space.epochs
+        if self._space.budget is not None:
+            total = min(total, self._space.budget // self._space.seeds)
+        share = min(1.0, spent / max(1, total))
+        known = self._scores[:count], self._done[:count], able, parked, self._promise[:count]
+        board = Board(self._ends, *known, planned, share, room, fills)
+        aside = self._space.scheduler.options.get("reserve", 0.15) * min(1.0, 2 * share) * spent
+        chosen = scheduler.reserved(board) if self.kept and self._saved < aside else None
+        self._saving = chosen is not None
+        return chosen if chosen is not None else self._choose(board)
 
-    def grant(self, number: int, *, whole: bool = False, after: int | None = None) -> None:
-        """Grants a trial its next segment, or the ``whole`` rest; one that revives another goes on ``after`` that."""
-        if self.kept:
-            self._grow(number + 1)
-            if after is not None:
-                self._scores[number], self._done[number] = self._scores[after], self._done[after]
-            until = self._space.epochs if whole else self._ends[min(self._done[number], len(self._ends) - 1)]
-            self._until[number] = until
-            self._count += 1
-            self._write({"trial": number, "until": until})
+    def parked(self, number: int) -> bool:
+        """Whether evidence has stopped a trial, and nobody continues it."""
+        return number in self._parked
+
+    def revive(self, number: int) -> None:
+        """Writes down that the search itself is about to continue a trial that has ended; it does if it is killed before."""
+        self._write({"revive": number, "saving": self._saving})
+        self._parked.pop(number, None)
+        self._meant.add(number)
+
+    def forget(self, number: int) -> None:
+        """A trial that has ended cannot be continued."""
+        self._parked.pop(number, None)
+
+    def grant(self, training: Training) -> None:
+        """Grants a trial its next segment; a baseline, and one that a user revives, the whole rest."""
+        if not self.kept:
+            return
+        number, revives = training.trial.number, training.trial.revives
+        self._grow(number + 1)
+        if revives is not None and not self._done[number]:
+            self._take_in(training)
+        whole = training.trial.baseline is not None or (revives is not None and revives not in self._meant)
+        before = int(self._done[number])
+        until = self._space.epochs if whole else self._ends[min(before, len(self._ends) - 1)]
+        self._until[number] = until
+        self._count += 1
+        self._saved += (until - (0, *self._ends)[before]) if self._saving else 0
+        self._write({"trial": number, "until": until, **({"saved": self._saved} if self._saving else {})})
+        self._saving = False
 
     def give_up(self, training: Training) -> Verdict:
         """From here on every trial trains its whole budget at once: a warning of the ``training`` that left no checkpoint."""
@@ -117,20 +159,31 @@ class Grants:
         curve = training.curves[replica]
         return replica not in training.ended and bool(curve) and curve[-1].step >= self.until(training.trial.number)
 
-    def note(self, training: Training) -> None:
-        """Takes in what a trial has reached, as it begins to wait or has ended; what an ended one reached is written down."""
+    def note(self, training: Training, ended: Record | None = None) -> None:
+        """Takes in what a trial has reached, as it begins to wait or has ``ended``; what an ended one reached is written down."""
         if not self.kept:
             return
+        number = training.trial.number
+        self._take_in(training)
+        stopped = ended is not None and ended.parked and ended.ending is not None and ":" not in ended.ending.signature
+        if ended is None or (stopped and ended.baseline is None):
+            known = self._space.known_of(training.trial.values, training.trial.flat)
+            self._promise[number] = np.mean([life.promise(curve, known) for curve in training.curves.values()])
+        if ended is not None:
+            self._over[number] = True
+            row = {"trial": number, "scores": self._scores[number, : self._done[number]].tolist()}
+            if stopped and ended.baseline is None:
+                self._parked[number] = self._count
+                row["promise"] = float(self._promise[number])
+            self._write(row)
+
+    def _take_in(self, training: Training) -> None:
+        """Takes in the scores at the ends of the segments that all seeds of a trial have finished since."""
         number, done = training.trial.number, int(self._done[training.trial.number])
         reached = [list(self._reached(training, replica, done)) for replica in training.curves]
         for score in (math.fsum(row) / len(row) for row in zip(*reached, strict=False)):
             self._scores[number, self._done[number]] = score
             self._done[number] += 1
-        if training.lanes:
-            known = self._space.known_of(training.trial.values, training.trial.flat)
-            self._promise[number] = np.mean([life.promise(curve, known) for curve in training.curves.values()])
-        else:
-            self._write({"trial": number, "scores": self._scores[number, : self._done[number]].tolist()})
 
     def score(self, number: int) -> float:
         """What a trial that waits has reached, in the direction of the objective; NaN if it has no number."""
@@ -153,6 +206,7 @@ class Grants:
         if (more := max(len(self._done), count - len(self._done))) and count > len(self._done):
             self._scores = np.pad(self._scores, ((0, more), (0, 0)), constant_values=math.nan)
             self._done = np.pad(self._done, (0, more))
+            self._over = np.pad(self._over, (0, more))
             self._promise = np.pad(self._promise, (0, more), constant_values=math.nan)
 
     def _recall(self) -> None:
@@ -176,14 +230,22 @@ class Grants:
             if "ends" in row:
                 ends = row["ends"]
                 continue
+            if "revive" in row:
+                self._parked.pop(row["revive"], None)
+                self._meant.add(row["revive"])
+                self._saving = row["saving"]
+                continue
             number = row["trial"]
             self._grow(number + 1)
             if "until" in row:
                 self._until[number] = row["until"]
                 self._count += 1
+                self._saved, self._saving = row.get("saved", self._saved), False
             elif ends == list(self._ends):  # what was noted at other ends, under another scheduler, is read off the curves again
-                self._done[number] = len(row["scores"])
+                self._over[number], self._done[number] = True, len(row["scores"])
                 self._scores[number, : len(row["scores"])] = row["scores"]
+                if "promise" in row:
+                    self._promise[number], self._parked[number] = row["promise"], self._count
         if ends != list(self._ends):
             self._write({"ends": self._ends})
 

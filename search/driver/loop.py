@@ -155,7 +155,7 @@ class Search:
             if self._grants.lacks(record.number):
                 ended = self._training(self._study.trial(record.number))
                 ended.ended |= dict.fromkeys(ended.curves)
-                self._grants.note(ended)
+                self._grants.note(ended, record)
             recovery = self._study.recovery(record.number)
             recent = record.number >= finished[-1].number - 2 * REACH
             if recent or recovery is None or record.baseline is not None or self._space.searches_stopping:
@@ -172,7 +172,7 @@ class Search:
         if trial.revives is not None:
             training.note(self._study.record(trial.revives).verdicts)
         if not self._grants.granted(trial.number):  # it was killed just before, or the user revives it
-            self._grants.grant(trial.number, whole=trial.baseline is not None or trial.revives is not None)
+            self._grants.grant(training)
         starts = training.resume(training.lanes, self._space.seed, self._study.checkpoints)
         self._spent += training.epochs - sum(training.adopted.values())
         self._events.append(Started(self._study.record(trial.number), min(len(curve) for curve in training.curves.values())))
@@ -195,16 +195,17 @@ class Search:
             number for other, leaving in self._leaving.items() for number in leaving if other != worker or self._space.seeds > 1
         }
         waiting = (self._waiting - apart) | self._laid_by
-        chosen = self._grants.choose(waiting, len(self._study.records()), not self._study.all_begun)
+        fills = not room_taken or self._space.budget is None
+        chosen = self._grants.choose(waiting, len(self._study.records()), self._study.target, not self._study.all_begun, fills)
         if chosen is None:
             return False
         if chosen == NEW:
             return self._begin()
-        if chosen in self._laid_by:
-            return self._take_from_before(chosen)
-        self._grants.grant(chosen)
+        if chosen in self._laid_by or self._grants.parked(chosen):
+            return self._continue(chosen)
         self._waiting.remove(chosen)
         training = self._trainings[chosen]
+        self._grants.grant(training)
         left_here = chosen in self._leaving.get(worker, ())
         self._groups.queue(
             training.left(self._space.seed)
@@ -213,13 +214,14 @@ class Search:
         )
         return True
 
-    def _take_from_before(self, number: int) -> bool:
-        """Revives a trial that waited when an earlier search ended; one whose checkpoint is gone waits no more."""
-        self._laid_by.remove(number)
+    def _continue(self, number: int) -> bool:
+        """Revives a trial that waited when an earlier search ended, or that evidence has parked; not one without a checkpoint."""
+        self._laid_by.discard(number)
         if self._study.parking().why_not(number) is None:
-            trial = self._study.revive(number)
-            self._grants.grant(trial.number, after=number)
-            self._take_up(trial)
+            self._grants.revive(number)
+            self._take_up(self._study.revive(number))
+        else:
+            self._grants.forget(number)
         return True
 
     def _begin(self) -> bool:
@@ -229,7 +231,7 @@ class Search:
             return False
         training = self._trainings[trial.number] = self._training(trial)
         self._events.append(Started(self._study.record(trial.number), 0))
-        self._grants.grant(trial.number, whole=trial.baseline is not None)
+        self._grants.grant(training)
         leader = self._recordings.leader(training)
         if leader is None:
             self._start(training)
@@ -344,8 +346,8 @@ class Search:
         del self._trainings[training.trial.number]
         trained = not isinstance(outcome, Failed) and self._recordings.leader(training) is None
         recovery = self._judge.peers.recovery(training) if trained else None
-        self._grants.note(training)
         record = self._study.tell(training.trial, outcome, recovery)
+        self._grants.note(training, record)
         self._events.append(Ended(record, traceback))
         if (
             not self._alike

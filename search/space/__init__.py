@@ -15,11 +15,12 @@ from pitprop.space.meaning import difference, meaning
 from pitprop.space.model import Baseline, SignatureChoice, Space
 from pitprop.space.params import nested
 from pitprop.space.resources import Resources, Workers
-from pitprop.space.sampling import Method
+from pitprop.space.sampling import HELD, Method
 from pitprop.space.schema import STAGNATION, Confirm, Gate, Objective, Relative, json_schema
 from pitprop.space.yaml_text import find, names, summary
 
 __all__ = [
+    "HELD",
     "STAGNATION",
     "Baseline",
     "Choices",

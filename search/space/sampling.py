@@ -74,20 +74,14 @@ class Promote(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
     factor: Annotated[int, whole(2, "a whole number of at least 2")] = 4
     """One trial in so many goes on first, to so many times as many epochs."""
-
-
-class Thaw(BaseModel):
-    """The trial goes on that most likely passes the best of all within a few epochs; the others wait."""
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-    first: Annotated[int, whole(1, "a whole number of at least 1")] = 12
-    """So many trials begin before any of them goes on."""
     reserve: Annotated[float, numeric("a share, 0 to 1", lambda value: 0 <= value <= 1, minimum=0, maximum=1)] = 0.15
-    """The share of choices that goes to trials with a low score that show signs of life."""
+    """The share of the epochs that goes to trials with a low score, or parked on evidence, that show signs of life."""
 
 
-SCHEDULERS: Mapping[str, type[BaseModel]] = {"full": Full, "promote": Promote, "thaw": Thaw}
+SCHEDULERS: Mapping[str, type[BaseModel]] = {"full": Full, "promote": Promote}
 """What decides which trial trains next (`pitprop.driver.scheduler`), each with its options."""
+HELD = 1 / 3
+"""The share of the trials that `Promote` holds back until others are complete, so that a sampler knows more than first epochs."""
 
 
 def words(kind: str) -> Mapping[str, Any]:

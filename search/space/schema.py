@@ -307,7 +307,7 @@ class Document:
     pruner: Annotated[Any, _ref("Pruner")] = None
     """A population pruner: a word, or {median: {n_warmup_steps: 8}}; none, if not said."""
     scheduler: Annotated[Any, _ref("Scheduler")] = None
-    """Which trial trains next, and for how long: full, promote or thaw, or one of them with its options.
+    """Which trial trains next, and for how long: full or promote, or {promote: {reserve: 0.1}} with its options.
 
     If not said, promote where there is a budget, else full."""
     resources: Annotated[Resources, Rows(Resources)] = Field(default_factory=Resources)

@@ -66,10 +66,11 @@ class Memory:
         """One trial; to be read only."""
         return storage.trial(self._study, number)
 
-    def add_next(self, follow_up: FollowUp | None = None) -> FrozenTrial | None:
+    def add_next(self, follow_up: FollowUp | None = None, *, held: bool = False) -> FrozenTrial | None:
         """The next trial of a search: the baselines first, then the points, then ``follow_up``, then a proposal; `TooNarrow`.
 
-        None if all that the space allows was proposed.
+        None if all that the space allows was proposed. ``held``: it was held back until others were complete, so none of it is
+        drawn at random against what unfinished trials teach.
         """
         left = (one for one in self._space.baselines if one.params is not None and one.name not in self._baselines)
         if (baseline := next(left, None)) is not None:
@@ -80,7 +81,7 @@ class Memory:
         if follow_up is not None:
             # The sampler chooses what exists only since the change. Studies on disk know ``remedy_of`` as "mends".
             return self._propose(follow_up.values, {"mends": follow_up.remedy_of, "cause": follow_up.cause})
-        return self._propose({}, {})
+        return self._propose({}, {}, held)
 
     def add_revival(self, number: int) -> FrozenTrial:
         """A new trial that continues the trial ``number``: another point for the sampler, with the same parameters."""
@@ -105,7 +106,7 @@ class Memory:
         self._study.tell(number, values, state)
         return self.trial(number)
 
-    def _propose(self, given: Mapping[str, Any], attributes: Mapping[str, Any]) -> FrozenTrial | None:
+    def _propose(self, given: Mapping[str, Any], attributes: Mapping[str, Any], held: bool = False) -> FrozenTrial | None:
         """A new trial from a sampler that is seeded by the trial's number, but for the values that are ``given``."""
         number, (name, options), again = len(self), self._space.sampler, False
         if not given and self.untried is not None and not self.untried:
@@ -119,7 +120,7 @@ class Memory:
             # QMC walks one sequence, shuffled by the seed; the others start anew at each trial.
             seed = self._space.seed % 2**32 if name == "qmc" else fresh
             # A sampler that learns nothing from what was refused would propose it for ever: the later half is drawn at random.
-            stuck = attempt >= ATTEMPTS // 2 or name == "grid" or self._explores(number)
+            stuck = attempt >= ATTEMPTS // 2 or name == "grid" or (not held and self._explores(number))
             sampler = samplers.sampler(
                 *(("random", {}) if stuck else (name, options)), seed=fresh if stuck else seed, fresh=fresh
             )

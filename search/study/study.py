@@ -23,7 +23,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.addresses import safe
 from pitprop.errors import UserError
-from pitprop.space import STAGNATION, Baseline, Space, scripts
+from pitprop.space import HELD, STAGNATION, Baseline, Space, scripts
 from pitprop.study import database, imported, ranking, samplers, storage
 from pitprop.study.memory import Memory, TooNarrow
 from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark, still_there
@@ -198,7 +198,7 @@ class Study:
                 self._tell_room()
                 return None
             follow_up = self._follow_ups.due(self.planned) if self.space.remedies == "try" else None
-            added = self._memory.add_next(follow_up)
+            added = self._memory.add_next(follow_up, held=len(self._records) >= (1 - HELD) * self.target)
             if added is None:
                 return None
             self._enter(added)

@@ -43,7 +43,7 @@ def search(task: Task, *, lanes: int = 1, **changes: Any) -> Found:
 
 def asha(task: Task) -> Found:
     """ASHA with promotion alone: neither signatures nor gates end a trial."""
-    return search(task, scheduler=Method("promote", {}), signatures={}, gates=())
+    return search(task, scheduler=Method("promote", {"reserve": 0.0}), signatures={}, gates=())
 
 
 def space(task: Task) -> Space:
@@ -75,8 +75,8 @@ def _ended(space: Space, values: Mapping[str, Any], curve: Telemetry, watching: 
 OURS: dict[str, Callable[[Task], Found]] = {
     "pitprop": search,
     "pitprop, promote": partial(search, scheduler=Method("promote", {})),
-    "pitprop, thaw": partial(search, scheduler=Method("thaw", {})),
+    "pitprop, promote, factor 2": partial(search, scheduler=Method("promote", {"factor": 2})),
     f"pitprop, {LANES} lanes": partial(search, lanes=LANES),
-    f"pitprop, thaw, {LANES} lanes": partial(search, lanes=LANES, scheduler=Method("thaw", {})),
+    f"pitprop, promote, {LANES} lanes": partial(search, lanes=LANES, scheduler=Method("promote", {})),
     "ASHA with promotion": asha,
 }
