@@ -79,7 +79,7 @@ def test_directions_follow_the_metrics_and_all_are_read_at_the_epoch_of_the_firs
     assert [goal.at for goal in space.objectives] == ["last", "last"]
 
 
-@pytest.mark.parametrize(("key", "name"), [("scheduler", "promote"), ("scheduler", "thaw"), ("pruner", "median")])
+@pytest.mark.parametrize(("key", "name"), [("scheduler", "promote"), ("pruner", "median")])
 def test_what_orders_trials_by_one_score_falls_back_with_a_sentence(
     key: str, name: str, write_space: Callable[..., Path], toy: Toy, pitprop: Callable[..., Said]
 ) -> None:

@@ -102,7 +102,8 @@ class Grants:
 
     def revive(self, number: int) -> None:
         """Writes down that the search itself is about to continue a trial that has ended; it does if it is killed before."""
-        self._write({"revive": number, "saving": self._saving})
+        if self.kept:
+            self._write({"revive": number, "saving": self._saving})
         self._parked.pop(number, None)
         self._meant.add(number)
 
@@ -123,7 +124,8 @@ class Grants:
         until = self._space.epochs if whole else self._ends[min(before, len(self._ends) - 1)]
         self._until[number] = until
         self._count += 1
-        self._saved += (until - (0, *self._ends)[before]) if self._saving else 0
+        if self._saving:  # a revived one counts whole, for it is trained to its end if there is no budget
+            self._saved += (until if revives is None else self._space.epochs) - (0, *self._ends)[before]
         self._write({"trial": number, "until": until, **({"saved": self._saved} if self._saving else {})})
         self._saving = False
 
