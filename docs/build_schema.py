@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from pitprop import space as spaces
-from pitprop.space.schema import FILE
-from pitprop.space.yaml_text import FOLDER
+from pitprop.space.schema.editors import FILE
+from pitprop.space.schema.yaml_text import FOLDER
 
 if __name__ == "__main__":
     text = json.dumps(spaces.json_schema(), indent=1, ensure_ascii=False)

@@ -17,8 +17,9 @@ from pitprop import space
 from pitprop.detection import signatures
 from pitprop.detection.detect import Bound, Signature
 from pitprop.detection.stopping import EarlyStopping
-from pitprop.space import Gate, Relative, SignatureChoice, SpaceError, constraints, kinds
+from pitprop.space import Gate, Relative, SignatureChoice, SpaceError, constraints
 from pitprop.space.checks import missing
+from pitprop.space.schema import kinds
 
 TRAINER = '''"""A trainer that says what it takes."""
 PARAMS = {

@@ -19,9 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pitprop import space
 from pitprop.detection.stopping import objective
-from pitprop.space import Objective, SpaceError, yaml_text
-from pitprop.space.kinds import Problems, read
-from pitprop.space.schema import FILE, Document
+from pitprop.space import Objective, SpaceError
+from pitprop.space.schema import yaml_text
+from pitprop.space.schema.document import Document
+from pitprop.space.schema.editors import FILE
+from pitprop.space.schema.kinds import Problems, read
 from test_docs import examples
 from test_space import BASE, PARAMS, TRAINER
 

@@ -14,8 +14,9 @@ from conftest import Said
 from hypothesis import given
 from hypothesis import strategies as st
 from pitprop import space
-from pitprop.space import SpaceError, constraints, yaml_text
-from pitprop.space.kinds import Problems
+from pitprop.space import SpaceError, constraints
+from pitprop.space.schema import yaml_text
+from pitprop.space.schema.kinds import Problems
 
 HEAD = "question: What?\ntrainer: silent.py\nobjective: {metric: val/loss}\nepochs: 4\n"
 

@@ -21,8 +21,8 @@ from pitprop.messages import _, in_unit, ngettext
 from pitprop.results.results import Results
 from pitprop.seeds import of_training
 from pitprop.space import Space, nested
-from pitprop.space.schema import FILE
-from pitprop.space.yaml_text import FOLDER
+from pitprop.space.schema.editors import FILE
+from pitprop.space.schema.yaml_text import FOLDER
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
 from pitprop.study.source import next_command

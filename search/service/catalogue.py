@@ -20,8 +20,9 @@ from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.service import models
 from pitprop.service.notices.targets import Settings
-from pitprop.space import Space, SpaceError, yaml_text
-from pitprop.space.kinds import Problems
+from pitprop.space import Space, SpaceError
+from pitprop.space.schema import yaml_text
+from pitprop.space.schema.kinds import Problems
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 COMMAND = "command"

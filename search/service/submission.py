@@ -22,9 +22,10 @@ from pitprop.service.catalogue import COMMAND, Catalogue
 from pitprop.service.models import Submit, Validation
 from pitprop.service.notices import targets
 from pitprop.service.store import Entry
-from pitprop.space import Space, SpaceError, yaml_text
-from pitprop.space.kinds import Problems
-from pitprop.space.schema import Document
+from pitprop.space import Space, SpaceError
+from pitprop.space.schema import yaml_text
+from pitprop.space.schema.document import Document
+from pitprop.space.schema.kinds import Problems
 
 LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 """Of which an id is made: none is taken for another."""

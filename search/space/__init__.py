@@ -10,14 +10,15 @@ meanings disagree on. `yaml_text` finds and parses the file, `schema` holds its 
 from pitprop.space.checks import load
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import Choices, Leaf
-from pitprop.space.kinds import SpaceError
 from pitprop.space.meaning import difference, meaning
 from pitprop.space.model import Baseline, SignatureChoice, Space
 from pitprop.space.params import nested
-from pitprop.space.resources import Resources, Workers
 from pitprop.space.sampling import HELD, Method
-from pitprop.space.schema import STAGNATION, Confirm, Gate, Objective, Relative, json_schema
-from pitprop.space.yaml_text import find, names, summary
+from pitprop.space.schema.document import STAGNATION, Confirm, Gate, Objective, Relative
+from pitprop.space.schema.editors import json_schema
+from pitprop.space.schema.kinds import SpaceError
+from pitprop.space.schema.resources import Resources, Workers
+from pitprop.space.schema.yaml_text import find, names, summary
 
 __all__ = [
     "HELD",

@@ -13,16 +13,15 @@ from typing import Any
 from pitprop import trainer
 from pitprop.detection import metrics, signatures
 from pitprop.errors import hint, shown
-from pitprop.space import constraints, params, sampling, yaml_text
+from pitprop.space import constraints, params, sampling
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Choices, Leaf, check_when, place, read_leaf
 from pitprop.space.goals import check_facts, check_goal, check_metric, read_objectives
-from pitprop.space.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, boolean, read, take
 from pitprop.space.model import SignatureChoice, Space
 from pitprop.space.points import baselines, encoded, point
-from pitprop.space.resources import contradictions
 from pitprop.space.sampling import Method
-from pitprop.space.schema import (
+from pitprop.space.schema import yaml_text
+from pitprop.space.schema.document import (
     STAGNATION,
     Confirm,
     Document,
@@ -33,6 +32,8 @@ from pitprop.space.schema import (
     StoppingRow,
     signature_rows,
 )
+from pitprop.space.schema.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, boolean, read, take
+from pitprop.space.schema.resources import contradictions
 from pitprop.trainer import Card
 
 UNSAID = Card("", None, None, None, 1)

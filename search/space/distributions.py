@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pitprop.errors import hint, shown
-from pitprop.space.kinds import MAPPING, NUMERIC, Boolean, Count, Kind, Positive, Problems, integer, number, read
+from pitprop.space.schema.kinds import MAPPING, NUMERIC, Boolean, Count, Kind, Positive, Problems, integer, number, read
 from pydantic import Field
 from pydantic.dataclasses import dataclass as read_dataclass
 

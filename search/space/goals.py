@@ -12,8 +12,8 @@ from typing import cast
 
 from pitprop.detection import signatures
 from pitprop.errors import hint
-from pitprop.space.kinds import FAILED, Problems
-from pitprop.space.schema import GOAL, FactsRow, Objective
+from pitprop.space.schema.document import GOAL, FactsRow, Objective
+from pitprop.space.schema.kinds import FAILED, Problems
 from pitprop.trainer import Card
 
 BLANK = Objective(cast(str, FAILED), "maximize")

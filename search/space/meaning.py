@@ -19,7 +19,7 @@ from pitprop.detection import signatures
 from pitprop.detection.detect import ENDING
 from pitprop.space.distributions import Choices, Leaf
 from pitprop.space.model import Space
-from pitprop.space.schema import Objective
+from pitprop.space.schema.document import Objective
 
 SET = "signatures set"
 """Under this name a meaning holds how the space has signatures act that is not what they do by themselves, which may change."""

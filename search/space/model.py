@@ -14,9 +14,9 @@ from pitprop.messages import Message
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Leaf, exists, ordered
 from pitprop.space.params import flat, nested
-from pitprop.space.resources import Resources
 from pitprop.space.sampling import Method
-from pitprop.space.schema import Confirm, FactsRow, Gate, Objective, WarmStart
+from pitprop.space.schema.document import Confirm, FactsRow, Gate, Objective, WarmStart
+from pitprop.space.schema.resources import Resources
 from pitprop.trainer import Card
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pitprop.errors import hint, shown
 from pitprop.space.distributions import KINDS, STOPPING, Leaf, read_leaf
-from pitprop.space.kinds import Problems, boolean
+from pitprop.space.schema.kinds import Problems, boolean
 
 SIGNS = {"log", "step", "when"}
 WORDS = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a mapping"}

@@ -11,9 +11,9 @@ from pitprop.errors import hint, shown
 from pitprop.seeds import keyed
 from pitprop.space import params
 from pitprop.space.distributions import STOPPING, Choices, Leaf, exists, place
-from pitprop.space.kinds import Problems
 from pitprop.space.model import Baseline, Space
-from pitprop.space.schema import BaselineRow
+from pitprop.space.schema.document import BaselineRow
+from pitprop.space.schema.kinds import Problems
 
 SOURCES = {
     "params": "to train",

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 from pitprop.errors import hint, shown
 from pitprop.messages import Message, message
 from pitprop.space.distributions import Leaf
-from pitprop.space.kinds import Kind, Problems, boolean, integer, number, numeric, one_of, read, whole
+from pitprop.space.schema.kinds import Kind, Problems, boolean, integer, number, numeric, one_of, read, whole
 from pydantic import BaseModel, ConfigDict, create_model
 
 SAMPLERS = {

@@ -14,8 +14,8 @@ from pitprop.service import models, tokens
 from pitprop.service.http.context import Administers, Limit, Parts, Reads, Submits
 from pitprop.service.http.problems import Denied, documented
 from pitprop.service.uploads import Uploads
-from pitprop.space import yaml_text
-from pitprop.space.schema import FILE
+from pitprop.space.schema import yaml_text
+from pitprop.space.schema.editors import FILE
 
 router = APIRouter(prefix="/v1", responses=documented(401, 403, 421, 422, 429, 503))
 FileName = Annotated[str, Path(pattern=models.FILE, description="name of a file", examples=["rows.csv"])]

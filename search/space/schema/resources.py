@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from pitprop.space.kinds import MAPPING, Count, Positive, Rows, Text, numeric, whole
+from pitprop.space.schema.kinds import MAPPING, Count, Positive, Rows, Text, numeric, whole
 from pydantic.dataclasses import dataclass
 
 WORKERS = whole(1, "a whole number of at least 1, or a mapping such as {min: 1, max: 16}")

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 from pitprop.errors import hint, shown
-from pitprop.space.kinds import Problems, SpaceError, meant
+from pitprop.space.schema.kinds import Problems, SpaceError, meant
 
-FOLDER = (Path(__file__).parents[1] / "spaces").resolve()
+FOLDER = (Path(__file__).parents[2] / "spaces").resolve()
 DEPTH = 50
 LARGEST = 2**63
 BYTES = 2**18

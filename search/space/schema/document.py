@@ -1,20 +1,18 @@
-"""What a space's file may hold: its sections as classes that pydantic reads, and the same as a JSON Schema for editors.
+"""What a space's file may hold: its sections as classes that pydantic reads.
 
 What depends on more than the value itself, such as on what the trainer reports, is checked in `pitprop.space.checks`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
 from pitprop.detection import metrics, signatures, stopping
 from pitprop.detection.detect import ACTIONS, Bound
 from pitprop.detection.facts import LOSSES
-from pitprop.space.distributions import KINDS
-from pitprop.space.kinds import (
+from pitprop.space.schema.kinds import (
     AMOUNT,
     COUNT,
     MAPPING,
@@ -37,14 +35,10 @@ from pitprop.space.kinds import (
     one_of,
     whole,
 )
-from pitprop.space.resources import Resources
-from pitprop.space.sampling import options, words
+from pitprop.space.schema.resources import Resources
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic.dataclasses import dataclass
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-FILE = "space.schema.json"
-"""The JSON Schema's name beside the spaces that ship; `pitprop schema` writes it."""
 REF = "defined at"
 """Becomes ``$ref`` at last: pydantic takes no reference to what it has not defined itself."""
 STAGNATION = "nothing improves"
@@ -370,58 +364,3 @@ def _threshold(name: str, default: Any) -> Kind:
     if isinstance(default, int):
         return COUNT if name == "patience" else NATURAL
     return AMOUNT
-
-
-class _Editors(GenerateJsonSchema):
-    """Without a title for each field, which editors would show in place of its description."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a space's file. What only the trainer knows, such as its parameters, it lets pass."""
-    methods = [options(kind, name) for kind in ("sampler", "pruner", "scheduler") for name in words(kind)]
-    rows: Iterable[Any] = (Document, *KINDS.values(), signature_rows(), *methods)
-    _, found = models_json_schema([(row, "validation") for row in rows], schema_generator=_Editors)
-    defs = json.loads(json.dumps(found["$defs"]).replace(f'"{REF}"', '"$ref"'))
-    whole = defs.pop("Document")
-    whole["patternProperties"] = {"^x-": {"description": "Not read: a place for anchors that are used elsewhere."}}
-    for one in (whole, *defs.values()):
-        one.pop("title", None)
-        one["description"] = " ".join(one.get("description", "").split())
-        for field in one["properties"].values():
-            if field.get("default", 0) in (None, ""):
-                del field["default"]
-    ways = {name: defs[row.__name__]["description"] for name, row in KINDS.items()}
-    defs |= {
-        "Signatures": {"anyOf": [defs["Signatures"], {"enum": ["off", False]}]},
-        "Sampler": _method("sampler"),
-        "Pruner": _method("pruner"),
-        "Scheduler": _method("scheduler"),
-        "Distribution": {"type": "object", "oneOf": [_at(row.__name__) for row in KINDS.values()]},
-        "Parameters": {"type": "object", "additionalProperties": _at("Parameter")},
-        "Parameter": {
-            "if": {"type": "object", "anyOf": [{"required": [name]} for name in ways]},
-            "then": _at("Distribution"),
-            "else": {  # a group or a constant; the properties are there for editors to offer
-                "properties": {name: {"description": text} for name, text in ways.items()},
-                "additionalProperties": _at("Parameter"),
-            },
-        },
-    }
-    whole["oneOf"] = [{"required": ["objective"]}, {"required": ["objectives"]}]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A pitprop space", **whole, "$defs": defs}
-
-
-def _at(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/$defs/{name}"}
-
-
-def _method(kind: str) -> dict[str, Any]:
-    """The schema of a sampler, pruner or scheduler: a word, or one word with its options."""
-    own = {name: options(kind, name) for name in words(kind)}
-    alone = [name for name, row in own.items() if not any(field.is_required() for field in row.model_fields.values())]
-    rest = {name: {"anyOf": [_at(row.__name__), {"type": "null"}]} for name, row in own.items()}
-    one = {"type": "object", "properties": rest, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
-    return {"anyOf": [{"enum": [*alone, None, *([False] if kind == "pruner" else [])]}, one]}
