@@ -237,7 +237,7 @@ def _cores() -> int:
 def _job(space: Space, folder: Path, storage: str = "", *, here: bool) -> Job:
     gpus = space.resources.gpus
     if gpus and here and not _sees_gpu():
-        raise LaunchError("resources.gpus in the space asks for a GPU, and CUDA shows none here: set it to 0")
+        raise LaunchError(_("resources.gpus in the space asks for a GPU, and CUDA shows none here: set it to 0"))
     context = Context(
         epochs=space.epochs,
         options=space.options,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop.driver.preflight_checks import Finding, judge
 from pitprop.errors import UserError
+from pitprop.messages import _, localized, message
 from pitprop.seeds import of_training
 from pitprop.space import Space
 from pitprop.trainer import Lane, Start
@@ -33,11 +34,12 @@ def inspect(space: Space, launcher: Launcher) -> list[Finding]:
     """
     answer = launcher.preflight(Start(Lane(0, 0), first(space), of_training(space.seed), "."))
     if isinstance(answer, Failure):
-        return [Finding("trainer", "stop", answer.error, "correct that, and check with `pitprop preflight`")]
+        return [Finding("trainer", "stop", answer.error, message("correct that, and check with `pitprop preflight`"))]
     found = judge(answer, space.known_of()) if answer is not None else []
     if space.trainer != COMMAND or answer is None:
         return found
-    started = Finding("command", "ok", "it can be started: its program is there, and every parameter has its place")
+    reason = message("it can be started: its program is there, and every parameter has its place")
+    started = Finding("command", "ok", reason)
     return [started, *(one for one in found if one.severity != "unchecked")]  # of a training itself it can see nothing
 
 
@@ -45,8 +47,11 @@ def refuse(findings: Sequence[Finding], command: str) -> None:
     """Raises `Unfit` if a finding stops the search; ``command`` is the command line that shows all findings."""
     stops = [finding for finding in findings if finding.severity == "stop"]
     if stops:
-        more = f" (and {len(stops) - 1} more: {command})" if len(stops) > 1 else ""
-        raise Unfit(f"the search is not begun: {stops[0].reason}; {stops[0].remedy}{more}")
+        text = _("the search is not begun: {reason}; {remedy}")
+        if len(stops) > 1:
+            text = _("the search is not begun: {reason}; {remedy} (and {n} more: {command})")
+        reason, remedy = localized(stops[0].reason), localized(stops[0].remedy)
+        raise Unfit(text.format(reason=reason, remedy=remedy, n=len(stops) - 1, command=command))
 
 
 def first(space: Space) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pitprop.detection import chance, signatures
 from pitprop.detection.advice import words
 from pitprop.detection.detect import remedies
 from pitprop.detection.facts import Facts
+from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
 
 LARGEST = 0.9
@@ -49,10 +50,10 @@ def files(epoch: Epoch, facts: Facts) -> Finding:
     missing, empty = (epoch.metrics.get(f"files/{what}") for what in ("missing", "empty"))
     if missing is None and empty is None:
         return unchecked("files", "files/missing", "files/empty")
-    reason = f"data files: {missing or 0:.0f} missing, {empty or 0:.0f} empty"
+    reason = message("data files: {missing:.0f} missing, {empty:.0f} empty", missing=missing or 0, empty=empty or 0)
     if not missing and not empty:
         return Finding("files", "ok", reason)
-    remedy = "restore the files, or take them out of the list that names them"
+    remedy = message("restore the files, or take them out of the list that names them")
     return Finding("files", "stop" if _samples(epoch) == 0 else "warn", reason, remedy)
 
 
@@ -62,12 +63,16 @@ def inputs(epoch: Epoch, facts: Facts) -> Finding:
     if broken is None:
         return unchecked("inputs", "inputs/non_finite")
     samples = _samples(epoch)
-    reason = f"{broken:.0f} of {f'{samples:.0f} ' if samples else 'the '}training inputs are NaN or infinite"
+    reason = message("{n:.0f} of the training inputs are NaN or infinite", n=broken)
+    if samples:
+        reason = message("{n:.0f} of {all:.0f} training inputs are NaN or infinite", n=broken, all=samples)
     if not broken:
         return Finding("inputs", "ok", reason)
     lost = not math.isfinite(loss) or (samples is not None and broken >= samples)
-    reason += f", and the loss before the first step is {loss:g}" if not math.isfinite(loss) else ""
-    return Finding("inputs", "stop" if lost else "warn", reason, "drop these samples, fill in their values, or mask them")
+    if not math.isfinite(loss):
+        reason = message("{inputs}, and the loss before the first step is {loss:g}", inputs=reason, loss=loss)
+    remedy = message("drop these samples, fill in their values, or mask them")
+    return Finding("inputs", "stop" if lost else "warn", reason, remedy)
 
 
 def labels(epoch: Epoch, facts: Facts) -> Finding:
@@ -77,18 +82,23 @@ def labels(epoch: Epoch, facts: Facts) -> Finding:
     if not counts:
         return unchecked("labels", "train/labels/<class>")
     if len(held) < 2:
-        reason = f"all {total:.0f} training samples are of class {held[0]}" if held else "there are no training samples"
-        return Finding("labels", "stop", reason, "look at how labels are read and how the samples are split")
+        reason = message("there are no training samples")
+        if held:
+            reason = message("all {n:.0f} training samples are of class {name}", n=total, name=held[0])
+        return Finding("labels", "stop", reason, message("look at how labels are read and how the samples are split"))
     largest = max(held, key=counts.__getitem__)
     share = counts[largest] / total
-    reason = f"class {largest}, the largest of {len(held)}, holds {share:.1%} of {total:.0f} training samples"
+    said = {"name": largest, "classes": len(held), "share": share, "n": total}
+    reason = message("class {name}, the largest of {classes}, holds {share:.1%} of {n:.0f} training samples", **said)
     if share > LARGEST:
-        return Finding("labels", "warn", reason, "weight the classes, oversample the rare ones, or collect more of them")
+        remedy = message("weight the classes, oversample the rare ones, or collect more of them")
+        return Finding("labels", "warn", reason, remedy)
     known = columns(epoch, "val/labels/")
     lacking = [c for c in counts.keys() | known.keys() if not counts.get(c) or (known and not known.get(c))]
     if lacking:
-        reason = f"{reason}; training or validation lacks class {', '.join(sorted(lacking))}"
-        return Finding("labels", "warn", reason, "split the samples so that both sides hold every class")
+        names = ", ".join(sorted(lacking))
+        reason = message("{labels}; training or validation lacks class {names}", labels=reason, names=names)
+        return Finding("labels", "warn", reason, message("split the samples so that both sides hold every class"))
     return Finding("labels", "ok", reason)
 
 
@@ -101,14 +111,16 @@ def batches(epoch: Epoch, facts: Facts) -> Finding:
     size, expected = epoch.metrics.get("batch/size", facts.batch), 0.0
     if size and sum(counts.values()) > 0:
         expected = chance.classes_in_batch(list(counts.values()), round(size))
-    against = f", drawing {size:.0f} at random gives {expected:.2f}" if expected else ""
-    reason = f"batches hold {mean:.2f} classes on average{against}"
+    reason = message("batches hold {mean:.2f} classes on average", mean=mean)
+    if expected:
+        said = {"batches": reason, "size": size, "expected": expected}
+        reason = message("{batches}, drawing {size:.0f} at random gives {expected:.2f}", **said)
     if size is not None and size < 2:
-        return Finding("batches", "ok", f"{reason}, as those of one sample do")
+        return Finding("batches", "ok", message("{batches}, as those of one sample do", batches=reason))
     if remedy := seen(epoch, facts, "single_class_batches"):
         return Finding("batches", "stop", reason, remedy)
     if mean < MIXED * expected:
-        return Finding("batches", "warn", reason, "shuffle the samples, or draw each batch from several classes")
+        return Finding("batches", "warn", reason, message("shuffle the samples, or draw each batch from several classes"))
     return Finding("batches", "ok", reason)
 
 
@@ -126,16 +138,21 @@ def parameters(epoch: Epoch, facts: Facts) -> Finding:
     total, trainable, reached = (epoch.metrics.get(f"params/{what}") for what in ("total", "trainable", "with_grad"))
     if trainable is None and reached is None:
         return unchecked("parameters", "params/trainable", "params/with_grad")
-    known = ((reached, "with a gradient"), (trainable, "trainable"), (total, "in all"))
-    reason = "parameters: " + ", ".join(f"{n:.0f} {what}" for n, what in known if n is not None)
+    known = [
+        None if reached is None else message("{n:.0f} with a gradient", n=reached),
+        None if trainable is None else message("{n:.0f} trainable", n=trainable),
+        None if total is None else message("{n:.0f} in all", n=total),
+    ]
     if broken := epoch.metrics.get("params/non_finite"):
-        reason += f", {broken:.0f} are NaN or infinite"
+        known.append(message("{n:.0f} are NaN or infinite", n=broken))
+    reason = message("parameters: {counts}", counts=Message.join(one for one in known if one is not None))
     for name, severity in (("nothing_trains", "stop"), ("non_finite_parameter", "stop"), ("mostly_frozen", "warn")):
         if found := seen(epoch, facts, name):
             return Finding("parameters", severity, reason, found)
     if idle := [branch for branch, norm in columns(epoch, "grad_norm/").items() if norm == 0]:
-        remedy = "check that the loss depends on every branch, and that none is detached"
-        return Finding("parameters", "warn", f"{reason}; the gradient of {', '.join(idle)} is 0", remedy)
+        remedy = message("check that the loss depends on every branch, and that none is detached")
+        reason = message("{parameters}; the gradient of {names} is 0", parameters=reason, names=", ".join(idle))
+        return Finding("parameters", "warn", reason, remedy)
     return Finding("parameters", "ok", reason)
 
 
@@ -145,23 +162,31 @@ def start(epoch: Epoch, facts: Facts) -> Finding:
     lacking = [name for name, value in (("start/loss", loss), ("chance/loss", level)) if value is None]
     if loss is None or level is None:
         return unchecked("start", *lacking)
-    reason = f"the loss before the first step is {loss:.4g}, chance is {level:.4g}"
+    reason = message("the loss before the first step is {loss:.4g}, chance is {level:.4g}", loss=loss, level=level)
     if not math.isfinite(loss):
-        return Finding("start", "warn", reason, "look at the scale of inputs and weights, and for a logarithm or a division of 0")
-    remedy = "" if facts.checkpoint and loss < level else seen(epoch, facts, "bad_start")
-    return Finding("start", "warn" if remedy else "ok", reason, remedy)
+        remedy = message("look at the scale of inputs and weights, and for a logarithm or a division of 0")
+        return Finding("start", "warn", reason, remedy)
+    advised = "" if facts.checkpoint and loss < level else seen(epoch, facts, "bad_start")
+    return Finding("start", "warn" if advised else "ok", reason, advised)
 
 
 def checkpoint(epoch: Epoch, facts: Facts) -> Finding:
     """Stops if the model that training starts from does not score what is recorded of it (`checkpoint_mismatch`)."""
     if not facts.checkpoint:
-        return Finding("checkpoint", "unchecked", "the space records no score of a checkpoint that training starts from")
+        reason = message("the space records no score of a checkpoint that training starts from")
+        return Finding("checkpoint", "unchecked", reason)
     measured = {name: epoch.metrics.get(f"start/{name.removeprefix('val/')}") for name in facts.checkpoint}
     known = {name: value for name, value in measured.items() if value is not None}
     if not known:
         return unchecked("checkpoint", *(f"start/{name.removeprefix('val/')}" for name in measured))
-    pairs = (f"{name} is {value:.4f} (the checkpoint's was {facts.checkpoint[name]:.4f})" for name, value in known.items())
-    reason = f"before the first step {', '.join(pairs)}"
+    pairs = (
+        message(
+            "{name} is {value:.4f} (the checkpoint's was {recorded:.4f})",
+            **{"name": name, "value": value, "recorded": facts.checkpoint[name]},
+        )
+        for name, value in known.items()
+    )
+    reason = message("before the first step {scores}", scores=Message.join(pairs))
     remedy = seen(epoch, facts, "checkpoint_mismatch")
     if not all(math.isfinite(value) for value in known.values()):
         remedy = words(remedies("checkpoint_mismatch", Telemetry([epoch]), facts))  # NaN is no reading to a signature
@@ -175,4 +200,7 @@ def seen(epoch: Epoch, facts: Facts, name: str) -> str:
 
 
 def unchecked(check: str, *names: str) -> Finding:
-    return Finding(check, "unchecked", f"the trainer's preflight does not report {' or '.join(names)}")
+    reason = message("the trainer's preflight does not report {name}", name=names[0])
+    for name in names[1:]:
+        reason = message("{one} or {other}", one=reason, other=name)
+    return Finding(check, "unchecked", reason)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pitprop.detection.detect import Verdict
 from pitprop.errors import UserError
-from pitprop.messages import Message
+from pitprop.messages import Message, ngettext
 from pitprop.study.record import Record, State
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Lane
@@ -104,4 +104,9 @@ class Failures:
             return
         self._records.append(record)
         if len(self._records) >= min(HOPELESS, target) and len({one.error for one in self._records}) == 1:
-            raise SearchError(f"the first {len(self._records)} trials failed alike, and the search stops: {record.error}")
+            text = ngettext(
+                "the first {n} trial failed, and the search stops: {error}",
+                "the first {n} trials failed alike, and the search stops: {error}",
+                len(self._records),
+            )
+            raise SearchError(text.format(n=len(self._records), error=record.error))

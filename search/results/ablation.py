@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop.addresses import Addresses
 from pitprop.errors import UserError, hint
+from pitprop.messages import _
 from pitprop.results.confirmation import ended, mean, scored
 from pitprop.results.confirmation_study import FRESH, Blocks, blocks, chain, lacking, title
 from pitprop.space import Baseline, Space, nested
@@ -98,7 +99,8 @@ def pending(
     known = {leaf.name for leaf in space.leaves}
     for name in parameters:
         if name not in known:
-            raise UserError(f"{name!r} is no searched parameter of {space.name}{hint(name, known)}")
+            text = _("{name} is no searched parameter of {study}")
+            raise UserError(text.format(name=repr(name), study=space.name) + hint(name, known))
     there = blocks(space, where, "each")
     wanted = {}
     for name, params in changes(space, records, winner, parameters):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from pitprop.addresses import Addresses
 from pitprop.errors import UserError
+from pitprop.messages import _
 from pitprop.results.results import Results
 from pitprop.space import Baseline, Confirm, Method, Space, nested
 from pitprop.study import ranking
@@ -144,8 +145,9 @@ def chosen(space: Space, records: Sequence[Record], numbers: Sequence[int]) -> l
     able = {record.number: record for record in ranking.ranked(space, records)}
     for number in numbers:
         if number not in able:
-            some = ", ".join(map(str, list(able)[:5])) or "none"
-            raise UserError(f"trial {number} of {space.name} has no score that could be confirmed; those that have one: {some}")
+            some = ", ".join(map(str, list(able)[:5])) or _("none")
+            text = _("trial {n} of {study} has no score that could be confirmed; those that have one: {trials}")
+            raise UserError(text.format(n=number, study=space.name, trials=some))
     return [able[number] for number in dict.fromkeys(numbers)]
 
 

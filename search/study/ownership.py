@@ -23,6 +23,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 from pitprop.errors import UserError
+from pitprop.messages import _
 from pitprop.space import Space, difference, meaning
 from pitprop.study import database
 from pitprop.study.source import OtherSpace, refusal, source
@@ -47,16 +48,15 @@ def file_lock(path: Path, what: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         opened = path.open("a+", encoding="utf-8")
     except OSError as error:
-        raise UserError(
-            f"{path.parent} is no folder that can be written to ({error.strerror}): name another by --runs, or another "
-            f"database by STUDY_DB"
-        ) from error
+        said = _("{folder} is no folder that can be written to ({why}): name another by --runs, or another database by STUDY_DB")
+        raise UserError(said.format(folder=path.parent, why=error.strerror)) from error
     with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise Owned(f"another search owns {what}: {_owner(file.read())}; wait for it, or end it") from None
+            said = _("another search owns {what}: {owner}; wait for it, or end it")
+            raise Owned(said.format(what=what, owner=_owner(file.read()))) from None
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}))
         file.flush()

@@ -6,11 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pitprop.messages import N_, _
 from pitprop.space import Space
 from pitprop.study.record import Record, State
 from pitprop.trainer import Lane
 from pitprop.workers import checkpoint
 
+STATES = {
+    State.COMPLETE: N_("complete"),
+    State.FAIL: N_("failed"),
+    State.PRUNED: N_("pruned"),
+    State.RUNNING: N_("running"),
+}
 NAMED = 20
 """The parked trials that an error names at most."""
 
@@ -33,21 +40,27 @@ class Parking:
     def why_not(self, number: int) -> str | None:
         """Why the trial ``number`` cannot be revived, in a sentence; None if it can."""
         if not 0 <= number < len(self.records):
-            return f"{self.space.name} has no trial {number}: it has {len(self.records)}, from 0"
-        record, what = self.records[number], f"trial {number} of {self.space.name} cannot be revived"
+            text = _("{study} has no trial {number}: it has {count}, from 0")
+            return text.format(study=self.space.name, number=number, count=len(self.records))
+        what = _("trial {n} of {study} cannot be revived: {why}")
+        why = self._obstacle(number, self.records[number])
+        return None if why is None else what.format(n=number, study=self.space.name, why=why)
+
+    def _obstacle(self, number: int, record: Record) -> str | None:
+        """What keeps a trial from being revived; None if nothing does."""
         if self.space.searches_stopping:
-            return f"{what}: a space that searches early_stopping answers its trials from whole curves"
+            return _("a space that searches early_stopping answers its trials from whole curves")
         if not (record.parked or record.waits):
             parked = [str(one.number) for one in self.records if one.parked or one.waits]
-            more = f" and {len(parked) - NAMED} more" if len(parked) > NAMED else ""
-            able = f"{', '.join(parked[:NAMED]) or 'none'}{more}"
-            return f"{what}: it is {_state(record)}, not parked; parked or waiting: {able}"
+            text = _("it is {state}, not parked; parked or waiting: {trials}")
+            if (more := len(parked) - NAMED) > 0:
+                text = _("it is {state}, not parked; parked or waiting: {trials} and {n} more")
+            return text.format(state=_state(record), trials=", ".join(parked[:NAMED]) or _("none"), n=more)
         if (revival := self.revived.get(number)) is not None and revival.state != State.FAIL:
-            return f"{what}: trial {revival.number} continues it already"
+            return _("trial {n} continues it already").format(n=revival.number)
         if any(lane not in self.shared for lane in self._not_kept(record)):
-            return (
-                f"{what}: its checkpoint is gone from {record.folder}; have its parameters tried again, as points: in the space"
-            )
+            text = _("its checkpoint is gone from {folder}; have its parameters tried again, as points: in the space")
+            return text.format(folder=record.folder)
         return None
 
     def only_with_workers(self) -> list[Lane]:
@@ -75,5 +88,5 @@ def lanes(space: Space, number: int) -> list[Lane]:
 def _state(record: Record) -> str:
     cause = next((verdict.signature for verdict in record.verdicts if verdict.action == "prune"), None)
     if record.state == State.PRUNED and cause is not None:
-        return f"pruned for good by {cause}"
-    return {State.FAIL: "failed"}.get(record.state, record.state.lower())
+        return _("pruned for good by {signature}").format(signature=cause)
+    return _(STATES[record.state])

@@ -23,6 +23,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.addresses import safe
 from pitprop.errors import UserError
+from pitprop.messages import _
 from pitprop.space import HELD, STAGNATION, Baseline, Space, scripts
 from pitprop.study import database, imported, ranking, samplers, storage
 from pitprop.study.memory import Memory, TooNarrow
@@ -293,9 +294,11 @@ class Study:
         """Takes trials out of every answer, or back into it; `StudyError` for one that can be in none."""
         for number in numbers:
             if not 0 <= number < len(self._records):
-                raise StudyError(f"{self.space.name} has no trial {number}: it has {len(self._records)}, from 0")
+                text = _("{study} has no trial {number}: it has {count}, from 0")
+                raise StudyError(text.format(study=self.space.name, number=number, count=len(self._records)))
             if self._records[number].baseline is not None:
-                raise StudyError(f"trial {number} of {self.space.name} trains a baseline: remove that from the space instead")
+                text = _("trial {n} of {study} trains a baseline: remove that from the space instead")
+                raise StudyError(text.format(n=number, study=self.space.name))
         gone = {record.number for record in self._records if record.excluded}
         gone = gone - set(numbers) if undo else gone | set(numbers)
         self._writes.put(lambda _again: storage.set_fact(self._database, self._id, "excluded", sorted(gone), self._fence))

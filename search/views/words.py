@@ -41,8 +41,10 @@ def score(value: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """A value of any size: a whole number as it is, else as a score."""
-    return f"{value:g}" if math.isfinite(value) and value == int(value) and abs(value) < 1e6 else score(value)
+    """A value of any size: a whole number as it is, one from 1 on in four digits, else as a score."""
+    if math.isfinite(value) and 1 <= abs(value) < 1e6:
+        return f"{value:g}" if value == int(value) else f"{value:.4g}"
+    return f"{value:g}" if value == 0 else score(value)
 
 
 def values(record: Record, space: Space) -> str:
