@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ PLAIN = {
     "OMP_NUM_THREADS": "1",
 }
 PATIENCE = 300.0
+_NUMBERS = itertools.count()
 
 
 def why_not() -> str:
@@ -90,7 +92,7 @@ class Cluster:
     """A head, where the driver runs, and as many nodes as are started."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._name, self._nodes = folder, f"pp{os.getpid()}n", 0
+        self._folder, self._name, self._nodes = folder, f"pp{os.getpid()}c{next(_NUMBERS)}n", 0
         self._environment = {**os.environ, **PLAIN}
         self.hidden: list[Path] = []
         """Folders that nodes started from now on do not see."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pitprop.driver.training import LOSSES, Training
 from pitprop.errors import UserError
+from pitprop.space import Space
+from pitprop.study.study import opened
+from pitprop.telemetry import Epoch
 from pitprop.workers.placement import Need, Node, fitting, refusal, shortage
 from pitprop.workers.share import Share, Size
 
@@ -73,3 +78,15 @@ def test_a_share_that_holds_no_number_at_the_start_is_refused(text: str, tmp_pat
     file.write_text(text)
     with pytest.raises(UserError, match="holds no whole number of at least 0"):
         Share(file)
+
+
+def test_a_node_that_is_lost_is_no_fault_of_a_trial_unless_it_happens_over_and_over_without_an_epoch_between(
+    toy: Callable[..., Space], tmp_path: Path
+) -> None:
+    with opened(toy(), f"sqlite:///{tmp_path}/study.db", tmp_path / "toy") as study:
+        trial = study.ask()
+        assert trial is not None
+        training = Training.of(trial, tmp_path / "trial", seeds=1)
+    assert [training.lose() for _ in range(LOSSES)] == [False] * LOSSES
+    training.record(0, Epoch(1, {"val/macro_f1": 0.5}))
+    assert [training.lose() for _ in range(LOSSES + 1)] == [False] * LOSSES + [True]

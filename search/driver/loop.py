@@ -1,15 +1,14 @@
 """The driver: asks for trials, launches them, records and judges every epoch, and tells how each trial ended.
 
 `Search.events` is a generator: what happens in a search is what it yields, and closing it ends the search at any point
-without loss. Nothing here waits for MLflow or for a terminal. A database that does not answer keeps new trials waiting, and no
-training.
+without loss. Nothing here waits for MLflow or a terminal. A database that does not answer keeps new trials waiting, no training.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from pitprop.detection.detect import Verdict
 from pitprop.driver import reports, revival
@@ -37,7 +36,7 @@ from pitprop.study.record import Failed, Outcome, State
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane
-from pitprop.workers.groups import Groups
+from pitprop.workers.groups import Groups, Width
 from pitprop.workers.launch import Launcher
 from pitprop.workers.worker import Cause, Failure
 
@@ -50,14 +49,7 @@ class Search:
     """
 
     def __init__(
-        self,
-        space: Space,
-        study: Study,
-        launcher: Launcher,
-        *,
-        width: Callable[[int], int],
-        deadline: float | None = None,
-        asks: bool = True,
+        self, space: Space, study: Study, launcher: Launcher, *, width: Width, deadline: float | None = None, asks: bool = True
     ) -> None:
         self._space, self._study, self._launcher = space, study, launcher
         self._deadline, self._asks = deadline, asks
@@ -76,9 +68,8 @@ class Search:
         self._recordings = Recordings(space.searches_stopping)
         self._events: deque[Event] = deque()
         self._failures = Failures()
-        self._unanswered = False
-        self._alike = False
-        """Whether it was told that nearly all trials die alike."""
+        self._unanswered = self._alike = False
+        """Whether it was told that the database does not answer; and that nearly all trials die alike."""
         self._measured = False
         """Whether the objective has been seen in this search or before it."""
 

@@ -21,7 +21,7 @@ from pitprop.workers.cluster import START, Local, RayDied
 from pitprop.workers.files import home
 from pitprop.workers.files.node_worker import Answer, Remote
 from pitprop.workers.launch import Job, LaunchError, Step, limit_threads, nothing
-from pitprop.workers.placement import Need, Node, fitting, refusal, shortage
+from pitprop.workers.placement import Need, Node, fitting, refusal, shortage, waiting
 from pitprop.workers.runtime_env import Code, Moved, packed
 from pitprop.workers.share import Size
 from pitprop.workers.worker import Cause, Failure
@@ -258,7 +258,7 @@ class OnRay:
             return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             cluster.refuse_dead(self._ray)
-            lost = self._lost(place, error)
+            lost = cluster.lost(self._ray, place.node, error) if self._address is not None else ""
             told = deaths.told(place.note)
             if isinstance(error, self._ray.exceptions.OutOfMemoryError):
                 told = "was ended by Ray, as the memory of its machine is nearly full"
@@ -266,17 +266,6 @@ class OnRay:
                 told = f"died ({type(error).__name__})"
             self._replace(number)
             return Failure(lost, Cause.LOST) if lost else Failure(f"its worker {told}", Cause.WORKER_DIED)
-
-    def _lost(self, place: _Place, error: Any) -> str:
-        """What has taken the worker away, if its node has, which is no fault of what it trained; else nothing."""
-        if self._address is None:
-            return ""
-        alive = {one["NodeID"]: one["Alive"] for one in self._ray.nodes()}
-        if getattr(error, "preempted", False) or not alive.get(place.node, True):
-            return "its node has left the cluster"
-        if isinstance(error, self._ray.exceptions.ActorUnavailableError):
-            return "its node does not answer"
-        return ""
 
     # Who is there
 
@@ -299,8 +288,10 @@ class OnRay:
     def _fits(self) -> int:
         """How many workers fit the nodes that there are, at which it looks from time to time."""
         if time.monotonic() - self._looked >= (LOOK if self._address is not None else math.inf):
-            self._looked = time.monotonic()
+            before, self._looked = self._room, time.monotonic()
             self._room = fitting(self._need, self._nodes())
+            if before and not self._room:
+                self._tell(waiting(self._need))
         return self._room
 
     def _nodes(self) -> list[Node]:
@@ -317,7 +308,7 @@ class OnRay:
         if not self._wanted and fits:
             self._tell(message("the search waits: it may have 0 workers now (--share)"))
         elif min(fits, free) == 0:
-            self._tell(message("the search waits for a node that has {need} free", need=str(self._need)))
+            self._tell(waiting(self._need))
         elif (asked := self._size.held if self._size.most is not None else fits) > min(fits, free):
             self._tell(shortage(self._need, min(asked, self._size.count), min(fits, free)))
 

@@ -136,6 +136,14 @@ def node_of(ray: Any, actor: Any) -> str:
     return str(found or "")
 
 
+def lost(ray: Any, node: str, error: Any) -> str:
+    """What has taken an actor of ``node`` away that ends in ``error``, if that is no fault of its own; else nothing."""
+    alive = {one["NodeID"]: one["Alive"] for one in ray.nodes()}
+    if getattr(error, "preempted", False) or not alive.get(node, True):
+        return "its node has left the cluster"
+    return "its node does not answer" if isinstance(error, ray.exceptions.ActorUnavailableError) else ""
+
+
 def refuse_dead(ray: Any) -> None:
     """`RayDied` if the Ray that was started here has."""
     node = ray._private.worker._global_node

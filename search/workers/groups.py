@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pitprop.trainer import Change, Lane, Start
 from pitprop.workers.launch import Launcher
 
+Width = Callable[[int], int]
+"""How many lanes each of so many workers trains at once."""
+
 
 class Groups:
     """A group of lanes for each worker, up to the ``width`` for so many workers, and a queue.
@@ -17,7 +20,7 @@ class Groups:
     ``ask`` queues more lanes, given the worker that is to be filled and how many it has; False if there are none to be had.
     """
 
-    def __init__(self, launcher: Launcher, width: Callable[[int], int], ask: Callable[[int, int], bool]) -> None:
+    def __init__(self, launcher: Launcher, width: Width, ask: Callable[[int, int], bool]) -> None:
         self._launcher, self._wide, self._ask = launcher, width, ask
         self._most: int | None = None
         self._groups: defaultdict[int, list[Lane]] = defaultdict(list)

@@ -64,6 +64,11 @@ def refusal(need: Need, nodes: Iterable[Node]) -> Message:
     )
 
 
+def waiting(need: Need) -> Message:
+    """That there is no room for any worker now."""
+    return message("the search waits for a node that has {need} free", need=str(need))
+
+
 def shortage(need: Need, size: int, fits: int) -> Message:
     """That fewer workers than were asked for have room, and how many there are now."""
     return nmessage(
