@@ -112,3 +112,14 @@ def _change(given: Namespace) -> int:
 
     with _client(given) as asked:
         return remote.change(asked, given.search, given.command, json=given.json)
+
+
+def _mcp_flags(parser: ArgumentParser) -> None:
+    parser.add_argument("--write", action="store_true", help="let the assistant submit and change searches too")
+
+
+@command("mcp", "let an assistant look at the searches of a server (Model Context Protocol)", _mcp_flags, server)
+def _mcp(given: Namespace) -> int:
+    from pitprop.service import assistant
+
+    return assistant.serve(given.server, write=given.write)

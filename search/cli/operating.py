@@ -25,6 +25,7 @@ def _serve_flags(parser: ArgumentParser) -> None:
     add("--catalogue", metavar="FILE", help="what may be submitted: spaces, trainers, commands, folders, limits (what ships)")
     add("--tokens", action="store_true", help="each request needs a token, on this machine too, as behind a proxy")
     add("--name", metavar="HOST", action="append", default=[], help="a name under which a proxy passes requests on")
+    add("--log-json", action="store_true", help="write the log as JSON, a line for each record")
 
 
 @command("serve", "run searches for others: a queue with an HTTP API", _serve_flags, runs, _port)
@@ -32,7 +33,8 @@ def _serve(given: Namespace) -> int:
     from pitprop.cli import service
     from pitprop.service.serving import ServiceOptions
 
-    return service.serve(ServiceOptions(given.runs, given.host, given.port, given.catalogue, given.tokens, tuple(given.name)))
+    options = ServiceOptions(given.runs, given.host, given.port, given.catalogue, given.tokens, tuple(given.name))
+    return service.serve(options, log_json=given.log_json)
 
 
 def _token_flags(parser: ArgumentParser) -> None:

@@ -38,6 +38,7 @@ EXAMPLES = {
     "token": "pitprop token make OWNER --scope submit",  # nosec B105
     "submit": "pitprop submit rate.yaml --trials 40 --server http://127.0.0.1:8400",
     "queue": "pitprop queue --all",
+    "mcp": "pitprop mcp --server http://127.0.0.1:8400",
     "cancel": "pitprop cancel rate",
     "pause": "pitprop pause rate",
     "resume": "pitprop resume rate",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 
 from pitprop.cli.output import print_json
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.service import tokens
+from pitprop.service.log_lines import to_stderr
 from pitprop.service.models import MakeToken, Scope
 from pitprop.service.serving import ServiceOptions, opened_store, served
 from rich.console import Console
@@ -20,11 +20,11 @@ OPERATOR = "operator"
 """Who is written down for what is done on the command line."""
 
 
-def serve(options: ServiceOptions) -> int:
+def serve(options: ServiceOptions, *, log_json: bool = False) -> int:
     """Serves until it is ended; the drivers end with it, and their searches go on when it is back."""
     import uvicorn
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    to_stderr(as_json=log_json)
     with served(options) as app:
         config = uvicorn.Config(
             app,

@@ -156,8 +156,9 @@ class Client:
 
     def submit(
         self,
-        space: str | Path,
+        space: str | Path | None,
         *,
+        text: str | None = None,
         name: str | None = None,
         trials: int | None = None,
         timeout: float | None = None,
@@ -167,12 +168,12 @@ class Client:
         notify: Sequence[str] = (),
         key: str | None = None,
     ) -> models.Search:
-        """Queues a space: a `Path` is that of a YAML file, a text the name of a space of the catalogue.
+        """Queues a space: a `Path` is that of a YAML file, a string the name of one of the catalogue; ``text`` is YAML itself.
 
         Its end, and what else matters, is told to those whom ``notify`` names. It is queued once, also if the request has to be
         sent twice: ``key`` is what it is known by.
         """
-        given: dict[str, Any] = {"space": space}
+        given: dict[str, Any] = {"space": space, "yaml": text}
         if isinstance(space, Path):
             given = {"yaml": _read(space), "name": name or space.stem}
         asked = {**given, "trials": trials, "timeout": timeout, "seed": seed, "priority": priority, "workers": workers}

@@ -38,7 +38,7 @@ def application(parts: Service) -> FastAPI:
     )  # fmt: skip
     app.state.service = parts
     problems.handle(app)
-    for router in (searches.router, studies.router, rest.router, routes.router):
+    for router in (searches.router, studies.router, rest.router, rest.watched, routes.router):
         app.include_router(router)
     limits = parts.catalogue.limits
     app.add_middleware(Bounded, most=limits.body, uploads=limits.upload)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pitprop import __version__
 from pitprop.errors import hint
@@ -13,10 +13,12 @@ from pitprop.messages import _
 from pitprop.service import models, tokens
 from pitprop.service.http.context import Administers, Limit, Parts, Reads, Submits
 from pitprop.service.http.problems import Denied, documented
+from pitprop.service.metrics import Metrics
 from pitprop.service.uploads import Uploads
 from pitprop.space.schema import yaml_text
 from pitprop.space.schema.editors import FILE
 
+watched = APIRouter(include_in_schema=False)
 router = APIRouter(prefix="/v1", responses=documented(401, 403, 421, 422, 429, 503))
 FileName = Annotated[str, Path(pattern=models.FILE, description="name of a file", examples=["rows.csv"])]
 BINARY = {
@@ -36,6 +38,15 @@ def health(parts: Parts, request: Request) -> models.Health:
         gpus=parts.catalogue.gpus,
         searches={} if parts.guard.locked() else known,
     )
+
+
+@watched.get("/metrics")
+def metrics(request: Request, parts: Parts, _caller: Reads) -> Response:
+    """What Prometheus reads."""
+    if not hasattr(request.app.state, "metrics"):
+        request.app.state.metrics = Metrics(parts.store, parts.catalogue)
+    found: Metrics = request.app.state.metrics
+    return Response(found.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @router.get("/whoami", tags=["service"], summary="who you are here")
