@@ -107,6 +107,13 @@ def test_a_score_that_only_falls_is_late_collapse_once_it_stays_at_chance() -> N
     assert first("late_collapse", joined(learned, val__macro_f1=lambda t: 0.7 if t < 6 or t % 10 == 0 else 0.43)) is None
 
 
+def test_batches_of_one_class_end_a_training_of_unknown_chance_only_once_a_window_shows_no_life() -> None:
+    unknown = Facts(40, "val/knn")
+    assert first("single_class_batches", curve(20, batch__classes=1.0, val__knn=0.82), unknown) == 5
+    assert first("single_class_batches", curve(20, batch__classes=1.0, val__knn=lambda t: 0.3 + 0.02 * t), unknown) is None
+    assert first("single_class_batches", curve(3, batch__classes=1.0), unknown) == 1, "nothing else is reported"
+
+
 def test_what_had_learned_and_fell_back_is_not_said_to_be_slow_or_never_to_have_left_chance() -> None:
     fallen = curve(40, val__macro_f1=lambda t: 0.7 if 3 < t < 9 else 0.43, val__loss=0.6)
     assert first("late_collapse", fallen) is not None

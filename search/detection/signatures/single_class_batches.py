@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pitprop.detection import chance, levels, reading
+from pitprop.detection import chance, levels, life, reading
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry, columns
@@ -18,10 +18,11 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: floa
     """Hardly any second class in a batch in each of ``patience`` reports, where several are expected; no score above chance.
 
     That is, less than ``share`` of the classes beyond the first that drawing at random would give, by class prior and batch
-    size; where these are not known, less than 1.05 classes. Batches of one sample are left alone.
+    size; where these are not known, less than 1.05 classes. Batches of one sample are left alone. Where it is not known what
+    score is above chance, a window of reports has to show no life.
     """
-    readings = reading.recent(telemetry, "batch/classes", patience)
-    if len(readings) < patience or levels.above_chance(telemetry, facts, 1):
+    readings, above = reading.recent(telemetry, "batch/classes", patience), levels.above_chance(telemetry, facts, 1)
+    if len(readings) < patience or above or (above is None and not _lifeless(telemetry, facts)):
         return None
     expected = _expected(telemetry, facts)
     most = max(value for _, value in readings)
@@ -34,6 +35,12 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: floa
         return message("batches hold {classes:.2f} classes on average at epoch {step}", **said)
     drawn = N_("batches hold {classes:.2f} classes on average at epoch {step}, drawing at random gives {expected:.2f}")
     return message(drawn, **said, expected=expected)
+
+
+def _lifeless(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether a window of readings is there, and shows no life; at once if the objective is not reported at all."""
+    values, count = telemetry.column(facts.metric).values, reading.window(telemetry, facts, 5)
+    return not values or (len(values) >= count and not life.alive(life.signs(telemetry, facts, count), telemetry, facts))
 
 
 def _expected(telemetry: Telemetry, facts: Facts) -> float | None:
