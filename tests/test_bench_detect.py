@@ -23,7 +23,7 @@ from tests.bench.detect.figures import Stop, figures, killed
 from tests.bench.detect.fit import changed, fit, values
 from tests.bench.detect.peers import PEERS, autotrainer, deep_diagnosis, early_stopping, sagemaker, terminate_on_nan
 from tests.bench.detect.pruners import PRUNERS, pruned
-from tests.bench.detect.score import ending, half, judged, ours, runs, score, together
+from tests.bench.detect.score import ending, half, judged, ours, runs, sample, score, together
 from tests.bench.search import pool
 
 BUDGET = 20
@@ -229,6 +229,26 @@ def test_the_command_prints_a_line_for_each_way_of_stopping(tmp_path: Path, caps
     printed = capsys.readouterr().out
     for title in ("toy: 12 runs of 2 studies", "pitprop", "one half", "the other", *PEERS, *PRUNERS, "stopped by", "a dead run"):
         assert title in printed
+
+
+def test_a_family_that_is_left_out_is_not_chosen_on_and_is_shown_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = [str(written(tmp_path, studies=3)), "--ours", "--fit", "--processes", "1"]
+    assert bench.main([*wanted, "--leave-out", "s0"]) == 0
+    printed = capsys.readouterr().out
+    assert "half of the studies of s1" in printed or "half of the studies of s2" in printed
+    assert "toy, left out, chosen" in printed
+    assert bench.main([*wanted, "--leave-out", "moon"]) == 2
+    assert "no family 'moon' to leave out: there are s0, s1, s2" in capsys.readouterr().err
+
+
+def test_a_sample_has_its_share_of_every_study(tmp_path: Path) -> None:
+    dataset = load(written(tmp_path, studies=4), "toy")
+    assert sample(dataset, None) == sample(dataset, 1000) == dataset
+    few = sample(dataset, 12)
+    assert {run.study for run in few} == {run.study for run in dataset}
+    assert (len(few), few) == (12, sample(dataset, 12))
 
 
 def test_a_folder_without_data_sets_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

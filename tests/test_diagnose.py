@@ -296,10 +296,16 @@ def test_a_curve_that_rose_late_is_told_its_flat_start_its_precision_and_the_sha
     rows = [(0.4361, 900, 0.3867, 0.5)] * 12 + [(0.4629, 887, 0.5, 0.5), (0.5494, 791, 0.5798, 0.5485), (0.5444, 701, 0.55, 0.54)]
     _, out = run(capsys, str(model(tmp_path, "model_1.log", rows)))
     assert "flat start: val/macro_f1 made less than a tenth of its gain in epochs 1-12" in out
+    assert "majority collapse: predicted class 0 for all 900 validation samples in epochs" in out
+    assert "; recovered at epoch 13" in out
     assert "at epoch 14, its best, precision 0.5798 and recall 0.5485 are 0.0313 apart" in out
     assert "at epoch 14, its best, class 0 is predicted 7.3 : 1 against all others, and occurs 3.4 : 1" in out
     _, steady = run(capsys, str(written(tmp_path, [0.4 + n / 50 for n in range(20)])))
     assert "flat start" not in steady
+    other = [(0.1848, 0, 0.1133, 0.5)] * 5 + [(0.3401, 141, 0.5, 0.5), (0.505, 472, 0.53, 0.54), (0.5284, 505, 0.5484, 0.568)]
+    _, reverse = run(capsys, str(model(tmp_path, "model_2.log", other)))
+    assert "minority collapse: predicted class 1 for" in reverse
+    assert "; recovered at epoch 6" in reverse
 
 
 def test_a_baseline_is_what_to_beat_for_a_training_that_began_at_chance_and_what_differs_is_told(

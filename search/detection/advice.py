@@ -138,6 +138,11 @@ def warm_up(facts: Facts) -> Advice | None:
     return Advice(text, moves="warmup+")
 
 
+def shorter_warm_up(telemetry: Telemetry, facts: Facts) -> Advice | None:
+    """A shorter warm-up, where there is one."""
+    return Advice(message("shorten the warm-up"), moves="warmup-") if reading.warmup(telemetry, facts) > 1 else None
+
+
 def clip(facts: Facts) -> Advice | None:
     """Clipped gradients, where they are not clipped to 1 already."""
     now = facts.own(*CLIPS)

@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
-from pitprop.detection import levels, metrics, reading, stopping
+from pitprop.detection import levels, metrics, predictions, reading, stopping
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns, finite
@@ -30,6 +30,8 @@ SPREADS = {
 }
 NEAR = 0.1
 """The share of its start, or of chance, from which on a training loss is near 0."""
+RECOVERED = 3
+"""Reports in which one class was all that was predicted, before it is worth telling that this ended."""
 FITS = 0.01
 """The share by which the training loss falls from window to window, and lies below any validation loss, in one that learns."""
 OVERRULED = 0.3
@@ -280,7 +282,7 @@ def _moves(telemetry: Telemetry, count: int) -> bool:
 
 
 def course(telemetry: Telemetry, facts: Facts) -> list[Message]:
-    """What an author looks for in the curve of one that learned: a flat start, precision near recall, the shares predicted.
+    """What an author looks for in the curve of one that learned: a collapse that ended, a flat start, precision, recall, shares.
 
     None where the objective never rose above its first reading.
     """
@@ -289,12 +291,21 @@ def course(telemetry: Telemetry, facts: Facts) -> list[Message]:
     best = stopping.best(values, facts.maximize)
     if not best:
         return []
-    found = [
-        _flat(facts, scored, values, best),
-        *_halves(scored[best]),
-        _balance(scored[best], reading.labels(telemetry, facts)),
-    ]
+    balance = _balance(scored[best], reading.labels(telemetry, facts))
+    found = [_recovered(telemetry, facts), _flat(facts, scored, values, best), *_halves(scored[best]), balance]
     return [one for one in found if one is not None]
+
+
+def _recovered(telemetry: Telemetry, facts: Facts) -> Message | None:
+    """In which epochs one class was all that was predicted, and when that ended: evidence is no proof."""
+    past, told = Telemetry(), None
+    for epoch in telemetry:
+        past.append(epoch)
+        if found := predictions.constant(past, facts, RECOVERED):
+            told = found.sentence(found.kind(reading.labels(past, facts)), epoch.step)
+        elif told is not None:
+            return message("{collapse}; recovered at epoch {step}", collapse=told, step=epoch.step)
+    return None
 
 
 def _flat(facts: Facts, scored: Sequence[Epoch], values: Sequence[float], best: int) -> Message | None:

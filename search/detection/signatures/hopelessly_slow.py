@@ -47,5 +47,5 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
-    warm = Advice(message("shorten the warm-up"), moves="warmup-") if reading.warmup(telemetry, facts) > 1 else None
-    return advice.raise_rate(telemetry, facts), warm, Advice(message("look at what is frozen"))
+    warm, last = advice.shorter_warm_up(telemetry, facts), Advice(message("look at what is frozen"))
+    return advice.raise_rate(telemetry, facts), warm, last

@@ -75,5 +75,5 @@ def _reason(name: str, readings: Sequence[tuple[int, float]], level: float, end:
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
-    warm = Advice(message("shorten the warm-up"), moves="warmup-") if reading.warmup(telemetry, facts) > 1 else None
-    return advice.raise_rate(telemetry, facts), warm, Advice(message("scale down the initial weights"))
+    warm, last = advice.shorter_warm_up(telemetry, facts), Advice(message("scale down the initial weights"))
+    return advice.raise_rate(telemetry, facts), warm, last

@@ -2,7 +2,8 @@
 
 The folder holds data sets as ``curves`` describes them. Peers see what their rules read; Optuna's pruners see each study's runs
 one after another, in a fixed order. Of ours, the shipped defaults are shown on all studies and on both halves of them;
-``ARGS=--fit`` chooses thresholds on one half and shows what they do on the other.
+``ARGS=--fit`` chooses thresholds on one half and shows what they do on the other, ``ARGS="--fit --leave-out imb"`` chooses them
+on half of the studies of all other families and shows what they do on the whole of that one, which they have not seen.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.bench.detect.figures import Stops, figures
 from tests.bench.detect.fit import changed, fit
 from tests.bench.detect.peers import PEERS
 from tests.bench.detect.pruners import pruned
-from tests.bench.detect.score import half, ours, parallel, runs, together
+from tests.bench.detect.score import family, half, ours, parallel, runs, sample, together
 from tests.bench.detect.table import HEADER, WIDTH, misses, row, signatures
 
 HISTORY = 500
@@ -41,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         make(options.curves)
     try:
         found = {name: read(name, options) for name in datasets(options.curves, options.only)}
-    except FileNotFoundError as error:
+        _left_out(found, options.leave_out)
+    except (FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     for name, dataset in found.items():
@@ -50,13 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _pools(options)
     _cost(found)
     if options.fit:
-        _fit(found, options.processes)
+        _fit(found, options.leave_out, options.processes)
     return 0
 
 
 def read(name: str, options: argparse.Namespace) -> Sequence[Run]:
     """The data set, as a search sees it that is told where chance is, or one that is not."""
-    dataset = runs(options.curves, name)
+    dataset = sample(runs(options.curves, name), options.sample)
     return [unstated(run) for run in dataset] if options.no_chance else dataset
 
 
@@ -122,17 +124,30 @@ def timed(run: Run) -> list[float]:
     return spent[-TIMED:]
 
 
-def _fit(found: Mapping[str, Sequence[Run]], processes: int) -> None:
-    """Prints the thresholds that the first half of the studies would choose, and what they do on the other."""
-    choice = fit([run for dataset in found.values() for run in half(dataset, True)], processes)
-    print("\nChosen on the first half of the studies, where it is not what ships:")
+def _left_out(found: Mapping[str, Sequence[Run]], families: Sequence[str]) -> None:
+    """``ValueError`` for a family that is not there."""
+    known = {family(run) for dataset in found.values() for run in dataset}
+    if unknown := sorted({*families} - known):
+        raise ValueError(f"there is no family {unknown[0]!r} to leave out: there are {', '.join(sorted(known))}")
+
+
+def _fit(found: Mapping[str, Sequence[Run]], families: Sequence[str], processes: int) -> None:
+    """Prints the thresholds that the first half of the studies would choose, and what they do on what they have not seen."""
+    seen = [run for dataset in found.values() for run in half(dataset, True) if family(run) not in families]
+    choice = fit(seen, processes)
+    print(f"\nChosen on {len(seen)} runs, half of the studies of {', '.join(sorted({*map(family, seen)}))}:")
     for signature, threshold, shipped, value in changed(choice):
         print(f"  {signature}: {threshold} {value:g} (ships as {shipped:g})")
-    print(f"On the held-out half:\n{HEADER}")
+    print(f"On what they have not seen:\n{HEADER}")
     for name, dataset in found.items():
-        held = half(dataset, False)
-        print(row(f"{name}, shipped", figures(held, ours(held, None, processes))))
-        print(row(f"{name}, chosen", figures(held, ours(held, choice, processes))))
+        left = [run for run in dataset if family(run) in families]
+        for title, held in (
+            (name, half([run for run in dataset if family(run) not in families], False)),
+            (f"{name}, left out", left),
+        ):
+            if held:
+                print(row(f"{title}, shipped", figures(held, ours(held, None, processes))))
+                print(row(f"{title}, chosen", figures(held, ours(held, choice, processes))), flush=True)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -148,6 +163,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--ours", action="store_true", help="only our signatures, without their peers")
     parser.add_argument("--misses", action="store_true", help="list the dead runs not found and the runs killed for nothing")
     parser.add_argument("--fit", action="store_true", help="choose thresholds on one half of the studies, show the other")
+    parser.add_argument("--leave-out", nargs="+", default=(), metavar="FAMILY", help="with --fit: choose without these families")
+    parser.add_argument("--sample", type=int, metavar="N", help="about so many runs of each data set, a share of each study")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="processes to judge with (2)")
     return parser.parse_args(arguments)
 

@@ -106,3 +106,20 @@ def half(dataset: Sequence[Run], first: bool) -> list[Run]:
     """The runs of the studies on which thresholds are chosen, or those of the others."""
     studies = {run.study for run in dataset}
     return [run for run in dataset if chosen(run.study, studies) is first]
+
+
+def family(run: Run) -> str:
+    """What a study is one of: the part of its name before a colon."""
+    return run.study.split(":")[0]
+
+
+def sample(dataset: Sequence[Run], size: int | None) -> Sequence[Run]:
+    """About ``size`` of the runs, as large a share of each study, by the hash of their numbers; all if None."""
+    if size is None or size >= len(dataset):
+        return dataset
+    ranked = sorted(dataset, key=lambda run: hashlib.sha256(f"{run.study} {run.number}".encode()).hexdigest())
+    studies: dict[str, list[Run]] = {}
+    for run in ranked:
+        studies.setdefault(run.study, []).append(run)
+    kept = {run.number for study in studies.values() for run in study[: max(1, round(len(study) * size / len(dataset)))]}
+    return [run for run in dataset if run.number in kept]
