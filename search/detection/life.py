@@ -199,8 +199,8 @@ def fitting(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     column, validated = telemetry.column("train/loss"), telemetry.column("val/loss").values
     if not validated or len(column.values) <= count or not _judged(facts) or facts.metric == "val/loss":
         return None
-    recent, earlier, least = column.values[-count:], column.values[-2 * count : -count], min(*validated, levels.UNTRAINED[1])
-    falls = max(recent) < (1 - FITS) * least and fmean(recent) < (1 - FITS) * fmean(earlier)
+    recent, least = column.values[-count:], min(*validated, levels.UNTRAINED[1])
+    falls = max(recent) < (1 - FITS) * least and recent[-1] < (1 - FITS) * recent[0]
     seen = {"first": recent[0], "last": recent[-1], "least": least}
     below = N_("training loss {first:.4g} to {last:.4g}, below validation's {least:.4g}")
     return Sign("fitting", True, below, seen) if min(recent) >= 0 and (falls or max(recent) < NEAR * least) else None
