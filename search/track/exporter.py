@@ -144,7 +144,9 @@ class Exporter:
         self.complete = False
 
     def beside(self, card: StudyCard, log: Path) -> Beside:
-        """An exporter of another study by the same process, whose `finish` waits for that study too."""
+        """An exporter of another study by the same process, whose `finish` waits for that study too; the same for the same."""
+        if (known := self.studies.get(card.name)) is not None:
+            return known
         self._openings.append(
             json.dumps({"of": card.name, "card": json.loads(row.dumps(card)), "log": str(log)}).encode() + b"\n"
         )
