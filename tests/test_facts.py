@@ -70,15 +70,6 @@ def test_a_score_that_begins_far_ahead_of_where_others_began_is_no_guess() -> No
     assert levels.begun(curve(8, "val/return", lambda n: 22.0 + n % 2), facts) is not None
 
 
-def test_where_dead_trials_rest_at_several_levels_chance_is_where_most_of_them_do() -> None:
-    def falls(start: float, end: float) -> Callable[[int], float]:
-        return lambda n: end - (end - start) * math.exp(-n)
-
-    rests = [falls(2.0 + k, 10.9) for k in range(4)] + [lambda n, k=k: 4.8 + 0.01 * k for k in range(3)]
-    facts = Facts(20, "val/psnr", peers=study("val/psnr", *rests, learns(3.0, 18.0)))
-    assert levels.known(curve(8, "val/psnr", lambda n: 6.0), facts) == pytest.approx(10.9, abs=0.1)
-
-
 @pytest.mark.parametrize(
     ("params", "epochs"),
     [({"warmup": 0.3}, 6), ({"warmup.epochs": 4}, 4), ({"warmup_ratio": 0.1}, 2), ({"warmup": 500}, 0), ({"warmup": True}, 0)],

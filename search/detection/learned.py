@@ -67,8 +67,7 @@ def _level(facts: Facts, metric: str, whole: float) -> Stand | None:
             groups.append(Stand(median(row[0] for row in near), lows, highs, tuple(sorted(row[1] for row in near))))
     groups.sort(key=lambda one: (-len(one.trials), sign * one.value))
     fit = (one for one in groups if behind(one, best, facts, metric, whole) and not reached(one, facts, metric, whole))
-    levels = [one for one in (next(fit, None), _rest(facts, metric, best, whole)) if one is not None]
-    return max(levels, key=lambda one: len(one.trials), default=None)
+    return next(fit, None) or _rest(facts, metric, best, whole)
 
 
 def _rest(facts: Facts, metric: str, best: float, whole: float) -> Stand | None:
@@ -91,7 +90,6 @@ def _rest(facts: Facts, metric: str, best: float, whole: float) -> Stand | None:
         if values and max(values) - min(values) <= STILL * (abs(median(values)) if meaning.family == "loss" else scale):
             found.append((sign * median(values), peer.trial, min(values), max(values), _kind(peer)))
     found.sort()
-    stands: list[Stand] = []
     for first, (value, *_) in enumerate(found):
         limit = value + STILL * (abs(value) if meaning.family == "loss" else scale)
         near = [row for row in found[first:] if row[0] <= limit]
@@ -99,10 +97,8 @@ def _rest(facts: Facts, metric: str, best: float, whole: float) -> Stand | None:
             level = sign * median(row[0] for row in near)
             stand = Stand(level, min(row[2] for row in near), max(row[3] for row in near), tuple(sorted(row[1] for row in near)))
             if sign * (best - level) > away * way and behind(stand, best, facts, metric, whole):
-                stands.append(stand)
-    stands.sort(key=lambda one: -len(one.trials))
-    left = (any(_left(stand, peer, facts, metric, whole) for peer in facts.peers) for stand in stands)
-    return next((stand for stand, gone in zip(stands, left, strict=False) if not gone), None)
+                return None if any(_left(stand, peer, facts, metric, whole) for peer in facts.peers) else stand
+    return None
 
 
 def _left(stand: Stand, peer: Peer, facts: Facts, metric: str, whole: float) -> bool:
