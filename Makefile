@@ -15,7 +15,7 @@ define counted
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui serve token submit queue cancel pause resume dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-workers bench-wall bench-remedies docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui serve token submit queue cancel pause resume mcp dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-workers bench-wall bench-remedies docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -117,6 +117,9 @@ resume: $(READY)  ## queue the search SPACE of a server again
 dashboard: $(READY)  ## Optuna's dashboard on the study database
 	@test -x $(BIN)/optuna-dashboard || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dashboard]'
 	@$(BIN)/pitprop dashboard $(FLAGS)
+
+mcp: $(READY)  ## let an assistant look at the searches of the server, on standard input and output
+	@$(BIN)/pitprop mcp $(ARGS)
 
 test: $(DEV)  ## the tests, under four minutes on two cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not browser and not cluster" $(ARGS)

@@ -45,7 +45,8 @@ class Range:
 
     name: str
     ends: Sequence[str]
-    """What stands below it: its ends, or its choices."""
+    """What stands below it: its ends, or its ``choices``."""
+    choices: bool
     strip: Markup
 
 
@@ -139,7 +140,7 @@ def _ranges(content: Content) -> list[Range]:
             dead = sum(dot.died for dot in dots)
             said = _("{name}: {n} trials, of which {dead} died").format(name=axis.name, n=len(dots), dead=dead)
             ends = axis.choices or (axis.low, axis.high)
-            found.append(Range(axis.name, [landscape.label(one) for one in ends], drawing.strip(dots, said)))
+            found.append(Range(axis.name, [landscape.label(one) for one in ends], bool(axis.choices), drawing.strip(dots, said)))
     return found
 
 
