@@ -6,7 +6,7 @@ from __future__ import annotations
 import http.client
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from pitprop.space import Space
 from pitprop.study.record import Record
 from pitprop.views.live_page import LivePage
 from pitprop.views.report import write
-from test_report import confirmation, content, study
+from test_report import confirmation, content, study, trial
 
 pytestmark = [
     pytest.mark.browser,
@@ -175,3 +175,28 @@ def test_a_live_page_answers_only_to_its_own_address(study: tuple[Space, list[Re
         assert status("/")[0] == 404
         assert status(server.path, Host="evil.example")[0] == 404
         server.shutdown()
+
+
+def test_a_pointer_over_the_front_is_told_every_objective_and_a_click_opens_the_trial(
+    browser: Browser, toy: Callable[..., Space], tmp_path: Path
+) -> None:
+    space = toy(objective=None, objectives=[{"metric": "val/macro_f1"}, {"metric": "val/auc"}, {"metric": "val/loss"}])
+    values = [(0.6, 0.7, 0.5), (0.5, 0.8, 0.4), (0.4, 0.6, 0.6)]
+    records = [trial(tmp_path, n, value=row[0], values=row) for n, row in enumerate(values)]
+    browser.open(write(tmp_path, content(space, records))[0].as_uri())
+    x, y, _width, _height = box(browser, "front")
+    chart = "echarts.getInstanceByDom(document.querySelector('[data-figure=front] > div'))"
+    at = browser.run(f"{chart}.convertToPixel({{xAxisIndex: 0, yAxisIndex: 0}}, [0.7, 0.6])")
+    browser.point(x + at[0], y + at[1])
+    browser.point(x + at[0] + 1, y + at[1])
+    told = browser.wait("document.querySelector('[data-figure=front] .tip')?.innerText")
+    assert [line in told for line in ("val/macro_f1 0.6", "val/auc 0.7", "val/loss 0.5")] == [True] * 3
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.point(x + at[0] + 1, y + at[1], kind)
+    assert browser.wait("document.querySelectorAll('#all-trials tr.detail').length") == 1
+    axes = f"[{chart}.getOption().xAxis[0].name, {chart}.getOption().yAxis[0].name]"
+    assert browser.run(axes) == ["val/auc", "val/macro_f1"]
+    across = "document.querySelector('[data-figure=front] select')"
+    browser.run(f"{across}.value = 2; {across}.dispatchEvent(new Event('change'))")
+    assert browser.run(axes) == ["val/loss", "val/macro_f1"]
+    assert browser.errors == []
