@@ -24,7 +24,7 @@ gpus=${SLURM_GPUS_ON_NODE:-0}
 srun --nodes=1 --ntasks=1 --nodelist="${hosts[0]}" --overlap \
     ray start --head --node-ip-address="$head" --port="$port" --include-dashboard=false \
     --num-cpus="$SLURM_CPUS_PER_TASK" --num-gpus="$gpus" --block &
-until ray health-check --address "$head:$port" >/dev/null 2>&1; do sleep 2; done
+until python -c 'import sys, ray; ray.init(sys.argv[1])' "$head:$port" >/dev/null 2>&1; do sleep 2; done
 if ((${#hosts[@]} > 1)); then
     srun --nodes=$((${#hosts[@]} - 1)) --ntasks=$((${#hosts[@]} - 1)) --exclude="${hosts[0]}" --overlap \
         ray start --address="$head:$port" --num-cpus="$SLURM_CPUS_PER_TASK" --num-gpus="$gpus" --block &

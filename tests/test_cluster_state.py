@@ -11,13 +11,15 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import namespaces
 import pytest
-from conftest import events, records
+from conftest import Said, events, records
 from nodes import Nodes, free_port, nodes
+from pitprop.cli import doctor
 from pitprop.space import Space
 from pitprop.study.study import opened
 from pitprop.track.health import answers
@@ -210,21 +212,21 @@ def test_from_an_s3_bucket_a_trial_goes_on_on_another_node_and_nothing_is_left_t
 
 
 def test_doctor_says_what_each_node_has_and_reaches(
-    toy: Callable[..., Space], runs: Path, bucket: dict[str, str], tmp_path: Path
+    toy: Callable[..., Space], runs: Path, bucket: dict[str, str], pitprop: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, part in doctor.PARTS.items():
+        monkeypatch.setitem(doctor.PARTS, name, replace(part, seconds=1200.0))
     space = toy(params=PLAIN, resources={"cpus": 2})
     with nodes(**bucket) as cluster:
+        for name, value in cluster.environment.items():
+            monkeypatch.setenv(name, value)
         cluster.head()
         cluster.join(runs)
-        words = ("doctor", space.path, "--runs", str(runs), "--ray", cluster.address, "--json")
-        said = {**cluster.environment, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "pitprop.cli.main", *words]
-        done = subprocess.run(command, cwd=ROOT, env=said, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 1, done.stderr
-    found = [(one["state"], one["said"]) for one in json.loads(done.stdout)["checks"]]
-    assert [text for state, text in found if state == "bad"] == [
-        text for _, text in found if "no node of Ray's has 2 CPUs" in text
-    ]
+        done = pitprop("doctor", space.path, "--ray", cluster.address, "--json", runs=runs)
+    assert done.code == 1, done.err
+    found = [(one["state"], one["said"]) for one in done.json["checks"]]
+    (bad,) = [text for state, text in found if state == "bad"]
+    assert "no node of Ray's has 2 CPUs" in bad
     assert len([text for _, text in found if "Python 3" in text and "GPUs" in text]) == 2
     assert len([text for _, text in found if "it sees the folder of runs" in text]) == 1
     assert len([text for _, text in found if "takes a file and gives it back" in text]) == 2  # from the node, and from here

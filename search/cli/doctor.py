@@ -137,7 +137,8 @@ def _cluster(asked: Mapping[str, Any], draft: Path) -> list[Check]:
     if asked["ray"] is None:
         return cluster_health.look_here(draft)
     need = Need(*asked["need"]) if asked["need"] else None
-    return cluster_health.look(cluster_health.Asked(asked["ray"], Path(asked["runs"]), asked["storage"], need), draft)
+    wait = asked["seconds"] / 2
+    return cluster_health.look(cluster_health.Asked(asked["ray"], Path(asked["runs"]), asked["storage"], need, wait), draft)
 
 
 def _storage(asked: Mapping[str, Any], _draft: Path) -> list[Check]:
@@ -158,7 +159,7 @@ def _asked(name: str, asked: Mapping[str, Any]) -> list[Check]:
     """What one part finds; that it did not answer in its time, or broke, if it did."""
     limit = PARTS[name].seconds
     with tempfile.TemporaryDirectory(prefix="pitprop-") as draft:
-        words = json.dumps({"part": name, "draft": draft, **asked})
+        words = json.dumps({"part": name, "draft": draft, "seconds": limit, **asked})
         command, known = module_command("pitprop.cli.doctor"), {**os.environ, "PYTHONPATH": search_path()}
         try:
             done = subprocess.run(command, input=words, env=known, capture_output=True, text=True, timeout=limit)

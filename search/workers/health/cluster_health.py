@@ -23,8 +23,6 @@ from pitprop.workers.runtime_env import Code, packed
 AREA, STORAGE = "cluster", "storage"
 CONNECT = 5.0
 """Seconds to reach the head."""
-WAIT = 45.0
-"""Seconds for a node to answer: the first time it makes the environment in which we run there."""
 LITTLE = 2 * 2**30
 """Bytes of free disk below which checkpoints may not find room."""
 
@@ -37,6 +35,8 @@ class Asked:
     runs: Path
     storage: str
     need: Need | None = None
+    wait: float = 45.0
+    """Seconds for a node to answer: the first time it makes the environment in which we run there."""
 
 
 def look(asked: Asked, draft: Path) -> list[Check]:
@@ -111,14 +111,14 @@ def _each(ray: Any, nodes: list[Node], asked: Asked) -> Iterator[Check]:
         options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": strategy}
         answers[remote.options(**options).remote(known, asked.storage, bool(node.total.get("GPU")))] = node
     here = report(None, "", False)
-    deadline = time.monotonic() + WAIT
-    ray.wait(list(answers), num_returns=len(answers), timeout=WAIT)
+    deadline = time.monotonic() + asked.wait
+    ray.wait(list(answers), num_returns=len(answers), timeout=asked.wait)
     for answer, node in answers.items():
         area = f"node {node.address}"
         try:
             found: Report = ray.get(answer, timeout=max(0.1, deadline - time.monotonic()))
         except ray.exceptions.GetTimeoutError:
-            said = message("it did not answer in {seconds:.0f} seconds", seconds=WAIT)
+            said = message("it did not answer in {seconds:.0f} seconds", seconds=asked.wait)
             yield Check(
                 area, "bad", said, message("look at its Ray (`ray status`, and its logs); a search would wait for it too")
             )
