@@ -237,21 +237,26 @@ def test_doctor_says_what_each_node_has_and_reaches(
 
 
 @pytest.fixture
-def gated(toy: Callable[..., Space], tmp_path: Path) -> Space:
+def signals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that does not travel with that of the space."""
+    return tmp_path_factory.mktemp("signals")
+
+
+@pytest.fixture
+def gated(toy: Callable[..., Space], signals: Path) -> Space:
     """A space whose trainings wait before the end of epoch 3 until the file `go` is there."""
-    (tmp_path / "signals").mkdir()
-    options = {"signals": str(tmp_path / "signals"), "gate": 3}
+    options = {"signals": str(signals), "gate": 3}
     return toy(trainer=str(ROOT / "tests" / "toys" / "placed.py"), params=PLAIN, trials=3, options=options, signatures="off")
 
 
 @pytest.fixture
-def waits(tmp_path: Path) -> Callable[[], bool]:
-    return lambda: any((tmp_path / "signals").glob("waits-*"))
+def waits(signals: Path) -> Callable[[], bool]:
+    return lambda: any(signals.glob("waits-*"))
 
 
 @pytest.fixture
-def go(tmp_path: Path) -> Callable[[], None]:
-    return (tmp_path / "signals" / "go").touch
+def go(signals: Path) -> Callable[[], None]:
+    return (signals / "go").touch
 
 
 def test_a_postgresql_that_crashes_and_comes_back_costs_nothing(
@@ -334,13 +339,13 @@ def test_an_mlflow_that_goes_down_and_comes_back_has_every_trial_in_the_end(
 
 
 def test_a_head_that_dies_and_starts_again_with_its_store_costs_nothing(
-    gated: Space, waits: Callable[[], bool], go: Callable[[], None], runs: Path, tmp_path: Path,
-    undisturbed: Callable[[Space], list[Any]],
+    gated: Space, waits: Callable[[], bool], go: Callable[[], None], runs: Path,
+    undisturbed: Callable[[Space], list[Any]], tmp_path_factory: pytest.TempPathFactory,
 ) -> None:  # fmt: skip
     if why := namespaces.why_not():
         pytest.skip(f"no namespaces here: {why}")
-    (tmp_path / "store").mkdir()
-    store = {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(tmp_path / "store")}
+    kept = tmp_path_factory.mktemp("store")
+    store = {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(kept)}
     patient = {"RAY_gcs_rpc_server_reconnect_timeout_s": "300"}
     with namespaces.cluster(cpus=0, **store, **patient) as cluster:
         mine = cluster.add(cpus=0)  # of the driver
