@@ -112,6 +112,8 @@ class Cluster:
     def start_again(self) -> None:
         """Starts Ray on the head, which has none; as before it died, if it did."""
         dashboard, cpus, gpus = self._head
+        # The processes of the other nodes are seen here, and Ray would take them for a head that still runs.
+        (self._folder / f"r{self.head.host}" / "ray_current_cluster").unlink(missing_ok=True)
         self._ray(self.head, "--head", f"--port={PORT}", dashboard, cpus=cpus, gpus=gpus)
 
     def add(self, *, cpus: int = 1, gpus: int = 0) -> Machine:
