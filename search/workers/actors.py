@@ -33,6 +33,8 @@ LOOK = 2.0
 DEATHS = 3
 """How many deaths of the Ray that was started here, or of workers as they start, are replaced: more have a cause that stays."""
 CODE = Code()
+RESTARTS = 5
+"""How many workers of a cluster may die in a row as they start: each is given a while, as its head may just start again."""
 NODE_LABEL = "ray.io/node-id"
 """By which Ray knows a node when it is told where to put an actor."""
 
@@ -365,15 +367,19 @@ class OnRay:
                 problem = self._ray.get(reference)
             except self._ray.exceptions.RuntimeEnvSetupError as error:
                 problem = f"its environment cannot be made there: {' '.join(str(error).split())[:300]}"
-            except self._ray.exceptions.RayError:  # it died as it started
+            except self._ray.exceptions.RayError as error:  # it died as it started
                 cluster.refuse_dead(self._ray)
                 self._failed += 1
-                if self._failed > DEATHS * max(1, self._wanted):
-                    raise
+                if self._failed > (DEATHS * max(1, self._wanted) if self._address is None else RESTARTS):
+                    said = " ".join(str(error).split())[:200]
+                    kept = "finished trials are kept, and the same command resumes"
+                    raise LaunchError(f"workers die as they start, {self._failed} in a row: {said}; {kept}") from error
+                if self._address is not None:
+                    time.sleep(LOOK)
                 self._replace(number)
                 continue
             if problem is None:
-                place.starting = None
+                place.starting, self._failed = None, 0
                 started.append(number)
             else:
                 self._leave_out(place.node, problem)
