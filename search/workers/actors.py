@@ -387,11 +387,15 @@ class OnRay:
         return started
 
     def _leave_out(self, node: str, problem: str) -> None:
-        """Trains on the other nodes; `LaunchError` if there are none."""
+        """Trains on the other nodes; `LaunchError` if there are none. Ray does not always say on which node it was."""
         if node in self._left_out:
             return
         known = self._nodes()
-        where = next((one.address for one in known if one.id == node), node)
+        where = next((one.address for one in known if one.id == node), None)
+        if where is None:
+            if all(place.starting is not None for place in self._places.values()):
+                raise LaunchError(problem)
+            return
         self._left_out[node] = problem
         if self._address is None or not fitting(self._need, [one for one in known if one.id != node]):
             raise LaunchError(problem)
