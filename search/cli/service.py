@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import datetime
 
 from pitprop.cli.output import print_json
@@ -25,11 +26,9 @@ def serve(options: ServiceOptions, *, log_json: bool = False) -> int:
     import uvicorn
 
     to_stderr(as_json=log_json)
-    with served(options) as app:
+    with _bound(options) as listening, served(options) as app:
         config = uvicorn.Config(
             app,
-            host=options.host,
-            port=options.port,
             access_log=False,
             server_header=False,
             log_level="warning",
@@ -37,12 +36,22 @@ def serve(options: ServiceOptions, *, log_json: bool = False) -> int:
             limit_concurrency=CONNECTIONS,
         )
         server = uvicorn.Server(config)
-        address = f"http://{options.host}:{options.port}"
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        address = f"http://{host}:{options.port}"
         print(_("the service is on {address} (Ctrl-C ends it)").format(address=address), flush=True)
-        server.run()
-        if not server.started:
-            raise UserError(_("port {port} of {host} cannot be used").format(port=options.port, host=options.host))
+        server.run([listening])
     return 0
+
+
+def _bound(options: ServiceOptions) -> socket.socket:
+    """Where to listen; `UserError` if somebody else does."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        return socket.create_server((options.host, options.port), family=family, backlog=1024)
+    except (OSError, OverflowError) as error:
+        text = _("port {port} of {host} cannot be used ({reason}): choose another with --port")
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(text.format(port=options.port, host=options.host, reason=reason)) from error
 
 
 def make(owner: str, scope: str, days: int, runs: str | None) -> int:
