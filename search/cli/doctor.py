@@ -98,7 +98,7 @@ def _machine(where: Addresses) -> list[Check]:
     first = Check("driver", "ok", message("{host}: {cores} CPUs; {versions}", host=platform.node(), cores=cores, versions=told))
     folder = next(one for one in (where.runs, *where.runs.parents) if one.exists())
     if not os.access(folder, os.W_OK):
-        said = message("{folder} is not to be written", folder=str(folder))
+        said = message("{folder} cannot be written", folder=str(folder))
         return [first, Check("driver", "bad", said, message("name another folder by --runs"))]
     free = shutil.disk_usage(folder).free
     said = message("the folder of runs {folder} can be written, {free:.0f} GB are free", folder=str(where.runs), free=free / 1e9)
@@ -165,13 +165,13 @@ def _asked(name: str, asked: Mapping[str, Any]) -> list[Check]:
             done = subprocess.run(command, input=words, env=known, capture_output=True, text=True, timeout=limit)
         except subprocess.TimeoutExpired:
             said = message("no answer in {seconds:.0f} seconds", seconds=limit)
-            return [Check(name, "bad", said, message("look whether it runs, and whether a firewall is between"))]
+            return [Check(name, "bad", said, message("check whether it runs, and whether a firewall blocks the way to it"))]
     try:
         return [check(one) for one in json.loads(done.stdout.splitlines()[-1])]
     except (IndexError, ValueError, KeyError):
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         return [
-            Check(name, "bad", message("it could not be looked at: {why}", why=last[:300]), message("report this: it is a bug"))
+            Check(name, "bad", message("it could not be checked: {why}", why=last[:300]), message("report this: it is a bug"))
         ]
 
 

@@ -53,7 +53,7 @@ def _look_away(jobs: Jobs, job: str) -> int:
 
 def _answer() -> str:
     try:
-        return input("\n" + _("stop the search (s), or only look away (Enter)?") + " ").strip().lower()
+        return input("\n" + _("stop the search (s), or only stop following it (Enter)?") + " ").strip().lower()
     except (KeyboardInterrupt, EOFError):
         return ""
 

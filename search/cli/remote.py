@@ -14,7 +14,7 @@ from typing import Any
 
 from pitprop.cli.output import print_command, print_json
 from pitprop.errors import UserError
-from pitprop.messages import N_, _
+from pitprop.messages import N_, _, ngettext
 from pitprop.service import models
 from pitprop.service.client import Client, ServerError
 from pitprop.views import words
@@ -58,7 +58,7 @@ def told(asked: Client, search: models.Search, *, json: bool) -> int:
         return 0
     console = Console()
     console.print(_line(search), highlight=False, soft_wrap=True)
-    verb = N_("What it says:") if search.state in OVER else N_("Follow it:")
+    verb = N_("Its status:") if search.state in OVER else N_("Follow it:")
     print_command(console, _(verb), _command(asked, "status" if search.state in OVER else "watch", search.id))
     return 0
 
@@ -173,16 +173,16 @@ def _told(event: models.Event, unit: str) -> Iterator[str]:
         case "trial":
             yield _ended(body, unit)
         case "warned":
-            where = f"{words.trial(body.get('trial', 0))}"
-            yield f"[yellow]{_('warning')}[/] {where}: {escape(str(body.get('signature')))}: {escape(str(body.get('reason')))}"
+            word, where = _("warning"), words.trial(body.get("trial", 0))
+            yield f"[yellow]{word}[/] {where}: {escape(str(body.get('signature')))}: {escape(str(body.get('reason')))}"
         case "target":
             text = _("target {name} is reached").format(name=body.get("name"))
             yield words.styled("green", text + f": {words.score(body.get('score'))}, {words.trial(body.get('trial', 0))}")
         case "told":
             yield words.styled("dim", str(body.get("text", "")))
         case "started" | "share":
-            text = _("{n} workers train") if body.get("workers") != 1 else _("{n} worker trains")
-            yield words.styled("dim", text.format(n=body.get("workers", "?")))
+            text = ngettext("{n} worker trains", "{n} workers train", int(body.get("workers", 1)))
+            yield words.styled("dim", text.format(n=body.get("workers", 1)))
         case kind if kind in STATES:
             reason = str(body.get("reason", ""))
             yield words.styled("bold", _(STATES[kind])) + (f": {escape(reason)}" if reason else "")

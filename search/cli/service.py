@@ -59,7 +59,7 @@ def make(owner: str, scope: str, days: int, runs: str | None) -> int:
     try:
         asked = MakeToken(owner=owner, scope=Scope(scope), days=days)
     except ValueError as error:
-        text = _("{owner} cannot own a token: an owner has letters, digits, dots, dashes and @, and days are 1 to 3650")
+        text = _("{owner} cannot own a token: an owner's name has letters, digits, dots, dashes and @, and days are 1 to 3650")
         raise UserError(text.format(owner=repr(owner))) from error
     with opened_store(runs) as store:
         _known, secret = tokens.make(store, asked.owner, asked.scope, asked.days, OPERATOR)

@@ -127,7 +127,7 @@ def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) ->
 def _refuse_handing(options: StudyOptions, run: RunOptions) -> None:
     """Only a search is handed to a job server."""
     if is_job_server(address := addresses(options.runs, options.ray).ray) and not run.inline:
-        text = _("{address} takes searches alone: run this command on a node of the cluster, with --ray auto")
+        text = _("{address} takes only searches: run this command on a node of the cluster, with --ray auto")
         raise UserError(text.format(address=address))
 
 

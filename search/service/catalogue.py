@@ -173,7 +173,7 @@ def _found(file: CatalogueFile, home: Path) -> Catalogue:
     trained = _shipped_trainers() if file.trainers is None else dict(_trainer(word, home) for word in file.trainers)
     folders = tuple((home / folder).expanduser().resolve() for folder in file.folders)
     if missing := [folder for folder in folders if not folder.is_dir()]:
-        raise UserError(_("the catalogue names the folder {folder}, which is not there").format(folder=missing[0]))
+        raise UserError(_("the catalogue names the folder {folder}, which does not exist").format(folder=missing[0]))
     return Catalogue(
         chosen,
         trained,
@@ -192,7 +192,7 @@ def _notices(section: NoticesSection) -> Settings:
     try:
         return Settings.of(section.allow, section.mail.model_dump() if section.mail is not None else None)
     except ValueError as error:
-        raise UserError(_("the catalogue names what is no network under notices.allow: {why}").format(why=error)) from error
+        raise UserError(_("notices.allow in the catalogue must list networks: {why}").format(why=error)) from error
 
 
 def _shipped_spaces() -> dict[str, Path]:

@@ -345,4 +345,4 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise UserError(_("{path} is not text in UTF-8, as a space is").format(path=path)) from None
+        raise UserError(_("{path} is not UTF-8 text, as a space must be").format(path=path)) from None

@@ -32,7 +32,7 @@ class Change:
             if entry.state == SearchState.QUEUED:
                 return self._to(connection, entry, SearchState.PAUSED, "paused", _("paused before it began"))
             self._refuse(entry, entry.state == SearchState.RUNNING, _("only a search that waits or runs can be paused"))
-            return self._to(connection, entry, SearchState.PAUSING, "pausing", _("its driver ends what it must"))
+            return self._to(connection, entry, SearchState.PAUSING, "pausing", _("its driver is coming to a stop"))
 
     def resume(self) -> Entry:
         """Queues a search again that was paused or cancelled, or has failed: it goes on where it stopped."""
@@ -53,7 +53,7 @@ class Change:
                 return self._to(connection, entry, SearchState.CANCELLED, "cancelled", _("cancelled while it waited"), ended=now)
             may = entry.state in (SearchState.RUNNING, SearchState.PAUSING)
             self._refuse(entry, may, _("it is over already"))
-            return self._to(connection, entry, SearchState.CANCELLING, "cancelling", _("its driver ends what it must"))
+            return self._to(connection, entry, SearchState.CANCELLING, "cancelling", _("its driver is coming to a stop"))
 
     def extend(self, trials: int, limit: int) -> Entry:
         """Plans so many more trials; a search that is done is queued again, one that runs goes on after what it has planned."""
@@ -70,13 +70,13 @@ class Change:
     def revive(self, trials: Sequence[int]) -> Entry:
         """Queues parked or waiting trials to be trained to their full budget."""
         with self._doing("revive", ", ".join(map(str, trials))) as (connection, entry):
-            self._refuse(entry, entry.state in OVER, _("trials are revived once it is over: pause or cancel does not do"))
+            self._refuse(entry, entry.state in OVER, _("trials can be revived only once it is over"))
             return self._queue(connection, replace(entry, task={"verb": "revive", "trials": list(trials)}), "resumed")
 
     def confirm(self, top: int | None, seeds: int | None, trials: Sequence[int]) -> Entry:
         """Queues its best trials to be trained again on fresh seeds."""
         with self._doing("confirm") as (connection, entry):
-            self._refuse(entry, entry.state in OVER, _("it is confirmed once it is over"))
+            self._refuse(entry, entry.state in OVER, _("it can be confirmed only once it is over"))
             task = {"verb": "confirm", "top": top, "seeds": seeds, "trials": list(trials)}
             return self._queue(connection, replace(entry, task=task), "resumed")
 

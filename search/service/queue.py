@@ -197,7 +197,7 @@ def estimates(entries: Sequence[Entry], rules: Rules, now: float) -> dict[str, E
             start, free = now, free - entry.cpus
         elif slots and not unknown:
             start = slots.pop(0)
-        why = _("when those before it have ended, by their trials so far") if start is not None and start > now else ""
+        why = _("when those before it have ended, judged by their trials so far") if start is not None and start > now else ""
         found[entry.id] = Estimate(start=start, ahead=ahead, why=why)
     return found
 
@@ -211,4 +211,4 @@ def _end(entry: Entry, now: float) -> Estimate:
         return Estimate(why=_("its trials have ended: confirmation, report and export are left"))
     if not over or not entry.share or not entry.used:
         return Estimate()
-    return Estimate(end=float(now + rest * entry.used / over / entry.share), why=_("by its trials so far"))
+    return Estimate(end=float(now + rest * entry.used / over / entry.share), why=_("judged by its trials so far"))

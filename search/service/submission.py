@@ -142,7 +142,7 @@ def sent(request: Submit, catalogue: Catalogue, uploads: Path) -> Checked:
     text, name = request.yaml or "", request.name or "space"
     problems = Problems("space")
     if len(text.encode()) > yaml_text.BYTES:
-        raise Refused([_("space: is larger than {size} KiB, which no space is").format(size=yaml_text.BYTES // 1024)])
+        raise Refused([_("space: is larger than the {size} KiB that a space may have").format(size=yaml_text.BYTES // 1024)])
     rows = yaml_text.parse(text, problems)
     if rows is None or problems.lines:
         raise Refused(problems.lines)

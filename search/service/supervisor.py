@@ -189,7 +189,7 @@ class Supervisor:
         elif finished:
             self._to(entry, SearchState.DONE, "done", _short_of(entry), ended=now)
         elif stopping:
-            self._to(entry, SearchState.QUEUED, "restarted", _("the service was stopped, and it waits for it to come back"))
+            self._to(entry, SearchState.QUEUED, "restarted", _("the service was stopped; the search goes on when it is back"))
         elif how == "ended" and entry.task["verb"] == "search":
             self._to(entry, SearchState.FAILED, "failed", _("every trial failed: see the errors of its trials"), ended=now)
         elif how == "ended":
@@ -212,7 +212,7 @@ class Supervisor:
         restarts = entry.restarts + (not owned)
         if restarts > RESTARTS:
             text = _(
-                "its driver has ended {count} times without a trial that ended between: {said}; resume it once that is mended"
+                "its driver has ended {count} times, and no trial has ended in between: {said}; resume it once that is fixed"
             )
             self._to(entry, SearchState.FAILED, "failed", text.format(count=restarts, said=said), ended=now)
             return
@@ -301,5 +301,5 @@ def _short_of(entry: Entry) -> str:
     begun, target = progress.get("begun", 0), progress.get("target", 0)
     if begun >= target:
         return ""
-    text = _("{begun} of {target} trials have begun: its time or budget is over, or its target is reached")
+    text = _("{begun} of {target} trials have begun: its time or budget is used up, or its target is reached")
     return text.format(begun=begun, target=target)

@@ -121,9 +121,9 @@ class Guard:
             )
         origin = request.headers.get("origin")
         if request.method in WRITES and origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-            raise Denied(403, _("requests of pages of other sites are not taken"))
+            raise Denied(403, _("requests from pages of other sites are refused"))
         if request.method in WRITES and request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            raise Denied(403, _("requests of pages of other sites are not taken"))
+            raise Denied(403, _("requests from pages of other sites are refused"))
 
 
 def allow(caller: Caller, scope: Scope) -> None:
@@ -149,24 +149,24 @@ class Bounded:
 
         async def bounded() -> Message:
             nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
+            event = await receive()
+            taken += len(event.get("body", b""))
             if taken > most:
-                raise Denied(413, _("the body is larger than the {most} bytes that are taken").format(most=most))
-            return message
+                raise Denied(413, _("the body is larger than the {most} bytes that are allowed").format(most=most))
+            return event
 
-        async def headed(message: Message) -> None:
+        async def headed(event: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
+            if event["type"] == "http.response.start":
                 started = True
-                known = {name.lower() for name, _value in message["headers"]}
+                known = {name.lower() for name, _value in event["headers"]}
                 more = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items() if k.lower().encode() not in known]
-                message = {**message, "headers": [*message["headers"], *more]}
-            await send(message)
+                event = {**event, "headers": [*event["headers"], *more]}
+            await send(event)
 
         try:
             if said > most:
-                raise Denied(413, _("the body is larger than the {most} bytes that are taken").format(most=most))
+                raise Denied(413, _("the body is larger than the {most} bytes that are allowed").format(most=most))
             await self._app(scope, bounded, headed)
         except Denied as error:
             if started:

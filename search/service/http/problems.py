@@ -83,7 +83,7 @@ def handle(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def _ours(_request: Request, _error: Exception) -> Response:
-        return problem(500, _("the service has made a mistake: its log says which"))
+        return problem(500, _("an error in the service; its log has the details"))
 
 
 def sentence(error: Mapping[str, Any]) -> str:

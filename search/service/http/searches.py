@@ -105,7 +105,7 @@ def submit(parts: Parts, caller: Submits, request: models.Submit, response: Resp
         return _again(parts, before, request, response)
     waiting = sum(parts.store.counts(caller.owner).get(state, 0) for state in OPEN)
     if waiting >= (most := parts.catalogue.limits.queued):
-        text = _("{count} of your searches wait or run, and {most} may: cancel some, or wait until they are over")
+        text = _("{count} of your searches wait or run, and at most {most} may: cancel some, or wait until they are over")
         raise Denied(409, text.format(count=waiting, most=most))
     uploads = parts.places.uploads(caller.owner)
     entry = submission.submitted(request, parts.catalogue, caller.owner, uploads, parts.store.now(), key)
@@ -198,7 +198,7 @@ def revive(parts: Parts, caller: Submits, search: SearchId, request: models.Revi
     entry = own(parts, caller, search)
     may = {*parts.reader.results(entry).summary.revivable, *parts.reader.results(entry).summary.waiting}
     if wrong := [number for number in request.trials if number not in may]:
-        text = _("trial {number} of {search} is neither parked nor waiting, or was revived before; these may be: {known}")
+        text = _("trial {number} of {search} is neither parked nor waiting, or was revived before; these can be: {known}")
         known = ", ".join(map(str, sorted(may))) or _("none")
         raise Conflict(text.format(number=wrong[0], search=entry.name, known=known))
     return shown(parts, _change(parts, caller, search).revive(request.trials))

@@ -149,11 +149,11 @@ def signature(secret: str, body: bytes, at: int) -> str:
 
 def mailed(to: str, told: Said, ident: str, mail: Mail) -> None:
     """Sends an e-mail."""
-    message = EmailMessage()
-    message["From"], message["To"] = mail.sender, to
-    message["Subject"] = " ".join(told.title.split())[:200]
-    message["Message-ID"] = f"<{ident}@{mail.sender.rpartition('@')[2]}>"
-    message.set_content("\n\n".join(part for part in (told.text, told.body.get("link")) if part) or told.title)
+    letter = EmailMessage()
+    letter["From"], letter["To"] = mail.sender, to
+    letter["Subject"] = " ".join(told.title.split())[:200]
+    letter["Message-ID"] = f"<{ident}@{mail.sender.rpartition('@')[2]}>"
+    letter.set_content("\n\n".join(part for part in (told.text, told.body.get("link")) if part) or told.title)
     trusted = ssl.create_default_context()
     if mail.tls == "tls":
         server: smtplib.SMTP = smtplib.SMTP_SSL(mail.host, mail.port, timeout=PATIENCE, context=trusted)
@@ -164,4 +164,4 @@ def mailed(to: str, told: Said, ident: str, mail: Mail) -> None:
             server.starttls(context=trusted)
         if mail.user:
             server.login(mail.user, mail.password)
-        server.send_message(message)
+        server.send_message(letter)

@@ -101,11 +101,11 @@ async def fields(request: Request) -> Mapping[str, list[str]]:
     """What a form of ours sends; `Denied` if it was none of ours. It is read once."""
     kind = request.headers.get("content-type", "").partition(";")[0]
     if kind != "application/x-www-form-urlencoded":
-        raise Denied(415, _("a form is expected"))
+        raise Denied(415, _("only forms are accepted here"))
     try:
         pairs = parse_qsl((await request.body()).decode(), keep_blank_values=True, max_num_fields=500)
     except ValueError:
-        raise Denied(422, _("this is no form that can be read")) from None
+        raise Denied(422, _("the form cannot be read")) from None
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)

@@ -47,7 +47,7 @@ def look(url: str) -> list[Check]:
             engine.dispose()
     except (SQLAlchemyError, ImportError) as error:
         why = message("{url} does not answer: {why}", url=safe(url), why=database.reason(error)[:200])
-        return [Check(AREA, "bad", why, message("look whether the server runs, and at STUDY_DB"))]
+        return [Check(AREA, "bad", why, message("check whether the server runs, and what STUDY_DB says"))]
 
 
 def _server(engine: Engine, url: str) -> Iterator[Check]:
@@ -72,7 +72,7 @@ def _file(path: Path) -> Iterator[Check]:
     kind = _file_system(path)
     if kind in REMOTE:
         said = message(
-            "{path} is on a file system of a network ({kind}), on which SQLite's locks may not hold", path=str(path), kind=kind
+            "{path} is on a network file system ({kind}), on which SQLite's locks may not hold", path=str(path), kind=kind
         )
         yield Check(AREA, "warn", said, message("name a database on this machine's own disk by STUDY_DB, or PostgreSQL"))
     if not path.exists():
@@ -80,7 +80,7 @@ def _file(path: Path) -> Iterator[Check]:
         if os.access(where, os.W_OK):
             yield Check(AREA, "ok", message("{path} is not there yet; the first search makes it", path=str(path)))
         else:
-            said = message("{path} cannot be made: {folder} is not to be written", path=str(path), folder=str(where))
+            said = message("{path} cannot be made: {folder} cannot be written", path=str(path), folder=str(where))
             yield Check(AREA, "bad", said, message("name another folder by --runs, or another database by STUDY_DB"))
         return
     try:
@@ -94,7 +94,7 @@ def _file(path: Path) -> Iterator[Check]:
     if os.access(path, os.W_OK):
         yield Check(AREA, "ok", said)
     else:
-        yield Check(AREA, "bad", message("{path} is not to be written", path=str(path)), message("change its owner or mode"))
+        yield Check(AREA, "bad", message("{path} cannot be written", path=str(path)), message("change its owner or mode"))
     yield _schema(version, True, True)
     held = _locked()
     yield _owned([owner for lock in sorted(path.parent.glob(f"{path.name}.*.lock")) if (owner := _holder(lock, path, held))])

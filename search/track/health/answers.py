@@ -25,7 +25,7 @@ def look(uri: str) -> list[Check]:
         return _server(uri)
     if (path := sqlite_file(uri)) is not None:
         return _store(path)
-    said = message("{uri} is not looked at here; an export that fails says why, and costs the search nothing", uri=safe(uri))
+    said = message("{uri} is not checked here; an export that fails says why, and costs the search nothing", uri=safe(uri))
     return [Check(AREA, "ok", said)]
 
 
@@ -33,7 +33,7 @@ def _server(uri: str) -> list[Check]:
     known = environment(uri)
     address, began = known["MLFLOW_TRACKING_URI"], time.perf_counter()
     later = message(
-        "start it, or correct MLFLOW_TRACKING_URI; the search does not wait for it: `pitprop export` brings what is lacking"
+        "start it, or correct MLFLOW_TRACKING_URI; the search does not wait for it: `pitprop export` exports what is missing"
     )
     try:
         theirs = _read(f"{address.rstrip('/')}/version", {})
@@ -65,7 +65,7 @@ def _store(path: Path) -> list[Check]:
         said = message("{path} cannot be opened by MLflow: {why}", path=str(path), why=trouble)
         return [Check(AREA, "bad", said, message("restore it, or name another store by MLFLOW_TRACKING_URI"))]
     if not os.access(path, os.W_OK):
-        return [Check(AREA, "bad", message("{path} is not to be written", path=str(path)), message("change its owner or mode"))]
+        return [Check(AREA, "bad", message("{path} cannot be written", path=str(path)), message("change its owner or mode"))]
     return [Check(AREA, "ok", message("{path} can be opened", path=str(path)))]
 
 

@@ -35,4 +35,5 @@ def print_checks(console: Console, found: Sequence[Check]) -> None:
         text = ngettext("a search can run; {n} line warns", "a search can run; {n} lines warn", warned)
         console.print(f"[yellow]{text.format(n=warned)}[/]", highlight=False)
     else:
-        console.print(f"[green]{_('a search can run')}[/]", highlight=False)
+        text = _("a search can run")
+        console.print(f"[green]{text}[/]", highlight=False)

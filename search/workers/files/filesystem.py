@@ -109,7 +109,7 @@ def _refused(what: str, url: str, error: BaseException) -> StorageError:
         "opened": _("the storage {url} cannot be opened: {why}"),
         "written": _("the storage {url} cannot be written: {why}"),
         "read": _("the storage {url} cannot be read: {why}"),
-        "removed": _("from the storage {url} nothing can be removed: {why}"),
+        "removed": _("files in the storage {url} cannot be removed: {why}"),
     }[what]
     return StorageError(text.format(url=safe(url), why=" ".join(str(error).split())[:300] or type(error).__name__))
 

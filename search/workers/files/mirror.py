@@ -195,7 +195,7 @@ class Mirror:
         except (OSError, ValueError):
             return None  # it has just been replaced, and is looked at again
         said = message(
-            "{name} has {size:.0f} MiB, and {limit:.0f} MiB come back to the driver with an epoch at most: it stays on its node, "
+            "{name} has {size:.0f} MiB, and at most {limit:.0f} MiB come back to the driver with an epoch: it stays on its node, "
             "and goes with it; give storage: in the space, or --storage",
             name=name,
             size=version.size / 2**20,

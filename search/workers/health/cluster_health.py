@@ -92,7 +92,7 @@ def _whole(ray: Any, nodes: list[Node], asked: Asked) -> Iterator[Check]:
     )
     yield Check(AREA, "ok", said)
     if not is_token_auth_enabled():
-        said = message("Ray takes orders without a token: whoever reaches its ports runs code on the nodes")
+        said = message("Ray accepts requests without a token: anyone who reaches its ports can run code on the nodes")
         yield Check(AREA, "warn", said, message("start the nodes with RAY_AUTH_MODE=token, or close their ports to others"))
     if asked.need is not None:
         fits = fitting(asked.need, nodes)
@@ -123,7 +123,7 @@ def _each(ray: Any, nodes: list[Node], asked: Asked) -> Iterator[Check]:
                 area, "bad", said, message("look at its Ray (`ray status`, and its logs); a search would wait for it too")
             )
         except ray.exceptions.RayError as error:
-            said = message("nothing of ours runs there: {why}", why=" ".join(str(error).split())[-300:])
+            said = message("pitprop cannot run there: {why}", why=" ".join(str(error).split())[-300:])
             yield Check(area, "bad", said, message("a search leaves it out; give it the Python and Ray of this machine"))
         else:
             yield from _node(area, node, found, here, asked)
