@@ -1,8 +1,8 @@
 """A driver without trainings, for tests of what looks after drivers: as long-lived, deaf or mortal as its space's question says.
 
 It takes the command line of a driver and writes a journal. The words of the question: ``trials=3`` end one after the other,
-``hold`` waits then until it is ended, ``die=2`` kills itself so often, ``deaf`` does not hear TERM, ``error`` ends with a
-sentence, ``owned`` with that somebody else has the study.
+``hangs`` does not begin the first time, ``hold`` waits at the end until it is ended, ``die=2`` kills itself so often, ``deaf``
+does not hear TERM, ``error`` ends with a sentence, ``owned`` with that somebody else has the study.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ def main() -> int:
             os._exit(143)
 
     signal.signal(signal.SIGTERM, leave)
+    while "hangs" in words and runs == 1:
+        signal.pause()
     count = int(words.get("trials", 1))
     write(path, "begun", {"target": count, "trials": 0, "study": space.stem})
     for number in range(count):

@@ -94,6 +94,16 @@ def test_a_deaf_driver_is_killed_in_the_end(parts: Kit, monkeypatch: pytest.Monk
     reach(parts, entry.id, SearchState.CANCELLED, one)
 
 
+def test_a_driver_that_does_not_begin_is_started_again(parts: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry, one = parts.submit("hangs"), parts.supervisor()
+    until([one], lambda: len(parts.runs(entry)) == 1)
+    monkeypatch.setattr("pitprop.service.supervisor.BEGINNING", 0.0)
+    until([one], lambda: "restarted" in parts.kinds(entry.id))
+    monkeypatch.undo()
+    reach(parts, entry.id, DONE, one)
+    assert len(parts.runs(entry)) == 2
+
+
 def test_a_service_that_comes_back_finds_the_driver_and_what_it_said_meanwhile(parts: Kit) -> None:
     entry, first = parts.submit("trials=3 hold"), parts.supervisor("first", lease=0.2)
     until([first], lambda: parts.entry(entry.id).state == RUNNING and len(parts.runs(entry)) == 1)

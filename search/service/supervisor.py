@@ -30,6 +30,8 @@ LEASE = 20.0
 """Seconds after which another service takes over what one no longer sees to."""
 RESTARTS = 5
 """So often a driver is started again that ends without a word, and without a trial that ended since."""
+BEGINNING = 3600.0
+"""A driver that has not begun to train after so many seconds, as on a cluster that starts no worker, is started again."""
 SLOWEST = 300.0
 """The longest wait before a driver is started again."""
 LATELY = 86400.0
@@ -148,7 +150,8 @@ class Supervisor:
         lives = self._drivers.lives(entry.id)  # before its journal is read: what it said last is in there then
         last = self._read(entry)
         entry = self._found(entry)
-        if lives and entry.state in (SearchState.PAUSING, SearchState.CANCELLING):
+        hangs = not entry.task.get("begun") and now - entry.task.get("at", now) > BEGINNING
+        if lives and (hangs or entry.state in (SearchState.PAUSING, SearchState.CANCELLING)):
             self._drivers.end(entry, now)
         elif not lives:
             self._conclude(entry, now, last=last)
@@ -169,6 +172,8 @@ class Supervisor:
             values["progress"] = progress
         if any(line.kind == "trial" for line in lines):
             values["restarts"] = 0
+        if any(line.kind in ("begun", "confirming") for line in lines):
+            values["task"] = {**entry.task, "begun": True}
         said = [Happened(line.kind, line.body, line.at) for line in lines if line.kind not in (*VOLATILE, *PRIVATE)]
         with self._store.writing() as connection:
             self._store.set(connection, entry, *said, fence=entry.token, **values)
@@ -268,7 +273,7 @@ class Supervisor:
         return begun
 
     def _begin(self, connection: Connection, entry: Entry, share: int, now: float) -> Entry:
-        task = {**entry.task, "from": self._places.said(entry)}
+        task = {**entry.task, "from": self._places.said(entry), "at": now, "begun": False}
         if entry.task["verb"] == "search":
             task["trials"] = entry.trials
         return self._store.set(
