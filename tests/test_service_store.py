@@ -38,11 +38,12 @@ def test_migrations_make_the_tables_that_the_code_reads(tmp_path: Path) -> None:
 
 def test_opening_again_changes_nothing_and_the_studies_stay_readable(tmp_path: Path) -> None:
     file = tmp_path / "study.db"
+    newest = max(Path(tables.__file__).parent.glob("migrations/versions/v*.py"))
     for _time in range(2):
         tables.opened(f"sqlite:///{file}").dispose()
         connect(f"sqlite:///{file}").engine.dispose()
     with closing(sqlite3.connect(file)) as connection:
-        assert connection.execute("SELECT version_num FROM pitprop_version").fetchall() == [("0001",)]
+        assert connection.execute("SELECT version_num FROM pitprop_version").fetchall() == [(newest.stem[1:5],)]
 
 
 def test_events_of_a_search_are_numbered_without_a_gap_whoever_writes(tmp_path: Path) -> None:
