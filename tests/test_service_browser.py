@@ -19,7 +19,7 @@ AXE = (ROOT / "tests" / "axe" / "axe.min.js").read_text(encoding="utf-8")
 SERIOUS = "axe.run().then(found => found.violations.filter(one => ['serious', 'critical'].includes(one.impact))"
 FAULTS = f"{SERIOUS}.map(one => [one.id, one.nodes.map(node => node.html)]))"
 STATE = "document.querySelector('h1 .state')?.textContent"
-LONG = SPACE.replace("epochs: 8", "epochs: 4000").replace("trials: 6", "trials: 500")
+LONG = SPACE.replace("epochs: 8", "epochs: 40").replace("trials: 6", "trials: 5000")
 
 
 @pytest.fixture(scope="module")

@@ -98,6 +98,9 @@ def test_all_faults_are_told_at_once_each_with_its_line(server: Served, visit: r
     said = visit.post(f"{server.address}/validate", form(visit, yaml=wrong.replace("\n", "\r\n"))).text
     lines = [int(line) for line in re.findall(r'data-line="(\d+)"', said)]
     assert {4, 7} <= set(lines)
+    refused = visit.post(f"{server.address}/submit", form(visit, yaml=SPACE, notify="https://10.0.0.1/x mailto:anna@example.org"))
+    assert refused.status_code == 409
+    assert refused.text.count("notify: ") == 2
     again = visit.post(f"{server.address}/submit", form(visit, yaml=wrong, trials="many"))
     assert again.status_code == 422
     assert "epoch: 8" in again.text

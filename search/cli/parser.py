@@ -19,6 +19,7 @@ EXAMPLES = {
     "init": "pitprop init train.py --output rate.yaml",
     "search": "pitprop search rate.yaml --trials 20",
     "preflight": "pitprop preflight rate.yaml",
+    "doctor": "pitprop doctor rate.yaml",
     "revive": "pitprop revive rate.yaml 4",
     "confirm": "pitprop confirm rate.yaml --top 3 --seeds 5",
     "exclude": "pitprop exclude rate.yaml 7",

@@ -191,14 +191,13 @@ def validate(request: Request, parts: Parts, caller: Views, form: Form) -> Respo
 @router.post("/submit")
 def submit(request: Request, parts: Parts, caller: Changes, form: Form) -> Response:
     """Queues what stands in the form; or shows it again with all that is wrong."""
-    given: dict[str, Any] = {"name": one(form, "name")}
+    given: dict[str, Any] = {"name": one(form, "name"), "notify": one(form, "notify")}
     text, space = _text(form), _shipped(parts, form)
     try:
         for name in ("trials", "timeout", "seed", "priority", "workers"):
             given[name] = _number(form, name)
-        asked = {key: value for key, value in given.items() if value is not None} | (
-            {"space": space} if space else {"yaml": text}
-        )
+        asked = {key: value for key, value in given.items() if value is not None}
+        asked |= {"notify": (given["notify"] or "").split(), **({"space": space} if space else {"yaml": text})}
         added = api.submit(parts, caller, models.Submit.model_validate(asked), Response(), one(form, "key"))
     except REFUSALS as error:
         status, said = told(error)
