@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import uvicorn
 from conftest import TOY
 from fastapi import FastAPI
@@ -56,7 +57,11 @@ def service(folder: Path, more: str = MORE, *, tokens: bool = False) -> Iterator
     catalogue = folder / "catalogue.yaml"
     catalogue.write_text(f"spaces: [{listed}]\ntrainers: [{TOY}]\n{more}")
     options = ServiceOptions(str(folder / "runs"), catalogue=str(catalogue), tokens=tokens)
-    with served(options) as app:
+    broken = folder / "broken"  # an MLflow that does not import, which saves the seconds that the real one takes
+    broken.mkdir(exist_ok=True)
+    (broken / "mlflow.py").write_text("raise ImportError('MLflow is broken')\n")
+    with pytest.MonkeyPatch.context() as patch, served(options) as app:
+        patch.setenv("PYTHONPATH", str(broken))
         config = uvicorn.Config(app, port=0, log_level="warning", access_log=False, ws="none", lifespan="on")
         server, began = uvicorn.Server(config), threading.Event()
         begin = server.startup
