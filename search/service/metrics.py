@@ -71,7 +71,7 @@ class Metrics:
         with self._store.reading() as connection:
             found = list(connection.execute(asked))
             total = connection.execute(select(func.count()).select_from(SEARCHES)).scalar_one()
-            live = select(SEARCHES.c.id, SEARCHES.c.used).where(SEARCHES.c.state == SearchState.RUNNING)
+            live = select(SEARCHES.c.id, SEARCHES.c.used).where(SEARCHES.c.state == str(SearchState.RUNNING))
             used = {str(search): float(seconds) for search, seconds in connection.execute(live)}
             if total < len(self._rows | {row[0]: None for row in found}):  # some were deleted
                 known = set(connection.execute(select(SEARCHES.c.id)).scalars())
