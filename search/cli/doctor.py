@@ -21,7 +21,7 @@ from pitprop.cli.output import print_json
 from pitprop.errors import UserError
 from pitprop.health import ORDER, Check, check
 from pitprop.imports import module_command, search_path
-from pitprop.messages import message
+from pitprop.messages import N_, message
 from rich.console import Console
 
 if TYPE_CHECKING:
@@ -95,16 +95,17 @@ def _machine(where: Addresses) -> list[Check]:
     names = ("ray", "torch", "optuna", "mlflow")
     told = ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in names)])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    first = Check("driver", "ok", message("{host}: {cores} CPUs; {versions}", host=platform.node(), cores=cores, versions=told))
+    area = N_("driver")
+    first = Check(area, "ok", message("{host}: {cores} CPUs; {versions}", host=platform.node(), cores=cores, versions=told))
     folder = next(one for one in (where.runs, *where.runs.parents) if one.exists())
     if not os.access(folder, os.W_OK):
         said = message("{folder} cannot be written", folder=str(folder))
-        return [first, Check("driver", "bad", said, message("name another folder by --runs"))]
+        return [first, Check(area, "bad", said, message("name another folder by --runs"))]
     free = shutil.disk_usage(folder).free
     said = message("the folder of runs {folder} can be written, {free:.0f} GB are free", folder=str(where.runs), free=free / 1e9)
     if free < LITTLE:
-        return [first, Check("driver", "warn", said, message("make room, or name another folder by --runs"))]
-    return [first, Check("driver", "ok", said)]
+        return [first, Check(area, "warn", said, message("make room, or name another folder by --runs"))]
+    return [first, Check(area, "ok", said)]
 
 
 # The parts, each in a process of its own

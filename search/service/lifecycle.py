@@ -134,4 +134,4 @@ class Change:
         """`Conflict` if it may not be done in the state that it is in."""
         if not may:
             text = _("{search} is {state}: {why}")
-            raise Conflict(text.format(search=entry.name, state=entry.state, why=why))
+            raise Conflict(text.format(search=entry.name, state=_(entry.state), why=why))

@@ -13,13 +13,13 @@ from pathlib import Path
 import sqlalchemy
 from pitprop.addresses import safe
 from pitprop.health import Check
-from pitprop.messages import Message, message
+from pitprop.messages import N_, Message, message
 from pitprop.study import database
 from pitprop.study.record import TABLES
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-AREA = "database"
+AREA = N_("database")
 SLOW = 0.05
 """Seconds of an answer above which every trial waits noticeably for its database."""
 REMOTE = ("nfs", "nfs4", "cifs", "smb3", "lustre", "fuse.sshfs", "fuse.glusterfs", "9p", "ceph")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pitprop.addresses import safe, sqlite_file
 from pitprop.health import Check
-from pitprop.messages import message
+from pitprop.messages import N_, message
 from pitprop.track.exporter import environment
 
-AREA = "tracker"
+AREA = N_("tracker")
 WAIT = 10.0
 """Seconds for a server to answer."""
 

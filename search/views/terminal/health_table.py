@@ -23,7 +23,7 @@ def print_checks(console: Console, found: Sequence[Check]) -> None:
         word, colour = STATES[one.state]
         todo = f"\n[dim]{escape(localized(one.do))}[/]" if one.do else ""
         table.add_row(
-            "" if one.area == before else escape(one.area), f"[{colour}]{_(word)}[/]", escape(localized(one.said)) + todo
+            "" if one.area == before else escape(_(one.area)), f"[{colour}]{_(word)}[/]", escape(localized(one.said)) + todo
         )
         before = one.area
     console.print(table, highlight=False)

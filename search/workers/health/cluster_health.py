@@ -11,7 +11,7 @@ from typing import Any
 
 from pitprop.addresses import safe
 from pitprop.health import Check
-from pitprop.messages import message, nmessage
+from pitprop.messages import N_, message, nmessage
 from pitprop.workers import cluster
 from pitprop.workers.cluster import Local
 from pitprop.workers.files import home
@@ -20,7 +20,7 @@ from pitprop.workers.launch import LaunchError
 from pitprop.workers.placement import Need, Node, fitting, refusal
 from pitprop.workers.runtime_env import Code, packed
 
-AREA, STORAGE = "cluster", "storage"
+AREA, STORAGE = N_("cluster"), N_("storage")
 CONNECT = 5.0
 """Seconds to reach the head."""
 LITTLE = 2 * 2**30
