@@ -199,7 +199,7 @@ class _Policy:
         found = dict(rows)
         self._sections(found)
         self._trainer(found)
-        self._studies(found)
+        self._named_studies(found)
         for place in PLACES:
             if place in found and not (place == "options" and found.get("trainer") == COMMAND):
                 found[place] = self._value(found[place], place)
@@ -241,7 +241,7 @@ class _Policy:
                 said = _("is not allowed in a submitted space: it would read or install what is not the submitter's to choose")
                 self._problems.add(key, said)
 
-    def _studies(self, rows: Mapping[str, Any]) -> None:
+    def _named_studies(self, rows: Mapping[str, Any]) -> None:
         """Notes other studies and runs that baselines would read: they are somebody's."""
         baselines = rows.get("baselines")
         said = _("is not allowed in a submitted space: it would read what may be somebody else's")
