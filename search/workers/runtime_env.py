@@ -21,8 +21,8 @@ from pitprop.trainer import Context
 LARGEST, MOST = 100 * 2**20, 20_000
 """Bytes and files of a folder that travels."""
 IGNORED = (
-    *"__pycache__ *.pyc .git .hg .svn .venv venv .env .tox node_modules .ipynb_checkpoints".split(),
-    *".mypy_cache .ruff_cache .pytest_cache mlruns mlartifacts mlflow.db wandb lightning_logs".split(),
+    *["__pycache__", "*.pyc", ".git", ".hg", ".svn", ".venv", "venv", ".env", ".tox", "node_modules", ".ipynb_checkpoints"],
+    *[".mypy_cache", ".ruff_cache", ".pytest_cache", "mlruns", "mlartifacts", "mlflow.db", "wandb", "lightning_logs"],
 )
 """What never travels, wherever it lies; a folder's own ``.gitignore`` and ``.rayignore`` say more."""
 
