@@ -6,9 +6,9 @@ import inspect
 from pathlib import Path
 
 from pitprop.detection import signatures
-from pitprop.detection.advice import words
 from pitprop.detection.detect import remedies
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies.advice import words
 from pitprop.telemetry import Telemetry
 
 PAGE = Path(__file__).with_name("signatures.md")

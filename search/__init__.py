@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pitprop.detection.detect import Signature, Verdict
     from pitprop.detection.facts import Facts
     from pitprop.reporting import report
-    from pitprop.service.client import Client
+    from pitprop.service.clients.client import Client
     from pitprop.space import Space
     from pitprop.space import load as load_space
     from pitprop.telemetry import Epoch, Telemetry
@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Client": "service.client:Client",
+    "Client": "service.clients.client:Client",
     "adapters": "adapters",
     "load_space": "space:load",
     "report": "reporting:report",

@@ -192,7 +192,7 @@ def search(
     loaded, where, _stored = _found(space, runs)
     options = RunOptions(workers, seed, timeout, inline, report, worker_logs, code_changed, exits=False)
 
-    from pitprop.cli import train  # after `_found`, which silences a warning on import
+    from pitprop.cli.training import train  # after `_found`, which silences a warning on import
     from pitprop.results.baselines import looked_up
     from rich.console import Console
 

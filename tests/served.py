@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from conftest import TOY
 from fastapi import FastAPI
-from pitprop.service.client import Client
+from pitprop.service.clients.client import Client
 from pitprop.service.serving import ServiceOptions, served
 
 SPACE = """\

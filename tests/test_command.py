@@ -26,9 +26,9 @@ from pitprop.trainers import command
 from pitprop.trainers.commands.arguments import CommandError
 from pitprop.workers import checkpoint, reaper
 from pitprop.workers.actors import OnRay
-from pitprop.workers.cluster import MARK
+from pitprop.workers.cluster.connection import MARK
+from pitprop.workers.cluster.placement import Need
 from pitprop.workers.launch import Job
-from pitprop.workers.placement import Need
 from pitprop.workers.share import Size
 from pitprop.workers.worker import Cause, Failure, Worker
 

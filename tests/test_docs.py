@@ -152,7 +152,7 @@ def test_the_vocabulary_in_the_docs_is_whole() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_the_docs_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    written = "".join(path.read_text(encoding="utf-8") for path in Path(main.__file__).parent.glob("*.py"))
+    written = "".join(path.read_text(encoding="utf-8") for path in Path(main.__file__).parent.rglob("*.py"))
     flags = {*re.findall(r'"(--[a-z-]+)"', written), "--help"}
     shown = list(code(page.read_text(encoding="utf-8")))
     assert {word for text in shown for word in re.findall(r"\bmake ([a-z-]+)", text)} <= targets

@@ -20,9 +20,9 @@ from pitprop.space import Space
 from pitprop.study.health import database_health
 from pitprop.study.study import opened
 from pitprop.track.health import answers
+from pitprop.workers.cluster.placement import Node
 from pitprop.workers.health import cluster_health, node_report
 from pitprop.workers.health.node_report import Report
-from pitprop.workers.placement import Node
 from postgres import Server
 
 NOWHERE = "127.0.0.1:9"

@@ -20,8 +20,8 @@ from conftest import TOY, records
 from pitprop.space import Space
 from pitprop.trainer import Change, Context, Lane, Start
 from pitprop.workers.actors import OnRay
+from pitprop.workers.cluster.placement import Need
 from pitprop.workers.launch import Inline, Job, Launcher, LaunchError
-from pitprop.workers.placement import Need
 from pitprop.workers.share import Size
 from pitprop.workers.worker import Failure
 

@@ -11,7 +11,7 @@ from pitprop.errors import UserError
 from pitprop.space import Space
 from pitprop.study.study import opened
 from pitprop.telemetry import Epoch
-from pitprop.workers.placement import Need, Node, fitting, refusal, shortage
+from pitprop.workers.cluster.placement import Need, Node, fitting, refusal, shortage
 from pitprop.workers.share import Share, Size
 
 

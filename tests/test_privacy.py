@@ -17,8 +17,8 @@ from conftest import TOY, Said
 from pitprop.trainer import Context, public_environment
 from pitprop.workers import reaper
 from pitprop.workers.actors import OnRay
+from pitprop.workers.cluster.placement import Need
 from pitprop.workers.launch import Job
-from pitprop.workers.placement import Need
 from pitprop.workers.share import Size
 
 Pitprop = Callable[..., Said]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from conftest import events, records
-from pitprop.detection.advice import Advice
 from pitprop.detection.detect import Verdict, agreeing
+from pitprop.detection.remedies.advice import Advice
 from pitprop.results.summary import summarise
 from pitprop.space import Space, SpaceError
 from pitprop.study import remedies

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pitprop.space import Space, scripts
 from pitprop.trainer import Context
-from pitprop.workers import runtime_env
-from pitprop.workers.runtime_env import Code, packed
+from pitprop.workers.cluster import runtime_env
+from pitprop.workers.cluster.runtime_env import Code, packed
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pitprop.detection.separation import Trial, nothing_lived, splits
+from pitprop.detection.remedies.separation import Trial, nothing_lived, splits
 
 NAMES = ["lr", "decay", "sampler", "gamma"]
 

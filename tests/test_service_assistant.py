@@ -13,8 +13,8 @@ import anyio
 import pytest
 from mcp import Client as Assistant
 from mcp import StdioServerParameters
-from pitprop.service.assistant import made
-from pitprop.service.client import Client
+from pitprop.service.clients.assistant import made
+from pitprop.service.clients.client import Client
 from served import SPACE, Served, service, written
 
 LOOKS = {"list_searches", "read_answer", "list_trials", "explain_trial", "list_catalogue", "check_space"}

@@ -13,8 +13,8 @@ import pitprop
 import pytest
 from conftest import Said
 from pitprop.cli import main
-from pitprop.service import tokens
-from pitprop.service.client import Client, ServerError
+from pitprop.service.clients.client import Client, ServerError
+from pitprop.service.database import tokens
 from pitprop.service.models import Scope, Search
 from pitprop.service.serving import opened_store
 from served import MORE, SPACE, Served, service, written
@@ -65,7 +65,7 @@ def test_a_client_is_a_public_name() -> None:
 
 
 def test_pages_of_a_list_follow_each_other(server: Served, done: Search, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pitprop.service.client.PAGE", 2)
+    monkeypatch.setattr("pitprop.service.clients.client.PAGE", 2)
     with server.client() as client:
         assert len(list(client.trials(done.id))) == 6
         assert len(list(client.trials(done.id, most=3))) == 3

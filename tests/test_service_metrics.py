@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from pitprop.service.lifecycle import Change
+from pitprop.service.database.lifecycle import Change
 from pitprop.service.log_lines import JsonLines
-from pitprop.service.metrics import Metrics
+from pitprop.service.prometheus import Metrics
 from prometheus_client.parser import text_string_to_metric_families
 from services import Kit, kit
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pitprop.service.lifecycle import Change
+from pitprop.service.database.ledger import Happened
+from pitprop.service.database.lifecycle import Change
 from pitprop.service.notices import outbox
 from pitprop.service.notices.outside import Allowed, Forbidden, connected, post
 from pitprop.service.notices.sending import Notifier
 from pitprop.service.notices.targets import Mail, Settings, problems, shown
-from pitprop.service.store import Happened
 from pitprop.service.submission import Refused
 from services import Kit, kit
 
@@ -74,7 +74,7 @@ def cancelled(parts: Kit, *targets: str) -> str:
 
 def hurry(parts: Kit) -> None:
     """Lets what is put off be due."""
-    from pitprop.service.tables import NOTICES
+    from pitprop.service.database.tables import NOTICES
     from sqlalchemy import update
 
     with parts.store.writing() as connection:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import requests
-from pitprop.service import tokens
+from pitprop.service.database import tokens
+from pitprop.service.database.ledger import Happened
 from pitprop.service.http.guard import COOKIE
 from pitprop.service.models import Scope
 from pitprop.service.page.lines import placed
 from pitprop.service.page.visit import CSRF, within
-from pitprop.service.store import Happened
 from served import SPACE, Served, service
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'

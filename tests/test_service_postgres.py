@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from pitprop.service import tables
+from pitprop.service.database import tables
+from pitprop.service.database.ledger import Store
 from pitprop.service.models import SearchState
-from pitprop.service.store import Store
-from pitprop.service.supervisor import Supervisor
+from pitprop.service.running.supervision import Supervisor
 from postgres import Server
 from services import Kit, kit, until
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pitprop.service.database.ledger import Entry
 from pitprop.service.models import SearchState
-from pitprop.service.queue import Demand, Rules, estimates, plan
-from pitprop.service.store import Entry
+from pitprop.service.running.queue import Demand, Rules, estimates, plan
 
 OWNERS = st.sampled_from("abcd")
 

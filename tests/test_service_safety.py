@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 from conftest import TOY
-from pitprop.service import tokens
+from pitprop.service.database import tokens
+from pitprop.service.database.tables import AUDIT, SEARCHES, TOKENS
 from pitprop.service.models import Scope
 from pitprop.service.submission import validated
-from pitprop.service.tables import AUDIT, SEARCHES, TOKENS
 from services import Kit, kit, space
 from sqlalchemy import select
 from starlette.testclient import TestClient

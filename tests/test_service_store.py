@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from pitprop.service import tables
+from pitprop.service.database import tables
+from pitprop.service.database.ledger import Entry, Happened, Store, Twice
 from pitprop.service.models import SearchState
-from pitprop.service.places import Places
-from pitprop.service.store import Entry, Happened, Store, Twice
+from pitprop.service.running.places import Places
 from pitprop.study.database import connect
 from services import kit
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pitprop.service.lifecycle import Change
+from pitprop.service.database.lifecycle import Change
 from pitprop.service.models import SearchState
-from pitprop.service.supervisor import Supervisor
+from pitprop.service.running.supervision import Supervisor
 from services import Kit, kit, until
 
 DONE, FAILED, RUNNING = SearchState.DONE, SearchState.FAILED, SearchState.RUNNING
@@ -87,7 +87,7 @@ def test_pause_ends_the_driver_and_resume_goes_on(parts: Kit) -> None:
 
 
 def test_a_deaf_driver_is_killed_in_the_end(parts: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pitprop.service.drivers.GRACE", 0.2)
+    monkeypatch.setattr("pitprop.service.running.drivers.GRACE", 0.2)
     entry, one = parts.submit("hold deaf"), parts.supervisor()
     until([one], lambda: "trial" in parts.kinds(entry.id))
     Change(parts.store, entry.id, "anna").cancel()
@@ -97,7 +97,7 @@ def test_a_deaf_driver_is_killed_in_the_end(parts: Kit, monkeypatch: pytest.Monk
 def test_a_driver_that_does_not_begin_is_started_again(parts: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     entry, one = parts.submit("hangs"), parts.supervisor()
     until([one], lambda: len(parts.runs(entry)) == 1)
-    monkeypatch.setattr("pitprop.service.supervisor.BEGINNING", 0.0)
+    monkeypatch.setattr("pitprop.service.running.supervision.BEGINNING", 0.0)
     until([one], lambda: "restarted" in parts.kinds(entry.id))
     monkeypatch.undo()
     reach(parts, entry.id, DONE, one)
@@ -148,7 +148,7 @@ def test_who_lost_a_search_writes_no_more_of_it(parts: Kit) -> None:
     second = parts.supervisor("second", lease=60.0)
     until([second], lambda: parts.entry(entry.id).service == "second")
     events = parts.entry(entry.id).events
-    from pitprop.service.store import Fenced
+    from pitprop.service.database.ledger import Fenced
 
     with pytest.raises(Fenced):
         first._conclude(held, parts.store.now())

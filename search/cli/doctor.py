@@ -132,8 +132,8 @@ def _tracker(asked: Mapping[str, Any], _draft: Path) -> list[Check]:
 
 
 def _cluster(asked: Mapping[str, Any], draft: Path) -> list[Check]:
+    from pitprop.workers.cluster.placement import Need
     from pitprop.workers.health import cluster_health
-    from pitprop.workers.placement import Need
 
     if asked["ray"] is None:
         return cluster_health.look_here(draft)

@@ -14,7 +14,6 @@ from types import FrameType
 
 from pitprop import messages
 from pitprop.addresses import PRIVATE
-from pitprop.cli import asking, operating  # noqa: F401  (which have commands of their own)
 from pitprop.cli.command import COMMANDS, Command, Flags, command
 from pitprop.cli.command import json_flag as _json
 from pitprop.cli.options import (
@@ -33,6 +32,7 @@ from pitprop.cli.options import (
     whole,
 )
 from pitprop.cli.parser import Parser, completing, formatted, parsed, version
+from pitprop.cli.server import asking, operating  # noqa: F401  (which have commands of their own)
 from pitprop.errors import UserError
 from pitprop.messages import _
 
@@ -190,14 +190,14 @@ def _search_flags(parser: ArgumentParser) -> None:
 
 @command("search", "search a space, or resume its search", _study, _json, _search_flags, _training, trains=True)
 def _search(given: Namespace) -> int:
-    from pitprop.cli import train
+    from pitprop.cli.training import train
 
     return train.search(_study_options(given), _run_options(given, given.timeout), given.trials)
 
 
 @command("preflight", "check data, model and checkpoint before training", _study, _json)
 def _preflight(given: Namespace) -> int:
-    from pitprop.cli import train
+    from pitprop.cli.training import train
 
     return train.preflight(_study_options(given))
 
@@ -208,7 +208,7 @@ def _revive_flags(parser: ArgumentParser) -> None:
 
 @command("revive", "continue parked trials to their full budget", _study, _revive_flags, _json, _training, trains=True)
 def _revive(given: Namespace) -> int:
-    from pitprop.cli import train
+    from pitprop.cli.training import train
 
     return train.revive(_study_options(given), _run_options(given), given.trial)
 
@@ -230,7 +230,7 @@ def _confirm_flags(parser: ArgumentParser) -> None:
     "confirm", "train the best trials and the baselines on fresh seeds", _study, _json, _confirm_flags, _training, trains=True
 )
 def _confirm(given: Namespace) -> int:
-    from pitprop.cli import train
+    from pitprop.cli.training import train
 
     confirms = ConfirmOptions(given.top, given.seeds, tuple(given.trial), tuple(given.each))
     return train.confirm(_study_options(given), _run_options(given), confirms)

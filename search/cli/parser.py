@@ -35,7 +35,6 @@ EXAMPLES = {
     "watch": "pitprop watch rate.yaml",
     "ui": "pitprop ui rate.yaml",
     "dashboard": "pitprop dashboard",
-    "doctor": "pitprop doctor rate.yaml",
     "serve": "pitprop serve",
     "token": "pitprop token make OWNER --scope submit",  # nosec B105
     "submit": "pitprop submit rate.yaml --trials 40 --server http://127.0.0.1:8400",

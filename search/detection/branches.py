@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pitprop.detection import advice, levels, reading
-from pitprop.detection.advice import Advice
+from pitprop.detection import levels, reading
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies import advice
+from pitprop.detection.remedies.advice import Advice
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
 

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from pitprop.detection import advice, levels, life, metrics, reading
+from pitprop.detection import levels, life, metrics, reading
 from pitprop.detection import signatures as catalogue
-from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies import advice
+from pitprop.detection.remedies.advice import Advice
 from pitprop.messages import N_, Message, from_json, message
 from pitprop.telemetry import Epoch, Telemetry
 
@@ -254,7 +255,7 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature, over: boo
 
 
 def remedies(name: str, telemetry: Telemetry, facts: Facts) -> tuple[Advice, ...]:
-    """What a signature advises: at most `pitprop.detection.advice.MOST` things, none that the trial has."""
+    """What a signature advises: at most `pitprop.detection.remedies.advice.MOST` things, none that the trial has."""
     return advice.few(catalogue.load(name).remedy(telemetry, facts))
 
 

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 
 from pitprop.detection import chance, signatures
-from pitprop.detection.advice import words
 from pitprop.detection.detect import remedies
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies.advice import words
 from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
 

@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from pitprop.errors import UserError
 from pitprop.messages import _
-from pitprop.service import catalogue, tables, tokens
-from pitprop.service.drivers import LocalDrivers
+from pitprop.service import catalogue
+from pitprop.service.database import tables, tokens
+from pitprop.service.database.ledger import Store
 from pitprop.service.http.app import application
-from pitprop.service.http.context import Service
+from pitprop.service.http.dependencies import Service
 from pitprop.service.http.guard import Guard, Rate, is_loopback
+from pitprop.service.lookup import Reader
 from pitprop.service.notices.sending import Notifier
-from pitprop.service.places import Places
-from pitprop.service.reading import Reader
-from pitprop.service.store import Store
-from pitprop.service.supervisor import LEASE, Supervisor
+from pitprop.service.running.drivers import LocalDrivers
+from pitprop.service.running.places import Places
+from pitprop.service.running.supervision import LEASE, Supervisor
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from pitprop import space as spaces
 from pitprop.errors import UserError, hint, shown
 from pitprop.messages import _
 from pitprop.service.catalogue import COMMAND, Catalogue
+from pitprop.service.database.ledger import Entry
 from pitprop.service.models import Submit, Validation
 from pitprop.service.notices import targets
-from pitprop.service.store import Entry
 from pitprop.space import Space, SpaceError
 from pitprop.space.schema import yaml_text
 from pitprop.space.schema.document import Document

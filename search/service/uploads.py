@@ -11,10 +11,10 @@ from pathlib import Path
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.service.catalogue import LimitsSection
+from pitprop.service.database.ledger import Store
+from pitprop.service.database.tables import UPLOADS
 from pitprop.service.models import Upload
-from pitprop.service.places import Places
-from pitprop.service.store import Store
-from pitprop.service.tables import UPLOADS
+from pitprop.service.running.places import Places
 from sqlalchemy import Connection, delete, func, insert, select
 from starlette.concurrency import run_in_threadpool
 

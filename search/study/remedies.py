@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pitprop.detection import signatures
-from pitprop.detection.advice import RATES, WEIGHTS, Advice, few
 from pitprop.detection.detect import agreeing
-from pitprop.detection.separation import FEW, Split, nothing_lived, splits
+from pitprop.detection.remedies.advice import RATES, WEIGHTS, Advice, few
+from pitprop.detection.remedies.separation import FEW, Split, nothing_lived, splits
 from pitprop.messages import Message, message
 from pitprop.space import Leaf, Space
 from pitprop.space.distributions import STOPPING

@@ -16,13 +16,14 @@ from typing import Any
 from pitprop.messages import Message, message, nmessage
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Start, public_environment
-from pitprop.workers import cluster, deaths, reaper
-from pitprop.workers.cluster import START, Local, RayDied
+from pitprop.workers import deaths, reaper
+from pitprop.workers.cluster import connection
+from pitprop.workers.cluster.connection import START, Local, RayDied
+from pitprop.workers.cluster.placement import Need, Node, fitting, refusal, shortage, waiting
+from pitprop.workers.cluster.runtime_env import Code, Moved, packed
 from pitprop.workers.files import home
 from pitprop.workers.files.node_worker import Answer, Remote
 from pitprop.workers.launch import Job, LaunchError, Step, limit_threads, nothing
-from pitprop.workers.placement import Need, Node, fitting, refusal, shortage, waiting
-from pitprop.workers.runtime_env import Code, Moved, packed
 from pitprop.workers.share import Size
 from pitprop.workers.worker import Cause, Failure
 
@@ -105,10 +106,10 @@ class OnRay:
         limit_threads(self._need.cpus)
         try:
             if self._address is None:
-                local = Local(self._scratch, cluster.cpus_for(self._need.cpus, self._size.held))
-                self._ray = cluster.start(local, logs=self._logs)
+                local = Local(self._scratch, connection.cpus_for(self._need.cpus, self._size.held))
+                self._ray = connection.start(local, logs=self._logs)
             else:
-                self._ray = cluster.join(self._address, logs=self._logs, code=self._pack)
+                self._ray = connection.join(self._address, logs=self._logs, code=self._pack)
             self._home = self._at_home(self._job)
             self._remote = self._ray.remote(Remote)
             self._tell_room()
@@ -228,7 +229,7 @@ class OnRay:
             if reference in ready:
                 yield Step(number, self._heard(self._answer(number, place, reference)))
             elif place.deadline <= now:
-                cluster.refuse_dead(self._ray)
+                connection.refuse_dead(self._ray)
                 self._replace(number)
                 yield Step(number, Failure(f"no epoch came in {self._stall:g} seconds (stall: in the space)"))
 
@@ -248,7 +249,7 @@ class OnRay:
             time.sleep(patience)
         else:
             self._ray.wait(references, timeout=patience)
-        cluster.refuse_dead(self._ray)
+        connection.refuse_dead(self._ray)
         return set(self._ray.wait(references, num_returns=len(references), timeout=0)[0]) if references else set()
 
     def _due(self) -> float:
@@ -259,8 +260,8 @@ class OnRay:
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            cluster.refuse_dead(self._ray)
-            lost = cluster.lost(self._ray, place.node, error) if self._address is not None else ""
+            connection.refuse_dead(self._ray)
+            lost = connection.lost(self._ray, place.node, error) if self._address is not None else ""
             told = deaths.told(place.note)
             if isinstance(error, self._ray.exceptions.OutOfMemoryError):
                 told = "was ended by Ray, as the memory of its machine is nearly full"
@@ -298,7 +299,7 @@ class OnRay:
 
     def _nodes(self) -> list[Node]:
         """The nodes on which workers may train."""
-        return [node for node in cluster.nodes(self._ray) if node.id not in self._left_out]
+        return [node for node in connection.nodes(self._ray) if node.id not in self._left_out]
 
     def _tell_room(self) -> None:
         """Says if fewer workers have room than were asked for; `LaunchError` if none ever has."""
@@ -362,13 +363,13 @@ class OnRay:
             number = starting[reference]
             place = self._places[number]
             if self._address is not None:
-                place.node = cluster.node_of(self._ray, place.actor)
+                place.node = connection.node_of(self._ray, place.actor)
             try:
                 problem = self._ray.get(reference)
             except self._ray.exceptions.RuntimeEnvSetupError as error:
                 problem = f"its environment cannot be made there: {' '.join(str(error).split())[:300]}"
             except self._ray.exceptions.RayError as error:  # it died as it started
-                cluster.refuse_dead(self._ray)
+                connection.refuse_dead(self._ray)
                 self._failed += 1
                 if self._failed > (DEATHS * max(1, self._wanted) if self._address is None else RESTARTS):
                     said = " ".join(str(error).split())[:200]

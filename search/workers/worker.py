@@ -17,10 +17,10 @@ from pitprop import imports, trainer
 from pitprop.telemetry import Epoch, NotAnEpoch, checked, shown
 from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start, Train
 from pitprop.workers import checkpoint, deaths
+from pitprop.workers.cluster.runtime_env import Moved
 from pitprop.workers.files import states
 from pitprop.workers.files.best_states import Bests
 from pitprop.workers.files.filesystem import StorageError
-from pitprop.workers.runtime_env import Moved
 
 
 class Cause(Enum):

@@ -23,8 +23,8 @@ from pitprop.driver.progress import Reported
 from pitprop.study.study import opened
 from pitprop.trainer import Context
 from pitprop.workers.actors import OnRay
+from pitprop.workers.cluster.placement import Need
 from pitprop.workers.launch import Job
-from pitprop.workers.placement import Need
 from pitprop.workers.share import Size
 
 EPOCHS = 10

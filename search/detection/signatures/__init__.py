@@ -26,8 +26,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Protocol, cast
 
-from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies.advice import Advice
 from pitprop.messages import Message
 from pitprop.telemetry import Telemetry
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pitprop.detection import branches
-from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies.advice import Advice
 from pitprop.messages import Message
 from pitprop.telemetry import Telemetry
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.detection import advice, reading
-from pitprop.detection.advice import Advice
+from pitprop.detection import reading
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies import advice
+from pitprop.detection.remedies.advice import Advice
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pitprop.detection import advice, predictions, reading
-from pitprop.detection.advice import Advice
+from pitprop.detection import predictions, reading
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies import advice
+from pitprop.detection.remedies.advice import Advice
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pitprop.detection import advice, levels, reading
-from pitprop.detection.advice import Advice
+from pitprop.detection import levels, reading
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies import advice
+from pitprop.detection.remedies.advice import Advice
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from pitprop.detection import advice, levels, metrics, reading
-from pitprop.detection.advice import Advice
+from pitprop.detection import levels, metrics, reading
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies import advice
+from pitprop.detection.remedies.advice import Advice
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pitprop.detection import advice
-from pitprop.detection.advice import Advice
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies import advice
+from pitprop.detection.remedies.advice import Advice
 from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, Telemetry, columns
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pitprop.detection import advice, levels, life, metrics, reading
-from pitprop.detection.advice import Advice
+from pitprop.detection import levels, life, metrics, reading
 from pitprop.detection.facts import Facts
+from pitprop.detection.remedies import advice
+from pitprop.detection.remedies.advice import Advice
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pitprop import __version__
 from pitprop.service.http import problems, rest, searches, studies
-from pitprop.service.http.context import Service
+from pitprop.service.http.dependencies import Service
 from pitprop.service.http.feed import Feed
 from pitprop.service.http.guard import Bounded
 from pitprop.service.models import Problem

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 from pitprop.service import models
-from pitprop.service.store import News, Store, Told
+from pitprop.service.database.ledger import News, Store, Told
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 

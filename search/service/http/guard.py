@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 from pitprop.messages import _
-from pitprop.service import tokens
+from pitprop.service.database import tokens
+from pitprop.service.database.ledger import Store
 from pitprop.service.http.problems import Denied, problem
 from pitprop.service.models import Caller, Scope
-from pitprop.service.store import Store
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Asked
 

@@ -12,10 +12,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pitprop.errors import UserError
 from pitprop.messages import _
-from pitprop.service.lifecycle import Gone
+from pitprop.service.database.ledger import Conflict
+from pitprop.service.database.lifecycle import Gone
+from pitprop.service.lookup import NoStudy
 from pitprop.service.models import Problem
-from pitprop.service.reading import NoStudy
-from pitprop.service.store import Conflict
 from pitprop.service.submission import Refused
 from pitprop.study.database import DatabaseError
 from sqlalchemy.exc import DBAPIError

@@ -10,10 +10,11 @@ from fastapi.responses import PlainTextResponse
 from pitprop import __version__
 from pitprop.errors import hint
 from pitprop.messages import _
-from pitprop.service import models, tokens
-from pitprop.service.http.context import Administers, Limit, Parts, Reads, Submits
+from pitprop.service import models
+from pitprop.service.database import tokens
+from pitprop.service.http.dependencies import Administers, Limit, Parts, Reads, Submits
 from pitprop.service.http.problems import Denied, documented
-from pitprop.service.metrics import Metrics
+from pitprop.service.prometheus import Metrics
 from pitprop.service.uploads import Uploads
 from pitprop.space.schema import yaml_text
 from pitprop.space.schema.editors import FILE

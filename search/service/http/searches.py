@@ -11,7 +11,9 @@ from pitprop.addresses import safe
 from pitprop.errors import UserError
 from pitprop.messages import _, in_language
 from pitprop.service import models, submission
-from pitprop.service.http.context import (
+from pitprop.service.database.ledger import LIVE, OPEN, Conflict, Entry, Twice
+from pitprop.service.database.lifecycle import Change
+from pitprop.service.http.dependencies import (
     Lang,
     Limit,
     Parts,
@@ -25,9 +27,7 @@ from pitprop.service.http.context import (
     visible,
 )
 from pitprop.service.http.problems import Denied, documented
-from pitprop.service.lifecycle import Change
 from pitprop.service.notices.targets import shown as shown_target
-from pitprop.service.store import LIVE, OPEN, Conflict, Entry, Twice
 
 router = APIRouter(prefix="/v1", tags=["searches"], responses=documented(401, 403, 421, 422, 429, 503))
 CHANGES = documented(404, 409)

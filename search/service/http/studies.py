@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 from pitprop.messages import in_language
-from pitprop.service import models, reading
-from pitprop.service.http.context import Lang, Limit, Parts, Reads, SearchId, visible
+from pitprop.service import lookup, models
+from pitprop.service.http.dependencies import Lang, Limit, Parts, Reads, SearchId, visible
 from pitprop.service.http.feed import STREAM, Feed, event
 from pitprop.service.http.problems import documented
 
@@ -31,7 +31,7 @@ def trials(
     records = parts.reader.trials(visible(parts, caller, search))
     chosen = [one for one in records[0 if after is None else after + 1 :] if not state or one.word in state]
     with in_language(lang):
-        items = [reading.trial(record) for record in chosen[:limit]]
+        items = [lookup.trial(record) for record in chosen[:limit]]
     return models.Listing[models.Trial](items=items, next=str(items[-1].number) if len(chosen) > limit else None)
 
 

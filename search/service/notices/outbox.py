@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pitprop.service.tables import NOTICES
+from pitprop.service.database.tables import NOTICES
 from sqlalchemy import Connection, delete, insert, select, update
 
 if TYPE_CHECKING:
-    from pitprop.service.store import Entry, Happened, Store
+    from pitprop.service.database.ledger import Entry, Happened, Store
 
 KINDS = ("done", "failed", "cancelled", "target")
 """Events that people are told of outside; beside them that everything dies."""

@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 import urllib3
 from pitprop import __version__
+from pitprop.service.database.ledger import Entry, Store, Told
 from pitprop.service.notices import outbox
 from pitprop.service.notices.outside import PATIENCE, Forbidden, post
 from pitprop.service.notices.targets import Mail, Settings, shown
-from pitprop.service.store import Entry, Store, Told
 from pitprop.views import words
 from sqlalchemy.exc import SQLAlchemyError
 

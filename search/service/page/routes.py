@@ -17,10 +17,10 @@ from pitprop import messages
 from pitprop.messages import _
 from pitprop.service import models
 from pitprop.service.http import searches as api
-from pitprop.service.http.context import Parts, SearchId, visible
+from pitprop.service.http.dependencies import Parts, SearchId, visible
 from pitprop.service.http.guard import COOKIE
 from pitprop.service.http.problems import Denied
-from pitprop.service.page import live
+from pitprop.service.page import one_search
 from pitprop.service.page.lines import placed
 from pitprop.service.page.visit import REFUSALS, Asked, Changes, Form, Views, keep, one, shown, told, within
 from pitprop.service.submission import new_id
@@ -32,8 +32,8 @@ LISTED = 50
 DAY = 86400
 GROUPS = {
     "": (),
-    "open": tuple(state for state in models.SearchState if state not in live.OVER),
-    "over": tuple(state for state in models.SearchState if state in live.OVER),
+    "open": tuple(state for state in models.SearchState if state not in one_search.OVER),
+    "over": tuple(state for state in models.SearchState if state in one_search.OVER),
 }
 """The states that the filter of the list names."""
 Text = Annotated[str, Query(max_length=200)]
@@ -72,7 +72,7 @@ def search(request: Request, parts: Parts, caller: Views, search: SearchId) -> R
     """One search, which is kept up to date while it runs."""
     entry = visible(parts, caller, search)
     detail = api.detailed(parts, entry)
-    found = live.seen(parts, entry, detail)
+    found = one_search.seen(parts, entry, detail)
     mine = caller.scope != models.Scope.READ and (caller.owner == entry.owner or caller.scope == models.Scope.ADMIN)
     return shown(request, "search.html.j2", caller=caller, one=found, search=detail, mine=mine)
 
@@ -81,11 +81,11 @@ def search(request: Request, parts: Parts, caller: Views, search: SearchId) -> R
 def refreshed(request: Request, parts: Parts, caller: Views, search: SearchId, stamp: Text = "", state: Text = "") -> Response:
     """What has changed of a search since the stamp; nothing if nothing has."""
     entry = visible(parts, caller, search)
-    if live.stamp(parts, entry) == stamp:
+    if one_search.stamp(parts, entry) == stamp:
         return Response(status_code=204)
     if entry.state != state:  # other buttons are needed, and another title
         return Response(status_code=204, headers={"HX-Refresh": "true"})
-    found = live.seen(parts, entry, api.shown(parts, entry))
+    found = one_search.seen(parts, entry, api.shown(parts, entry))
     return shown(request, "live.html.j2", caller=caller, one=found, search=found.search)
 
 

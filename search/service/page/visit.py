@@ -16,11 +16,11 @@ from fastapi.routing import APIRoute
 from pitprop import messages
 from pitprop.errors import UserError
 from pitprop.messages import LANGUAGES, _, in_language
+from pitprop.service.database.lifecycle import Gone
 from pitprop.service.http import problems
-from pitprop.service.http.context import service
+from pitprop.service.http.dependencies import service
 from pitprop.service.http.guard import allow
 from pitprop.service.http.problems import Denied
-from pitprop.service.lifecycle import Gone
 from pitprop.service.models import Caller, Scope
 from pitprop.service.page import templates
 from pydantic import ValidationError

@@ -12,13 +12,13 @@ from typing import Any
 from pitprop.addresses import safe
 from pitprop.health import Check
 from pitprop.messages import N_, message, nmessage
-from pitprop.workers import cluster
-from pitprop.workers.cluster import Local
+from pitprop.workers.cluster import connection
+from pitprop.workers.cluster.connection import Local
+from pitprop.workers.cluster.placement import Need, Node, fitting, refusal
+from pitprop.workers.cluster.runtime_env import Code, packed
 from pitprop.workers.files import home
 from pitprop.workers.health.node_report import Report, report, tried
 from pitprop.workers.launch import LaunchError
-from pitprop.workers.placement import Need, Node, fitting, refusal
-from pitprop.workers.runtime_env import Code, packed
 
 AREA, STORAGE = N_("cluster"), N_("storage")
 CONNECT = 5.0
@@ -44,11 +44,11 @@ def look(asked: Asked, draft: Path) -> list[Check]:
     if (silent := _silent(asked.address)) is not None:
         return [silent]
     try:
-        ray = cluster.join(asked.address, logs=False, code=lambda: packed(Code(), draft / "code")[0])
+        ray = connection.join(asked.address, logs=False, code=lambda: packed(Code(), draft / "code")[0])
     except LaunchError as error:
         return [Check(AREA, "bad", message("{why}", why=str(error)), message("see docs/cluster.md for how a cluster is joined"))]
     try:
-        nodes = cluster.nodes(ray)
+        nodes = connection.nodes(ray)
         return [*_whole(ray, nodes, asked), *_each(ray, nodes, asked)]
     finally:
         ray.shutdown()
@@ -214,7 +214,7 @@ def look_here(draft: Path) -> list[Check]:
     """Without a cluster: whether this machine can start a Ray of a search's own."""
     began = time.monotonic()
     try:
-        ray = cluster.start(Local(draft, 1), logs=False)
+        ray = connection.start(Local(draft, 1), logs=False)
     except LaunchError as error:
         return [Check(AREA, "bad", message("{why}", why=str(error)), message("train with --inline meanwhile"))]
     ray.shutdown()

@@ -15,8 +15,8 @@ from pitprop.messages import _
 from pitprop.space import Space, scripts
 from pitprop.study.source import space_word
 from pitprop.trainer import ADDRESSES
-from pitprop.workers.jobs import SPACE, Jobs, Order
-from pitprop.workers.runtime_env import Code
+from pitprop.workers.cluster.jobs import SPACE, Jobs, Order
+from pitprop.workers.cluster.runtime_env import Code
 
 RUNS = "~/pitprop/runs"
 """The folder of runs on the cluster where none is named: that of a job goes with it."""

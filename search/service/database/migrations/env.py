@@ -1,7 +1,7 @@
-"""Runs the migrations on the connection that `pitprop.service.tables` gives."""
+"""Runs the migrations on the connection that `pitprop.service.database.tables` gives."""
 
 from alembic import context
-from pitprop.service.tables import VERSION, metadata
+from pitprop.service.database.tables import VERSION, metadata
 
 connection = context.config.attributes["connection"]
 schema = context.config.attributes["schema"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pitprop.addresses import Addresses, addresses, sqlite_url
-from pitprop.service.store import Entry
+from pitprop.service.database.ledger import Entry
 from pitprop.study.record import study_names
 
 

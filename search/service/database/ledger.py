@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pitprop.errors import UserError
+from pitprop.service.database.tables import AUDIT, EVENTS, NOTICES, SEARCHES, reading
 from pitprop.service.models import SearchState
 from pitprop.service.notices import outbox
-from pitprop.service.tables import AUDIT, EVENTS, NOTICES, SEARCHES, reading
 from sqlalchemy import Connection, Engine, Select, and_, delete, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 

@@ -30,7 +30,7 @@ def _serve_flags(parser: ArgumentParser) -> None:
 
 @command("serve", "run searches for others: a queue with an HTTP API", _serve_flags, runs, _port)
 def _serve(given: Namespace) -> int:
-    from pitprop.cli import service
+    from pitprop.cli.server import service
     from pitprop.service.serving import ServiceOptions
 
     options = ServiceOptions(given.runs, given.host, given.port, given.catalogue, given.tokens, tuple(given.name))
@@ -53,7 +53,7 @@ def _token_flags(parser: ArgumentParser) -> None:
 
 @command("token", "make, list and revoke the tokens of the service", _token_flags)
 def _token(given: Namespace) -> int:
-    from pitprop.cli import service
+    from pitprop.cli.server import service
 
     if given.way == "make":
         return service.make(given.owner, given.scope, given.days, given.runs)

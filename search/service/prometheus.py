@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop import __version__
 from pitprop.service.catalogue import Catalogue
+from pitprop.service.database.ledger import Store
+from pitprop.service.database.tables import NOTICES, SEARCHES
 from pitprop.service.models import SearchState
-from pitprop.service.store import Store
-from pitprop.service.tables import NOTICES, SEARCHES
 from sqlalchemy import func, select
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pitprop import __version__
 from pitprop.errors import UserError
 from pitprop.messages import _
-from pitprop.service.client import Client
+from pitprop.service.clients.client import Client
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer

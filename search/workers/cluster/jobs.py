@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.errors import UserError
-from pitprop.workers.cluster import has_token
-from pitprop.workers.runtime_env import Code, packed
+from pitprop.workers.cluster.connection import has_token
+from pitprop.workers.cluster.runtime_env import Code, packed
 
 KEY = "pitprop"
 """Of a job's metadata: which study it searches, so that the same command finds it again."""

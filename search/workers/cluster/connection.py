@@ -18,8 +18,8 @@ from typing import Any
 
 from pitprop.imports import search_path
 from pitprop.trainer import public_environment
+from pitprop.workers.cluster.placement import Node
 from pitprop.workers.launch import LaunchError
-from pitprop.workers.placement import Node
 
 MARK = "PITPROP_SCRATCH"
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}

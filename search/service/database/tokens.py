@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from pitprop.errors import UserError
 from pitprop.messages import _
+from pitprop.service.database.ledger import Store
+from pitprop.service.database.tables import TOKENS
 from pitprop.service.models import Caller, Scope
-from pitprop.service.store import Store
-from pitprop.service.tables import TOKENS
 from sqlalchemy import func, insert, select, update
 
 PREFIX = "pitprop_"

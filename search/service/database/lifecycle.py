@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from pitprop.messages import _
+from pitprop.service.database.ledger import LIVE, Conflict, Entry, Fenced, Happened, Store
 from pitprop.service.models import SearchState
-from pitprop.service.store import LIVE, Conflict, Entry, Fenced, Happened, Store
 from sqlalchemy import Connection
 
 OVER = (SearchState.DONE, SearchState.FAILED, SearchState.CANCELLED)

@@ -14,7 +14,7 @@ from pitprop.cli.command import command, json_flag
 from pitprop.cli.options import natural, seconds, whole
 
 if TYPE_CHECKING:
-    from pitprop.service.client import Client
+    from pitprop.service.clients.client import Client
 
 
 def server(parser: ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def server_of(given: Namespace) -> str:
 
 def status(given: Namespace, url: str) -> int:
     """How a search stands on a server."""
-    from pitprop.cli import remote
+    from pitprop.cli.server import remote
 
     with remote.client(url) as asked:
         return remote.status(asked, given.space, full=given.full, json=given.json)
@@ -37,14 +37,14 @@ def status(given: Namespace, url: str) -> int:
 
 def watch(given: Namespace, url: str) -> int:
     """Follows a search of a server on the terminal."""
-    from pitprop.cli import remote
+    from pitprop.cli.server import remote
 
     with remote.client(url) as asked:
         return remote.watch(asked, given.space, json=given.json)
 
 
 def _client(given: Namespace) -> Client:
-    from pitprop.cli import remote
+    from pitprop.cli.server import remote
 
     return remote.client(given.server)
 
@@ -65,7 +65,7 @@ def _submit_flags(parser: ArgumentParser) -> None:
 
 @command("submit", "have a server search a space", _submit_flags, json_flag, server)
 def _submit(given: Namespace) -> int:
-    from pitprop.cli import remote
+    from pitprop.cli.server import remote
 
     wanted = ("name", "trials", "timeout", "seed", "priority", "workers", "notify")
     with _client(given) as asked:
@@ -82,7 +82,7 @@ def _queue_flags(parser: ArgumentParser) -> None:
 
 @command("queue", "list the searches of a server that wait or run", _queue_flags, json_flag, server)
 def _queue(given: Namespace) -> int:
-    from pitprop.cli import remote
+    from pitprop.cli.server import remote
 
     with _client(given) as asked:
         return remote.queue(asked, over=given.all, limit=given.limit, json=given.json)
@@ -108,7 +108,7 @@ def _resume(given: Namespace) -> int:
 
 
 def _change(given: Namespace) -> int:
-    from pitprop.cli import remote
+    from pitprop.cli.server import remote
 
     with _client(given) as asked:
         return remote.change(asked, given.search, given.command, json=given.json)
@@ -120,6 +120,6 @@ def _mcp_flags(parser: ArgumentParser) -> None:
 
 @command("mcp", "let an assistant look at the searches of a server (Model Context Protocol)", _mcp_flags, server)
 def _mcp(given: Namespace) -> int:
-    from pitprop.service import assistant
+    from pitprop.service.clients import assistant
 
     return assistant.serve(given.server, write=given.write)

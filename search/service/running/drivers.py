@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pitprop.imports import module_command, search_path
-from pitprop.service.places import Places
-from pitprop.service.store import Entry
+from pitprop.service.database.ledger import Entry
+from pitprop.service.running.places import Places
 
 GRACE = 60.0
 """Seconds that a driver has to end by itself."""

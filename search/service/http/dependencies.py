@@ -10,14 +10,14 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
 from pitprop.messages import LANGUAGES
-from pitprop.service import queue
 from pitprop.service.catalogue import Catalogue
+from pitprop.service.database.ledger import OPEN, Entry, Store
+from pitprop.service.database.lifecycle import Gone
 from pitprop.service.http.guard import Guard, allow
-from pitprop.service.lifecycle import Gone
+from pitprop.service.lookup import Reader
 from pitprop.service.models import Caller, Estimate, Scope
-from pitprop.service.places import Places
-from pitprop.service.reading import Reader
-from pitprop.service.store import OPEN, Entry, Store
+from pitprop.service.running import queue
+from pitprop.service.running.places import Places
 
 
 class Estimates:

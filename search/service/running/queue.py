@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 
 from pitprop.messages import _
 from pitprop.service.catalogue import Catalogue
+from pitprop.service.database.ledger import LIVE, Entry
 from pitprop.service.models import Estimate, SearchState
-from pitprop.service.store import LIVE, Entry
 
 AGES = 3600.0
 """So many seconds of waiting are worth one step of priority."""

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pitprop.messages import _
-from pitprop.service import queue
 from pitprop.service.catalogue import Catalogue
-from pitprop.service.drivers import Drivers, Line, journal_lines
+from pitprop.service.database.ledger import LIVE, Entry, Fenced, Happened, Store
+from pitprop.service.database.tables import SEARCHES
 from pitprop.service.models import SearchState
-from pitprop.service.places import Places
-from pitprop.service.store import LIVE, Entry, Fenced, Happened, Store
-from pitprop.service.tables import SEARCHES
+from pitprop.service.running import queue
+from pitprop.service.running.drivers import Drivers, Line, journal_lines
+from pitprop.service.running.places import Places
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 

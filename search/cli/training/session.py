@@ -31,11 +31,11 @@ from pitprop.views.terminal.preflight_table import print_outcome
 from pitprop.views.terminal.status import print_inactive, print_known, print_notes
 from pitprop.workers import checkpoint
 from pitprop.workers.actors import OnRay
+from pitprop.workers.cluster.placement import Need
+from pitprop.workers.cluster.runtime_env import Code
 from pitprop.workers.files import home
 from pitprop.workers.files.best_states import Bests
 from pitprop.workers.launch import Inline, Job, Launcher, LaunchError
-from pitprop.workers.placement import Need
-from pitprop.workers.runtime_env import Code
 from pitprop.workers.share import Share, Size
 from rich.console import Console
 

@@ -13,10 +13,10 @@ from pitprop import messages, telemetry
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.service import models
-from pitprop.service.http.context import Service
+from pitprop.service.database.ledger import Entry, Told
+from pitprop.service.http.dependencies import Service
 from pitprop.service.page import drawing
 from pitprop.service.page.templates import STATES, markdown
-from pitprop.service.store import Entry, Told
 from pitprop.study.record import Record, State
 from pitprop.views import landscape, words
 from pitprop.views.content import Content

@@ -20,8 +20,8 @@ from pitprop.results.opening import results_of
 from pitprop.results.results import Results
 from pitprop.results.summary import Reason
 from pitprop.service import models
-from pitprop.service.places import Places
-from pitprop.service.store import LIVE, Entry
+from pitprop.service.database.ledger import LIVE, Entry
+from pitprop.service.running.places import Places
 from pitprop.study.record import Record, State, read_study
 
 if TYPE_CHECKING:

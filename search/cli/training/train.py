@@ -23,7 +23,7 @@ from pitprop.study.source import Repeat, next_command
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from pitprop.cli.session import Crew
+    from pitprop.cli.training.session import Crew
     from pitprop.study.study import Study
     from pitprop.track import Exporter
 
@@ -33,7 +33,7 @@ def search(options: StudyOptions, run: RunOptions, trials: Trials | None = None)
     if run.inline and run.share is not None:
         raise UserError(_("--share is for workers on Ray, and --inline trains in this process: leave one of them out"))
     if is_job_server(addresses(options.runs, options.ray).ray) and not run.inline:
-        from pitprop.cli.handover import hand_over
+        from pitprop.cli.training.handover import hand_over
 
         if run.share is not None:
             raise UserError(_("--share is a file here, which a job on the cluster does not see: leave it out"))
@@ -50,7 +50,8 @@ def searched(
     space: Space, where: Addresses, run: RunOptions, trials: Trials | None, console: Console | None
 ) -> tuple[int, Results]:
     """Searches, confirms if due, reports and exports: 0, or 130 if interrupted; and what the study says then."""
-    from pitprop.cli import publish, session
+    from pitprop.cli import publish
+    from pitprop.cli.training import session
     from pitprop.driver import revival
     from pitprop.driver.journal import Journal
     from pitprop.study import study as studies
@@ -97,7 +98,7 @@ def _published(results: Results, run: RunOptions, console: Console | None) -> Re
 def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) -> int:
     """Trains the best trials, or those that are asked for, and the baselines on fresh seeds; then each change of the winner."""
     from pitprop.cli import publish
-    from pitprop.cli.session import Crew
+    from pitprop.cli.training.session import Crew
 
     _refuse_handing(options, run)
     before, console = open_study(options, run.seed, ask=True), Console(stderr=options.json)
@@ -139,7 +140,7 @@ def _plan(plan: Confirm, asked: ConfirmOptions) -> Confirm:
 
 def preflight(options: StudyOptions) -> int:
     """Checks data, model and checkpoint before training; 1 if a finding would stop a search."""
-    from pitprop.cli.session import inspect
+    from pitprop.cli.training.session import inspect
     from pitprop.views.terminal.preflight_table import print_findings
     from pitprop.views.terminal.status import print_notes
 
@@ -155,7 +156,8 @@ def preflight(options: StudyOptions) -> int:
 
 def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int:
     """Continues parked trials, and what else a killed search has left running; asks for no new ones."""
-    from pitprop.cli import publish, session
+    from pitprop.cli import publish
+    from pitprop.cli.training import session
     from pitprop.study import study as studies
     from pitprop.study.parking import revivals
 
@@ -215,7 +217,8 @@ def _confirm(
 ) -> int:
     """Trains the studies that confirm the one of ``space`` while any is ``due``: 0, or 130. Each is exported beside it, by the
     same process, and nothing waits for that before the end."""
-    from pitprop.cli import publish, session
+    from pitprop.cli import publish
+    from pitprop.cli.training import session
     from pitprop.study import study as studies
 
     trained = set[tuple[str, int]]()
@@ -236,7 +239,7 @@ def _confirm(
 
 def _sweep_confirmations(space: Space, where: Addresses, run: RunOptions) -> None:
     """Removes the workers' checkpoints of confirmations that were killed after their last training."""
-    from pitprop.cli import session
+    from pitprop.cli.training import session
     from pitprop.study import study as studies
 
     for one in confirmation_study.results_of(Results(space, where, (), 0)):

@@ -16,7 +16,7 @@ from pitprop.cli.output import print_command, print_json
 from pitprop.errors import UserError
 from pitprop.messages import N_, _, ngettext
 from pitprop.service import models
-from pitprop.service.client import Client, ServerError
+from pitprop.service.clients.client import Client, ServerError
 from pitprop.views import words
 from rich.console import Console
 from rich.markup import escape

@@ -1,0 +1,1 @@
+"""Commands that train: one run of a search, here or on a cluster."""

@@ -1,0 +1,1 @@
+"""The service from outside: a client in Python, and one for assistants."""

@@ -1,0 +1,1 @@
+"""What the service keeps: its tables, searches, events and tokens."""

@@ -1,0 +1,1 @@
+"""Ray itself: joined or started, its nodes, and what travels to them."""
