@@ -87,7 +87,7 @@ def understood(space: Space, curve: Telemetry, facts: Facts, watching: Sequence[
     if known is not None:
         parts.append(message("chance {level:.4g}, {source}", level=known.value, source=known.source))
     else:
-        parts.append(message("chance unknown, `facts: {{chance: {{{metric}: ...}}}}` in the space tells it", metric=metric))
+        parts.append(message("chance unknown, `facts: {{chance: {{{metric}: ...}}}}` in the space states it", metric=metric))
     unit = message("epochs") if space.unit == "epochs" else message("steps")
     parts.append(message("budget {budget} {unit} from the space", budget=space.epochs, unit=unit))
     if lacking := list(detect.unwatched(curve, watching)):

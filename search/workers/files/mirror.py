@@ -196,7 +196,7 @@ class Mirror:
             return None  # it has just been replaced, and is looked at again
         said = message(
             "{name} has {size:.0f} MiB, and at most {limit:.0f} MiB come back to the driver with an epoch: it stays on its node, "
-            "and goes with it; give storage: in the space, or --storage",
+            "and is lost with it; give storage: in the space, or --storage",
             name=name,
             size=version.size / 2**20,
             limit=LIMIT / 2**20,
