@@ -359,3 +359,17 @@ def test_a_search_that_was_killed_revives_the_same_out_of_its_reserve(
     assert outcome(space, tmp_path / "killed") == outcome(space, tmp_path / "undisturbed")
     killed, undisturbed = (grants(tmp_path / folder / "toy") for folder in ("killed", "undisturbed"))
     assert killed == undisturbed
+
+
+@pytest.mark.parametrize("reported", [1, 5])
+def test_a_search_that_ends_in_a_revived_trial_spends_its_budget_once(
+    reported: int, toy: Callable[..., Space], outcome: Callable[..., object], tmp_path: Path
+) -> None:
+    space = toy(**LATE, budget=110, scheduler={"promote": {"factor": 2, "reserve": 0.5}})
+    whole = events(space, tmp_path / "undisturbed")
+    revived = {record.number for record in records(space, tmp_path / "undisturbed") if record.revives is not None}
+    there = [at for at, event in enumerate(whole, 1) if isinstance(event, Reported) and event.lane.trial in revived]
+    events(space, tmp_path / "ended", stop=there[reported])
+    assert any(record.state == State.RUNNING and record.revives is not None for record in records(space, tmp_path / "ended"))
+    events(space, tmp_path / "ended")
+    assert outcome(space, tmp_path / "ended") == outcome(space, tmp_path / "undisturbed")

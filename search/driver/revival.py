@@ -19,9 +19,11 @@ def waiting(records: Sequence[Record]) -> set[int]:
 
 
 def spent(records: Sequence[Record]) -> int:
-    """The epochs, or steps, that all trials have trained; one that continues another counts what it has added."""
+    """The epochs, or steps, that all ended trials have trained; one that continues another counts what it has added."""
     before = {record.number: record.epochs for record in records}
-    return sum(one.epochs - (0 if one.revives is None else before[one.revives]) for one in records)
+    # What one that still runs has trained, its curve tells: its record has no epochs yet, not even those it began with.
+    ended = [record for record in records if record.state != State.RUNNING]
+    return sum(one.epochs - (0 if one.revives is None else before[one.revives]) for one in ended)
 
 
 def over(study: Study) -> bool:

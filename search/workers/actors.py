@@ -182,16 +182,19 @@ class OnRay:
         while self._asked() or (not self.free() and left()):
             try:
                 self._staff()
-                answers = [*self._answers(), *(Step(worker, {}) for worker in self._heed_starts())]
+                answers, started = list(self._answers()), self._heed_starts()
             except RayDied as died:
                 lost = self._asked()
                 self._start_anew(died)
                 answers = [Step(worker, Failure(f"{died}, and was replaced", Cause.LOST)) for worker in lost]
-                answers += [Step(worker, {}) for worker in self.free()]
+                started = list(self.free())
             for step in answers:
                 if step.worker in self._places:
                     self._places[step.worker].asked = None  # only now: who is asked for nothing may be ended
                 yield step
+            for worker in started:
+                if worker in self.free():  # else it was given something since, of what another one answered, or is gone
+                    yield Step(worker, {})
 
     def take(self, job: Job, count: int) -> bool:
         size = replace(self._size, count=count)

@@ -32,6 +32,7 @@ PLAIN = {
     ),
 }
 """What a scalar without quotes is: the first that fits, else text."""
+HALF = re.compile("[\\ud800-\\udfff]")
 
 
 def names() -> list[str]:
@@ -111,6 +112,14 @@ class _Loader(yaml.SafeLoader):
     """Knows the plain scalars of `PLAIN` in place of YAML 1.1's."""
 
     yaml_implicit_resolvers: Any = {}  # noqa: RUF012
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        """Refuses half a character, which an escape can be and no file or answer can hold."""
+        node = super().compose_scalar_node(anchor)
+        if HALF.search(node.value):
+            said = "an escape from \\ud800 to \\udfff is half a character; write the character itself"
+            raise yaml.composer.ComposerError(None, None, said, node.start_mark)
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
