@@ -45,6 +45,7 @@ ALONE = {
     "grad_norm": ("grad_norm", "gradient_norm", "gnorm", "total_grad_norm", "total_gradient_norm_before_clipping"),
     "params/with_grad": ("params_with_grad", "parameters_with_grad"),
     "batch/classes": ("batch_classes",),
+    "batch/size": ("batch_samples",),
     "seconds": ("seconds", "epoch_time", "epoch_seconds"),
 }
 """Readings that are of no side."""

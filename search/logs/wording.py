@@ -51,7 +51,7 @@ DASHED = re.compile(rf"(?<=[\[,] )(?P<name>[a-z]\w{{1,40}}) - (?={NUMBER}[,\]])"
 ONE = re.compile(rf"=\[({NUMBER})\]")
 """A number that is printed as a list of one."""
 MAP50 = re.compile(r"mean average precision \(mAP@0?\.50?\)\s*=", re.I)
-BATCH = re.compile(r"\bbatch \d+ labels\W+unique: \[(?P<labels>[^\]]+)\].*", re.I)
+BATCH = re.compile(r"\bbatch \d+ labels\W+unique: \[(?P<labels>[^\]]+)\](?:.*?counts: \[(?P<counts>[\d, ]+)\])?.*", re.I)
 """What a script prints to see which classes are in a batch."""
 TOP = re.compile(r"\btop[ \-](?=[15]\b)", re.I)
 CLASS = re.compile(r"(?:^|\s)(?!accuracy)\S+:\s+precision:.*\bFB1:")
@@ -124,7 +124,7 @@ def plain(line: str) -> str:
     if "op " in line or "op-" in line or "OP" in line:
         line = TOP.sub("top", line)
     if "unique:" in line:
-        line = BATCH.sub(lambda match: f"batch classes: {len(match['labels'].split(','))}", line)
+        line = BATCH.sub(_batch, line)
     if "FB1:" in line and CLASS.search(line):
         return ""
     if "LOSS train" in line:
@@ -134,6 +134,12 @@ def plain(line: str) -> str:
     if "[" in line:
         line = COCO.sub(_coco, line) if "IoU=" in line else LIST.sub(_mean, line)
     return line
+
+
+def _batch(match: re.Match[str]) -> str:
+    """How many classes and samples are in a batch, from its labels and how often each occurs."""
+    samples = sum(map(int, match["counts"].replace(",", " ").split())) if match["counts"] else 0
+    return f"batch classes: {len(match['labels'].split(','))}" + (f" batch samples: {samples}" if samples else "")
 
 
 def _share(match: re.Match[str]) -> str:

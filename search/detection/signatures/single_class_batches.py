@@ -19,13 +19,15 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: floa
 
     That is, less than ``share`` of the classes beyond the first that drawing at random would give, by class prior and batch
     size; where these are not known, less than 1.05 classes. Batches of one sample are left alone. Where it is not known what
-    score is above chance, a window of reports has to show no life.
+    score is above chance, the loss has to stand at that of equal embeddings, or a window of reports has to show no life.
     """
     readings, above = reading.recent(telemetry, "batch/classes", patience), levels.above_chance(telemetry, facts, 1)
-    if len(readings) < patience or above or (above is None and not _lifeless(telemetry, facts)):
+    if len(readings) < patience or above:
         return None
     expected = _expected(telemetry, facts)
     most = max(value for _, value in readings)
+    if above is None and not (most == 1 and _equal(telemetry, facts)) and not _lifeless(telemetry, facts):
+        return None
     if expected is not None and expected < 1.05:  # batches of one sample, or of a rare second class
         return None
     if most >= 2 or most - 1 >= (share * (expected - 1) if expected else 0.05):
@@ -37,6 +39,18 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: floa
     return message(drawn, **said, expected=expected)
 
 
+def _equal(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether the loss of training is that of embeddings all alike, within 0.1 %: nothing is better on batches of one class."""
+    losses, batch = telemetry.column("train/loss").values, _batch(telemetry, facts)
+    return bool(losses) and batch is not None and batch > 2 and abs(losses[-1] / chance.supervised_contrastive(batch) - 1) < 1e-3
+
+
+def _batch(telemetry: Telemetry, facts: Facts) -> int | None:
+    """The samples of a batch, as reported or stated."""
+    sizes = telemetry.column("batch/size").values
+    return round(sizes[-1]) if sizes and math.isfinite(sizes[-1]) else facts.batch
+
+
 def _lifeless(telemetry: Telemetry, facts: Facts) -> bool:
     """Whether a window of readings is there, and shows no life; at once if the objective is not reported at all."""
     values, count = telemetry.column(facts.metric).values, reading.window(telemetry, facts, 5)
@@ -46,8 +60,7 @@ def _lifeless(telemetry: Telemetry, facts: Facts) -> bool:
 def _expected(telemetry: Telemetry, facts: Facts) -> float | None:
     """The classes that a batch drawn at random would hold; None if prior or batch size are not known."""
     prior = list((columns(telemetry[-1], "train/labels/") or reading.labels(telemetry, facts)).values())
-    sizes = telemetry.column("batch/size").values
-    batch = round(sizes[-1]) if sizes else facts.batch
+    batch = _batch(telemetry, facts)
     counted = prior and min(prior) >= 0 and 0 < sum(prior) < math.inf
     return chance.classes_in_batch(prior, batch) if counted and batch is not None and batch > 0 else None
 
