@@ -180,3 +180,14 @@ def test_a_training_that_only_overfits_is_alive(tmp_path: Path) -> None:
     path.write_text("\n".join(["epoch,train_loss,val_loss,val_acc", *rows, ""]))
     assert diagnose([path]).alive
     assert diagnose([path], Given(metric="val/loss")).alive
+
+
+def test_losses_of_a_gan_that_are_named_by_letters_alone_judge_nothing() -> None:
+    line = "(epoch: {n}, iters: 100, time: 0.2, data: 0.1) D_A: 0.30 G_A: 0.40 cycle_A: {cycle:.2f} idt_A: 0.50\n"
+    found = judged("loss_log.txt", "".join(line.format(n=n, cycle=2 - n / 10) for n in range(1, 13)))
+    assert (answer(found), found.facts.metric) == ("cannot judge", "")
+
+
+def test_a_return_that_rose_and_fell_back_is_not_told_as_one_that_never_rose() -> None:
+    rows = "".join(f"{n * 2048},{20 + n * 10 if n < 15 else 9 + n % 3}\n" for n in range(1, 31))
+    assert "fallen back" in str(judged("progress.csv", f"step,rollout/ep_rew_mean\n{rows}").unjudged)

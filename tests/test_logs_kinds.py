@@ -87,6 +87,10 @@ FAIRSEQ = """2024 | INFO | train_inner | epoch 00{n}:   1000 / 1102 loss=7.2, nl
 2024 | INFO | valid | epoch 00{n} | valid on 'valid' subset | loss 7.3 | nll_loss 6.2 | ppl 73.5 | bleu 2.5 | num_updates {u}102
 2024 | INFO | train | epoch 00{n} | loss 7.4 | nll_loss 6.3 | ppl 78.8 | num_updates {u}102 | lr 0.0004 | gnorm 1.2
 """
+FAIRSEQ_JSON = """2024 | INFO | train_inner | {{"epoch": {n}, "update": 0.9, "loss": "7.2", "num_updates": "{n}00", "lr": "4e-4"}}
+2024 | INFO | valid | {{"epoch": {n}, "valid_loss": "7.3", "valid_bleu": "2.{n}", "valid_num_updates": "{n}02"}}
+2024 | INFO | train | {{"epoch": {n}, "train_loss": "7.4", "train_num_updates": "{n}02", "train_lr": "0.0004"}}
+"""
 CAFFE = """I0101 00:00:00.0 1860 solver.cpp:330] Iteration {n}, Testing net (#0)
 I0101 00:00:00.0 1860 solver.cpp:397]     Test net output #0: accuracy = 0.{n}
 I0101 00:00:00.0 1860 solver.cpp:228] Iteration {n}, loss = 5.9
@@ -145,6 +149,7 @@ PRINTED: dict[str, tuple[str, Mapping[str, float]]] = {
     "torch's tutorial": (each(TUTORIAL), {"train/loss": 2.2, "val/accuracy": 0.509, "val/loss": 2.15}),
     "torch's mnist": (each(MNIST), {"train/loss": 1.0, "val/loss": 0.05, "val/accuracy": 0.92}),
     "fairseq": (each(FAIRSEQ), {"train/loss": 7.4, "val/loss": 7.3, "val/ppl": 73.5, "val/bleu": 2.5, "grad_norm": 1.2}),
+    "fairseq's json": (each(FAIRSEQ_JSON), {"lr": 0.0004, "val/loss": 7.3, "val/bleu": 2.2}),
     "caffe": (each(CAFFE), {"train/loss": 5.9, "train/top5": 0.15, "val/accuracy": 0.2, "lr": 0.065}),
     "scores alone": (each(SCORES), {"train/loss": 0.3, "val/map": 0.42, "val/ppl": 5.0, "val/bleu": 2.5}),
     "groups of scores": (each("[Epoch {n}] Train loss: 0.7\n" + GROUPS), {"val/mean_f1_event": 0.12, "val/edit_score": 0.3}),
@@ -249,6 +254,13 @@ FILES: dict[str, tuple[str, str, list[Mapping[str, float]]]] = {
         '{"bbox/AP": 5.5, "bbox/AP50": 9.5, "iteration": 39}\n',
         [{"train/loss": 0.9, "train/loss_cls": 0.6, "lr": 0.1, "val/bbox_ap": 4.5, "val/bbox_ap50": 8.5},
          {"train/loss": 0.8, "train/loss_cls": 0.5, "lr": 0.1, "val/bbox_ap": 5.5, "val/bbox_ap50": 9.5}],
+    ),
+    "joint.json": (
+        "jsonl",
+        '{"bbox/AP": 4.5, "iteration": 19, "lr": 0.1, "total_loss": 0.9, "time": 0.9}\n'
+        '{"iteration": 39, "lr": 0.1, "total_loss": 0.8, "time": 0.9}\n'
+        '{"bbox/AP": 5.5, "iteration": 59, "lr": 0.1, "total_loss": 0.6, "time": 0.9}\n',
+        [{"train/loss": 0.9, "lr": 0.1, "val/bbox_ap": 4.5}, {"train/loss": 0.7, "lr": 0.1, "val/bbox_ap": 5.5}],
     ),
     "index.csv": ("csv", ",loss,val_loss\n0,0.9,1.0\n1,0.8,0.9\n", LOSSES),
     "plain.csv": ("csv", "loss,val_loss\n0.9,1.0\n0.8,0.9\n", LOSSES),

@@ -12,6 +12,7 @@ from pitprop.service.database import tokens
 from pitprop.service.database.ledger import Happened
 from pitprop.service.http.guard import COOKIE
 from pitprop.service.models import Scope
+from pitprop.service.page import drawing
 from pitprop.service.page.lines import placed
 from pitprop.service.page.visit import CSRF, within
 from served import SPACE, Served, service
@@ -196,3 +197,10 @@ def test_a_token_opens_the_page_and_lies_where_no_script_reads_it(tmp_path: Path
         assert visit.post(f"{found.address}/submit", form(visit, yaml=SPACE)).status_code == 403
         visit.post(f"{found.address}/logout", form(visit))
         assert COOKIE not in visit.cookies
+
+
+@pytest.mark.parametrize(("maximize", "best"), [(True, 0.9), (False, 0.1)])
+def test_the_best_value_of_all_curves_lies_within_the_picture(maximize: bool, best: float) -> None:
+    values = [0.5] * 60 + [best] + [0.5 + n / 1000 for n in range(60)]
+    line = drawing.Line("trial 0", "best", list(enumerate(values)))
+    assert f">{best:.4f}<" in drawing.curves([line], "val/f1", "epoch", "", maximize=maximize)

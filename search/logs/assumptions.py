@@ -220,10 +220,11 @@ def fell(telemetry: Telemetry, facts: Facts) -> bool:
     """
     curves = [(telemetry.column(name).values, -1) for name in ("train/loss", "val/loss") if name != facts.metric]
     found = [(telemetry.column(facts.metric).values, facts.sign), *((values, sign) for values, sign in curves if values)]
-    return all(len(values) >= 3 * FEW and _lost(values, sign) for values, sign in found)
+    return all(len(values) >= 3 * FEW and lost(values, sign) for values, sign in found)
 
 
-def _lost(values: Sequence[float], sign: int) -> bool:
+def lost(values: Sequence[float], sign: int) -> bool:
+    """Whether a curve had gained, and has lost nearly all of it again."""
     middles = [sign * middle for middle in _middles(values)]
     first, best, last = sign * values[0], max(middles), middles[-1]
     return improved(values, sign) and best - last > LOST * (best - first)

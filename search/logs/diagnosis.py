@@ -292,8 +292,10 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
         and not assumptions.improved(values, facts.sign, at_end=True)
     ):
         return message("its scores name no epoch and no step, and may be of several models; --pattern says where they stand")
-    if metrics.of(facts.metric).family != "reward" and assumptions.fell(telemetry, facts):
-        return message("{metric} had improved, and has fallen back to about where it began", metric=facts.metric)
+    fallen = message("{metric} had improved, and has fallen back to about where it began", metric=facts.metric)
+    reward = metrics.of(facts.metric).family == "reward"
+    if not reward and assumptions.fell(telemetry, facts):
+        return fallen
     if _learns(telemetry, facts) or _above(telemetry, facts) or (known.few_tell and len(known.log.epochs) < FEW):
         return None
     if count < FEW:
@@ -308,6 +310,8 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
             metric=facts.metric,
             level=level,
         )
+    if reward and count >= 3 * FEW and assumptions.lost(values, facts.sign):
+        return fallen
     return None if levels.loss(telemetry, facts, guess=False) is not None else known.blind(facts)
 
 

@@ -65,6 +65,8 @@ IDLE = re.compile(
     r"instances?|labels?|cuda|device|gpu|node|v_num|dur|cc|cpp|cu|py|size|img_size|rank|pid|gb_free|remaining|progress|samples|tokens|len|length|version"
 )
 """What stands in logs and says nothing of how a training goes."""
+TASK = re.compile(r"(?:bbox|segm|keypoints|panoptic_seg|sem_seg|box_proposals)/", re.I)
+"""What detectron2 puts before the scores of its evaluations, which may stand in a row of training."""
 BRANCH = re.compile(r"acc/(?P<branch>.+)_(?P<score>top1|top5)")
 """mmaction's names for the branches of one model."""
 MAP = re.compile(r"m?AP(?:50|[@_ ]?0?\.50?)[:\-]0?\.?95|mAP(?P<half>[@_ ]?0?\.50?|50)(?![\d.:])", re.I)
@@ -155,7 +157,7 @@ def custom(name: str, kind: str) -> str | None:
         return None
     if sides and HEADS.fullmatch(base):
         base += "_loss"
-    side = sides[0] if sides else "val" if kind in ("val", "part") else "train"
+    side = sides[0] if sides else "val" if kind in ("val", "part") or TASK.match(name) else "train"
     return f"{side}/{WORDS.get(base, base)}"
 
 

@@ -87,7 +87,7 @@ def none(names: Iterable[str], shown: str) -> Message:
 
 def adversarial(names: Iterable[str]) -> bool:
     """Whether these are the losses of a generator and a discriminator."""
-    words = [{*metrics.split(name)} for name in names if metrics.of(name).family == "loss"]
+    words = [{*metrics.split(name)} for name in names if metrics.of(name).family in ("loss", "")]  # D_A says no more
     made = GENERATOR | {"adv", "adversarial", "gan"}
     return any(found & made for found in words) and any(found & DISCRIMINATOR for found in words)
 

@@ -86,7 +86,7 @@ SECTION = re.compile(
     re.I,
 )
 """What stands above lines that are all of one side."""
-SUMMARY = re.compile(r"\| train \| epoch\b")
+SUMMARY = re.compile(r"\| train \| (?:epoch\b|\{\W*epoch\b)")
 """fairseq's mean over an epoch, which follows the rows of the steps of it."""
 TABLE = re.compile(r"(?P<name>[A-Za-z][\w ]{0,60}?)\s*[:=]\s*\{(?P<items>[^{}]*)\}")
 ITEM = re.compile(r"(?:^|,)\s*(?:np\.\w+\()?['\"]?([\w.\- ]+?)['\"]?\)?\s*:\s*(?:np\.\w+\()?(\d+)")

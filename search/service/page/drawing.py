@@ -33,14 +33,18 @@ class Dot:
     died: bool
 
 
-def curves(lines: Sequence[Line], metric: str, unit: str, said: str) -> Markup:
-    """The curves in one picture, what is best on top; ``said`` tells a reader who cannot see it what it shows."""
+def curves(lines: Sequence[Line], metric: str, unit: str, said: str, *, maximize: bool) -> Markup:
+    """The curves in one picture, what is best on top; ``said`` tells a reader who cannot see it what it shows.
+
+    The worst fiftieth of the values may lie beyond its edge, the best never does.
+    """
     order = {"stopped": 0, "ended": 1, "running": 2, "best": 3}
     lines = sorted((one for one in lines if one.points), key=lambda one: order[one.kind])
     if not lines:
         return Markup("")
     values = sorted(value for one in lines for _step, value in one.points)
-    low, high = values[len(values) // 50], values[-1 - len(values) // 50]
+    few = len(values) // 50
+    low, high = (values[few], values[-1]) if maximize else (values[0], values[-1 - few])
     low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
     last = max(one.points[-1][0] for one in lines)
     first = min(one.points[0][0] for one in lines)

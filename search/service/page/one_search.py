@@ -166,7 +166,8 @@ def _curves(content: Content) -> Markup:
 
     lines = [line(record) for record in chosen]
     said = _("{metric} by {unit} of {n} trials").format(metric=metric, unit=words.unit_of(content.space, 1), n=len(lines))
-    return drawing.curves(lines, metric, words.unit_of(content.space, 1), said)
+    maximize = content.space.objective.goal == "maximize"
+    return drawing.curves(lines, metric, words.unit_of(content.space, 1), said, maximize=maximize)
 
 
 def _news(event: Told, unit: str) -> Iterator[News]:
