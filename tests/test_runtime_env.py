@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pitprop.space import Space, scripts
 from pitprop.trainer import Context
-from pitprop.workers.cluster import runtime_env
+from pitprop.workers.cluster import connection, runtime_env
 from pitprop.workers.cluster.runtime_env import Code, packed
 
 
@@ -90,3 +90,19 @@ def test_a_trainer_that_is_imported_by_name_takes_its_package_along(
     (tmp_path / "mine" / "sub" / "trains.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     assert scripts.modules(toy(trainer="mine.sub.trains")) == [tmp_path / "mine"]
+
+
+@pytest.mark.parametrize(
+    ("ray_says", "told"),
+    [
+        (
+            "Failed:\nTraceback (most recent call last):\n  import x\nModuleNotFoundError: No module named 'x'\n",
+            "ModuleNotFoundError: No ",
+        ),
+        ("Failed:\nERROR: No version of x\nray.exceptions.Error: Run cmd[3] failed", "ERROR: No version of x"),
+        ("The node\nis gone", "The node is gone"),
+    ],
+)
+def test_what_is_wrong_with_an_environment_is_told_without_a_traceback(ray_says: str, told: str) -> None:
+    assert connection.fault(ray_says).startswith(told)
+    assert "Traceback" not in connection.fault(ray_says)

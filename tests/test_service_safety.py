@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,18 @@ def test_the_files_of_an_owner_have_a_limit_together(client: TestClient) -> None
     assert client.put("/v1/uploads/a.csv", content=b"x" * 1000).status_code == 200
     assert client.delete("/v1/uploads/a.csv").status_code == 204
     assert client.put("/v1/uploads/b.csv", content=b"x" * 900).status_code == 200
+
+
+def test_a_full_disk_is_told_in_a_sentence_and_keeps_no_part_of_a_file(client: TestClient) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # beyond which a write fails as on a full disk
+    try:
+        answer = client.put("/v1/uploads/a.csv", content=b"x" * 900)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (answer.status_code, answer.json()["detail"][:33]) == (507, "the disk of the service is full, ")
+    assert client.get("/v1/uploads").json() == []
+    assert client.put("/v1/uploads/a.csv", content=b"x" * 900).status_code == 200
 
 
 def test_so_many_searches_of_an_owner_wait_and_no_more(client: TestClient) -> None:

@@ -370,7 +370,7 @@ class OnRay:
             try:
                 problem = self._ray.get(reference)
             except self._ray.exceptions.RuntimeEnvSetupError as error:
-                problem = f"its environment cannot be made there: {' '.join(str(error).split())[:300]}"
+                problem = f"its environment cannot be made there: {connection.fault(str(error))}"
             except self._ray.exceptions.RayError as error:  # it died as it started
                 connection.refuse_dead(self._ray)
                 self._failed += 1

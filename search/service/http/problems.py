@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -23,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 JSON = "application/problem+json"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 logger = logging.getLogger("pitprop.service")
 
 
@@ -79,11 +81,24 @@ def handle(app: FastAPI) -> None:
     @app.exception_handler(PoolTimeout)
     def _database(request: Request, error: Exception) -> Response:
         logger.warning("%s %s: the database failed: %s", request.method, request.url.path, type(error).__name__)
+        if "disk is full" in str(error):  # in SQLite's words
+            return _full()
         return problem(503, _("the database does not answer: ask again in a while"), headers={"Retry-After": "5"})
+
+    @app.exception_handler(OSError)
+    def _disk(request: Request, error: OSError) -> Response:
+        if error.errno not in FULL:
+            return _ours(request, error)
+        logger.warning("%s %s: %s", request.method, request.url.path, error.strerror)
+        return _full()
 
     @app.exception_handler(Exception)
     def _ours(_request: Request, _error: Exception) -> Response:
         return problem(500, _("an error in the service; its log has the details"))
+
+
+def _full() -> Response:
+    return problem(507, _("the disk of the service is full, so nothing of this was kept: tell who runs it, and ask again"))
 
 
 def sentence(error: Mapping[str, Any]) -> str:

@@ -221,3 +221,11 @@ def _lean(ray: Any, logs: bool) -> Iterator[None]:
         yield
     finally:
         services.start_api_server, node.start_log_monitor = before
+
+
+def fault(said: str) -> str:
+    """Of all that Ray says of an environment that cannot be made, pip's own words, else how the traceback in it ends."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    of_pip = [line for line in lines if line.startswith("ERROR: ")]
+    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b: ", line)]
+    return (of_pip or raised[-1:] or [" ".join(lines)])[0][:300]
