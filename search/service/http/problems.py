@@ -98,7 +98,7 @@ def handle(app: FastAPI) -> None:
 
 
 def _full() -> Response:
-    return problem(507, _("the disk of the service is full, so nothing of this was kept: tell who runs it, and ask again"))
+    return problem(507, _("the disk of the service is full, so nothing of this was kept: tell its operator, and try again"))
 
 
 def sentence(error: Mapping[str, Any]) -> str:
