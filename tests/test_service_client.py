@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,10 +13,12 @@ from pathlib import Path
 
 import pitprop
 import pytest
+import requests
 from conftest import Said
 from pitprop.cli import main
 from pitprop.service.clients.client import Client, ServerError
 from pitprop.service.database import tokens
+from pitprop.service.database.ledger import Happened
 from pitprop.service.models import Scope, Search
 from pitprop.service.serving import opened_store
 from served import MORE, SPACE, Served, service, written
@@ -104,6 +108,33 @@ def test_a_search_is_paused_resumed_and_cancelled_by_its_name(run) -> None:
     listed = run("queue", "--all", "--json").json
     assert listed[0]["name"] == "longer"
     assert "longer" in run("queue", "--all").out
+
+
+def test_a_search_that_confirms_says_so_in_the_queue_the_status_the_watch_and_on_the_page(server: Served, run) -> None:
+    store, said = server.app.state.service.store, "confirming 3/10 trainings"
+    search = run("submit", "speeds", "--name", "confirms", "--json").json["id"]
+    run("cancel", search)
+    with server.client() as client:
+        assert [one.kind for one in client.followed(search)][-1] == "cancelled"
+
+    def put(state: str, **values: object) -> None:
+        with store.writing() as connection:
+            store.set(connection, store.find(search, connection), Happened(state, {}), state=state, **values)
+
+    progress = {"target": 6, "begun": 6, "complete": 6, "confirming": {"over": 3, "trainings": 10}}
+    elsewhere = {"service": "elsewhere", "lease": store.now() + 3600}
+    put("running", progress=progress, reason="", ended=None, **elsewhere)
+    command = [sys.executable, "-m", "pitprop.cli.main", "watch", search, "--server", server.address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert any(line.strip() == said for line in watching.stdout)
+        assert said in run("queue").out
+        assert said in run("status", search).out
+        for path in ("/", f"/searches/{search}"):
+            assert said in requests.get(server.address + path, timeout=60).text
+        put("cancelled", service=None, ended=store.now())
+        assert said not in watching.stdout.read()
+    assert said not in run("queue", "--all").out
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,17 @@ def test_a_search_that_is_submitted_runs_and_is_done_and_says_so_in_order(parts:
     assert found.share == 0
 
 
+def test_an_earlier_confirmation_is_no_news_of_a_search_that_begins_again(parts: Kit) -> None:
+    entry, one = parts.submit("hangs"), parts.supervisor()
+    with parts.store.writing() as connection:
+        progress = {"target": 1, "begun": 1, "confirming": {"over": 10, "trainings": 10}}
+        parts.store.set(connection, entry, progress=progress)
+    reach(parts, entry.id, RUNNING, one)
+    assert parts.entry(entry.id).progress == {"target": 1, "begun": 1}
+    one._stop.set()
+    one._end_all()
+
+
 def test_a_killed_driver_is_started_again(parts: Kit) -> None:
     entry = parts.submit("die=2")
     reach(parts, entry.id, DONE, parts.supervisor())

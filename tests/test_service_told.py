@@ -36,3 +36,18 @@ def test_that_everything_dies_is_told_as_such(toy: Callable[..., Space], tmp_pat
     dead = [line["body"] for line in lines if line["kind"] == "told" and line["body"].get("dead")]  # type: ignore[attr-defined]
     assert len(dead) == 1
     assert "died" in dead[0]["text"]  # type: ignore[index]
+
+
+def test_a_confirmation_counts_its_trainings_up_to_all_of_them(toy: Callable[..., Space], tmp_path: Path) -> None:
+    space = toy(params={"speed": {"float": [0.05, 1.0]}}, trials=2, seeds=3)
+    path = tmp_path / "confirming.jsonl"
+    journal = Journal(path, space, space.trials, [], confirms=True)
+    for event in events(space, tmp_path / "runs"):
+        journal.show(event)
+        journal.tell()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert {line["kind"] for line in lines} == {"confirming"}
+    assert {line["body"]["trainings"] for line in lines} == {6}
+    over = [line["body"]["over"] for line in lines]
+    assert over == sorted(over)
+    assert (over[0], over[-1]) == (0, 6)

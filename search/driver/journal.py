@@ -16,6 +16,7 @@ from pitprop.driver.progress import Ended, Event, Reported, Rested, Retried, Sta
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
+from pitprop.trainer import Lane
 
 SHORTEST, LONGEST = 1.0, 10.0
 """Seconds between two lines on how far it is: at first, and of a search that takes hours."""
@@ -46,6 +47,8 @@ class Journal:
         self._next = 0.0
         self._words: dict[int, str] = {}
         self._epochs: dict[int, int] = {}
+        self._trained: set[Lane] = set()
+        """Trainings that have reached their last epoch, of trials whose other seeds may still run."""
         self._saved: dict[int, int] = {}
         self._before: dict[int, int] = {}
         """By trial that revives another, the epochs which were that one's."""
@@ -72,6 +75,8 @@ class Journal:
             self._take(event.record)
         elif isinstance(event, Reported):
             self._epochs[event.lane.trial] = max(self._epochs.get(event.lane.trial, 0), event.epoch.step)
+            if self._confirms and event.epoch.step >= self._space.epochs:
+                self._trained.add(event.lane)
         elif isinstance(event, Rested):
             self._words[event.number] = "waiting"
         elif isinstance(event, Ended):
@@ -97,7 +102,10 @@ class Journal:
             return
         now = time.monotonic()
         self._next = now + min(LONGEST, max(SHORTEST, (now - self._began) / PART))
-        write(self._path, "confirming" if self._confirms else "progress", self._progress())
+        if self._confirms:
+            write(self._path, "confirming", {"study": self._space.name, **self._trainings()})
+        else:
+            write(self._path, "progress", self._progress())
 
     def _write(self, kind: str, body: Mapping[str, Any]) -> None:
         if self._path is not None and not self._confirms:
@@ -127,6 +135,13 @@ class Journal:
         ]
         self._reached |= {name for name, _value in found}
         return found
+
+    def _trainings(self) -> dict[str, int]:
+        """How many trainings a confirmation has, one for each seed of a trial, and how many of them are over."""
+        seeds = self._space.seeds
+        ended = {number for number, word in self._words.items() if word not in ("running", "waiting")}
+        trained = sum(lane.trial not in ended for lane in self._trained)
+        return {"over": len(ended) * seeds + trained, "trainings": max(self._target, len(self._words)) * seeds}
 
     def _progress(self) -> dict[str, Any]:
         words, space = Counter(self._words.values()), self._space

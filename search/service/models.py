@@ -175,6 +175,13 @@ class Best(Row):
     params: Mapping[str, Any]
 
 
+class Confirming(Row):
+    """How far a confirmation is: its trainings, one for each seed of what is trained again, and how many are over."""
+
+    over: int = 0
+    trainings: int = 0
+
+
 class Progress(Row):
     """How far a search is. ``epochs`` are steps where its budget is in steps (``unit``)."""
 
@@ -199,6 +206,8 @@ class Progress(Row):
     best: Best | None = None
     stopped: Mapping[str, int] = Field(default_factory=dict)
     """How many trials each signature, gate or limit has stopped."""
+    confirming: Confirming | None = None
+    """None where nothing was confirmed since its trials were trained."""
 
 
 class Estimate(Row):
@@ -240,6 +249,13 @@ class Search(Row):
     progress: Progress | None
     """None until its driver has reported."""
     estimate: Estimate
+
+    @property
+    def confirming(self) -> Confirming | None:
+        """How far its confirmation is; None while none runs."""
+        found = self.progress.confirming if self.progress is not None else None
+        runs = self.state in (SearchState.RUNNING, SearchState.PAUSING, SearchState.CANCELLING)
+        return found if runs and found is not None and found.trainings else None
 
 
 class Reason(Row):

@@ -135,6 +135,11 @@ def budget(n: int, unit: str) -> str:
     return told.format(n=n)
 
 
+def confirming(over: int, trainings: int) -> str:
+    """How far a confirmation is: ``confirming 8/25 trainings``."""
+    return _("confirming {over}/{trainings} trainings").format(over=over, trainings=trainings)
+
+
 def unit_of(space: Space, n: int) -> str:
     """What the budget of a space is in, as the head of a column: of one reading, or of ``n`` of them."""
     if space.unit == "steps":

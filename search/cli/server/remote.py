@@ -86,7 +86,8 @@ def queue(asked: Client, *, over: bool, limit: int, json: bool) -> int:
         progress = one.progress
         score = words.score(progress.best.values[0]) if progress is not None and progress.best is not None else ""
         begun = f"{progress.begun if progress is not None else 0}/{one.trials}"
-        table.add_row(one.id, escape(one.name), escape(one.owner), _(STATES[one.state]), begun, score, _when(one))
+        state = words.listed([_(STATES[one.state]), *_confirming(one.confirming)])
+        table.add_row(one.id, escape(one.name), escape(one.owner), state, begun, score, _when(one))
     Console().print(table)
     return 0
 
@@ -114,11 +115,16 @@ def watch(asked: Client, word: str, *, json: bool) -> int:
 
     The exit code is 1 if it has failed or was cancelled. Leaving with Ctrl-C leaves the search as it is.
     """
-    search, console = asked.found(word), Console()
+    search, console, confirmed = asked.found(word), Console(), models.Confirming()
     try:
         for event in asked.followed(search.id):
             if json:
                 print(lines.dumps(event.model_dump(mode="json")), flush=True)
+            elif event.kind == "progress":
+                now = models.Progress.model_validate(event.body).confirming
+                if now is not None and now.trainings and now != confirmed:
+                    confirmed = now
+                    console.print(words.styled("dim", words.confirming(now.over, now.trainings)), highlight=False, soft_wrap=True)
             else:
                 for line in _told(event, search.progress.unit if search.progress is not None else "epochs"):
                     console.print(line, highlight=False, soft_wrap=True)
@@ -144,12 +150,17 @@ def _line(search: models.Search) -> str:
     """``rates (k3m9x2) queued: 2 before it, begins at about 14:05``."""
     colour = {"failed": "red", "done": "green", "running": "green"}.get(search.state, "yellow")
     head = f"[bold]{escape(search.name)}[/] ({search.id})  [{colour}]{_(STATES[search.state])}[/]"
-    parts = [escape(search.reason)] if search.reason else []
+    parts = [*([escape(search.reason)] if search.reason else []), *_confirming(search.confirming)]
     if search.state not in OVER:
         ahead = search.estimate.ahead
         parts += [_("{n} before it").format(n=ahead)] if search.state == "queued" and ahead is not None else []
         parts += [when] if (when := _when(search)) else []
     return head + (f": {words.listed(parts)}" if parts else "")
+
+
+def _confirming(found: models.Confirming | None) -> list[str]:
+    """How far a confirmation is, if there is one."""
+    return [words.confirming(found.over, found.trainings)] if found is not None else []
 
 
 def _when(search: models.Search) -> str:

@@ -165,7 +165,7 @@ class Supervisor:
         progress = dict(entry.progress or {})
         for line in lines:
             if line.kind == "progress":
-                progress = {**line.body, **({"confirming": progress["confirming"]} if "confirming" in progress else {})}
+                progress = dict(line.body)  # what confirms comes after what searches: an earlier confirmation is no news then
             elif line.kind == "confirming":
                 progress["confirming"] = line.body
         if progress:
@@ -274,6 +274,7 @@ class Supervisor:
 
     def _begin(self, connection: Connection, entry: Entry, share: int, now: float) -> Entry:
         task = {**entry.task, "from": self._places.said(entry), "at": now, "begun": False}
+        progress = None if entry.progress is None else {key: one for key, one in entry.progress.items() if key != "confirming"}
         if entry.task["verb"] == "search":
             task["trials"] = entry.trials
         return self._store.set(
@@ -283,6 +284,7 @@ class Supervisor:
             state=str(SearchState.RUNNING),
             reason="",
             task=task,
+            progress=progress,
             share=share,
             service=self.name,
             token=entry.token + 1,
