@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pitprop.service.database.lifecycle import Change
 from pitprop.service.models import SearchState
-from pitprop.service.running.supervision import Supervisor
+from pitprop.service.running.supervision import SLOWEST, Supervisor
 from services import Kit, kit, until
 
 DONE, FAILED, RUNNING = SearchState.DONE, SearchState.FAILED, SearchState.RUNNING
@@ -52,6 +52,16 @@ def test_a_killed_driver_is_started_again(parts: Kit) -> None:
     reach(parts, entry.id, DONE, parts.supervisor())
     assert len(parts.runs(entry)) == 3
     assert parts.kinds(entry.id).count("restarted") == 2
+
+
+def test_a_clock_that_is_set_back_delays_a_restart_by_no_more_than_the_longest_wait(parts: Kit) -> None:
+    one, now = parts.supervisor(), parts.store.now()
+    waits, stranded = parts.submit("trials=1"), parts.submit("trials=1")
+    with parts.store.writing() as connection:
+        parts.store.set(connection, waits, retry_at=now + SLOWEST)
+        parts.store.set(connection, stranded, retry_at=now + 86_400)
+        assert [each.id for each in one._dealt(connection, now)] == [stranded.id]
+        assert [each.id for each in one._dealt(connection, now + SLOWEST)] == [waits.id]
 
 
 def test_a_driver_that_always_dies_is_given_up_with_a_reason(parts: Kit) -> None:

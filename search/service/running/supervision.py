@@ -259,7 +259,7 @@ class Supervisor:
 
     def _dealt(self, connection: Connection, now: float) -> list[Entry]:
         entries = self._store.searches((SearchState.QUEUED, *LIVE), connection=connection, lock=True)
-        due = [one for one in entries if one.state != SearchState.QUEUED or one.retry_at <= now]
+        due = [one for one in entries if one.state != SearchState.QUEUED or not _rests(one, now)]
         demands = [queue.demand(one, now) for one in due]
         given = queue.plan(demands, queue.rules(self._catalogue), self._used(connection, now))
         begun = []
@@ -300,6 +300,11 @@ class Supervisor:
         for owner, seconds in connection.execute(asked.group_by(SEARCHES.c.owner)):
             found[owner] = float(seconds)
         return found
+
+
+def _rests(entry: Entry, now: float) -> bool:
+    """Whether a search still waits to be started again; not if that is further ahead than any wait: the clock was set back."""
+    return now < entry.retry_at <= now + SLOWEST
 
 
 def _short_of(entry: Entry) -> str:
