@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 import re
@@ -27,6 +28,8 @@ from pitprop.telemetry import Epoch
 from pitprop.views.content import Content
 from pitprop.views.landscape import LEAST, Axis, deadly, importances
 from pitprop.views.report import markdown, write
+from pitprop.views.terminal.status import print_status
+from rich.console import Console
 
 Toy = Callable[..., Space]
 
@@ -386,6 +389,40 @@ def test_targets_are_reached_in_the_search_or_confirmed(toy: Toy, tmp_path: Path
     records = [trial(tmp_path, 0, value=0.5, baseline="plain"), trial(tmp_path, 1, value=0.62)]
     told = answered(space, records)
     assert "Targets: high (0.9000) not reached; low (0.5500) reached in the search by trial 1." in told
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [
+        ([4], "Trial 4 has the same score."),
+        ([4, 7], "Trials 4 and 7 have the same score."),
+        ([2, 4, 7], "Trials 2, 4 and 7 have the same score."),
+        ([2, 3, 4, 6, 7], "Trials 2, 3, 4 and 2 more have the same score."),
+    ],
+)
+def test_trials_level_with_the_best_are_told_wherever_the_answer_is(
+    toy: Toy, tmp_path: Path, level: list[int], said: str
+) -> None:
+    found = content(toy(), [trial(tmp_path, n, value=0.62 if n in (1, *level) else 0.5) for n in range(8)])
+    assert f"(trial 1): val/macro_f1 0.6200, the best of 8 trials. {said} It was" in answered(found.space, found.records)
+    shown = Console(record=True, width=2000, file=io.StringIO())
+    print_status(shown, found)
+    assert said in shown.export_text()
+    assert said in markdown.section(found, "answer")  # which MLflow has
+
+
+def test_only_what_ranks_with_the_best_is_level_with_it(toy: Toy, tmp_path: Path) -> None:
+    collapsed = trial(tmp_path, 1, COLLAPSE, value=0.62)
+    beside = trial(tmp_path, 2, value=0.62, baseline="plain"), trial(tmp_path, 3, value=0.62, excluded=True)
+    near = trial(tmp_path, 4, value=0.62 - 1e-9)
+    assert "the same score" not in answered(toy(**SETTINGS), [trial(tmp_path, 0, value=0.62), collapsed, *beside, near])
+
+
+def test_a_confirmed_answer_is_not_level_with_what_only_the_search_saw(study: tuple[Space, list[Record]]) -> None:
+    space, records = study
+    level = [replace(record, values=(0.62,)) if record.values else record for record in records]
+    assert "the same score" in answered(space, level)
+    assert "the same score" not in answered(space, level, confirmation(space, level, shift=0.05))
 
 
 def test_nothing_is_recommended_where_every_trial_was_stopped(toy: Toy, tmp_path: Path) -> None:

@@ -64,11 +64,22 @@ def best(rules: Rules, records: Iterable[Record]) -> tuple[Record, ...]:
     The one rule for the best: of the trials that count those that collapsed stand back, however good they were before, unless
     all of them did. A confirmation tries such trials all the same (`pitprop.results.confirmation_study.candidates`).
     """
-    found = ranked(rules, records)
-    found = [record for record in found if not record.collapsed] or found
+    found = _foremost(rules, records)
     if len(rules.objectives) == 1:
         return tuple(found[:1])
     return tuple(front(rules, found, lambda record: record.values or ()))
+
+
+def ties(rules: Rules, records: Iterable[Record]) -> list[Record]:
+    """The trials that are as good as the best in every objective, and stand behind it only because they began later."""
+    found = _foremost(rules, records)
+    return [record for record in found[1:] if record.values == found[0].values]
+
+
+def _foremost(rules: Rules, records: Iterable[Record]) -> list[Record]:
+    """The trials among which the best is: those that did not collapse, or all if every one did; the best score first."""
+    found = ranked(rules, records)
+    return [record for record in found if not record.collapsed] or found
 
 
 def front(rules: Rules, found: Iterable[T], values: Callable[[T], Sequence[float]]) -> list[T]:

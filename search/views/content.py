@@ -103,6 +103,11 @@ class Content:
         return best_epoch(self.best, self.space.objective) if self.best is not None else None
 
     @property
+    def level(self) -> list[int]:
+        """The trials with the same score as the best of the search."""
+        return [record.number for record in ranking.ties(self.space, self.records)]
+
+    @property
     def hopeless(self) -> bool:
         """Whether every trial that ended was stopped, so that the best of them is no recommendation."""
         return self.winner is None and all(r.state != State.COMPLETE and not r.waits for r in self.ended)
