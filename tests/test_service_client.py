@@ -137,6 +137,14 @@ def test_a_search_that_confirms_says_so_in_the_queue_the_status_the_watch_and_on
     assert said not in run("queue", "--all").out
 
 
+def test_a_command_that_no_catalogue_names_is_refused_with_how_it_is_allowed(run, tmp_path: Path) -> None:
+    text = SPACE.replace("trainer: curve", "trainer: command\noptions: {command: [python, train.py, --speed, '{speed}']}")
+    refused = run("submit", str(written(tmp_path, text, "rate")))
+    assert refused.code == 1
+    assert "'command' is not a trainer that a submitted space may name here; known: " in refused.err
+    assert "the operator allows commands by `pitprop serve --catalogue FILE` with `commands:`" in refused.err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

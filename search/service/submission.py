@@ -215,7 +215,8 @@ class _Policy:
             rows["trainer"] = name if known[name].startswith("pitprop.trainers.") else known[name]
         else:
             said = _("{trainer} is not a trainer that a submitted space may name here").format(trainer=shown(name))
-            self._problems.add("trainer", said + hint(str(name), known))
+            more = _("; the operator allows commands by `pitprop serve --catalogue FILE` with `commands:`")
+            self._problems.add("trainer", said + hint(str(name), known) + (more if name == COMMAND else ""))
 
     def _command(self, options: Any) -> Any:
         """The options of a command whose first word is a name of the catalogue's; the operator says what it stands for."""
