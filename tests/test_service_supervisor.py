@@ -36,6 +36,21 @@ def test_a_search_that_is_submitted_runs_and_is_done_and_says_so_in_order(parts:
     assert found.share == 0
 
 
+def test_why_a_search_was_paused_or_cancelled_does_not_say_its_state_again(parts: Kit) -> None:
+    entry, one = parts.submit("hold"), parts.supervisor()
+    change, said = Change(parts.store, entry.id, "anna"), []
+    for began in (False, True):
+        for end, state in ((change.pause, SearchState.PAUSED), (change.cancel, SearchState.CANCELLED)):
+            if began:
+                reach(parts, entry.id, RUNNING, one)
+            end()
+            if began:
+                reach(parts, entry.id, state, one)
+            said.append((str(state), parts.entry(entry.id).reason))
+            change.resume()
+    assert all(reason and state not in reason for state, reason in said), said
+
+
 def test_an_earlier_confirmation_is_no_news_of_a_search_that_begins_again(parts: Kit) -> None:
     entry, one = parts.submit("hangs"), parts.supervisor()
     with parts.store.writing() as connection:

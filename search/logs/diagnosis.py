@@ -17,7 +17,7 @@ from pitprop.logs import assumptions, finished, objectives
 from pitprop.logs.assumptions import FEW, Given
 from pitprop.logs.epochs import coarser
 from pitprop.logs.finished import Finished
-from pitprop.messages import Message, message
+from pitprop.messages import Message, message, nmessage
 from pitprop.telemetry import Telemetry, reports
 
 ALIKE = "no_effect"
@@ -273,7 +273,9 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
         )
     steps = known.log.steps
     if known.few and 0 < steps < SHORT and (ended is not None or not assumptions.moved(telemetry)):
-        return message("{steps} steps of training are too few to leave chance", steps=steps)
+        return nmessage(
+            "{n} step of training is too few to leave chance", "{n} steps of training are too few to leave chance", steps
+        )
     if ended is not None:
         return None
     values, level = telemetry.column(facts.metric).values, levels.score(telemetry, facts)
@@ -299,10 +301,11 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
     if _learns(telemetry, facts) or _above(telemetry, facts) or (known.few_tell and len(known.log.epochs) < FEW):
         return None
     if count < FEW:
-        return message(
-            "{metric} and the losses have not improved, and {count} readings are too few to tell",
+        return nmessage(
+            "{metric} and the losses have not improved, and {n} reading is too few to tell",
+            "{metric} and the losses have not improved, and {n} readings are too few to tell",
+            count,
             metric=facts.metric,
-            count=count,
         )
     if level is not None:
         return message(

@@ -30,7 +30,7 @@ class Change:
             if entry.state in (SearchState.PAUSED, SearchState.PAUSING):
                 return entry
             if entry.state == SearchState.QUEUED:
-                return self._to(connection, entry, SearchState.PAUSED, "paused", _("paused before it began"))
+                return self._to(connection, entry, SearchState.PAUSED, "paused", _("it was not running"))
             self._refuse(entry, entry.state == SearchState.RUNNING, _("only a search that waits or runs can be paused"))
             return self._to(connection, entry, SearchState.PAUSING, "pausing", _("its driver is coming to a stop"))
 
@@ -50,7 +50,7 @@ class Change:
                 return entry
             if entry.state in (SearchState.QUEUED, SearchState.PAUSED):
                 now = self._store.now(connection)
-                return self._to(connection, entry, SearchState.CANCELLED, "cancelled", _("cancelled while it waited"), ended=now)
+                return self._to(connection, entry, SearchState.CANCELLED, "cancelled", _("it was not running"), ended=now)
             may = entry.state in (SearchState.RUNNING, SearchState.PAUSING)
             self._refuse(entry, may, _("it is over already"))
             return self._to(connection, entry, SearchState.CANCELLING, "cancelling", _("its driver is coming to a stop"))

@@ -186,9 +186,9 @@ class Supervisor:
         how = left["how"] if left is not None else "killed"
         finished = how == "ended" and left is not None and left.get("code") == 0
         if entry.state == SearchState.CANCELLING:
-            self._to(entry, SearchState.CANCELLED, "cancelled", _("cancelled: what was finished is kept"), ended=now)
+            self._to(entry, SearchState.CANCELLED, "cancelled", _("what was finished is kept"), ended=now)
         elif entry.state == SearchState.PAUSING:
-            self._to(entry, SearchState.PAUSED, "paused", _("paused: it goes on where it stopped"))
+            self._to(entry, SearchState.PAUSED, "paused", _("once it is resumed, it goes on where it stopped"))
         elif finished and entry.task["verb"] == "search" and entry.trials > entry.task.get("trials", 0):
             self._to(entry, SearchState.QUEUED, "restarted", _("it was extended while it ran"))
         elif finished:
