@@ -14,13 +14,13 @@ from typing import Any
 
 from pitprop.addresses import Addresses, sqlite_url
 from pitprop.service import catalogue, submission
+from pitprop.service.bodies import Submit
 from pitprop.service.database import tables
 from pitprop.service.database.ledger import Entry, Store
 from pitprop.service.http.app import application
 from pitprop.service.http.dependencies import Service
 from pitprop.service.http.guard import Guard, Rate
 from pitprop.service.lookup import Reader
-from pitprop.service.models import Submit
 from pitprop.service.running.drivers import LocalDrivers
 from pitprop.service.running.places import Places
 from pitprop.service.running.supervision import Supervisor

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
-from pitprop.service import models
+from pitprop.service import bodies, models
 from pydantic import BaseModel
 from services import Kit, kit, space
 from starlette.testclient import TestClient
@@ -49,7 +49,7 @@ def test_the_examples_of_requests_can_be_sent(client: TestClient) -> None:
     found = {name: row["examples"] for name, row in document["components"]["schemas"].items() if "examples" in row}
     assert {"Submit", "Extend", "Revive"} <= found.keys()
     for name, examples in found.items():
-        kind: type[BaseModel] = getattr(models, name)
+        kind: type[BaseModel] = getattr(bodies, name, None) or getattr(models, name)
         for example in examples:
             kind.model_validate(example)
 

@@ -18,9 +18,10 @@ from typing import Any
 from pitprop import space as spaces
 from pitprop.errors import UserError, hint, shown
 from pitprop.messages import _
+from pitprop.service.bodies import Submit
 from pitprop.service.catalogue import COMMAND, Catalogue
 from pitprop.service.database.ledger import Entry
-from pitprop.service.models import Submit, Validation
+from pitprop.service.models import Validation
 from pitprop.service.notices import targets
 from pitprop.space import Space, SpaceError
 from pitprop.space.schema import yaml_text

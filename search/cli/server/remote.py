@@ -22,16 +22,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-STATES = {
-    "queued": N_("queued"),
-    "running": N_("running"),
-    "pausing": N_("pausing"),
-    "paused": N_("paused"),
-    "cancelling": N_("cancelling"),
-    "cancelled": N_("cancelled"),
-    "done": N_("done"),
-    "failed": N_("failed"),
-}
 OVER = ("done", "failed", "cancelled")
 CONSOLES = {"complete": "green", "pruned": "yellow", "parked": "cyan", "waiting": "cyan"}
 
@@ -72,7 +62,7 @@ def change(asked: Client, word: str, verb: str, *, json: bool) -> int:
 
 def queue(asked: Client, *, over: bool, limit: int, json: bool) -> int:
     """The searches of a server, the newest first."""
-    found = list(asked.searches([] if over else [state for state in STATES if state not in OVER], most=limit))
+    found = list(asked.searches([] if over else [state for state in models.STATES if state not in OVER], most=limit))
     if json:
         print_json([one.model_dump(mode="json") for one in found])
         return 0
@@ -86,7 +76,7 @@ def queue(asked: Client, *, over: bool, limit: int, json: bool) -> int:
         progress = one.progress
         score = words.score(progress.best.values[0]) if progress is not None and progress.best is not None else ""
         begun = f"{progress.begun if progress is not None else 0}/{one.trials}"
-        state = words.listed([_(STATES[one.state]), *_confirming(one.confirming)])
+        state = words.listed([_(models.STATES[one.state]), *_confirming(one.confirming)])
         table.add_row(one.id, escape(one.name), escape(one.owner), state, begun, score, _when(one))
     Console().print(table)
     return 0
@@ -149,7 +139,7 @@ def _print_answer(asked: Client, console: Console, search: models.Search, *, ful
 def _line(search: models.Search) -> str:
     """``rates (k3m9x2) queued: 2 before it, begins at about 14:05``."""
     colour = {"failed": "red", "done": "green", "running": "green"}.get(search.state, "yellow")
-    head = f"[bold]{escape(search.name)}[/] ({search.id})  [{colour}]{_(STATES[search.state])}[/]"
+    head = f"[bold]{escape(search.name)}[/] ({search.id})  [{colour}]{_(models.STATES[search.state])}[/]"
     parts = [*([escape(search.reason)] if search.reason else []), *_confirming(search.confirming)]
     if search.state not in OVER:
         ahead = search.estimate.ahead
@@ -194,9 +184,9 @@ def _told(event: models.Event, unit: str) -> Iterator[str]:
         case "started" | "share":
             text = ngettext("{n} worker trains", "{n} workers train", int(body.get("workers", 1)))
             yield words.styled("dim", text.format(n=body.get("workers", 1)))
-        case kind if kind in STATES:
+        case kind if kind in models.STATES:
             reason = str(body.get("reason", ""))
-            yield words.styled("bold", _(STATES[kind])) + (f": {escape(reason)}" if reason else "")
+            yield words.styled("bold", _(models.STATES[kind])) + (f": {escape(reason)}" if reason else "")
         case "restarted" | "resumed" | "extended":
             yield words.styled("dim", str(body.get("reason") or event.kind))
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from pitprop.cli.output import print_json
 from pitprop.errors import UserError
 from pitprop.messages import _
+from pitprop.service.bodies import MakeToken
 from pitprop.service.database import tokens
 from pitprop.service.log_lines import to_stderr
-from pitprop.service.models import MakeToken, Scope
+from pitprop.service.models import Scope
 from pitprop.service.serving import ServiceOptions, opened_store, served
 from rich.console import Console
 from rich.table import Table

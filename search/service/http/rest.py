@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse
 from pitprop import __version__
 from pitprop.errors import hint
 from pitprop.messages import _
-from pitprop.service import models
+from pitprop.service import bodies, models
 from pitprop.service.database import tokens
 from pitprop.service.http.dependencies import Administers, Limit, Parts, Reads, Submits
 from pitprop.service.http.problems import Denied, documented
@@ -111,7 +111,7 @@ def all_tokens(parts: Parts, _caller: Administers) -> list[models.Token]:
 
 
 @router.post("/tokens", tags=["tokens"], status_code=201, summary="make a token")
-def make_token(parts: Parts, caller: Administers, request: models.MakeToken) -> models.MadeToken:
+def make_token(parts: Parts, caller: Administers, request: bodies.MakeToken) -> models.MadeToken:
     """Makes a token; its secret is told in this answer alone."""
     known, secret = tokens.make(parts.store, request.owner, request.scope, request.days, caller.owner)
     return models.MadeToken(**_token(known).model_dump(), secret=secret)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query, Response
 from pitprop.addresses import safe
 from pitprop.errors import UserError
 from pitprop.messages import _, in_language
-from pitprop.service import models, submission
+from pitprop.service import bodies, models, submission
 from pitprop.service.database.ledger import LIVE, OPEN, Conflict, Entry, Twice
 from pitprop.service.database.lifecycle import Change
 from pitprop.service.http.dependencies import (
@@ -98,7 +98,7 @@ def estimated(parts: Service) -> dict[str, models.Estimate]:
     summary="submit a search",
     responses={200: {"model": models.Search, "description": "Sent before with the same Idempotency-Key"}, **documented(409, 413)},
 )
-def submit(parts: Parts, caller: Submits, request: models.Submit, response: Response, key: RequestKey = None) -> models.Search:
+def submit(parts: Parts, caller: Submits, request: bodies.Submit, response: Response, key: RequestKey = None) -> models.Search:
     """Queues a space of the catalogue, or one that is sent as YAML. The same `Idempotency-Key` never queues a second search."""
     before = parts.store.sent(caller.owner, key)
     if before is not None:
@@ -117,7 +117,7 @@ def submit(parts: Parts, caller: Submits, request: models.Submit, response: Resp
     return shown(parts, added)
 
 
-def _again(parts: Service, before: Entry, request: models.Submit, response: Response) -> models.Search:
+def _again(parts: Service, before: Entry, request: bodies.Submit, response: Response) -> models.Search:
     if before.request_digest != submission.digest(request):
         raise Conflict(_("this Idempotency-Key was sent with another request: send another key"))
     response.status_code = 200
@@ -125,7 +125,7 @@ def _again(parts: Service, before: Entry, request: models.Submit, response: Resp
 
 
 @router.post("/validate", summary="check a space", responses=documented(413))
-def validate(parts: Parts, caller: Reads, request: models.Validate) -> models.Validation:
+def validate(parts: Parts, caller: Reads, request: bodies.Validate) -> models.Validation:
     """Says everything that is wrong with a space, and runs nothing."""
     return submission.validated(request.yaml, request.name, parts.catalogue, parts.places.uploads(caller.owner))
 
@@ -163,7 +163,7 @@ def look(parts: Parts, caller: Reads, search: SearchId, lang: Lang = "en") -> mo
 
 
 @router.patch("/searches/{search}", summary="change priority or workers", responses=CHANGES)
-def order(parts: Parts, caller: Submits, search: SearchId, request: models.Order) -> models.Search:
+def order(parts: Parts, caller: Submits, search: SearchId, request: bodies.Order) -> models.Search:
     """Changes which of your searches goes first, and how many workers it takes at most."""
     return shown(parts, _change(parts, caller, search).order(request.priority, request.workers))
 
@@ -187,13 +187,13 @@ def cancel(parts: Parts, caller: Submits, search: SearchId) -> models.Search:
 
 
 @router.post("/searches/{search}/extend", summary="plan more trials", responses=CHANGES)
-def extend(parts: Parts, caller: Submits, search: SearchId, request: models.Extend) -> models.Search:
+def extend(parts: Parts, caller: Submits, search: SearchId, request: bodies.Extend) -> models.Search:
     """Plans so many more trials; a search that is done goes on."""
     return shown(parts, _change(parts, caller, search).extend(request.trials, parts.catalogue.limits.trials))
 
 
 @router.post("/searches/{search}/revive", summary="revive trials", responses=CHANGES)
-def revive(parts: Parts, caller: Submits, search: SearchId, request: models.Revive) -> models.Search:
+def revive(parts: Parts, caller: Submits, search: SearchId, request: bodies.Revive) -> models.Search:
     """Trains parked or waiting trials of a search that is over to their full budget."""
     entry = own(parts, caller, search)
     may = {*parts.reader.results(entry).summary.revivable, *parts.reader.results(entry).summary.waiting}
@@ -205,7 +205,7 @@ def revive(parts: Parts, caller: Submits, search: SearchId, request: models.Revi
 
 
 @router.post("/searches/{search}/confirm", summary="confirm the best trials", responses=CHANGES)
-def confirm(parts: Parts, caller: Submits, search: SearchId, request: Annotated[models.ConfirmSearch, Body()]) -> models.Search:
+def confirm(parts: Parts, caller: Submits, search: SearchId, request: Annotated[bodies.ConfirmSearch, Body()]) -> models.Search:
     """Trains the best trials and the baselines of a search that is over again, on fresh seeds."""
     entry = own(parts, caller, search)
     if not parts.reader.results(entry).summary.best:

@@ -16,7 +16,7 @@ from pitprop.service import models
 from pitprop.service.database.ledger import Entry, Told
 from pitprop.service.http.dependencies import Service
 from pitprop.service.page import drawing
-from pitprop.service.page.templates import STATES, markdown
+from pitprop.service.page.templates import markdown
 from pitprop.study.record import Record, State
 from pitprop.views import landscape, words
 from pitprop.views.content import Content
@@ -175,9 +175,9 @@ def _news(event: Told, unit: str) -> Iterator[News]:
     body = event.body
     if tell is not None:
         yield tell(event, unit)
-    elif event.kind in STATES:
+    elif event.kind in models.STATES:
         kind = "failed" if event.kind == "failed" else "note"
-        yield News(event.at, _(STATES[event.kind]), str(body.get("reason", "")), kind)
+        yield News(event.at, _(models.STATES[event.kind]), str(body.get("reason", "")), kind)
     elif event.kind == "target":
         text = _("target {name} is reached").format(name=body.get("name"))
         score = _("{score} by {trial}").format(score=words.score(body.get("score")), trial=words.trial(body.get("trial", 0)))

@@ -15,7 +15,7 @@ from fastapi import Path as PathPart
 from fastapi.responses import FileResponse, RedirectResponse
 from pitprop import messages
 from pitprop.messages import _
-from pitprop.service import models
+from pitprop.service import bodies, models
 from pitprop.service.http import searches as api
 from pitprop.service.http.dependencies import Parts, SearchId, visible
 from pitprop.service.http.guard import COOKIE
@@ -113,16 +113,16 @@ def _plain(verb: Callable[..., models.Search]) -> Callable[..., models.Search]:
 
 
 def _extend(parts: Parts, caller: models.Caller, search: str, form: Form) -> models.Search:
-    return api.extend(parts, caller, search, models.Extend(trials=_number(form, "trials") or 0))
+    return api.extend(parts, caller, search, bodies.Extend(trials=_number(form, "trials") or 0))
 
 
 def _revive(parts: Parts, caller: models.Caller, search: str, form: Form) -> models.Search:
-    return api.revive(parts, caller, search, models.Revive(trials=_numbers(form, "trial")))
+    return api.revive(parts, caller, search, bodies.Revive(trials=_numbers(form, "trial")))
 
 
 def _confirm(parts: Parts, caller: models.Caller, search: str, form: Form) -> models.Search:
     given = {"top": _number(form, "top"), "seeds": _number(form, "seeds")}
-    return api.confirm(parts, caller, search, models.ConfirmSearch.model_validate(given))
+    return api.confirm(parts, caller, search, bodies.ConfirmSearch.model_validate(given))
 
 
 VERBS: dict[str, Callable[..., models.Search]] = {
@@ -183,7 +183,7 @@ def validate(request: Request, parts: Parts, caller: Views, form: Form) -> Respo
     if not text.strip() or shipped:
         said = _("As in the catalogue, this can be submitted.") if shipped else ""
         return shown(request, "problems.html.j2", said=[], good=None, shipped=said)
-    found = api.validate(parts, caller, models.Validate(yaml=text, name=_name(form)))
+    found = api.validate(parts, caller, bodies.Validate(yaml=text, name=_name(form)))
     good = None if found.problems else found
     return shown(request, "problems.html.j2", said=placed(text, found.problems), good=good, shipped="")
 
@@ -198,7 +198,7 @@ def submit(request: Request, parts: Parts, caller: Changes, form: Form) -> Respo
             given[name] = _number(form, name)
         asked = {key: value for key, value in given.items() if value is not None}
         asked |= {"notify": (given["notify"] or "").split(), **({"space": space} if space else {"yaml": text})}
-        added = api.submit(parts, caller, models.Submit.model_validate(asked), Response(), one(form, "key"))
+        added = api.submit(parts, caller, bodies.Submit.model_validate(asked), Response(), one(form, "key"))
     except REFUSALS as error:
         status, said = told(error)
         fields = {key: "" if value is None else value for key, value in given.items()} | {"yaml": text}

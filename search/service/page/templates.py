@@ -9,23 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 from pitprop import __version__, messages
-from pitprop.messages import N_, _
+from pitprop.messages import _
+from pitprop.service import models
 from pitprop.views import words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-STATES = {
-    "queued": N_("queued"),
-    "running": N_("running"),
-    "pausing": N_("pausing"),
-    "paused": N_("paused"),
-    "cancelling": N_("cancelling"),
-    "cancelled": N_("cancelled"),
-    "done": N_("done"),
-    "failed": N_("failed"),
-}
-"""How the states of searches are called."""
 
 
 def render(name: str, **values: Any) -> str:
@@ -47,8 +36,8 @@ def environment() -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     found.install_gettext_callables(_, messages.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    found.globals |= {"w": words, "version": __version__, "states": STATES}
-    found.filters |= {"score": words.score, "value": words.value, "time": time, "state": lambda name: _(STATES[name])}
+    found.globals |= {"w": words, "version": __version__, "states": models.STATES}
+    found.filters |= {"score": words.score, "value": words.value, "time": time, "state": lambda name: _(models.STATES[name])}
     found.filters |= {"trial_state": lambda name: _(words.STATES[name]), "percent": words.percent}
     return found
 
