@@ -110,7 +110,7 @@ class Result:
     @property
     def report(self) -> Path:
         """The HTML report; it is written first if the study has none yet, which takes some seconds."""
-        from pitprop.cli import publish
+        from pitprop.cli.training import publish
 
         path = self.where.folder(self.study) / "report.html"
         return path if path.exists() else publish.write(self._results)[0]

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, Said, events, records
 from pitprop import space as spaces
 from pitprop.addresses import addresses
-from pitprop.cli import publish
+from pitprop.cli.training import publish
 from pitprop.results.opening import results_of
 from pitprop.space import Space, SpaceError
 from pitprop.study import ranking

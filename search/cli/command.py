@@ -1,7 +1,8 @@
-"""What a command of ``pitprop`` is, and all that there are: most are in `pitprop.cli.main`, those of a server in `asking`."""
+"""What a command of ``pitprop`` is, all that there are, and the flags that commands of this machine and of a server share."""
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,3 +49,13 @@ def language_flag(parser: ArgumentParser) -> None:
 def json_flag(parser: ArgumentParser) -> None:
     """Whether it prints JSON."""
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+
+
+def server_flag(parser: ArgumentParser) -> None:
+    """Which server is asked."""
+    parser.add_argument("--server", metavar="URL", help="ask the server at this address (PITPROP_SERVER)")
+
+
+def server_of(given: Namespace) -> str:
+    """The server that a command of studies asks; nothing where it looks at a study of this machine, as with ``--runs``."""
+    return given.server or ("" if given.runs is not None else os.environ.get("PITPROP_SERVER", ""))

@@ -114,7 +114,7 @@ def best(options: StudyOptions, *, command: bool = False, register: str | None =
 
 def report(options: StudyOptions) -> int:
     """Writes the page of a study, and the same as Markdown."""
-    from pitprop.cli import publish
+    from pitprop.cli.training import publish
 
     for path in publish.write(open_study(options)):
         print(path)
@@ -183,7 +183,7 @@ def exclude(options: StudyOptions, trials: Sequence[int], *, undo: bool = False)
 
 def export(options: StudyOptions, *, csv: str | None = None, parquet: str | None = None) -> int:
     """Brings MLflow up to date with a study, as a search does at its end; or writes its trials to a file instead."""
-    from pitprop.cli import publish
+    from pitprop.cli.training import publish
 
     results = open_study(options)
     if csv is not None or parquet is not None:

@@ -1,4 +1,4 @@
-"""The commands of ``pitprop`` that ask a server, with their flags. Nothing heavy is imported before one runs.
+"""The commands of ``pitprop`` that ask a server_flag, with their flags. Nothing heavy is imported before one runs.
 
 The address comes from ``--server`` or ``PITPROP_SERVER``, the token from ``PITPROP_TOKEN`` alone: a command line can be read by
 every user of a machine.
@@ -6,25 +6,14 @@ every user of a machine.
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from pitprop.cli.command import command, json_flag
+from pitprop.cli.command import command, json_flag, server_flag
 from pitprop.cli.options import natural, seconds, whole
 
 if TYPE_CHECKING:
     from pitprop.service.clients.client import Client
-
-
-def server(parser: ArgumentParser) -> None:
-    """Which server is asked."""
-    parser.add_argument("--server", metavar="URL", help="ask the server at this address (PITPROP_SERVER)")
-
-
-def server_of(given: Namespace) -> str:
-    """The server that a command of studies asks; nothing where it looks at a study of this machine, as with ``--runs``."""
-    return given.server or ("" if given.runs is not None else os.environ.get("PITPROP_SERVER", ""))
 
 
 def status(given: Namespace, url: str) -> int:
@@ -63,7 +52,7 @@ def _submit_flags(parser: ArgumentParser) -> None:
     add("--watch", action="store_true", help="follow it until it is over")
 
 
-@command("submit", "have a server search a space", _submit_flags, json_flag, server)
+@command("submit", "have a server search a space", _submit_flags, json_flag, server_flag)
 def _submit(given: Namespace) -> int:
     from pitprop.cli.server import remote
 
@@ -80,7 +69,7 @@ def _queue_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--limit", type=whole, default=50, metavar="N", help="searches to list at most (50)")
 
 
-@command("queue", "list the searches of a server that wait or run", _queue_flags, json_flag, server)
+@command("queue", "list the searches of a server that wait or run", _queue_flags, json_flag, server_flag)
 def _queue(given: Namespace) -> int:
     from pitprop.cli.server import remote
 
@@ -92,17 +81,19 @@ def _search_word(parser: ArgumentParser) -> None:
     parser.add_argument("search", metavar="SEARCH", help="id of a search, or the name of the newest one that is called so")
 
 
-@command("cancel", "end a search of a server; what was finished is kept", _search_word, json_flag, server)
+@command("cancel", "end a search of a server; what was finished is kept", _search_word, json_flag, server_flag)
 def _cancel(given: Namespace) -> int:
     return _change(given)
 
 
-@command("pause", "end a search of a server for now", _search_word, json_flag, server)
+@command("pause", "end a search of a server for now", _search_word, json_flag, server_flag)
 def _pause(given: Namespace) -> int:
     return _change(given)
 
 
-@command("resume", "let a search of a server go on that was paused or cancelled, or has failed", _search_word, json_flag, server)
+@command(
+    "resume", "let a search of a server go on that was paused, was cancelled or failed", _search_word, json_flag, server_flag
+)
 def _resume(given: Namespace) -> int:
     return _change(given)
 
@@ -118,7 +109,7 @@ def _mcp_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--write", action="store_true", help="let the assistant submit and change searches too")
 
 
-@command("mcp", "let an assistant look at the searches of a server (Model Context Protocol)", _mcp_flags, server)
+@command("mcp", "let an assistant look at the searches of a server (Model Context Protocol)", _mcp_flags, server_flag)
 def _mcp(given: Namespace) -> int:
     from pitprop.service.clients import assistant
 

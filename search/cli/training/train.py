@@ -50,8 +50,7 @@ def searched(
     space: Space, where: Addresses, run: RunOptions, trials: Trials | None, console: Console | None
 ) -> tuple[int, Results]:
     """Searches, confirms if due, reports and exports: 0, or 130 if interrupted; and what the study says then."""
-    from pitprop.cli import publish
-    from pitprop.cli.training import session
+    from pitprop.cli.training import publish, session
     from pitprop.driver import revival
     from pitprop.driver.journal import Journal
     from pitprop.study import study as studies
@@ -86,7 +85,7 @@ def searched(
 
 def _published(results: Results, run: RunOptions, console: Console | None) -> Results:
     """The results of a finished search, after a report and an export that an earlier one could not bring to their end."""
-    from pitprop.cli import publish
+    from pitprop.cli.training import publish
 
     if results.records and (publish.lacking(results) or not publish.is_complete(results, report=run.report)):
         with publish.exporter(results.space, results.where, trains=False) as mlflow:
@@ -97,7 +96,7 @@ def _published(results: Results, run: RunOptions, console: Console | None) -> Re
 
 def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) -> int:
     """Trains the best trials, or those that are asked for, and the baselines on fresh seeds; then each change of the winner."""
-    from pitprop.cli import publish
+    from pitprop.cli.training import publish
     from pitprop.cli.training.session import Crew
 
     _refuse_handing(options, run)
@@ -156,8 +155,7 @@ def preflight(options: StudyOptions) -> int:
 
 def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int:
     """Continues parked trials, and what else a killed search has left running; asks for no new ones."""
-    from pitprop.cli import publish
-    from pitprop.cli.training import session
+    from pitprop.cli.training import publish, session
     from pitprop.study import study as studies
     from pitprop.study.parking import revivals
 
@@ -217,8 +215,7 @@ def _confirm(
 ) -> int:
     """Trains the studies that confirm the one of ``space`` while any is ``due``: 0, or 130. Each is exported beside it, by the
     same process, and nothing waits for that before the end."""
-    from pitprop.cli import publish
-    from pitprop.cli.training import session
+    from pitprop.cli.training import publish, session
     from pitprop.study import study as studies
 
     trained = set[tuple[str, int]]()
