@@ -14,6 +14,9 @@ define counted
 	trap "kill $$pip $$told" INT TERM; wait $$pip; code=$$?; kill $$told; exit $$code
 endef
 
+# What is compiled is kept, whatever the shell says: otherwise each process of a test run compiles every test anew.
+export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui serve token submit queue cancel pause resume mcp dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-workers bench-wall bench-remedies docs messages clean
 
@@ -122,7 +125,7 @@ mcp: $(READY)  ## let an assistant look at the searches of the server, on standa
 	@$(BIN)/pitprop mcp $(ARGS)
 
 test: $(DEV)  ## the tests, under four minutes on two cores
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not browser and not cluster" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu and not browser and not cluster" $(ARGS)
 
 test-slow: $(DEV)  ## the tests that take minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "(slow or gpu) and not cluster" $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -68,6 +69,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def compiled() -> None:
     """Of the processes that tests start not each one compiles the package anew."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def lived_so_far() -> None:
+    """What is imported is not searched for garbage: a failed trial collects it, and all that the tests import is a lot."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
