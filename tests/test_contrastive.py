@@ -277,7 +277,7 @@ def curves() -> dict[str, list[Epoch]]:
         "default": {},
         "default 1": {},
         "default 2": {},
-        "mended": {"lr": 1e-4, "warmup": slow},
+        "repaired": {"lr": 1e-4, "warmup": slow},
         "single class": {"sampler": "single_class", "lr": 1e-2},
         "all alike": {**RAW, "lr": 100.0, "warmup": slow},
         "exploding": {**RAW, "lr": 100.0, "warmup": {"epochs": 10}, "weight_decay": 0.2},
@@ -293,7 +293,7 @@ def verdicts(epochs: list[Epoch]) -> dict[str, int]:
     return {verdict.signature: verdict.step for verdict in detect.replay(epochs, facts, detect.defaults()) if verdict.ends}
 
 
-@pytest.mark.parametrize("seed", ["default", "default 1", "default 2", "mended"])
+@pytest.mark.parametrize("seed", ["default", "default 1", "default 2", "repaired"])
 def test_it_learns_well_above_chance_and_nothing_alarms(curves: dict[str, list[Epoch]], seed: str) -> None:
     first, last = curves[seed][0].metrics, curves[seed][-1].metrics
     assert last["val/knn"] > max(0.85, first["start/knn"] + 0.01)
@@ -304,10 +304,10 @@ def test_it_learns_well_above_chance_and_nothing_alarms(curves: dict[str, list[E
     assert verdicts(curves[seed]) == {}
 
 
-def test_the_loss_of_the_mended_settings_falls_from_epoch_to_epoch_once_warm(curves: dict[str, list[Epoch]]) -> None:
-    losses = [epoch.metrics["val/loss"] for epoch in curves["mended"]]
+def test_the_loss_of_the_repaired_settings_falls_from_epoch_to_epoch_once_warm(curves: dict[str, list[Epoch]]) -> None:
+    losses = [epoch.metrics["val/loss"] for epoch in curves["repaired"]]
     assert losses == sorted(losses, reverse=True)
-    rates = [epoch.metrics["lr"] for epoch in curves["mended"]]
+    rates = [epoch.metrics["lr"] for epoch in curves["repaired"]]
     assert rates[:4] == sorted(rates[:4])
     assert (max(rates), rates[-1]) == (pytest.approx(1e-4, rel=0.01), pytest.approx(1e-6, rel=0.1))
 
@@ -352,7 +352,7 @@ def test_with_all_encoders_frozen_nothing_trains(curves: dict[str, list[Epoch]])
 
 
 def test_it_reports_of_each_modality_and_of_the_schedule(curves: dict[str, list[Epoch]]) -> None:
-    epochs = curves["mended"]
+    epochs = curves["repaired"]
     metrics = epochs[-1].metrics
     parts = [metrics[f"grad_norm/{band}"] for band in BANDS]
     assert 0 < max(parts) <= metrics["grad_norm"] <= math.sqrt(4) * max(parts)

@@ -93,7 +93,7 @@ class Failures:
         self._records: list[Record] | None = []
 
     def recall(self, records: Iterable[Record]) -> None:
-        """Takes in the trials of earlier runs. If they all failed, what made them fail may have been mended since."""
+        """Takes in the trials of earlier runs. If they all failed, what made them fail may have been repaired since."""
         if any(record.state in (State.COMPLETE, State.PRUNED) for record in records):
             self._records = None
 

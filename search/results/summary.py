@@ -152,10 +152,10 @@ class Summary:
             "warned": [reason.to_json() for reason in self.warned],
             "failed": [{"trial": record.number, "error": record.error} for record in self.failed],
             "remedied": [
-                {"trial": one.trial, "mends": one.remedy_of, "cause": one.cause, "changed": dict(one.changed), "gain": one.gain}
-                for one in self.remedied
+                {"trial": it.trial, "remedy_of": it.remedy_of, "cause": it.cause, "changed": dict(it.changed), "gain": it.gain}
+                for it in self.remedied
             ],
-            "suggested": [{"mends": one.remedy_of, "cause": one.cause, "change": dict(one.change)} for one in self.suggested],
+            "suggested": [{"remedy_of": one.remedy_of, "cause": one.cause, "change": dict(one.change)} for one in self.suggested],
             "targets": [asdict(target) for target in self.targets],
         }
 

@@ -161,9 +161,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for ``json.dumps``; NaN stays NaN."""
-        row = asdict(self)
-        row["mends"] = row.pop("remedy_of")  # the name that scripts and studies on disk know
-        return row | {"verdicts": [verdict.to_json() for verdict in self.verdicts]}
+        return asdict(self) | {"verdicts": [verdict.to_json() for verdict in self.verdicts]}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Record:
@@ -171,7 +169,7 @@ class Record:
         rest = dict(row)
         values, verdicts = rest["values"], rest["verdicts"]
         rest |= {"state": State(rest["state"]), "values": None if values is None else tuple(values)}
-        rest |= {"verdicts": tuple(map(Verdict.from_json, verdicts)), "remedy_of": rest.pop("mends")}
+        rest["verdicts"] = tuple(map(Verdict.from_json, verdicts))
         rest["code"] = tuple(rest.get("code", ()))
         return cls(**rest)
 
@@ -419,7 +417,7 @@ def _record(
         started=times[0] or 0.0,
         ended=times[1],
         revives=known.get("revives"),
-        remedy_of=known.get("mends"),
+        remedy_of=known.get("mends"),  # as studies on disk call it
         cause=known.get("cause", ""),
         code=tuple(known.get("code", ())),
         saved=int(known.get("saved", 0)) if finished else 0,

@@ -70,7 +70,7 @@ def pruner(name: str, options: Mapping[str, Any]) -> optuna.pruners.BasePruner:
 
 
 def failed(trial: FrozenTrial) -> bool:
-    """Whether a trial failed by itself, such as for want of memory; not where any other trial would have failed alike."""
+    """Whether a trial failed by itself, such as by running out of memory; not where any other trial would have failed alike."""
     return trial.state == TrialState.FAIL and "error" in trial.user_attrs and not trial.user_attrs.get("alike")
 
 
