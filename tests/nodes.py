@@ -1,4 +1,8 @@
-"""A small Ray cluster of the tests' own on the loopback address: a head, and nodes that can die and do not see some folders."""
+"""A Ray cluster of several machines on one: each node in namespaces of its own for processes, mounts and, if wired, network.
+
+A node sees its own processes alone, as Ray looks among them for the node that a driver is on. What is not wired is on the
+loopback address, where a test's own process and its servers reach it.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,44 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+ROOT = Path(__file__).parents[1]
+RAY = Path(sys.executable).with_name("ray")
+PORT = 56379
+OURS = ("search", "trainers", "spaces", "tests", ".package")
+"""What of the checkout a node that has nothing of ours does not see."""
+NOWHERE = "http://127.0.0.1:9"
+PLAIN = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_raylet_start_wait_time_s": "300",  # on a busy machine a node takes minutes to start
+    "RAY_worker_register_timeout_seconds": "300",
+    "OMP_NUM_THREADS": "1",
+}
+PATIENCE = 600.0
+MORTAL = ("setpriv", "--pdeathsig=KILL")
+"""What a killed test leaves nothing of."""
+APART = (*MORTAL, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+WIRED = {True: ("--net",), False: ()}
+LIVES = 'ip link set lo up; for folder; do mount -t tmpfs none "$folder"; done; exec env --ignore-signal=CHLD sleep infinity'
+"""What the first process of a node does: whoever loses its parent there is reaped by the system."""
 
-RAY = str(Path(sys.executable).with_name("ray"))
-BLIND = 'for folder in $HIDDEN; do mount -t tmpfs none "$folder"; done; exec "$@"'
+
+def why_not() -> str:
+    """Why there can be no namespaces here; empty if there can."""
+    if os.geteuid() != 0 or any(shutil.which(name) is None for name in ("ip", "unshare", "nsenter")):
+        return "network namespaces take root, and the programs ip, unshare and nsenter"
+    tried = [*APART, "--net", "ip", "link", "add", "br0", "type", "bridge"]
+    return subprocess.run(tried, capture_output=True, text=True).stderr.strip()
 
 
 def free_port() -> int:
@@ -26,90 +60,217 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Nodes:
-    """Every node is a process namespace of its own: when its first process is killed, all of it is gone at once."""
+def until(found: Callable[[], object], what: str, driver: subprocess.Popen[str] | None = None) -> None:
+    """Waits until there is something, or the driver has ended."""
+    deadline = time.monotonic() + PATIENCE
+    while not found():
+        assert driver is None or driver.poll() is None, (what, driver.communicate() if driver is not None else "")
+        assert time.monotonic() < deadline, f"{what}: not in {PATIENCE:g} seconds"
+        threading.Event().wait(0.1)
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self._folder = folder
-        self._port = free_port()
-        self.environment = {
-            **os.environ,
-            "TMPDIR": str(folder),
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": secrets.token_hex(16),
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_health_check_initial_delay_ms": "1000",
-            "RAY_health_check_period_ms": "1000",
-            "RAY_raylet_start_wait_time_s": "300",
-            "RAY_worker_register_timeout_seconds": "300",
-            "OMP_NUM_THREADS": "1",
-            **environment,
-        }
-        self._running: list[subprocess.Popen[bytes]] = []
+
+@dataclass(frozen=True)
+class Machine:
+    """A node: its address, the first of its processes, its port at the switch, and where its Ray keeps files."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    port: str
+    folder: Path
+
+    @property
+    def host(self) -> int:
+        """The last part of the address, by which a trainer says where it runs."""
+        return int(self.address.rpartition(".")[2])
+
+    @property
+    def first(self) -> int:
+        """The process that the others live with."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        until(lambda: children.read_text().split(), "the first process of a node")
+        return int(children.read_text().split()[0])
+
+    def inside(self, *words: str | Path) -> list[str]:
+        """The command line that runs a program on it."""
+        return ["nsenter", f"--target={self.first}", "--pid", "--mount", *WIRED[bool(self.port)], "--", *map(str, words)]
+
+    def pids(self, name: str = "") -> list[int]:
+        """The processes on it, those whose command line begins with ``name`` (a path counts by its last part)."""
+        ours = _space(self.first)
+        return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _space(pid) == ours and _titled(pid, name)]
+
+    def kill(self, name: str = "") -> None:
+        """Kills them with signal 9; without a name the whole node, as a loss of power does."""
+        if not name:
+            self.process.kill()
+            self.process.wait()
+            return
+        found = self.pids(name)
+        assert found, f"no {name} on {self.address}"
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _space(pid: int) -> str:
+    """The process namespace of a process; empty if it is gone."""
+    with suppress(OSError):
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    return ""
+
+
+def _titled(pid: int, name: str) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return Path(words[0].decode(errors="replace").split(" ")[0]).name.startswith(name)
+
+
+class Cluster:
+    """A head, and as many nodes as are started: ``wired`` to one switch, or on the loopback address."""
+
+    def __init__(self, folder: Path, wired: bool) -> None:
+        self._folder, self._wired = folder, wired
+        self._port = PORT if wired else free_port()
+        self.environment = {**os.environ, **PLAIN, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "MLFLOW_TRACKING_URI": NOWHERE}
+        self.hidden: list[Path] = []
+        """Folders that nodes started from now on do not see."""
+        self._machines: list[Machine] = []
+        if not wired:
+            self.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16), "TMPDIR": str(folder)}
+            return
+        self._switch = subprocess.Popen([*MORTAL, "unshare", "--net", "sleep", "infinity"])
+        until(lambda: _net(self._switch.pid) != _net(os.getpid()), "a network of the cluster's own")
+        self._at_switch("link", "add", "br0", "type", "bridge")
+        self._at_switch("link", "set", "br0", "up")
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self._port}"
+        """Where the head's Ray listens."""
+        return f"{self.head.address}:{self._port}"
 
-    def head(self, *, cpus: int = 0) -> subprocess.Popen[bytes]:
-        """The head, on which no worker trains unless it has CPUs."""
-        words = ("--head", f"--port={self._port}", "--include-dashboard=false", f"--temp-dir={self._folder / 'ray'}")
-        return self._start(words, cpus, ())
+    def start(self, *, cpus: int = 0, gpus: int = 0, dashboard: bool = False, **environment: str) -> None:
+        """Starts the head, which sees what we see."""
+        self.environment |= environment
+        self._head = f"--include-dashboard={dashboard}", cpus, gpus
+        self.start_again()
 
-    def join(self, *hidden: Path, cpus: int = 1) -> subprocess.Popen[bytes]:
-        """One more node, which finds the ``hidden`` folders empty."""
-        return self._start((f"--address={self.address}",), cpus, hidden)
+    def start_again(self) -> None:
+        """Starts the head once more, on a new machine if the old one was killed, with what its folder has kept."""
+        dashboard, cpus, gpus = self._head
+        if not self._machines or self.head.process.poll() is not None:
+            self.head = self.machine(1)
+        self.ray(self.head, "--head", f"--port={self._port}", dashboard, cpus=cpus, gpus=gpus)
 
-    def kill(self, node: subprocess.Popen[bytes]) -> None:
-        """Ends a node as a loss of power does."""
-        node.send_signal(signal.SIGKILL)
-        node.wait()
-        self._running.remove(node)
-
-    def close(self) -> None:
-        for node in reversed(self._running[:]):
-            self.kill(node)
-
-    def _start(self, words: Sequence[str], cpus: int, hidden: Sequence[Path]) -> subprocess.Popen[bytes]:
-        own = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "sh", "-c", BLIND, "sh"]
-        rest = [f"--num-cpus={cpus}", "--num-gpus=0", "--object-store-memory=100000000", "--node-ip-address=127.0.0.1", "--block"]
-        environment = {**self.environment, "HIDDEN": " ".join(map(str, hidden))}
-        with (self._folder / f"node-{len(list(self._folder.glob('node-*')))}.log").open("wb") as log:
-            node = subprocess.Popen([*own, RAY, "start", *words, *rest], env=environment, stdout=log, stderr=log)
-        self._running.append(node)
-        self._await(words[0] == "--head")
+    def add(self, *, cpus: int = 1, gpus: int = 0, bare: bool = True) -> Machine:
+        """Starts a node that has Python and Ray, and if ``bare`` nothing of ours."""
+        hidden = [*(ROOT / name for name in OURS if bare), *self.hidden]
+        node = self.machine(len(self._machines) + 10, *hidden)
+        self.ray(node, cpus=cpus, gpus=gpus)
         return node
 
-    def _await(self, head: bool) -> None:
-        """Waits until as many nodes are there as were started."""
+    def machine(self, host: int, *hidden: Path) -> Machine:
+        """Starts a machine without Ray, which finds the ``hidden`` folders empty."""
+        process = subprocess.Popen([*APART, *WIRED[self._wired], "sh", "-ec", LIVES, "sh", *map(str, hidden)])
+        address, port = (f"10.77.0.{host}", f"v{len(self._machines)}") if self._wired else ("127.0.0.1", "")
+        made = Machine(address, process, port, self._folder / f"r{host}")
+        self._machines.append(made)
+        until(lambda: _titled(made.first, "sleep"), "a machine")
+        if not self._wired:
+            return made
+        self._at_switch("link", "add", made.port, "type", "veth", "peer", "name", "eth0", "netns", str(made.first))
+        self._at_switch("link", "set", made.port, "master", "br0")
+        self.heal(made)
+        for words in (["addr", "add", f"{made.address}/24", "dev", "eth0"], ["link", "set", "eth0", "up"]):
+            subprocess.run(made.inside("ip", *words), check=True)
+        return made
+
+    def cut(self, machine: Machine) -> None:
+        """Pulls its cable."""
+        self._at_switch("link", "set", machine.port, "down")
+
+    def heal(self, machine: Machine) -> None:
+        """Puts its cable in."""
+        self._at_switch("link", "set", machine.port, "up")
+
+    def ray(self, node: Machine, *words: str, cpus: int, gpus: int = 0) -> None:
+        """Starts Ray on a machine, which joins the head unless the words make it one."""
+        own = [f"--node-ip-address={node.address}", f"--num-cpus={cpus}", f"--num-gpus={gpus}"]
+        own += [f"--temp-dir={node.folder}", "--object-store-memory=134217728", "--disable-usage-stats"]
+        start = node.inside(RAY, "start", *(words or [f"--address={self.address}"]), *own)
+        plain = {name: value for name, value in self.environment.items() if name != "PYTHONPATH"}
+        done = subprocess.run(start, env=plain, cwd="/", capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def stop(self, node: Machine) -> None:
+        """Kills Ray on a machine that lives on."""
+        for name in ("gcs_server", "raylet"):
+            if node.pids(name):
+                node.kill(name)
+        subprocess.run(node.inside(RAY, "stop", "--force"), env=self.environment, cwd="/", check=True, capture_output=True)
+
+    def driver(self, *words: str, on: Machine | None = None, **environment: str) -> subprocess.Popen[str]:
+        """Starts ``pitprop`` on the head, or ``on`` another machine."""
+        given = {**self.environment, "RAY_ADDRESS": self.address, **environment}
+        command = (on or self.head).inside(sys.executable, "-m", "pitprop.cli.main", *words)
+        return subprocess.Popen(command, env=given, cwd=self._folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def alive(self) -> list[str]:
+        """The addresses of the nodes that the head takes for alive."""
         code = (
-            "import sys, time, ray\n"
-            "while True:\n"
-            "    try:\n"
-            "        ray.init(sys.argv[1], logging_level='CRITICAL', log_to_driver=False)\n"
-            "    except Exception:\n"
-            "        time.sleep(0.2)\n"
-            "        continue\n"
-            "    break\n"
-            "while sum(node['Alive'] for node in ray.nodes()) < int(sys.argv[2]):\n"
-            "    time.sleep(0.1)\n"
+            "import sys, ray\n"
+            "ray.init(sys.argv[1], logging_level='CRITICAL', log_to_driver=False)\n"
+            "print(*[one['NodeManagerAddress'] for one in ray.nodes() if one['Alive']])\n"
         )
-        command = [sys.executable, "-c", code, self.address, str(len(self._running))]
-        subprocess.run(
-            command, env=self.environment, check=True, timeout=300, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        asked = self.head.inside(sys.executable, "-c", code, self.address)
+        done = subprocess.run(asked, env=self.environment, cwd="/", capture_output=True, text=True, timeout=PATIENCE)
+        return done.stdout.split()
+
+    def logged(self, machine: Machine, words: str) -> bool:
+        """Whether one of Ray's programs there has said so."""
+        return any(words in log.read_text(errors="replace") for log in machine.folder.glob("session_latest/logs/*.out"))
+
+    def forget(self, *names: str) -> None:
+        """Leaves variables out of the environment of drivers and nodes started from now on."""
+        self.environment = {name: value for name, value in self.environment.items() if name not in names}
+
+    def close(self) -> None:
+        """Ends all machines, and the network."""
+        for process in [*(machine.process for machine in reversed(self._machines)), *([self._switch] if self._wired else [])]:
+            process.kill()
+            process.wait()
+
+    def _at_switch(self, *words: str) -> None:
+        subprocess.run(["nsenter", f"--target={self._switch.pid}", "--net", "ip", *words], check=True, capture_output=True)
+
+
+def _net(pid: int) -> str:
+    return os.readlink(f"/proc/{pid}/ns/net")
 
 
 @contextmanager
-def nodes(**environment: str) -> Iterator[Nodes]:
-    """A cluster that has no nodes yet; what the test does not end ends with it."""
-    probe = ["unshare", "--mount", "--pid", "--fork", "true"]
-    if shutil.which("unshare") is None or subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip("namespaces are not permitted here (unshare --mount --pid)")
-    folder = Path(tempfile.mkdtemp(prefix="t-"))  # a name short enough for the sockets in it
-    found = Nodes(folder, environment)
+def network(*, wired: bool = True) -> Iterator[Cluster]:
+    """A cluster without a head yet, in a folder whose name is short enough for the sockets in it."""
+    folder = Path(tempfile.mkdtemp(prefix="t-"))
+    found = Cluster(folder, wired)
     try:
         yield found
     finally:
         found.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def cluster(*, wired: bool = True, **head: int | bool | str) -> Iterator[Cluster]:
+    """A cluster with a head alone."""
+    with network(wired=wired) as found:
+        found.start(**head)  # type: ignore[arg-type]
+        yield found
+
+
+def said(driver: subprocess.Popen[str]) -> str:
+    """All that a driver says until it ends, which has to be well."""
+    out, err = driver.communicate(timeout=PATIENCE)
+    assert driver.returncode == 0, out + err
+    return out + err

@@ -7,30 +7,31 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import namespaces
+import nodes
 import pytest
 import yaml
 from conftest import events, records
-from namespaces import Cluster, said, until
+from nodes import Cluster, Machine, said, until
 from pitprop import space as spaces
 from pitprop.space import Space
 from pitprop.study.record import State
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.skipif(bool(namespaces.why_not()), reason=f"no namespaces here: {namespaces.why_not()}"),
+    pytest.mark.skipif(bool(nodes.why_not()), reason=f"no namespaces here: {nodes.why_not()}"),
 ]
 PLACED = Path(__file__).parent / "toys" / "placed.py"
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    with namespaces.cluster(cpus=0) as found:
+    with nodes.cluster(cpus=0) as found:
         yield found
 
 
@@ -92,12 +93,18 @@ class Project:
 
 
 @pytest.fixture
-def project(cluster: Cluster, tmp_path: Path) -> Project:
+def alone(tmp_path: Path) -> Project:
+    """A project for a cluster of the test's own."""
     for name in ("project", "signals"):
         (tmp_path / name).mkdir()
     shutil.copyfile(PLACED, tmp_path / "project" / "placed.py")
-    cluster.hidden = [tmp_path / "project"]
     return Project(tmp_path / "project", tmp_path / "signals")
+
+
+@pytest.fixture
+def project(cluster: Cluster, alone: Project) -> Project:
+    cluster.hidden = [alone.folder]
+    return alone
 
 
 def undisturbed(space: Space, folder: Path) -> list[tuple[object, ...]]:
@@ -110,30 +117,30 @@ def outcomes(found: Sequence[object]) -> list[tuple[object, ...]]:
     return [(one.number, one.state, dict(one.params), one.values, one.epochs) for one in found]  # type: ignore[attr-defined]
 
 
-def search(cluster: Cluster, project: Project, space: Space, *words: str) -> object:
-    return cluster.driver("search", space.path, "--runs", str(project.runs), "--no-report", *words)
+def search(cluster: Cluster, project: Project, space: Space, *words: str, on: Machine | None = None) -> subprocess.Popen[str]:
+    return cluster.driver("search", space.path, "--runs", str(project.runs), "--no-report", *words, on=on)
 
 
 def test_code_and_state_travel_to_nodes_with_nothing_of_ours(cluster: Cluster, project: Project, tmp_path: Path) -> None:
-    nodes = [cluster.add(), cluster.add()]
+    there = [cluster.add(), cluster.add()]
     space = project.space()
     said(search(cluster, project, space))
     project.go()
     assert outcomes(records(space, project.runs)) == undisturbed(space, tmp_path / "undisturbed")
-    assert set().union(*project.hosts().values()) <= {node.host for node in nodes}
-    for node in nodes:
+    assert set().union(*project.hosts().values()) <= {node.host for node in there}
+    for node in there:
         node.kill()
 
 
 @pytest.mark.parametrize("what", ["worker", "raylet", "node"])
 def test_what_dies_of_a_node_costs_no_trial(what: str, cluster: Cluster, project: Project, tmp_path: Path) -> None:
-    nodes = [cluster.add(), cluster.add()]
+    there = [cluster.add(), cluster.add()]
     space = project.space(options={"signals": str(project.signals), "gate": 4})
     running = search(cluster, project, space)
     until(project.waiting(2), "two trainings at the gate")
-    workers = set(nodes[0].pids("ray::"))
-    nodes[0].kill({"worker": "ray::", "raylet": "raylet", "node": ""}[what])
-    until(lambda: not workers & set(nodes[0].pids("ray::")), "the end of the worker")
+    workers = set(there[0].pids("ray::"))
+    there[0].kill({"worker": "ray::", "raylet": "raylet", "node": ""}[what])
+    until(lambda: not workers & set(there[0].pids("ray::")), "the end of the worker")
     project.go()
     told = said(running)
     found = records(space, project.runs)
@@ -141,7 +148,7 @@ def test_what_dies_of_a_node_costs_no_trial(what: str, cluster: Cluster, project
     assert project.curves() == [[*range(1, 7)]] * 4
     assert outcomes(found) == undisturbed(space, tmp_path / "undisturbed")
     assert "is tried again from its checkpoint" in told
-    for node in nodes:
+    for node in there:
         if node.pids():
             node.kill()
 
@@ -180,7 +187,7 @@ def test_more_workers_than_fit_and_none_that_would_are_told_at_once(cluster: Clu
     told = said(search(cluster, project, project.space(resources={"cpus": 1, "gpus": 0.5, "workers": 3})))
     assert "no more node has 1 CPU beside 0.5 GPU free: 2 of 3 workers fit, so 2 train now" in told
     refused = search(cluster, project, project.space(resources={"cpus": 3, "gpus": 1}), "--trials", "+1")
-    _out, err = refused.communicate(timeout=namespaces.PATIENCE)
+    _out, err = refused.communicate(timeout=nodes.PATIENCE)
     assert refused.returncode == 1
     assert "no node of Ray's has 3 CPUs beside 1 GPU; " in err
     assert f"{node.address} has 2 CPUs and 4 GPUs" in err
@@ -217,15 +224,98 @@ def test_a_search_without_a_share_waits_and_holds_nothing(cluster: Cluster, proj
     node.kill()
 
 
+@pytest.fixture
+def patient(tmp_path: Path) -> dict[str, str]:
+    """What a head and its nodes are started with so that the head may die: its store, and ten minutes."""
+    store = {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(tmp_path / "store")}
+    return {**store, "RAY_gcs_rpc_server_reconnect_timeout_s": "600"}
+
+
+def gated(project: Project) -> Space:
+    """One worker trains three trials, of which the first waits at epoch 4 until the gate is open."""
+    return project.space(options={"signals": str(project.signals), "gate": 4}, trials=3, resources={"workers": 1})
+
+
+def told_once(project: Project, space: Space, folder: Path) -> None:
+    """Every trial was told once, with every epoch, and as in a search that nothing disturbs."""
+    assert project.curves() == [[*range(1, 7)]] * 3
+    assert outcomes(records(space, project.runs)) == undisturbed(space, folder)
+
+
+def test_a_head_that_dies_and_starts_again_with_its_store_costs_nothing(
+    alone: Project, patient: dict[str, str], tmp_path: Path
+) -> None:
+    with nodes.cluster(**patient) as cluster:
+        mine, cluster.hidden = cluster.add(cpus=0, bare=False), [alone.folder]
+        cluster.add()
+        running = search(cluster, alone, space := gated(alone), on=mine)
+        until(alone.waiting(1), "a training at the gate", running)
+        cluster.head.kill()
+        cluster.start_again()
+        alone.go()
+        told = said(running)
+    assert "tried again" not in told
+    told_once(alone, space, tmp_path / "undisturbed")
+
+
+def test_a_driver_on_the_machine_of_a_head_that_starts_again_joins_it_again(
+    alone: Project, patient: dict[str, str], tmp_path: Path
+) -> None:
+    with nodes.cluster(**patient) as cluster:
+        cluster.hidden = [alone.folder]
+        cluster.add()
+        running = search(cluster, alone, space := gated(alone))
+        until(alone.waiting(1), "a training at the gate", running)
+        cluster.stop(cluster.head)
+        alone.go()
+        cluster.start_again()
+        told = said(running)
+    assert "the cluster has lost this machine" in told
+    assert "the search joins it again, for up to 10 minutes" in told
+    told_once(alone, space, tmp_path / "undisturbed")
+
+
+def test_a_cut_network_that_heals_before_the_node_counts_as_dead_fails_no_trial(alone: Project, tmp_path: Path) -> None:
+    with nodes.cluster(RAY_health_check_failure_threshold="1000") as cluster:
+        mine, cluster.hidden = cluster.add(cpus=0, bare=False), [alone.folder]
+        cluster.add()
+        running = search(cluster, alone, space := gated(alone), on=mine)
+        until(alone.waiting(1), "a training at the gate", running)
+        cluster.cut(mine)
+        alone.go()
+        until(lambda: cluster.logged(cluster.head, "Health check failed for node"), "that the head misses the node", running)
+        cluster.heal(mine)
+        told = said(running)
+    assert "the cluster has lost this machine" not in told
+    told_once(alone, space, tmp_path / "undisturbed")
+
+
+def test_a_driver_whose_network_is_cut_for_longer_joins_again(alone: Project, tmp_path: Path) -> None:
+    with nodes.cluster() as cluster:
+        mine, cluster.hidden = cluster.add(cpus=0, bare=False), [alone.folder]
+        cluster.add()
+        running = search(cluster, alone, space := gated(alone), on=mine)
+        until(alone.waiting(1), "a training at the gate", running)
+        cluster.cut(mine)
+        until(lambda: mine.address not in cluster.alive(), "that the node counts as dead", running)
+        alone.go()
+        cluster.heal(mine)
+        until(lambda: not mine.pids("raylet"), "the end of its Ray, which hears of it", running)
+        cluster.ray(mine, cpus=0)  # as systemd or Kubernetes start it again
+        told = said(running)
+    assert "the search joins it again, for up to 10 minutes" in told
+    told_once(alone, space, tmp_path / "undisturbed")
+
+
 def test_a_cluster_that_asks_for_its_token_takes_who_has_it_and_tells_others_where_it_is(tmp_path: Path) -> None:
     token, home = "a" * 32, tmp_path / "home"
     shutil.copyfile(PLACED, tmp_path / "placed.py")
     space = Project(tmp_path, tmp_path).space()
-    with namespaces.cluster(cpus=1, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token) as guarded:
+    with nodes.cluster(cpus=1, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token) as guarded:
         guarded.forget("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
         words = ["search", space.path, "--runs", str(tmp_path / "runs"), "--no-report"]
         refused = guarded.driver(*words, HOME=str(home))
-        _out, err = refused.communicate(timeout=namespaces.PATIENCE)
+        _out, err = refused.communicate(timeout=nodes.PATIENCE)
         assert refused.returncode == 1
         assert "asks for its token, and the one here is another, or there is none: copy ~/.ray/auth_token from the head" in err
         (home / ".ray").mkdir(parents=True)
@@ -239,7 +329,7 @@ def test_a_search_that_is_handed_over_goes_on_when_nobody_looks_and_the_same_com
     shutil.copyfile(PLACED, tmp_path / "placed.py")
     project = Project(tmp_path, tmp_path)
     space, python = project.space(options={"signals": str(tmp_path), "gate": 3}), str(Path(sys.executable).parent)
-    with namespaces.cluster(cpus=1, dashboard=True, PATH=f"{python}:{os.environ['PATH']}") as head:
+    with nodes.cluster(cpus=1, dashboard=True, PATH=f"{python}:{os.environ['PATH']}") as head:
         words = ["search", space.path, "--runs", str(project.runs), "--no-report", "--ray", "http://127.0.0.1:8265"]
         first = head.driver(*words)
         until(project.waiting(1), "a training at the gate")

@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import namespaces
+import nodes
 import pytest
 from conftest import Said, events, records
-from nodes import Nodes, free_port, nodes
+from nodes import Cluster, Machine, free_port
 from pitprop.cli import doctor
 from pitprop.space import Space
 from pitprop.study.study import opened
@@ -28,9 +28,11 @@ from pitprop.workers import checkpoint
 from pitprop.workers.files import filesystem, home
 from postgres import Server
 
-pytestmark = pytest.mark.cluster
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(bool(nodes.why_not()), reason=f"no namespaces here: {nodes.why_not()}"),
+]
 ROOT = Path(__file__).parents[1]
-NOWHERE = "http://127.0.0.1:9"
 PLAIN = {"speed": {"float": [0.05, 1.0]}}
 
 
@@ -39,9 +41,9 @@ def command(space: Space, runs: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "pitprop.cli.main", "search", space.path, "--runs", str(runs), "--no-report", "--json", *words]
 
 
-def search(cluster: Nodes, space: Space, runs: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def search(cluster: Cluster, space: Space, runs: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Searches on the cluster, with an MLflow that does not answer."""
-    said = {**cluster.environment, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": NOWHERE, **environment}
+    said = {**cluster.environment, **environment}
     words = ("--ray", cluster.address, *words)
     done = subprocess.run(command(space, runs, *words), cwd=ROOT, env=said, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
@@ -49,9 +51,9 @@ def search(cluster: Nodes, space: Space, runs: Path, *words: str, **environment:
 
 
 @contextmanager
-def searching(cluster: Nodes, space: Space, runs: Path, *words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+def searching(cluster: Cluster, space: Space, runs: Path, *words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A search under way."""
-    said = {**cluster.environment, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": NOWHERE, **environment}
+    said = {**cluster.environment, **environment}
     words = ("--ray", cluster.address, *words)
     with subprocess.Popen(
         command(space, runs, *words), cwd=ROOT, env=said, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -60,6 +62,12 @@ def searching(cluster: Nodes, space: Space, runs: Path, *words: str, **environme
             yield driver
         finally:
             driver.kill()
+
+
+def join(cluster: Cluster, runs: Path) -> Machine:
+    """A node that does not see the folder of runs."""
+    cluster.hidden = [runs]
+    return cluster.add(bare=False)
 
 
 def until(found: Callable[[], Any], driver: subprocess.Popen[str]) -> None:
@@ -138,9 +146,8 @@ def test_without_a_shared_file_system_a_search_finds_what_it_finds_in_one_proces
     toy: Callable[..., Space], runs: Path, tmp_path: Path, undisturbed: Callable[[Space], list[Any]]
 ) -> None:
     space = toy(params=PLAIN, options={"marker": str(tmp_path / "killed")})  # a worker is killed in trial 2
-    with nodes() as cluster:
-        cluster.head()
-        cluster.join(runs)
+    with nodes.cluster(wired=False) as cluster:
+        join(cluster, runs)
         done = search(cluster, space, runs)
     assert "tried again from its checkpoint" in done.stderr
     (tmp_path / "killed").unlink()
@@ -155,14 +162,13 @@ def test_a_node_that_dies_costs_a_trial_the_epoch_it_was_in(
     hanging: Callable[..., Space], stands: Callable[[], bool], runs: Path, undisturbed: Callable[[Space], list[Any]]
 ) -> None:
     space = hanging()
-    with nodes() as cluster:
-        cluster.head()
-        first = cluster.join(runs)
+    with nodes.cluster(wired=False) as cluster:
+        first = join(cluster, runs)
         with searching(cluster, space, runs) as driver:
             until(stands, driver)
-            cluster.kill(first)
+            first.kill()
             assert held(runs, 1) == 2
-            cluster.join(runs)
+            join(cluster, runs)
             _out, said = driver.communicate(timeout=600)
     assert driver.returncode == 0, said
     assert len([line for line in said.splitlines() if "tried again" in line]) == 1, said
@@ -173,9 +179,8 @@ def test_a_driver_that_is_killed_loses_the_epoch_it_was_in(
     hanging: Callable[..., Space], stands: Callable[[], bool], runs: Path, undisturbed: Callable[[Space], list[Any]]
 ) -> None:
     space = hanging()
-    with nodes() as cluster:
-        cluster.head()
-        cluster.join(runs)
+    with nodes.cluster(wired=False) as cluster:
+        join(cluster, runs)
         with searching(cluster, space, runs) as driver:
             until(stands, driver)
             driver.send_signal(signal.SIGKILL)
@@ -193,13 +198,12 @@ def test_from_an_s3_bucket_a_trial_goes_on_on_another_node_and_nothing_is_left_t
     for name, value in bucket.items():
         monkeypatch.setenv(name, value)
     space, url = hanging(), bucket["PITPROP_STORAGE"]
-    with nodes(**bucket) as cluster:
-        cluster.head()
-        first = cluster.join(runs)
+    with nodes.cluster(wired=False, **bucket) as cluster:
+        first = join(cluster, runs)
         with searching(cluster, space, runs) as driver:
             until(lambda: stands() and held(runs, 1) == 2, driver)
-            cluster.kill(first)
-            cluster.join(runs)
+            first.kill()
+            join(cluster, runs)
             _out, said = driver.communicate(timeout=600)
     assert driver.returncode == 0, said
     assert values(space, runs) == undisturbed(space)
@@ -217,11 +221,10 @@ def test_doctor_says_what_each_node_has_and_reaches(
     for name, part in doctor.PARTS.items():
         monkeypatch.setitem(doctor.PARTS, name, replace(part, seconds=1200.0))
     space = toy(params=PLAIN, resources={"cpus": 2})
-    with nodes(**bucket) as cluster:
+    with nodes.cluster(wired=False, **bucket) as cluster:
         for name, value in cluster.environment.items():
             monkeypatch.setenv(name, value)
-        cluster.head()
-        cluster.join(runs)
+        join(cluster, runs)
         done = pitprop("doctor", space.path, "--ray", cluster.address, "--json", runs=runs)
     assert done.code == 1, done.err
     found = [(one["state"], one["said"]) for one in done.json["checks"]]
@@ -233,7 +236,7 @@ def test_doctor_says_what_each_node_has_and_reaches(
     assert list(runs.iterdir()) == []
 
 
-# Servers and the head
+# Servers
 
 
 @pytest.fixture
@@ -266,9 +269,8 @@ def test_a_postgresql_that_crashes_and_comes_back_costs_nothing(
     try:
         server.start()
         url = server.new_database()
-        with nodes() as cluster:
-            cluster.head()
-            cluster.join(runs)
+        with nodes.cluster(wired=False) as cluster:
+            join(cluster, runs)
             with searching(cluster, gated, runs, STUDY_DB=url) as driver:
                 until(waits, driver)
                 server.restart("immediate")
@@ -314,9 +316,8 @@ def test_an_mlflow_that_goes_down_and_comes_back_has_every_trial_in_the_end(
 ) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with nodes() as cluster:
-        cluster.head()
-        cluster.join(runs)
+    with nodes.cluster(wired=False) as cluster:
+        join(cluster, runs)
         with tracking(tmp_path, port):
             driver = searching(cluster, gated, runs, MLFLOW_TRACKING_URI=url)
             running = driver.__enter__()
@@ -338,40 +339,6 @@ def test_an_mlflow_that_goes_down_and_comes_back_has_every_trial_in_the_end(
     assert sorted(names) == ["0", "1", "2"], exported
 
 
-def test_a_head_that_dies_and_starts_again_with_its_store_ends_a_search_at_worst_and_it_resumes(
-    gated: Space, waits: Callable[[], bool], go: Callable[[], None], runs: Path,
-    undisturbed: Callable[[Space], list[Any]], tmp_path_factory: pytest.TempPathFactory,
-) -> None:  # fmt: skip
-    if why := namespaces.why_not():
-        pytest.skip(f"no namespaces here: {why}")
-    kept = tmp_path_factory.mktemp("store")
-    store = {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(kept)}
-    patient = {"RAY_gcs_rpc_server_reconnect_timeout_s": "300"}
-    with namespaces.cluster(cpus=0, **store, **patient) as cluster:
-        mine = cluster.add(cpus=0)  # of the driver
-        cluster.hidden = [runs]
-        cluster.add(cpus=1)
-        given = {**os.environ, **namespaces.PLAIN, **patient, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": NOWHERE}
-        words = command(gated, runs, "--ray", f"{cluster.head.address}:{namespaces.PORT}")
-        inside = ["ip", "netns", "exec", mine.namespace, *words]
-        with subprocess.Popen(inside, env=given, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as driver:
-            try:
-                until(waits, driver)
-                cluster.head.kill()
-                cluster.start_again()
-                go()
-                _out, said = driver.communicate(timeout=600)
-            finally:
-                driver.kill()
-        assert "Traceback" not in said
-        if driver.returncode:  # Ray starts no workers any more for a driver from before
-            assert "the same command resumes" in said
-            done = subprocess.run(inside, env=given, cwd=ROOT, capture_output=True, text=True, timeout=600)
-            assert done.returncode == 0, done.stderr
-            assert "trial 0 resumes from epoch 2" in done.stderr
-    assert values(gated, runs) == undisturbed(gated)
-
-
 def test_the_slurm_script_makes_a_cluster_of_its_job_and_searches_on_it(
     toy: Callable[..., Space], runs: Path, tmp_path: Path, undisturbed: Callable[[Space], list[Any]]
 ) -> None:
@@ -382,7 +349,7 @@ def test_the_slurm_script_makes_a_cluster_of_its_job_and_searches_on_it(
         (tmp_path / name).write_text(f"#!/bin/bash\n{lines}\n")
         (tmp_path / name).chmod(0o755)
     space = toy(params=PLAIN)
-    with nodes() as cluster:
+    with nodes.network(wired=False) as cluster:
         job = {"SLURM_JOB_ID": str(free_port() % 10000), "SLURM_JOB_NODELIST": "x", "SLURM_CPUS_PER_TASK": "1"}
         paths = {
             "PATH": f"{tmp_path}:{os.environ['PATH']}",
@@ -390,7 +357,7 @@ def test_the_slurm_script_makes_a_cluster_of_its_job_and_searches_on_it(
             "RUNS": str(runs),
             "SLURM_SUBMIT_DIR": str(tmp_path),
         }
-        given = {**cluster.environment, **job, **paths, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": NOWHERE}
+        given = {**cluster.environment, **job, **paths}
         own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         script = ["bash", str(ROOT / "deploy" / "slurm.sh"), space.path, "--no-report"]
         done = subprocess.run([*own, *script], env=given, cwd=ROOT, capture_output=True, text=True, timeout=600)

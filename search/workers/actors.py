@@ -18,9 +18,10 @@ from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Start, public_environment
 from pitprop.workers import deaths, reaper
 from pitprop.workers.cluster import connection
-from pitprop.workers.cluster.connection import START, Local, RayDied
-from pitprop.workers.cluster.placement import Need, Node, fitting, refusal, shortage, waiting
+from pitprop.workers.cluster.connection import RETURN, START, Local, RayDied
+from pitprop.workers.cluster.placement import Need, fitting, refusal, shortage, waiting
 from pitprop.workers.cluster.runtime_env import Code, Moved, packed
+from pitprop.workers.cluster.watch import LOOK, Watch
 from pitprop.workers.files import home
 from pitprop.workers.files.node_worker import Answer, Remote
 from pitprop.workers.launch import Job, LaunchError, Step, limit_threads, nothing
@@ -29,8 +30,6 @@ from pitprop.workers.worker import Cause, Failure
 
 LEAVE = 10.0
 """Seconds in which workers on other nodes may bring home what is left when a search ends."""
-LOOK = 2.0
-"""Seconds between two looks at whether Ray itself is alive, and at which nodes there are."""
 DEATHS = 3
 """How many deaths of the Ray that was started here, or of workers as they start, are replaced: more have a cause that stays."""
 CODE = Code()
@@ -91,8 +90,7 @@ class OnRay:
         """The nodes on which workers cannot train, each with the reason."""
         self._home: tuple[Any, ...] = ()
         self._said: set[str] = set()
-        self._wanted = self._room = self._failed = self._deaths = 0
-        self._looked = -math.inf
+        self._wanted = self._failed = self._deaths = 0
         self._start()
 
     @property
@@ -110,6 +108,8 @@ class OnRay:
                 self._ray = connection.start(local, logs=self._logs)
             else:
                 self._ray = connection.join(self._address, logs=self._logs, code=self._pack)
+            joined = self._address is not None
+            self._watch = Watch(self._ray, self._need, self._left_out, self._tell, joined=joined)
             self._home = self._at_home(self._job)
             self._remote = self._ray.remote(Remote)
             self._tell_room()
@@ -135,16 +135,24 @@ class OnRay:
         return found, home.serve(self._ray, found)
 
     def _start_anew(self, died: RayDied) -> None:
-        """Replaces a Ray that has died, with all that was left of it. `LaunchError` if that does not help."""
+        """Replaces a Ray that has died, or joins the cluster again as another driver. `LaunchError` if that does not help."""
+        self._places.clear()  # nobody of them answers any more
         self.close()
         self._deaths += 1
         kept = "finished trials are kept, and the same command resumes"
-        if self._deaths > DEATHS:
+        if self._address is None and self._deaths > DEATHS:
             raise LaunchError(f"{died}, as Ray has done {DEATHS} times before in this search; {kept}")
-        try:
-            self._start()
-        except LaunchError as error:
-            raise LaunchError(f"{died}, and is not replaced: {error}; {kept}") from error
+        deadline = time.monotonic()
+        if self._address is not None:
+            deadline += RETURN
+            self._tell(message("{what}: the search joins it again, for up to {n:g} minutes", what=str(died), n=RETURN / 60))
+        while True:
+            try:
+                return self._start()
+            except LaunchError as error:
+                if time.monotonic() >= deadline:
+                    raise LaunchError(f"{died}, and is not replaced: {error}; {kept}") from error
+                time.sleep(LOOK)
 
     # What is asked of the workers
 
@@ -170,7 +178,8 @@ class OnRay:
 
     def employs(self, worker: int) -> bool:
         if self._size.share is not None:
-            self._review()
+            with suppress(RayDied):  # which `steps` meets again
+                self._review()
         place = self._places.get(worker)
         return place is not None and place.starting is None and worker not in self._leaving
 
@@ -205,6 +214,8 @@ class OnRay:
         return self._job is job
 
     def close(self) -> None:
+        if hasattr(self, "_watch"):  # else Ray has not started
+            self._watch.close()
         if self._home:
             with suppress(Exception):  # Ray's, where it is gone
                 left = [place.actor.leave.remote() for place in self._places.values() if place.starting is None]
@@ -264,7 +275,7 @@ class OnRay:
             return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             connection.refuse_dead(self._ray)
-            lost = connection.lost(self._ray, place.node, error) if self._address is not None else ""
+            lost = self._watch.lost(place.node, error)
             told = deaths.told(place.note)
             if isinstance(error, self._ray.exceptions.OutOfMemoryError):
                 told = "was ended by Ray, as the memory of its machine is nearly full"
@@ -285,28 +296,15 @@ class OnRay:
 
     def _review(self) -> None:
         """How many workers there are to be, and who is to leave."""
-        before, self._wanted = self._wanted, self._size.now(self._fits())
+        before, self._wanted = self._wanted, self._size.now(self._watch.fits())
         if before and self._size.share is None and self._wanted > before:
             self._tell(nmessage("{n} worker fits the cluster now", "{n} workers fit the cluster now", self._wanted))
         by_use = sorted(self._places, key=lambda one: (one not in self._leaving, *self._places[one].use, one))
         self._leaving = set(by_use[: max(0, len(by_use) - self._wanted)])
 
-    def _fits(self) -> int:
-        """How many workers fit the nodes that there are, at which it looks from time to time."""
-        if time.monotonic() - self._looked >= (LOOK if self._address is not None else math.inf):
-            before, self._looked = self._room, time.monotonic()
-            self._room = fitting(self._need, self._nodes())
-            if before and not self._room:
-                self._tell(waiting(self._need))
-        return self._room
-
-    def _nodes(self) -> list[Node]:
-        """The nodes on which workers may train."""
-        return [node for node in connection.nodes(self._ray) if node.id not in self._left_out]
-
     def _tell_room(self) -> None:
         """Says if fewer workers have room than were asked for; `LaunchError` if none ever has."""
-        known = self._nodes()
+        known = self._watch.nodes()
         fits, free = fitting(self._need, known), sum(self._need.on(node.free) for node in known)
         if not fits and not self._size.elastic:
             raise LaunchError(refusal(self._need, known))
@@ -394,7 +392,7 @@ class OnRay:
         """Trains on the other nodes; `LaunchError` if there are none. Ray does not always say on which node it was."""
         if node in self._left_out:
             return
-        known = self._nodes()
+        known = self._watch.nodes()
         where = next((one.address for one in known if one.id == node), None)
         if where is None:
             if all(place.starting is not None for place in self._places.values()):
@@ -403,5 +401,4 @@ class OnRay:
         self._left_out[node] = problem
         if self._address is None or not fitting(self._need, [one for one in known if one.id != node]):
             raise LaunchError(problem)
-        self._looked = -math.inf
         self._tell(message("node {node} is left out: {problem}", node=where, problem=problem))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +30,12 @@ SLOW = 20.0
 """Seconds after which a start of Ray that failed has run into a time limit of its own, so that another attempt may succeed."""
 
 
+RETURN = 600.0
+"""Seconds in which a cluster's head, or this machine as its node, may come back."""
+
+
 class RayDied(Exception):
-    """The Ray that was started here has died, and what it was asked is never answered: which of its processes, and how."""
+    """The Ray that was started here has died, or a cluster has given this driver up: what was asked is never answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +134,34 @@ def nodes(ray: Any) -> list[Node]:
     ]
 
 
+def own(ray: Any) -> str:
+    """The id of the node that this driver is on."""
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def alive(ray: Any, mine: str) -> list[Node]:
+    """The nodes of a cluster. `RayDied` if that of this driver is none of them any more.
+
+    Ray then takes the driver for dead, ends its workers and starts none for it; nothing but joining anew helps.
+    """
+    found = nodes(ray)
+    if all(node.id != mine for node in found):
+        raise RayDied("the cluster has lost this machine, as when its Ray ends or the network is cut")
+    return found
+
+
 def node_of(ray: Any, actor: Any) -> str:
     """The id of the node that an actor was given; empty if none has been."""
     found = ray._private.state.actors(actor._actor_id.hex()).get("Address", {}).get("NodeID", "")
     return str(found or "")
 
 
-def lost(ray: Any, node: str, error: Any) -> str:
-    """What has taken an actor of ``node`` away that ends in ``error``, if that is no fault of its own; else nothing."""
-    alive = {one["NodeID"]: one["Alive"] for one in ray.nodes()}
-    if getattr(error, "preempted", False) or not alive.get(node, True):
+def lost(ray: Any, known: Iterable[Node], node: str, error: Any) -> str:
+    """What has taken an actor of ``node`` away that ends in ``error``, if that is no fault of its own; else nothing.
+
+    ``known`` are the nodes that are alive.
+    """
+    if getattr(error, "preempted", False) or (node and all(one.id != node for one in known)):
         return "its node has left the cluster"
     return "its node does not answer" if isinstance(error, ray.exceptions.ActorUnavailableError) else ""
 
@@ -188,6 +210,7 @@ def _first_line(error: Exception) -> str:
 def _environment(changed: Mapping[str, str], *, logs: bool) -> Iterator[Any]:
     """Ray, imported, and the environment in which it starts its processes: without our passwords, and as ``changed``."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", f"{2 * RETURN:.0f}")  # as Ray itself ends this process then
     for limit in ("raylet_start_wait_time_s", "worker_register_timeout_seconds"):
         os.environ.setdefault(f"RAY_{limit}", f"{START:.0f}")
     if not logs:  # Ray prints deaths of workers between our lines otherwise; the step that comes of one says so
