@@ -23,6 +23,7 @@ VOCABULARY: Mapping[str, str] = {
     "train/loss": "mean training loss, the data term alone (no regularisation)",
     "val/loss": "mean validation loss, the data term alone",
     "chance/loss": "validation loss of a model that knows only the class prior",
+    "chance/": "the same of another metric: what a model that has learned nothing scores, such as chance/psnr",
     "start/": "a validation metric before the first step, such as start/loss, in the first epoch's report",
     "lr": "learning rate at the end of the epoch",
     "grad_norm": "mean gradient norm over the epoch's steps, before clipping",

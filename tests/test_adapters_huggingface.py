@@ -58,6 +58,8 @@ def test_evaluations_by_steps_count_one_each_and_those_outside_of_a_training_do_
     trainer.evaluate()
     assert often.watch.facts.budget == 6
     assert [epoch.step for epoch in often.watch.telemetry] == [1, 2, 3, 4, 5, 6]
+    assert {"start/loss", "start/accuracy"} <= set(often.watch.telemetry[0].metrics)  # eval_on_start
+    assert "start/loss" not in often.watch.telemetry[1].metrics
 
 
 def test_a_tiny_bert_whose_loss_is_nan_stops_at_once(docs: dict[str, Any]) -> None:

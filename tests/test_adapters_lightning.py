@@ -51,6 +51,14 @@ def test_a_resumed_fit_is_judged_as_an_undisturbed_one(docs: dict[str, Any], tmp
     assert rest.watch.verdict == whole.watch.verdict
 
 
+def test_a_whole_validation_before_training_is_part_of_the_first_epoch(docs: dict[str, Any]) -> None:
+    whole, part = callback(), callback()
+    docs["fit"](0.0, whole, max_epochs=2, num_sanity_val_steps=-1)
+    docs["fit"](0.0, part, max_epochs=2, num_sanity_val_steps=1)
+    assert {"start/loss", "start/accuracy"} <= set(whole.watch.telemetry[0].metrics)
+    assert not any(name.startswith("start/") for epoch in part.watch.telemetry for name in epoch.metrics)
+
+
 def test_validations_within_an_epoch_count_one_each(docs: dict[str, Any]) -> None:
     often = callback()
     docs["fit"](0.0, often, max_epochs=3, val_check_interval=0.5)

@@ -98,15 +98,41 @@ def test_a_name_of_no_side_is_of_training_where_another_is_of_validation() -> No
     assert translated(["loss", "train_loss"], {}, "loss") == {"loss": "val/loss", "train_loss": "train/loss"}
 
 
-def test_where_chance_is_not_known_it_is_said_once_for_all_trainings(caplog: pytest.LogCaptureFixture) -> None:
+def test_where_chance_is_not_known_it_is_asked_for_once_of_all_trainings(caplog: pytest.LogCaptureFixture) -> None:
     watches = Watches({"budget": 20, "metric": "val_accuracy"})
     for training in range(3):
         watches.over(training).take(1, alive(1))
-    watch(metric="episode_reward_mean", labels={}).read(1, {"episode_reward_mean": 3.0, "loss": 0.3})  # has no such level
     watch().read(1, alive(1))
     said = [record.getMessage() for record in caplog.records if "chance" in record.getMessage()]
-    assert len(said) == 1
-    assert said[0].endswith("labels={'0': 700, '1': 300}, classes=10 or chance_score=0.1 says it")
+    assert not said
+    asked = [record.getMessage() for record in caplog.records if "learned nothing" in record.getMessage()]
+    assert len(asked) == 1
+    assert "say labels={'0': 700, '1': 300} or classes=10" in asked[0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "option"),
+    [("val_loss", "chance_loss=2.303"), ("val_psnr", "what the same output for every sample scores"), ("reward", "at random")],
+)
+def test_what_is_asked_for_is_what_the_objective_takes(metric: str, option: str, caplog: pytest.LogCaptureFixture) -> None:
+    watch(metric=metric, labels={}).read(1, {metric: 3.0, "train_loss": 0.3})
+    assert any(option in record.getMessage() for record in caplog.records)
+
+
+def test_a_warm_up_is_asked_for_where_no_rate_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "pitprop")
+    for known in ({}, {"lr": 0.1}):
+        watch().read(1, {**alive(1), **known})
+    assert sum("warmup=5" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_what_was_measured_before_training_is_part_of_the_first_epoch() -> None:
+    one = watch()
+    one.before({"val_loss": 2.3, "val_accuracy": 0.1, "train_loss": 9.0})
+    one.take(1, alive(1))
+    one.take(2, alive(2))
+    assert {name for name in one.telemetry[0].metrics if name.startswith("start/")} == {"start/loss", "start/accuracy"}
+    assert "start/loss" not in one.telemetry[1].metrics
 
 
 def test_numbers_of_any_library_count_and_nothing_else_does() -> None:

@@ -267,6 +267,26 @@ def test_the_command_tells_every_finding(write_space: Write, pitprop: Pitprop) -
     }
 
 
+@pytest.mark.parametrize(
+    ("changes", "asks"),
+    [
+        ({"objective": {"metric": "val/accuracy"}}, "`facts: {classes: 10}`, the number of classes"),
+        ({"objective": {"metric": "val/psnr"}}, "`facts: {chance: {val/psnr: ...}}`, what the same output for every sample"),
+        ({"objective": {"metric": "val/loss"}}, "of a squared error the variance of the targets"),
+        ({"objective": {"metric": "val/accuracy"}, "facts": {"classes": 4}}, ""),
+        ({"objective": {"metric": "val/bleu"}}, ""),
+    ],
+)
+def test_where_chance_is_known_neither_by_name_nor_facts_it_is_asked_for(
+    write_space: Write, pitprop: Pitprop, changes: dict[str, Any], asks: str
+) -> None:
+    command = {"trainer": "command", "options": {"command": ["true", "{params}"]}, "params": {"lr": {"float": [0.01, 1.0]}}}
+    findings = pitprop("preflight", write_space(**{**command, **changes}), "--json").json["findings"]
+    asked = [finding for finding in findings if finding["check"] == "chance"]
+    assert [finding["severity"] for finding in asked] == ["warn"] * bool(asks)
+    assert all(asks in finding["remedy"] for finding in asked)
+
+
 def test_the_command_says_that_a_trainer_has_no_preflight(write_space: Write, pitprop: Pitprop) -> None:
     said = pitprop("preflight", write_space())
     assert (said.code, said.out) == (0, "no preflight: the trainer has no function preflight(params, context)\n")

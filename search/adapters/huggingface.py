@@ -29,7 +29,9 @@ class CollapseCallback(TrainerCallback):
         epochs, since = dict[float, dict[str, float]](), dict[str, float]()
         for row in state.log_history:
             since |= row
-            if row["step"] and any(name.startswith("eval_") for name in row):
+            if not row["step"]:  # of eval_on_start
+                self.watch.before(row)
+            elif any(name.startswith("eval_") for name in row):
                 epochs[row["step"]], since = {**since, **epochs.get(row["step"], {})}, {}
         if epochs:
             self.watch.follow(dict(enumerate(epochs.values(), 1)))

@@ -36,7 +36,7 @@ class CollapseCallback(*BASES):  # type: ignore[misc]
     ) -> None:
         given = {"maximize": maximize, "classes": classes, "chance_score": chance_score, "chance_loss": chance_loss, **options}
         self._options = {"metric": metric, **given, "labels": labels or {}}
-        self._budget, self._before = budget, list[Epoch]()
+        self._budget, self._before, self._begun = budget, list[Epoch](), dict[str, Any]()
         self.watch = Watch(**{"budget": 1 if budget is None else budget, **self._options})
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -46,10 +46,13 @@ class CollapseCallback(*BASES):  # type: ignore[misc]
         budget = int((trainer.max_epochs or 0) * each) if self._budget is None else self._budget
         self.watch = Watch(**{"budget": budget, **self._options})
         self.watch.telemetry.extend(self._before)
+        self.watch.before(self._begun)
         self._before = []
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+        if trainer.sanity_checking and trainer.num_sanity_val_steps == math.inf:  # of all batches, so it is a whole validation
+            self._begun = dict(trainer.callback_metrics)
+        elif trainer.state.fn == "fit" and not trainer.sanity_checking:
             metrics = {"lr": trainer.optimizers[0].param_groups[0].get("lr"), **trainer.callback_metrics}
             lost = self.watch.see(max(trainer.current_epoch, self.watch.last) + 1, metrics) is not None
             trainer.should_stop |= trainer.strategy.reduce_boolean_decision(lost, all=False)

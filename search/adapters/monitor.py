@@ -9,7 +9,7 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from dataclasses import fields
 from typing import Any
 
-from pitprop.detection import levels, metrics
+from pitprop.detection import metrics, questions
 from pitprop.detection.detect import Signature, Verdict, defaults, judge, unwatched
 from pitprop.detection.facts import Facts
 from pitprop.logs import names
@@ -55,6 +55,7 @@ class Watch:
         self.telemetry = Telemetry()
         self.verdict: Verdict | None = None
         self._said: set[str] = set()
+        self._begun: dict[str, float] = {}
         self.told: set[str] = set()
         """What was said once, of this training or of others with the same options."""
 
@@ -67,6 +68,13 @@ class Watch:
         """`take` and `judge`."""
         self.take(step, metrics)
         return self.judge()
+
+    def before(self, metrics: Mapping[str, Any]) -> None:
+        """Takes what was measured before the first step, which becomes part of the first epoch."""
+        given = dict(_numbers(metrics))
+        ours = translated(given, self.names, self.spelled)
+        found = ((ours[name], value) for name, value in given.items())
+        self._begun = {name.replace("val/", "start/", 1): value for name, value in found if name.startswith("val/")}
 
     def read(self, step: int, metrics: Mapping[str, Any]) -> Epoch:
         """What was reported after ``step`` epochs, by your names, flat or nested; what is no number is left out."""
@@ -83,6 +91,8 @@ class Watch:
         A training that went back to a checkpoint forgets what came after it.
         """
         epoch = self.read(step, metrics)
+        if self._begun and not self.telemetry:
+            epoch = Epoch(step, {**self._begun, **epoch.metrics})
         if step <= self.last:
             before = next((old.metrics for old in self.telemetry if old.step == step), {})
             epoch = Epoch(step, {**before, **epoch.metrics})
@@ -125,22 +135,15 @@ class Watch:
                 LOG.warning("no signature reads %r%s Then translate it in `names`", name, near)
         for name, reads in lacking.items():
             LOG.info("not watched: %s needs %s", name, " and ".join(reads))
-        self._tell_chance(step, numbers)
+        self._ask(Telemetry([Epoch(step, dict(numbers))]))
 
-    def _tell_chance(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Says once that nobody knows where chance lies, and which option tells; a reward has no such level."""
-        first, family = Telemetry([Epoch(step, dict(numbers))]), metrics.of(self.facts.metric).family
-        known = levels.score(first, self.facts) is not None or levels.loss(first, self.facts, guess=False) is not None
-        if family == "reward" or known or "chance" in self.told:
-            return
-        self.told.add("chance")
-        tells = "chance_loss=2.303" if family == "loss" else "chance_score=0.1"
-        LOG.warning(
-            "chance is not watched: nothing says where %s stands before anything is learned. Of the adapter's options "
-            "labels={'0': 700, '1': 300}, classes=10 or %s says it",
-            self.facts.metric,
-            tells,
-        )
+    def _ask(self, first: Telemetry) -> None:
+        """Asks once for what nobody has told of trainings with these options: where chance is, and how long the warm-up lasts."""
+        asked = ((logging.WARNING, questions.chance(first, self.facts)), (logging.INFO, questions.warmup(first, self.facts)))
+        for level, question in asked:  # a rate that is not logged mostly does not rise, but chance there is always
+            if question is not None and question.option not in self.told:
+                self.told.add(question.option)
+                LOG.log(level, "%s: say %s among the adapter's options, %s", question.lacks, question.option, question.answer)
 
 
 class Watches(dict[Any, Watch]):

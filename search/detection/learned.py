@@ -7,8 +7,12 @@ better by far.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
+from typing import NamedTuple
 
 from pitprop.detection import metrics
 from pitprop.detection.facts import Facts, Peer
@@ -43,6 +47,16 @@ class Stand:
     trials: tuple[int, ...] = ()
 
 
+class Row(NamedTuple):
+    """Where one trial stands; its ``kind`` is another where its parameters are others."""
+
+    value: float
+    trial: int
+    low: float
+    high: float
+    kind: str
+
+
 def level(facts: Facts, metric: str, whole: float) -> Stand | None:
     """Where ``metric`` stands in trials that have learned nothing; None if the study does not tell.
 
@@ -56,49 +70,77 @@ def _level(facts: Facts, metric: str, whole: float) -> Stand | None:
     if best is None:
         return None
     found = ((stands(peer.telemetry, metric, sign, whole), peer) for peer in facts.peers)
-    rows = ((one.value, peer.trial, one, _kind(peer)) for one, peer in found if one is not None)
-    standing = sorted(rows, key=lambda row: row[:2])
-    groups = []
-    for first, (value, *_) in enumerate(standing):
-        limit = value + STILL * (abs(value) if loss else whole)
-        near = [row for row in standing[first:] if row[0] <= limit]
-        if len({kind for *_, kind in near}) >= SEVERAL:
-            lows, highs = min(one.low for *_, one, _ in near), max(one.high for *_, one, _ in near)
-            groups.append(Stand(median(row[0] for row in near), lows, highs, tuple(sorted(row[1] for row in near))))
-    groups.sort(key=lambda one: (-len(one.trials), sign * one.value))
-    fit = (one for one in groups if behind(one, best, facts, metric, whole) and not reached(one, facts, metric, whole))
-    return next(fit, None) or _rest(facts, metric, best, whole)
+    rows = sorted(Row(one.value, peer.trial, one.low, one.high, _kind(peer)) for one, peer in found if one is not None)
+    groups = _groups(rows, 0.0 if loss else whole, SEVERAL)
+    worse = (at for at in groups if sign * (best - _middle(rows, *at)) > _margin(_middle(rows, *at), metric, whole))
+    for group in sorted(worse, key=lambda at: (at[0] - at[1], sign * _middle(rows, *at))):
+        stand = _stand(rows, *group)
+        if behind(stand, best, facts, metric, whole) and not reached(stand, facts, metric, whole):
+            return stand
+    return _rest(facts, metric, best, whole)
 
 
 def _rest(facts: Facts, metric: str, best: float, whole: float) -> Stand | None:
-    """The worst level at which `RESTING` trials came to rest, from better or worse, and that ``best`` is far ahead of.
+    """The best level at which `RESTING` trials came to rest, from better or worse, and that ``best`` is far ahead of.
 
-    A loss or an error in any unit begins wherever the initial weights put it, and goes to chance before anything is learned. To
-    ``best`` it is at least `AWAY` of the way from where trials begin: what good trials come to is nearer. No trial
-    that rested there went on.
+    A loss or an error in any unit begins wherever the initial weights put it, and goes to chance before anything is learned; some
+    rest on the way, where their weights hardly move. To ``best`` it is at least `AWAY` of the way from where trials begin: what
+    good trials come to is nearer. No trial that rested there went on.
     """
     sign, meaning = _sign(facts, metric), metrics.of(metric)
     if metric != facts.metric or (meaning.share and meaning.attainable):
         return None  # where an accuracy or the loss beside a score comes to rest need be no guess
     firsts = [column[0] for peer in facts.peers if (column := peer.telemetry.column(metric).values)]
     way = sign * (best - median(firsts)) if firsts else 0.0
-    scale = whole if meaning.share else way
-    away, found = AWAY_LOSS if meaning.family == "loss" else AWAY, []
-    for peer in facts.peers:
-        values = peer.telemetry.column(metric).values
-        values = values[-max(LAST, len(values) // 2) :] if len(values) >= FEW else []
-        if values and max(values) - min(values) <= STILL * (abs(median(values)) if meaning.family == "loss" else scale):
-            found.append((sign * median(values), peer.trial, min(values), max(values), _kind(peer)))
-    found.sort()
-    for first, (value, *_) in enumerate(found):
-        limit = value + STILL * (abs(value) if meaning.family == "loss" else scale)
-        near = [row for row in found[first:] if row[0] <= limit]
-        if len({row[-1] for row in near}) >= RESTING:
-            level = sign * median(row[0] for row in near)
-            stand = Stand(level, min(row[2] for row in near), max(row[3] for row in near), tuple(sorted(row[1] for row in near)))
-            if sign * (best - level) > away * way and behind(stand, best, facts, metric, whole):
-                return None if any(_left(stand, peer, facts, metric, whole) for peer in facts.peers) else stand
+    loss, scale = meaning.family == "loss", whole if meaning.share else way
+    rows = sorted(row for peer in facts.peers if (row := _resting(peer, metric, loss, scale)) is not None)
+    groups = _groups(rows, 0.0 if loss else scale, RESTING)
+    whole_ones = [group for before, group in pairwise([(0, 0), *groups]) if group[1] > before[1]]  # none lies within another
+    for group in whole_ones if sign < 0 else reversed(whole_ones):
+        stand = _stand(rows, *group)
+        far = sign * (best - stand.value) > (AWAY_LOSS if loss else AWAY) * way
+        far = far and behind(stand, best, facts, metric, whole)
+        if far and not any(_left(stand, peer, facts, metric, whole) for peer in facts.peers):
+            return stand
     return None
+
+
+def _resting(peer: Peer, metric: str, loss: bool, scale: float) -> Row | None:
+    """Where a trial came to rest; None for one that did not."""
+    values = peer.telemetry.column(metric).values
+    last = values[-max(LAST, len(values) // 2) :] if len(values) >= FEW else []
+    if not last or max(last) - min(last) > STILL * (abs(median(last)) if loss else scale):
+        return None
+    return Row(median(last), peer.trial, min(last), max(last), _kind(peer))
+
+
+def _groups(rows: Sequence[Row], whole: float, several: int) -> list[tuple[int, int]]:
+    """From where to where in ``rows``, which are in order, trials of ``several`` kinds at least are of one level.
+
+    That is by `STILL` of ``whole``, or of itself where that is 0. There is one that begins with each of the rows.
+    """
+    kinds, groups, end = Counter[str](), [], 0
+    for first, row in enumerate(rows):
+        limit = row.value + STILL * (whole or abs(row.value))
+        while end < len(rows) and rows[end].value <= limit:
+            kinds[rows[end].kind] += 1
+            end += 1
+        if len(kinds) >= several:
+            groups.append((first, end))
+        kinds[row.kind] -= 1
+        if not kinds[row.kind]:
+            del kinds[row.kind]
+    return groups
+
+
+def _middle(rows: Sequence[Row], first: int, end: int) -> float:
+    return (rows[(first + end - 1) // 2].value + rows[(first + end) // 2].value) / 2
+
+
+def _stand(rows: Sequence[Row], first: int, end: int) -> Stand:
+    near = rows[first:end]
+    lows, highs = min(row.low for row in near), max(row.high for row in near)
+    return Stand(_middle(rows, first, end), lows, highs, tuple(sorted(row.trial for row in near)))
 
 
 def _left(stand: Stand, peer: Peer, facts: Facts, metric: str, whole: float) -> bool:
@@ -138,9 +180,14 @@ def reached(stand: Stand, facts: Facts, metric: str, whole: float) -> bool:
 
 def behind(stand: Stand, best: float, facts: Facts, metric: str, whole: float) -> bool:
     """Whether ``best`` is so much better than what is found at ``stand`` that the two are not of one kind."""
+    least = max(AHEAD * (stand.high - stand.low), _margin(stand.value, metric, whole))
+    return _sign(facts, metric) * (best - stand.value) > least
+
+
+def _margin(value: float, metric: str, whole: float) -> float:
+    """By how much more than ``value`` what is alive has to be better, however little readings scatter."""
     meaning = metrics.of(metric)
-    least = 0.1 * abs(stand.value) if meaning.family == "loss" else 0.05 * whole if meaning.share and meaning.attainable else 0.0
-    return _sign(facts, metric) * (best - stand.value) > max(AHEAD * (stand.high - stand.low), least)
+    return 0.1 * abs(value) if meaning.family == "loss" else 0.05 * whole if meaning.share and meaning.attainable else 0.0
 
 
 def stands(telemetry: Telemetry, metric: str, sign: int, whole: float) -> Stand | None:

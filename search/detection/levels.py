@@ -76,6 +76,8 @@ def known_score(telemetry: Telemetry, facts: Facts) -> Level | None:
         return Level(facts.chance_score, STATED)
     if facts.metric in ("val/loss", "train/loss"):
         return known_loss(telemetry, facts, guess=False)
+    if reported := telemetry.column(facts.metric.replace("val/", "chance/", 1)).values:
+        return Level(reported[-1], REPORTED)
     whole, counts = reading.unit(telemetry, facts), list(reading.labels(telemetry, facts).values())
     if (found := chance.score(facts.metric, counts)) is not None:
         return Level(found * whole, NAMED if metrics.of(facts.metric).chance is not None else COUNTED)
@@ -206,8 +208,8 @@ def start(telemetry: Telemetry, facts: Facts) -> float | None:
 def begun(telemetry: Telemetry, facts: Facts) -> float | None:
     """Where an untrained model began and still stands; None once it has moved, or where its start may be that of a trained one.
 
-    It has moved if a mean of a few running is better than the first such by `STILL`, or by four standard errors of what readings
-    scatter. A score that other trials do not surpass has to look like a guess, see `_guess`.
+    It has moved if a mean of a few running is better than the first such, or than the score before training, by `STILL`, or by
+    four standard errors of what readings scatter. A score that other trials do not surpass has to look like a guess (`_guess`).
     """
     column, few = telemetry.column(facts.metric), reading.fewer(telemetry, facts, FEW)
     values, meaning = column.values, metrics.of(facts.metric)
@@ -217,7 +219,9 @@ def begun(telemetry: Telemetry, facts: Facts) -> float | None:
     whole = reading.unit(telemetry, facts) * (1.0 if meaning.attainable else HARD)
     scale = whole if meaning.share else abs(means[0]) if meaning.family == "loss" else 0.0
     noise = reading.scatter(telemetry, facts)
-    gain = max(facts.sign * mean for mean in means) - min(facts.sign * means[0], facts.sign * values[0] + 2 * noise)
+    before = telemetry.column(facts.metric.replace("val/", "start/", 1)).values[:1]
+    firsts = (means[0], values[0] + 2 * facts.sign * noise, *before)
+    gain = max(facts.sign * mean for mean in means) - min(facts.sign * first for first in firsts)
     if gain > max(STILL * scale, 4 * noise * math.sqrt(2 / few), 1e-12):
         return None
     return means[0] if _guess(telemetry, facts, means[0]) else None

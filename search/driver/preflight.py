@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pitprop.detection import questions
 from pitprop.driver.preflight_checks import Finding, judge
 from pitprop.errors import UserError
 from pitprop.messages import _, localized, message
 from pitprop.seeds import of_training
 from pitprop.space import Space
+from pitprop.telemetry import Telemetry
 from pitprop.trainer import Lane, Start
 from pitprop.workers.worker import Failure
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from pitprop.workers.launch import Launcher
 
 COMMAND = "pitprop.trainers.command"
+TELLING = {"chance/", "chance/loss", "val/labels/"}
+"""Reports that tell where chance is."""
+NEVER = message("stopped late, or not at all")
 
 
 class Unfit(UserError):
@@ -36,11 +41,23 @@ def inspect(space: Space, launcher: Launcher) -> list[Finding]:
     if isinstance(answer, Failure):
         return [Finding("trainer", "stop", answer.error, message("correct that, and check with `pitprop preflight`"))]
     found = judge(answer, space.known_of()) if answer is not None else []
+    asked = _asked(space, Telemetry([answer] if answer is not None else []))
     if space.trainer != COMMAND or answer is None:
-        return found
+        return [*found, *asked]
     reason = message("it can be started: its program is there, and every parameter has its place")
     started = Finding("command", "ok", reason)
-    return [started, *(one for one in found if one.severity != "unchecked")]  # of a training itself it can see nothing
+    return [started, *(one for one in found if one.severity != "unchecked"), *asked]  # of a training itself it can see nothing
+
+
+def _asked(space: Space, measured: Telemetry) -> list[Finding]:
+    """The question where chance is, if nothing tells it that is there before a training, and no report of the trainer will."""
+    question = questions.chance(measured, space.known_of())
+    if question is None or TELLING & {*(space.card.reports or ())}:
+        return []
+    later = message("stopped late, or not at all, unless their logs tell") if space.card.reports is None else NEVER
+    reason = message("{lacks}: trainings that stay there are {later}", lacks=question.lacks, later=later)
+    remedy = message("say in the space `{facts}`, {answer}", facts=question.facts, answer=question.answer)
+    return [Finding("chance", "warn", reason, remedy)]
 
 
 def refuse(findings: Sequence[Finding], command: str) -> None:

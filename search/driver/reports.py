@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 
-from pitprop.detection import detect, levels, metrics, reading
+from pitprop.detection import detect, levels, metrics, questions, reading
 from pitprop.detection.facts import Facts
 from pitprop.errors import nearest
 from pitprop.messages import Message, message
@@ -83,13 +83,16 @@ def understood(space: Space, curve: Telemetry, facts: Facts, watching: Sequence[
     """What a training of somebody else's is judged by, in one line: objective, scale, chance, budget, and what is not watched."""
     metric, goal = facts.metric, message("maximised") if facts.maximize else message("minimised")
     parts = [message("objective {metric}, {goal}, {scale}", metric=metric, goal=goal, scale=_scale(curve, facts))]
-    known = levels.known_score(curve, facts) or levels.known_loss(curve, facts, guess=False)
-    if known is not None:
-        parts.append(message("chance {level:.4g}, {source}", level=known.value, source=known.source))
+    if (question := questions.chance(curve, facts)) is None:
+        known = levels.known_score(curve, facts) or levels.known_loss(curve, facts, guess=False)
+        parts += [message("chance {level:.4g}, {source}", level=known.value, source=known.source)] if known else []
     else:
-        parts.append(message("chance unknown, `facts: {{chance: {{{metric}: ...}}}}` in the space states it", metric=metric))
+        parts.append(message("chance unknown, `{facts}` in the space states it", facts=question.facts))
     unit = message("epochs") if space.unit == "epochs" else message("steps")
     parts.append(message("budget {budget} {unit} from the space", budget=space.epochs, unit=unit))
+    if (question := questions.warmup(curve, facts)) is not None:
+        said = {"facts": question.facts, "answer": question.answer}
+        parts.append(message("warm-up unknown and taken to be none, `{facts}` states it", **said))
     if lacking := list(detect.unwatched(curve, watching)):
         names = ", ".join(lacking[:NAMED]) + (", ..." if len(lacking) > NAMED else "")
         parts.append(message("not watched: {names}", names=names))

@@ -20,14 +20,14 @@ from time import perf_counter
 from pitprop.detection import detect
 from pitprop.telemetry import Epoch, Telemetry
 
-from tests.bench.detect import pools
-from tests.bench.detect.curves import Run, datasets, unstated
+from tests.bench.detect import pools, words
+from tests.bench.detect.curves import Run, answered, datasets, unstated
 from tests.bench.detect.figures import Stops, figures
 from tests.bench.detect.fit import changed, fit
 from tests.bench.detect.peers import PEERS
 from tests.bench.detect.pruners import pruned
 from tests.bench.detect.score import family, half, ours, parallel, runs, sample, together
-from tests.bench.detect.table import HEADER, WIDTH, misses, row, signatures
+from tests.bench.detect.table import HEADER, WIDTH, memorised, misses, row, signatures
 
 HISTORY = 500
 TIMED = 100
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def read(name: str, options: argparse.Namespace) -> Sequence[Run]:
     """The data set, as a search sees it that is told where chance is, or one that is not."""
     dataset = sample(runs(options.curves, name), options.sample)
-    return [unstated(run) for run in dataset] if options.no_chance else dataset
+    known = answered if options.answered else unstated if options.no_chance else None
+    return [known(run) for run in dataset] if known else dataset
 
 
 def table(name: str, dataset: Sequence[Run], options: argparse.Namespace) -> None:
@@ -73,7 +74,10 @@ def table(name: str, dataset: Sequence[Run], options: argparse.Namespace) -> Non
         print(row(title, figures(list(compress(dataset, inside)), list(compress(where, inside)))))
     for title, stops in () if options.ours else _peers(dataset, options.processes):
         print(row(title, figures(dataset, stops)) if stops else f"{title:<{WIDTH}}{'n/a':>18}", flush=True)
-    print(*signatures(figures(dataset, where)), sep="\n")
+    print(*signatures(figures(dataset, where)), *memorised(dataset, where), sep="\n")
+    if options.words:
+        whole = sample(runs(options.curves, name), options.sample)
+        print("  of these sentences so many are true:", *words.table(whole, dataset, options.processes), sep="\n")
     if options.misses:
         print(*misses(dataset, where), sep="\n")
 
@@ -158,6 +162,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--made", action="store_true", help="make our own curves of many kinds first, those that the folder lacks"
     )
     parser.add_argument("--no-chance", action="store_true", help="tell nothing of classes, chance and warm-up")
+    parser.add_argument("--answered", action="store_true", help="tell what is asked for before a search, and nothing else")
+    parser.add_argument("--words", action="store_true", help="how many of the sentences of each signature are true")
     parser.add_argument("--study", action="store_true", help="judge each run in the light of those of its study before it")
     parser.add_argument("--pools", type=Path, metavar="FOLDER", help="pools that make bench-search trained, to judge as well")
     parser.add_argument("--ours", action="store_true", help="only our signatures, without their peers")

@@ -103,6 +103,11 @@ def unstated(run: Run) -> Run:
     return replace(run, facts=known.unstated(run.facts), epochs=tuple(epochs))
 
 
+def answered(run: Run) -> Run:
+    """The same, whose author has answered what is asked for before a search."""
+    return replace(unstated(run), facts=known.answered(run.facts))
+
+
 def _run(row: Mapping[str, Any], points: pd.DataFrame, before: bool) -> Run:
     """``before`` says whether ``L0`` was measured before the first step, and is not the first report again."""
     metric = known.metric_of(row)

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pitprop.detection import metrics
+from pitprop.detection import metrics, questions
 from pitprop.detection.facts import Facts
+from pitprop.telemetry import Telemetry
 
 METRICS = {
     "": "val/accuracy",
@@ -65,6 +66,23 @@ def _told(row: Mapping[str, Any], budget: int) -> Facts:
 def unstated(known: Facts) -> Facts:
     """The facts of a search over one's own script that says nothing of classes, chance or warm-up."""
     return replace(known, chance_score=None, chance_loss=None, labels={}, warmup=None, batch=None)
+
+
+def answered(told: Facts) -> Facts:
+    """What is known where a person answers what `pitprop.detection.questions` asks for, of ``told``, and nothing beside.
+
+    Of an accuracy the number of classes is asked for, which says where chance is only if they are of one size.
+    """
+    hidden, before = unstated(told), Telemetry()
+    if questions.warmup(before, hidden) is not None:
+        hidden = replace(hidden, warmup=told.warmup)
+    question = questions.chance(before, hidden)
+    if question is None:
+        return hidden
+    if "classes" in question.facts and told.chance_score:
+        by_loss = math.exp(told.chance_loss) if told.chance_loss else 0.0
+        return replace(hidden, classes=round(by_loss if abs(by_loss - round(by_loss)) < 0.01 else 1 / told.chance_score))
+    return replace(hidden, chance_score=told.chance_score, chance_loss=told.chance_loss)
 
 
 def _labels(row: Mapping[str, Any]) -> dict[str, int]:

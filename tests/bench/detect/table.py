@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pitprop.detection import life, reading
+from pitprop.telemetry import Telemetry
+
 from tests.bench.detect.curves import Run
 from tests.bench.detect.figures import Figures, Share, Stops, killed
 
@@ -33,6 +36,22 @@ def signatures(found: Figures) -> Iterator[str]:
     yield f"{'  stopped by':<{WIDTH}}" + "".join(f"{label:>15}" for label in labels)
     for name, counts in sorted(found.by.items(), key=lambda item: -sum(item[1].values())):
         yield f"{'  ' + name:<{WIDTH}}" + "".join(f"{counts.get(label, 0):>15}" for label in labels)
+
+
+def memorised(dataset: Sequence[Run], where: Stops) -> Iterator[str]:
+    """How many of the dead that were not found end with a training loss that falls or is near 0: these are spared, not judged."""
+    dead = [run for run, stop in zip(dataset, where, strict=True) if run.label == "dead" and stop is None]
+    spared = sum(_by_heart(run) for run in dead)
+    if spared:
+        why = "their training loss falls far below that of validation, or to 0, and they may generalise late"
+        yield f"  memorised, not judged: {spared} of {len(dead)} dead that were not found: {why}"
+
+
+def _by_heart(run: Run) -> bool:
+    curve = Telemetry(run.epochs)
+    count = reading.window(curve, run.facts, 5)
+    signs = (look(curve, run.facts, count) for look in (life.memorising, life.fitting))
+    return any(sign is not None and sign.alive for sign in signs)
 
 
 def misses(dataset: Sequence[Run], where: Stops) -> Iterator[str]:

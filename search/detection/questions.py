@@ -1,0 +1,52 @@
+"""What verdicts need and nobody has told: where chance is, and how long the warm-up lasts; with the words that ask for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pitprop.detection import chance as levels_of
+from pitprop.detection import levels, metrics
+from pitprop.detection.facts import WARM_SHARES, WARMUPS, Facts
+from pitprop.messages import N_, Message, message
+from pitprop.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A fact that is not known: what ``lacks``, what the ``answer`` is, and how a space or an adapter takes it."""
+
+    lacks: Message
+    answer: Message
+    facts: str
+    option: str
+
+
+MEAN = N_("what the same output for every sample scores, such as the mean of the targets")
+RANDOM = N_("what guessing at random scores, such as the share of the positives")
+GUESS = N_("the entropy of the labels, ln 10 = 2.303 of ten classes of one size; of a squared error the variance of the targets")
+ACTING = N_("what acting at random returns")
+CLASSES = N_("the number of classes")
+
+
+def chance(telemetry: Telemetry, facts: Facts) -> Question | None:
+    """Where chance is; None where facts, readings or the metric's name tell it."""
+    if levels.known_score(telemetry, facts) is not None or levels.known_loss(telemetry, facts, guess=False) is not None:
+        return None
+    metric, meaning = facts.metric, metrics.of(facts.metric)
+    lacks = message("nothing tells where {metric} stands in a model that has learned nothing", metric=metric)
+    if levels.ACCURACY & {*metrics.split(metric)} or metric.rsplit("/", 1)[-1] in levels_of.ERRORS:
+        return Question(lacks, message(CLASSES), "facts: {classes: 10}", "labels={'0': 700, '1': 300} or classes=10")
+    said = f"facts: {{chance: {{{metric}: ...}}}}"
+    if meaning.family == "loss":
+        return Question(lacks, message(GUESS), said, "chance_loss=2.303")
+    answer = ACTING if meaning.family == "reward" else RANDOM if meaning.share else MEAN
+    return Question(lacks, message(answer), said, "chance_score=...")
+
+
+def warmup(telemetry: Telemetry, facts: Facts) -> Question | None:
+    """How long the learning rate rises at first; None where facts, parameters or a logged rate tell it."""
+    told = facts.warmup is not None or facts.own(*WARMUPS, *WARM_SHARES) is not None
+    if told or telemetry.column("facts/warmup").values or telemetry.column("lr").values:
+        return None
+    lacks = message("nothing tells how long the learning rate rises at first")
+    return Question(lacks, message("0 if it does not"), "facts: {warmup: 5}", "warmup=5")
