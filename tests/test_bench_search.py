@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from pitprop.telemetry import Epoch, Telemetry
 from pitprop.trainer import Change, Context, Lane, Start
 
 from tests.bench.search import __main__ as bench
-from tests.bench.search import ours, peers, pool, replay
+from tests.bench.search import ours, peers, pool, promotion, replay
 from tests.bench.search.figures import spent, verdict
 from tests.bench.search.meter import Found, Meter, Task
 from tests.bench.search.table import Table
@@ -73,7 +74,7 @@ def test_a_pool_of_another_space_is_refused(folder: Path, tmp_path: Path) -> Non
 @given(st.lists(st.floats(0, 1) | st.just(math.nan), max_size=30), st.floats(0, 1))
 def test_epochs_count_up_to_the_target_and_no_further(folder: Path, scores: list[float], target: float) -> None:
     meter = Meter(task(folder, target))
-    over = [meter.take(score) for score in scores]
+    over = [meter.take(score, 0) for score in scores]
     first = next((number for number, score in enumerate(scores, 1) if score >= target), None)
     assert meter.found.epochs == (first or len(scores))
     assert (meter.found.reached(target) or (None, 0))[0] == first
@@ -84,7 +85,7 @@ def test_epochs_count_up_to_the_target_and_no_further(folder: Path, scores: list
 def test_the_best_of_the_first_epochs_is_that_of_their_scores(folder: Path, scores: list[float], epochs: int) -> None:
     meter = Meter(task(folder, math.inf))
     for score in scores:
-        meter.take(score)
+        meter.take(score, 0)
     assert meter.found.best(epochs) == max((score for score in scores[:epochs] if not math.isnan(score)), default=-math.inf)
 
 
@@ -169,3 +170,39 @@ def test_tune_counts_the_epochs_of_one_trial_after_another(folder: Path) -> None
     with tuned.running():
         assert tuned.asha(task(folder, least)).epochs == 1
         assert TRIALS <= tuned.asha(task(folder, math.inf)).epochs <= task(folder, 0).budget
+
+
+@pytest.mark.parametrize(("name", "rule"), [("ASHA", promotion.Asha), ("PASHA", promotion.Pasha)])
+@pytest.mark.parametrize("seed", range(3))
+def test_promotion_chooses_as_the_classes_of_syne_tune(name: str, rule: type[promotion.Asha], seed: int) -> None:
+    """Recorded from Syne Tune 0.13 with the share of a rung rounded down, as in the paper (its quantile lets one more go on)."""
+    recorded = json.loads((Path(__file__).parent / "golden" / "promotion.json").read_text())[f"{name} {seed}"]
+    ends, curves = recorded["ends"], recorded["curves"]
+    asha = rule(ends, recorded["factor"])
+    for expected in recorded["trials"]:
+        chosen = asha.choose(room=len(asha.curves) < len(curves))
+        assert chosen is not None
+        until, number = asha.until(chosen), len(asha.curves) if chosen == promotion.NEW else chosen
+        assert number == expected
+        for score in curves[number][0 if chosen == promotion.NEW else len(asha.curves[number]) : until]:
+            asha.see(number, score)
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pool of the size that the winners who learn late need to be some."""
+    found = tmp_path_factory.mktemp("late")
+    pool.train(found, "late", pool.SIZES["late"])
+    return found
+
+
+def test_a_twentieth_of_the_winners_learns_late(late: Path) -> None:
+    found = pool.load(late, "late", pool.SIZES["late"])
+    winners = (found.table.scores.max(axis=1) >= found.table.target(pool.GOOD)).sum()
+    assert len(found.late) >= 0.05 * winners
+
+
+def test_no_late_winner_is_lost_when_everything_is_trained(late: Path) -> None:
+    searches = [ours.OURS["pitprop, promote"](Task(late, "late", pool.SIZES["late"], math.inf, 24, seed)) for seed in range(2)]
+    assert sum(one.late for one in searches) > 0
+    assert sum(one.lost for one in searches) == 0

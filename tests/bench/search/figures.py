@@ -13,7 +13,7 @@ SHARES = (0.25, 0.5, 1.0)
 HEADER = "".join(
     [
         f"{'':<32}{'reached':>10}{'epochs: median':>16}{'its 90 %':>14}{'to 99 %':>9}{'times pitprop':>15}",
-        f"{'seconds':>9}{'own':>7}   short of the best at 25, 50, 100 % of the budget",
+        f"{'seconds':>9}{'own':>7}   short of the best at 25, 50, 100 % of the budget; late winners lost",
     ]
 )
 OWN = "pitprop"
@@ -43,9 +43,10 @@ def lines(
         seconds = np.median([count * rates[name] + taken for count, taken in zip(epochs, own, strict=True)])
         count = f"{sum(at is not None for at in reached)} of {len(found)}"
         short = "".join(f"{ceiling - np.median([one.best(round(share * budget)) for one in found]):>8.4f}" for share in SHARES)
+        lost = f"{sum(one.lost for one in found)} of {sum(one.late for one in found)}"
         yield (
             f"{name:<32}{count:>10}{middle:>16.0f}{f'{low:.0f} to {high:.0f}':>14}{np.median(later):>9.0f}{middle / ours:>15.2f}"
-            f"{seconds:>9.1f}{np.median(own):>7.2f}{short}"
+            f"{seconds:>9.1f}{np.median(own):>7.2f}{short}{lost:>13}"
         )
 
 

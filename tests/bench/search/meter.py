@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from tests.bench.search.pool import Pool, load
 
 
@@ -38,10 +40,13 @@ class Task:
 
 class Found(NamedTuple):
     """How a search went: for each epoch that beat all before it the epochs so far, its score, and the seconds that the method
-    had taken beside the training by then; and the epochs spent in all."""
+    had taken beside the training by then; and the epochs spent in all. ``late`` winners of the pool were proposed, ``lost`` of
+    them were not trained to their best."""
 
     bests: Sequence[tuple[int, float, float]]
     epochs: int
+    late: int = 0
+    lost: int = 0
 
     def reached(self, target: float) -> tuple[int, float] | None:
         """The epochs to the target and the method's own seconds; None if it was missed."""
@@ -53,10 +58,11 @@ class Found(NamedTuple):
 
 
 class Meter:
-    """Counts the epochs of a search, and keeps those that beat all before them."""
+    """Counts the epochs of a search, and keeps those that beat all before them, as NaN never does."""
 
     def __init__(self, task: Task) -> None:
         self._stop, self._budget, self._began = task.stop, task.budget, time.perf_counter()
+        self._pool, self._reached = task.pool, dict[int, float]()
         self._bests: list[tuple[int, float, float]] = []
         self._epochs = 0
 
@@ -65,14 +71,17 @@ class Meter:
         """Whether the search has reached its stop, or has spent what all trials would have had."""
         return self._epochs >= self._budget or bool(self._bests and self._bests[-1][1] >= self._stop)
 
-    def take(self, score: float) -> bool:
-        """Counts one epoch, which had this score, unless the search was over; whether it is. NaN beats nothing."""
+    def take(self, score: float, number: int) -> bool:
+        """Counts one epoch, which had this score, of the configuration ``number``, unless the search was over; whether it is."""
         if not self.over:
             self._epochs += 1
+            self._reached[number] = max(self._reached.get(number, -math.inf), -math.inf if math.isnan(score) else score)
             if not math.isnan(score) and (not self._bests or score > self._bests[-1][1]):
                 self._bests.append((self._epochs, score, time.perf_counter() - self._began))
         return self.over
 
     @property
     def found(self) -> Found:
-        return Found(self._bests, self._epochs)
+        late = self._pool.late & self._reached.keys()
+        lost = [number for number in late if self._reached[number] < np.nanmax(self._pool.table.scores[number])]
+        return Found(self._bests, self._epochs, len(late), len(lost))

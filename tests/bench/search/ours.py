@@ -12,7 +12,7 @@ from typing import Any
 
 from pitprop.detection import detect
 from pitprop.driver.loop import Search
-from pitprop.driver.progress import Reported
+from pitprop.driver.progress import Reported, Started
 from pitprop.space import Method, Space
 from pitprop.study.study import opened
 from pitprop.telemetry import Telemetry
@@ -30,20 +30,19 @@ LANES = 8
 def search(task: Task, *, lanes: int = 1, **changes: Any) -> Found:
     """A search as ``pitprop search`` does it, in the space with some ``changes``."""
     meter, asked = Meter(task), replace(space(task), **changes)
+    nearest, table, metric = dict[int, int](), task.pool.table, asked.objective.metric
     with tempfile.TemporaryDirectory(prefix="bench-") as name, opened(asked, f"sqlite:///{name}/study.db", Path(name)) as study:
         study.checkpoints.mkdir()
         context = Context(asked.epochs, asked.options, metric=asked.objective.metric)
         launcher = Inline(Job(asked.trainer, context, study.checkpoints), cpus=1)
         with closing(launcher), closing(Search(asked, study, launcher, width=lambda _workers: lanes).events()) as events:
             for event in events:
-                if isinstance(event, Reported) and meter.take(event.epoch.metrics[asked.objective.metric]):
+                if isinstance(event, Started):
+                    values = {leaf.name: value for leaf, value in asked.drawn(event.record.params)}
+                    nearest[event.record.number] = table.nearest(values)
+                if isinstance(event, Reported) and meter.take(event.epoch.metrics[metric], nearest[event.lane.trial]):
                     break
     return meter.found
-
-
-def asha(task: Task) -> Found:
-    """ASHA with promotion alone: neither signatures nor gates end a trial."""
-    return search(task, scheduler=Method("promote", {"reserve": 0.0}), signatures={}, gates=())
 
 
 def space(task: Task) -> Space:
@@ -78,5 +77,5 @@ OURS: dict[str, Callable[[Task], Found]] = {
     "pitprop, promote, factor 2": partial(search, scheduler=Method("promote", {"factor": 2})),
     f"pitprop, {LANES} lanes": partial(search, lanes=LANES),
     f"pitprop, promote, {LANES} lanes": partial(search, lanes=LANES, scheduler=Method("promote", {})),
-    "ASHA with promotion": asha,
+    "pitprop, promote, no reserve": partial(search, scheduler=Method("promote", {"reserve": 0.0})),
 }

@@ -6,10 +6,12 @@ import math
 import warnings
 from functools import partial
 
+import numpy as np
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
 from tests.bench.search.meter import Found, Meter, Task
+from tests.bench.search.promotion import PROMOTING
 from tests.bench.search.table import suggest
 
 SHARE = 8
@@ -35,10 +37,13 @@ def top_k(task: Task) -> Found:
     """As many random configurations as there may be trials, one epoch each; then the best eighth of them goes on, best first."""
     meter = Meter(task)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=task.seed))
-    curves = [task.pool.table.curve(suggest(task.pool.space, study.ask())) for _ in range(task.trials)]
-    best = sorted(curves, key=lambda curve: -math.inf if math.isnan(curve[0]) else curve[0], reverse=True)
-    for score in [curve[0] for curve in curves] + [score for curve in best[: task.trials // SHARE] for score in curve[1:]]:
-        if meter.take(score):
+    table = task.pool.table
+    drawn = [table.nearest(suggest(task.pool.space, study.ask())) for _ in range(task.trials)]
+    best = sorted(drawn, key=lambda number: np.nan_to_num(table.scores[number, 0], nan=-math.inf), reverse=True)
+    epochs = [(number, 0) for number in drawn]
+    epochs += [(number, epoch) for number in best[: task.trials // SHARE] for epoch in range(1, task.pool.space.epochs)]
+    for number, epoch in epochs:
+        if meter.take(float(table.scores[number, epoch]), number):
             break
     return meter.found
 
@@ -48,6 +53,7 @@ PEERS = {
     "Optuna TPE, Hyperband": hyperband,
     "Optuna TPE, median": median,
     "one epoch, then the best eighth": top_k,
+    **PROMOTING,
 }
 
 
@@ -62,10 +68,11 @@ def _optimised(task: Task, pruner: BasePruner) -> Found:
 
 
 def _objective(task: Task, meter: Meter, trial: optuna.Trial) -> float:
-    best = -math.inf
-    for step, score in enumerate(task.pool.table.curve(suggest(task.pool.space, trial)), 1):
+    best, table = -math.inf, task.pool.table
+    number = table.nearest(suggest(task.pool.space, trial))
+    for step, score in enumerate(map(float, table.scores[number]), 1):
         best = max(best, score) if score == score else best
-        if meter.take(score):
+        if meter.take(score, number):
             trial.study.stop()
             break
         trial.report(score, step)

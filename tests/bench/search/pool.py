@@ -7,6 +7,7 @@ benchmarks by table such as NAS-Bench-101 (Ying et al., ICML 2019).
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,9 +16,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import optuna
 from pitprop import space as spaces
 from pitprop import telemetry, trainer
+from pitprop.detection import levels
 from pitprop.space import Space
 from pitprop.telemetry import Epoch, Telemetry
 from pitprop.trainer import Change, Context, Epochs, Lane, Start
@@ -30,11 +33,14 @@ SPACES = {
     "contrastive": "contrastive_warmup",
     "events": "events_lr",
     "steady": str(Path(__file__).with_name("steady.yaml")),
+    "late": str(Path(__file__).with_name("late.yaml")),
 }
-"""The space of each workload. The last is ``imbalanced`` again, where collapses are rare."""
-SIZES = {"imbalanced": 512, "two_stream": 128, "contrastive": 128, "events": 128, "steady": 512}
+"""The space of each workload. The last two are ``imbalanced`` again: where collapses are rare, and where winners learn late."""
+SIZES = {"imbalanced": 512, "two_stream": 128, "contrastive": 128, "events": 128, "steady": 512, "late": 256}
 """Configurations of each pool, as many as a core trains in a few minutes. Where they are few, neighbours are far apart."""
 GROUP = 32
+GOOD, LATE, READINGS = 0.9, 0.4, 3
+"""Winners are above this quantile; a late one has so many readings above chance only after this share of the budget."""
 TIMED = 6
 """Epochs that are timed, after one that is not."""
 
@@ -47,6 +53,8 @@ class Pool:
     values: Sequence[Mapping[str, Any]]
     curves: Sequence[Telemetry]
     table: Table
+    late: frozenset[int]
+    """The winners that learn late: of the best tenth, those that leave chance after 40 % of the budget."""
 
 
 def space(workload: str) -> Space:
@@ -92,7 +100,15 @@ def load(folder: Path, workload: str, size: int) -> Pool:
     values = [row["values"] for row in rows]
     curves = [Telemetry(Epoch(epoch.pop("step"), epoch) for epoch in row["curve"]) for row in rows]
     scores = [telemetry.series(curve, found.objective.metric) for curve in curves]
-    return Pool(found, values, curves, Table.of(found, values, scores))
+    table = Table.of(found, values, scores)
+    return Pool(found, values, curves, table, frozenset(_late(found, values, curves, table)))
+
+
+def _late(found: Space, values: Sequence[Mapping[str, Any]], curves: Sequence[Telemetry], table: Table) -> Iterator[int]:
+    for number in np.flatnonzero(np.nan_to_num(table.scores, nan=-math.inf).max(axis=1) >= table.target(GOOD)):
+        left = levels.left_chance(curves[number], found.known_of(values[number], found.flat(values[number])), READINGS)
+        if left is not None and left > LATE * found.epochs:
+            yield int(number)
 
 
 def seconds(found: Space, lanes: int) -> float:

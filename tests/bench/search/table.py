@@ -55,10 +55,6 @@ class Table:
         different = (np.isnan(self.places) != np.isnan(here)) | (self.choices & (apart > 0))
         return int(np.argmin((np.where(different, 1.0, apart) ** 2).sum(axis=1)))
 
-    def curve(self, values: Mapping[str, Any]) -> list[float]:
-        """What the nearest configuration scored, an epoch after the other."""
-        return [float(score) for score in self.scores[self.nearest(values)]]
-
     def target(self, quantile: float) -> float:
         """The quantile of the best scores of the configurations; one that never was a number counts with the worst of all."""
         known = np.where(np.isnan(self.scores), np.nanmin(self.scores), self.scores)

@@ -32,12 +32,14 @@ class Trial(tune.Trainable):
     """Replays the curve nearest to its configuration. ``best`` is so far, as the objective is the best of a trial."""
 
     def setup(self, config: dict[str, Any], table: Table) -> None:  # type: ignore[override]  # as `with_parameters` has it
-        self._scores, self._at = table.curve(config), 0
+        self._number, self._at = table.nearest(config), 0
+        self._scores = [float(score) for score in table.scores[self._number]]
 
     def step(self) -> dict[str, Any]:
         self._at += 1
         seen = [score for score in self._scores[: self._at] if score == score]
-        return {"score": self._scores[self._at - 1], "best": max(seen, default=0.0), "done": self._at == len(self._scores)}
+        now = {"score": self._scores[self._at - 1], "best": max(seen, default=0.0), "number": self._number}
+        return {**now, "done": self._at == len(self._scores)}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)  # type: ignore[call-arg]  # Tune adds the table
@@ -51,7 +53,7 @@ class Stopper(tune.Stopper):
         self._meter = meter
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return self._meter.take(result["score"])
+        return self._meter.take(result["score"], result["number"])
 
     def stop_all(self) -> bool:
         return self._meter.over
