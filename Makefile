@@ -18,7 +18,7 @@ endef
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui serve token submit queue cancel pause resume mcp dashboard test test-slow test-cluster test-browser lint types audit chaos check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-workers bench-wall bench-remedies docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui serve token submit queue cancel pause resume mcp dashboard test test-slow test-cluster test-browser lint types audit chaos soak bench-service check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-workers bench-wall bench-remedies docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -153,6 +153,9 @@ audit: $(DEV)  ## known weaknesses of the packages in requirements.lock, which a
 chaos: $(DEV)  ## disturb short searches in every way there is, and check what they leave (CHAOS_SECONDS=600, CHAOS_SEED=n)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.chaos $(ARGS)
 
+soak: $(DEV)  ## disturb two services while they search, and count what is left (SOAK_SECONDS=300, SOAK_SEED=n)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak $(ARGS)
+
 check: lint types test  ## what CI runs
 
 bench-overhead: $(DEV)  ## what the engine costs, against bare training and Ray Tune
@@ -191,6 +194,9 @@ bench-wall: $(DEV)  ## where the time of one search goes, from Enter to its end 
 
 bench-logs: $(DEV)  ## what reading and following logs of 200 MB costs, against a plain parser
 	@OMP_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/bench/logs.py $(ARGS)
+
+bench-service: $(DEV)  ## what asking the service costs: 200 requests a second beside 100 followers of events (ARGS=--idle)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.service $(ARGS)
 
 docs: $(DEV)  ## write the catalogues in docs/signatures.md and formats.md, and the schema of spaces, anew
 	@$(BIN)/python docs/build_signatures.py

@@ -65,6 +65,23 @@ def _ray(address: str) -> str | None:
     return None if address == "local" else address
 
 
+@dataclass(frozen=True, slots=True)
+class SharedRay:
+    """A Ray of this machine that several drivers use, with its files in ``folder``: ``shared:CPUS:FOLDER``."""
+
+    folder: Path
+    cpus: int
+
+    def __str__(self) -> str:
+        return f"shared:{self.cpus}:{self.folder}"
+
+
+def shared_ray(address: str | None) -> SharedRay | None:
+    """The Ray of this machine that an address names, for those who share one; None for any other address."""
+    found = re.fullmatch(r"shared:(\d+):(/.*)", address or "", re.DOTALL)
+    return SharedRay(Path(found[2]), int(found[1])) if found else None
+
+
 def is_job_server(address: str | None) -> bool:
     """Whether the address is one of Ray's job server, to which a whole search is handed."""
     return address is not None and address.startswith(("http://", "https://"))

@@ -108,14 +108,7 @@ class Step:
 
     def processes(self) -> dict[int, str]:
         """What runs for this step, by process id, with its command line."""
-        found = {}
-        for path in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                line, marks = (path / "cmdline").read_bytes(), (path / "environ").read_bytes()
-                held = str(self.scratch)
-                if held.encode() in marks + line or any(held in os.readlink(file) for file in (path / "fd").iterdir()):
-                    found[int(path.name)] = line.replace(b"\0", b" ").decode(errors="replace")
-        return found
+        return processes(self.scratch)
 
     def named(self, title: str) -> list[int]:
         """Which of these processes have ``title`` on their command line."""
@@ -126,6 +119,17 @@ class Step:
         for pid in self.processes():
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def processes(folder: Path) -> dict[int, str]:
+    """What names ``folder`` in its environment or on its command line, or has a file of it open: command lines by process id."""
+    found, held = {}, str(folder)
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line, marks = (path / "cmdline").read_bytes(), (path / "environ").read_bytes()
+            if held.encode() in marks + line or any(held in os.readlink(file) for file in (path / "fd").iterdir()):
+                found[int(path.name)] = line.replace(b"\0", b" ").decode(errors="replace")
+    return found
 
 
 def plan(seed: int, number: int, share: float, *, server: bool) -> Plan:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ def program(name: str) -> str | None:
 
 
 class Server:
-    """It runs as nobody where the tests run as root, which PostgreSQL refuses."""
+    """It runs as nobody where the tests run as root, which PostgreSQL refuses; ``environment`` is what it finds there besides."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = {**os.environ, **(environment or {})}
         if program("initdb") is None or program("pg_ctl") is None:
             pytest.skip("PostgreSQL's initdb and pg_ctl are not here (apt-get install postgresql)")
         pytest.importorskip("psycopg")
@@ -99,4 +100,4 @@ class Server:
 
     def _options(self) -> dict[str, Any]:
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return {"cwd": self._folder, **quiet, **self._who}
+        return {"cwd": self._folder, "env": self._environment, **quiet, **self._who}

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
 import sqlite3
+import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pitprop.addresses import Addresses, sqlite_url
+from pitprop.imports import module_command, search_path
 from pitprop.service import catalogue, submission
 from pitprop.service.bodies import Submit
 from pitprop.service.database import tables
@@ -128,11 +136,103 @@ def kit(folder: Path, text: str = "capacity: {cpus: 4}", url: str | None = None)
 
 def until(supervisors: list[Supervisor], done: Callable[[], bool]) -> None:
     """Looks after the queue until what is waited for is so."""
-    import time
-
     deadline = time.monotonic() + PATIENCE
     while not done():
         assert time.monotonic() < deadline, "what is waited for does not come"
         for one in supervisors:
             one.tick()
         time.sleep(0.01)
+
+
+class Serving:
+    """A service as a process, ``pitprop serve``, which can be killed and started again. ``runs`` may be another's, too."""
+
+    def __init__(
+        self, folder: Path, catalogue: str, runs: Path | None = None, *, mlflow: bool = False, **environment: str
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = search_path()
+        if not mlflow:
+            (folder / "broken").mkdir(exist_ok=True)
+            (folder / "broken" / "mlflow.py").write_text("raise ImportError('MLflow is broken')\n")  # it takes its time
+            path = os.pathsep.join([str(folder / "broken"), path])
+        (folder / "catalogue.yaml").write_text(catalogue)
+        self.runs = runs or folder / "runs"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._environment = {**os.environ, "PYTHONPATH": path, **environment}
+        self._log = (folder / "service.log").open("ab")
+        self._words = ["serve", "--runs", str(self.runs), "--catalogue", str(folder / "catalogue.yaml"), "--port", str(self.port)]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.launch()
+        reached(self._answers)
+
+    def launch(self) -> None:
+        """Starts it, and waits for nothing."""
+        command = [*module_command("pitprop.cli.main"), *self._words]
+        self.process = subprocess.Popen(command, env=self._environment, stdout=self._log, stderr=self._log)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(120)
+        self._log.close()
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        asked = urllib.request.Request(f"{self.address}/v1{path}", data, {"Content-Type": "application/json"}, method=method)
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def submit(self, **given: Any) -> str:
+        return str(self.ask("POST", "/searches", given)["id"])
+
+    def state(self, search: str) -> str:
+        return str(self.ask("GET", f"/searches/{search}")["state"])
+
+    def events(self, search: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask("GET", f"/searches/{search}/events")["items"]
+        return found
+
+    def driver(self, search: str) -> int:
+        return int(json.loads((self.runs / "searches" / search / "driver.lock").read_text())["pid"])
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None
+        try:
+            return bool(self.ask("GET", "/health")["ok"])
+        except OSError:
+            return False
+
+
+def reached(done: Callable[[], bool], patience: float = 600.0) -> None:
+    """Waits for something that processes do."""
+    deadline = time.monotonic() + patience
+    while not done():
+        assert time.monotonic() < deadline, "what is waited for does not come"
+        time.sleep(0.1)
+
+
+def steady(trials: int = 4, pause: float = 0.02, **changes: Any) -> str:
+    """A space over the trainer whose curve depends on its parameters alone."""
+    rows = {
+        "question": "Which speed?",
+        "trainer": "steady",
+        "objective": {"metric": "val/macro_f1"},
+        "epochs": 8,
+        "trials": trials,
+        "options": {"pause": pause},
+        "params": {"speed": {"float": [0.05, 1.0]}, "dead": {"choice": [False, True]}},
+        **changes,
+    }
+    return yaml.safe_dump(rows)

@@ -204,3 +204,21 @@ def test_the_best_value_of_all_curves_lies_within_the_picture(maximize: bool, be
     values = [0.5] * 60 + [best] + [0.5 + n / 1000 for n in range(60)]
     line = drawing.Line("trial 0", "best", list(enumerate(values)))
     assert f">{best:.4f}<" in drawing.curves([line], "val/f1", "epoch", "", maximize=maximize)
+
+
+def test_a_search_is_put_first_and_deleted_by_forms_and_deleted_only_for_sure(server: Served, visit: requests.Session) -> None:
+    sent = visit.post(f"{server.address}/submit", form(visit, yaml=SPACE, name="first"))
+    search = sent.url.rpartition("/")[2]
+    with server.client() as client:
+        client.pause(search)
+        list(client.followed(search))
+        page = visit.post(f"{sent.url}/order", form(visit, priority=7))
+        assert 'value="7"' in page.text
+        assert client.search(search).priority == 7
+        assert visit.post(f"{sent.url}/order", form(visit, priority=101)).status_code == 422
+        assert visit.post(f"{sent.url}/delete", form(visit)).status_code == 422
+        assert client.search(search).id == search
+        gone = visit.post(f"{sent.url}/delete", form(visit, sure="yes"))
+        assert gone.url == f"{server.address}/"
+        assert search not in {one.id for one in client.searches()}
+        assert visit.get(sent.url).status_code == 404

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
+import logging
 import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +37,10 @@ RARE, LONGEST = 20.0, 10.0
 """What was read of a search that runs is kept so many times as long as it took, and so many seconds at most."""
 TAIL = 16_384
 """Bytes of a log that are shown."""
+LATER = "renews"
+"""The thread that reads anew what somebody has been told as it was."""
 LOGS = ("stderr.log", "stdout.log")
+logger = logging.getLogger("pitprop.service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class Reader:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._kept: OrderedDict[tuple[str, str], Kept] = OrderedDict()
+        self._renewed: set[tuple[str, str]] = set()
+        self._later = ThreadPoolExecutor(1, LATER)
         self._lock = threading.Lock()
 
     def results(self, entry: Entry) -> Results:
@@ -109,22 +117,51 @@ class Reader:
                 del self._kept[key]
 
     def _once(self, entry: Entry, what: str, read: Callable[[Entry], T]) -> T:
-        """What ``read`` gives, once for each state of the search; of one that runs, as old as it may be for what it costs."""
+        """What ``read`` gives, once for each state of the search; of one that runs, as old as it may be for what it costs.
+
+        Whoever asks while it is read anew is given what was read before, if that is not too old.
+        """
         key, stamp = (entry.id, what), (entry.events, entry.state, entry.trials)
-        now = time.monotonic()
+        now, live = time.monotonic(), entry.state in LIVE
         with self._lock:
             kept = self._kept.get(key)
-            if kept is not None and (kept.stamp == stamp or (entry.state in LIVE and now < kept.until)):
+            if kept is not None:
                 self._kept.move_to_end(key)
+                if kept.stamp == stamp or (live and now < kept.until):
+                    return cast(T, kept.value)
+            renews = threading.current_thread().name.startswith(LATER)
+            if kept is not None and live and now < kept.until + LONGEST and not renews:
+                self._renew(key, lambda: self._read(entry, key, stamp, read))
                 return cast(T, kept.value)
+        return self._read(entry, key, stamp, read)
+
+    def _read(self, entry: Entry, key: tuple[str, str], stamp: Any, read: Callable[[Entry], T]) -> T:
+        began = time.monotonic()
         found = read(entry)
-        took = time.monotonic() - now
+        took = time.monotonic() - began
         with self._lock:
-            self._kept[key] = Kept(stamp, found, now + took + min(LONGEST, took * RARE))
+            self._kept[key] = Kept(stamp, found, began + took + min(LONGEST, took * RARE))
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return found
+
+    def _renew(self, key: tuple[str, str], read: Callable[[], object]) -> None:
+        """Reads it anew beside the requests, one after the other, so that they take at most one core."""
+        if key in self._renewed:
+            return
+        self._renewed.add(key)
+        language = contextvars.copy_context()
+
+        def done() -> None:
+            try:
+                language.run(read)
+            except Exception as error:  # whoever asks next, and waits for it, is told
+                logger.info("search %s could not be read anew: %s", key[0], type(error).__name__)
+            finally:
+                self._renewed.discard(key)
+
+        self._later.submit(done)
 
     def _results(self, entry: Entry) -> Results:
         where, file = self._places.of(entry), self._places.space_file(entry)

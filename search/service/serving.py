@@ -61,7 +61,7 @@ def served(options: ServiceOptions) -> Iterator[FastAPI]:
             raise UserError(text.format(host=options.host))
         name = f"{platform.node()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
         guard = Guard(store, Rate(allowed.limits.requests), options.host, frozenset(options.names), needs_token)
-        drivers = LocalDrivers(places, inline=allowed.inline)
+        drivers = LocalDrivers(places, inline=allowed.inline, cpus=allowed.cpus)
         supervisor = Supervisor(name, store, allowed, places, drivers, lease=options.lease)
         app = application(Service(name, store, allowed, places, guard, Reader(places)))
         notifier = Notifier(store, allowed.notices, next((f"https://{name}" for name in options.names), ""))
@@ -73,3 +73,4 @@ def served(options: ServiceOptions) -> Iterator[FastAPI]:
             notifier.close()
             logging.getLogger("pitprop.service").info("the drivers are ended; their searches wait for the service to come back")
             supervisor.close()
+            drivers.close()

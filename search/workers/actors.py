@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pitprop.addresses import shared_ray
 from pitprop.messages import Message, message, nmessage
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Start, public_environment
@@ -21,6 +22,7 @@ from pitprop.workers.cluster import connection
 from pitprop.workers.cluster.connection import RETURN, START, Local, RayDied
 from pitprop.workers.cluster.placement import Need, fitting, refusal, shortage, waiting
 from pitprop.workers.cluster.runtime_env import Code, Moved, packed
+from pitprop.workers.cluster.shared import Shared
 from pitprop.workers.cluster.watch import LOOK, Watch
 from pitprop.workers.files import home
 from pitprop.workers.files.node_worker import Answer, Remote
@@ -62,8 +64,8 @@ class OnRay:
 
     An actor that dies, or that says nothing for ``stall`` seconds, is replaced, and the step says what happened to its
     group. ``address`` joins a cluster, to whose nodes the ``code`` travels; None starts a Ray here, which ends with the
-    launcher and is started anew when it has died, up to `DEATHS` times. ``logs`` shows what the workers print. ``tell`` is
-    called with what a user should know of the workers.
+    launcher, and ``shared:`` uses one of this machine with others. Either is started anew when it has died, up to `DEATHS`
+    times. ``logs`` shows what the workers print. ``tell`` is called with what a user should know of the workers.
     """
 
     def __init__(
@@ -80,6 +82,9 @@ class OnRay:
     ) -> None:
         self._job, self._need, self._size, self._stall = job, need, size, stall
         self._address, self._logs, self._code, self._tell = address, logs, code, tell
+        shares = shared_ray(address)
+        self._shared = Shared(shares.folder, shares.cpus) if shares is not None else None
+        self._here = address is None or shares is not None
         self._moved: Moved | None = None
         self._generations = itertools.count()
         self._numbers = itertools.count()
@@ -103,13 +108,14 @@ class OnRay:
         self._reaper = reaper.start(self._scratch, public_environment())
         limit_threads(self._need.cpus)
         try:
-            if self._address is None:
+            if self._shared is not None:
+                self._ray = self._shared.join(logs=self._logs)
+            elif self._address is None:
                 local = Local(self._scratch, connection.cpus_for(self._need.cpus, self._size.held))
                 self._ray = connection.start(local, logs=self._logs)
             else:
                 self._ray = connection.join(self._address, logs=self._logs, code=self._pack)
-            joined = self._address is not None
-            self._watch = Watch(self._ray, self._need, self._left_out, self._tell, joined=joined)
+            self._watch = Watch(self._ray, self._need, self._left_out, self._tell, joined=not self._here)
             self._home = self._at_home(self._job)
             self._remote = self._ray.remote(Remote)
             self._tell_room()
@@ -129,7 +135,7 @@ class OnRay:
 
     def _at_home(self, job: Job) -> tuple[Any, ...]:
         """What a worker needs to reach the study's folder, which may be on another machine of a cluster."""
-        if self._address is None:
+        if self._here:
             return ()
         found = home.made(job.folder.parent, job.storage)
         return found, home.serve(self._ray, found)
@@ -140,10 +146,10 @@ class OnRay:
         self.close()
         self._deaths += 1
         kept = "finished trials are kept, and the same command resumes"
-        if self._address is None and self._deaths > DEATHS:
+        if self._here and self._deaths > DEATHS:
             raise LaunchError(f"{died}, as Ray has done {DEATHS} times before in this search; {kept}")
         deadline = time.monotonic()
-        if self._address is not None:
+        if not self._here:
             deadline += RETURN
             self._tell(message("{what}: the search joins it again, for up to {n:g} minutes", what=str(died), n=RETURN / 60))
         while True:
@@ -243,7 +249,7 @@ class OnRay:
             if reference in ready:
                 yield Step(number, self._heard(self._answer(number, place, reference)))
             elif place.deadline <= now:
-                connection.refuse_dead(self._ray)
+                self._refuse_dead()
                 self._replace(number)
                 yield Step(number, Failure(f"no epoch came in {self._stall:g} seconds (stall: in the space)"))
 
@@ -263,8 +269,15 @@ class OnRay:
             time.sleep(patience)
         else:
             self._ray.wait(references, timeout=patience)
-        connection.refuse_dead(self._ray)
+        self._refuse_dead()
         return set(self._ray.wait(references, num_returns=len(references), timeout=0)[0]) if references else set()
+
+    def _refuse_dead(self) -> None:
+        """`RayDied` if the Ray of this machine has; that of a cluster is another's affair."""
+        if self._shared is not None:
+            self._shared.refuse_dead()
+        else:
+            connection.refuse_dead(self._ray)
 
     def _due(self) -> float:
         """When a worker that is asked now has been silent for too long."""
@@ -274,7 +287,7 @@ class OnRay:
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            connection.refuse_dead(self._ray)
+            self._refuse_dead()
             lost = self._watch.lost(place.node, error)
             told = deaths.told(place.note)
             if isinstance(error, self._ray.exceptions.OutOfMemoryError):
@@ -363,20 +376,20 @@ class OnRay:
         for reference in ready:
             number = starting[reference]
             place = self._places[number]
-            if self._address is not None:
+            if not self._here:
                 place.node = connection.node_of(self._ray, place.actor)
             try:
                 problem = self._ray.get(reference)
             except self._ray.exceptions.RuntimeEnvSetupError as error:
                 problem = f"its environment cannot be made there: {connection.fault(str(error))}"
             except self._ray.exceptions.RayError as error:  # it died as it started
-                connection.refuse_dead(self._ray)
+                self._refuse_dead()
                 self._failed += 1
-                if self._failed > (DEATHS * max(1, self._wanted) if self._address is None else RESTARTS):
+                if self._failed > (DEATHS * max(1, self._wanted) if self._here else RESTARTS):
                     said = " ".join(str(error).split())[:200]
                     kept = "finished trials are kept, and the same command resumes"
                     raise LaunchError(f"workers die as they start, {self._failed} in a row: {said}; {kept}") from error
-                if self._address is not None:
+                if not self._here:
                     time.sleep(LOOK)
                 self._replace(number)
                 continue
@@ -399,6 +412,6 @@ class OnRay:
                 raise LaunchError(problem)
             return
         self._left_out[node] = problem
-        if self._address is None or not fitting(self._need, [one for one in known if one.id != node]):
+        if self._here or not fitting(self._need, [one for one in known if one.id != node]):
             raise LaunchError(problem)
         self._tell(message("node {node} is left out: {problem}", node=where, problem=problem))

@@ -2,7 +2,7 @@
 
 It waits for its input to end, which the driver's death brings about too, and then ends every process that names the folder on
 its command line or in its environment, or holds a file in it open (a new title overwrites the other two), and removes the folder,
-until neither comes back.
+until neither comes back. Who holds a second file open, where one is named, is spared.
 """
 
 from __future__ import annotations
@@ -21,26 +21,27 @@ PATIENCE = 30.0
 """Seconds after which the reaper gives up."""
 
 
-def start(folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(folder: Path, environment: Mapping[str, str], spared: Path | None = None) -> subprocess.Popen[bytes]:
     """A reaper for ``folder``. It begins when its ``stdin`` is closed, by hand or by the driver's death."""
-    command = [sys.executable, "-S", "-E", __file__, str(folder)]
+    command = [sys.executable, "-S", "-E", __file__, str(folder), *([str(spared)] if spared is not None else [])]
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)
 
 
-def _users(folder: str, driver: int) -> list[int]:
+def _users(folder: str, spared: str, driver: int) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             said = (path / "cmdline").read_bytes() + (path / "environ").read_bytes()
-            if folder.encode() in said or any(folder in os.readlink(file) for file in (path / "fd").iterdir()):
+            files = [os.readlink(file) for file in (path / "fd").iterdir()]
+            if (folder.encode() in said or any(folder in file for file in files)) and spared not in files:
                 found.append(int(path.name))
     return [pid for pid in found if pid not in (os.getpid(), driver)]
 
 
-def _reap(folder: str, driver: int) -> None:
+def _reap(folder: str, spared: str, driver: int) -> None:
     quiet, deadline = 0, time.monotonic() + PATIENCE
     while quiet < 3 and time.monotonic() < deadline:
-        users = _users(folder, driver)
+        users = _users(folder, spared, driver)
         for pid in users:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
@@ -53,4 +54,4 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
     sys.stdin.buffer.read()
-    _reap(sys.argv[1], parent)
+    _reap(sys.argv[1], "".join(sys.argv[2:3]), parent)

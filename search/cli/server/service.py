@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pitprop.cli.output import print_json
 from pitprop.errors import UserError
@@ -15,6 +16,11 @@ from pitprop.service.models import Scope
 from pitprop.service.serving import ServiceOptions, opened_store, served
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+    from pitprop.service.http.feed import Feed
 
 CONNECTIONS = 2000
 """How many there may be at once; more are answered with 503."""
@@ -36,12 +42,25 @@ def serve(options: ServiceOptions, *, log_json: bool = False) -> int:
             timeout_graceful_shutdown=5,
             limit_concurrency=CONNECTIONS,
         )
-        server = uvicorn.Server(config)
+        server = _ending(app)(config)
         host = f"[{options.host}]" if ":" in options.host else options.host
         address = f"http://{host}:{options.port}"
         print(_("the service is on {address} (Ctrl-C ends it)").format(address=address), flush=True)
         server.run([listening])
     return 0
+
+
+def _ending(app: FastAPI) -> type[uvicorn.Server]:
+    """A server that lets those go first who follow events, and would hold up its end."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            feed: Feed = app.state.feed
+            await feed.close()
+            await super().shutdown(sockets)
+
+    return Server
 
 
 def _bound(options: ServiceOptions) -> socket.socket:

@@ -10,7 +10,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from pitprop.addresses import Addresses
+from pitprop.addresses import Addresses, shared_ray
 from pitprop.cli.options import RunOptions
 from pitprop.cli.output import waiting
 from pitprop.driver import preflight
@@ -173,7 +173,7 @@ class Crew:
         self, space: Space, study: Study, where: Addresses, options: RunOptions, console: Console, count: int
     ) -> Launcher:
         """Workers for ``count`` trainings of the study: those that there are, if they will do, else new ones."""
-        here = options.inline or where.ray is None
+        here = options.inline or _is_here(where)
         job = _job(space, study.checkpoints, storage(space, where, options), here=here)
         size, need = _size(space, where, options, count), _need(space)
         if self._launcher is not None and self._launcher.take(job, count):
@@ -211,10 +211,15 @@ def _size(space: Space, where: Addresses, options: RunOptions, count: int) -> Si
     said = space.resources.workers
     share = Share(options.share) if options.share is not None else None
     if isinstance(said, Workers) and options.workers is None:
-        here = None if where.ray is not None else _local_workers(space)
-        return Size(count, said.max if here is None else min(here, said.max or here), said.min, where.ray is not None, share)
+        here = _local_workers(space) if _is_here(where) else None
+        return Size(count, said.max if here is None else min(here, said.max or here), said.min, here is None, share)
     most = options.workers or (said if isinstance(said, int) else None)
-    return Size(count, most if most is not None or where.ray is not None else _local_workers(space), share=share)
+    return Size(count, most if most is not None or not _is_here(where) else _local_workers(space), share=share)
+
+
+def _is_here(where: Addresses) -> bool:
+    """Whether all workers are on this machine."""
+    return where.ray is None or shared_ray(where.ray) is not None
 
 
 def _local_workers(space: Space) -> int:
@@ -223,7 +228,7 @@ def _local_workers(space: Space) -> int:
 
 
 def _starting(where: Addresses, size: Size) -> str:
-    if where.ray is not None:
+    if not _is_here(where):
         return _("joining Ray at {address} (some seconds)").format(address=where.ray)
     n = min(size.most or size.count, size.count)
     return ngettext("starting {n} worker on Ray (some seconds)", "starting {n} workers on Ray (some seconds)", n).format(n=n)

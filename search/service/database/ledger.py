@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pitprop.errors import UserError
 from pitprop.service.database.tables import AUDIT, EVENTS, NOTICES, SEARCHES, reading
 from pitprop.service.models import SearchState
 from pitprop.service.notices import outbox
-from sqlalchemy import Connection, Engine, Select, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Engine, Select, and_, delete, func, insert, literal, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 LIVE = (SearchState.RUNNING, SearchState.PAUSING, SearchState.CANCELLING)
@@ -121,11 +121,14 @@ class News:
 
 
 _COLUMNS = [SEARCHES.c[one.name] for one in fields(Entry)]
+_BRIEF = [literal("").label("space") if one.name == "space" else SEARCHES.c[one.name] for one in fields(Entry)]
+_STATE = [one.name for one in fields(Entry)].index("state")
 
 
 def _entry(row: Any) -> Entry:
-    found = Entry(*row)
-    return replace(found, state=SearchState(found.state))
+    values = list(row)
+    values[_STATE] = SearchState(values[_STATE])
+    return Entry(*values)
 
 
 class Store:
@@ -134,6 +137,8 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._watches = reading(engine)
+        self.writes = 0
+        """How often something was written by this store."""
 
     def close(self) -> None:
         """Closes the connections."""
@@ -148,8 +153,11 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction."""
-        with self.engine.begin() as connection:
-            yield connection
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        finally:
+            self.writes += 1
 
     def now(self, connection: Connection | None = None) -> float:
         """Unix seconds by the clock that all services share: the server's, or that of this machine for a file on it."""
@@ -205,12 +213,13 @@ class Store:
         limit: int | None = None,
         connection: Connection | None = None,
         lock: bool = False,
+        brief: bool = False,
     ) -> list[Entry]:
         """Searches, the newest first: in these states (all, if none is given), with ``text`` in their name, after that one.
 
-        With ``lock`` nobody else changes them within the transaction of ``connection``.
+        With ``lock`` nobody else changes them within the transaction of ``connection``. ``brief``: without their spaces.
         """
-        asked: Select[Any] = select(*_COLUMNS).order_by(SEARCHES.c.created.desc(), SEARCHES.c.id.desc())
+        asked: Select[Any] = select(*(_BRIEF if brief else _COLUMNS)).order_by(SEARCHES.c.created.desc(), SEARCHES.c.id.desc())
         if wanted := [str(state) for state in states]:
             asked = asked.where(SEARCHES.c.state.in_(wanted))
         if owner is not None:

@@ -73,11 +73,11 @@ def caller(store: Store, secret: str) -> Caller | None:
     """Whose token this is; None if it is nobody's, or not valid any more."""
     with store.reading() as connection:
         row = connection.execute(select(*_COLUMNS).where(TOKENS.c.hash == hashed(secret))).one_or_none()
-    if row is None:
-        return None
-    known = _known(row)
-    if known.revoked is not None or known.expires <= store.now():
-        return None
+        if row is None:
+            return None
+        known = _known(row)
+        if known.revoked is not None or known.expires <= store.now(connection):
+            return None
     return Caller(owner=known.owner, scope=known.scope, token=known.id)
 
 

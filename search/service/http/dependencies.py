@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated
@@ -19,6 +20,11 @@ from pitprop.service.models import Caller, Estimate, Scope
 from pitprop.service.running import queue
 from pitprop.service.running.places import Places
 
+MOMENT = 0.25
+"""For so many seconds a list is told again that another service, or a driver's journal, may have changed meanwhile."""
+LISTS = 256
+"""How many lists are kept, each of what somebody asked for."""
+
 
 class Estimates:
     """When each search that is not over is likely to begin and to end, worked out once a second at most for all who ask."""
@@ -29,12 +35,34 @@ class Estimates:
         self._until, self._found = 0.0, dict[str, Estimate]()
 
     def get(self) -> dict[str, Estimate]:
-        """The estimates, by id."""
-        with self._lock:
-            if time.monotonic() >= self._until:
-                self._found = queue.estimates(self._store.searches(OPEN), self._rules, self._store.now())
+        """The estimates, by id; those of before while somebody works them out anew."""
+        if time.monotonic() >= self._until and self._lock.acquire(blocking=self._until == 0.0):
+            try:
+                self._found = queue.estimates(self._store.searches(OPEN, brief=True), self._rules, self._store.now())
                 self._until = time.monotonic() + 1.0
-            return self._found
+            finally:
+                self._lock.release()
+        return self._found
+
+
+class Recent:
+    """What was listed just now, for all who ask for the same: until something is written here, or for a moment."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: dict[object, tuple[int, float, list[Entry]]] = {}
+
+    def get(self, key: object, read: Callable[[], list[Entry]]) -> list[Entry]:
+        """What ``read`` gives, or has given a moment ago."""
+        writes, now = self._store.writes, time.monotonic()
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] == writes and now < kept[1]:
+            return kept[2]
+        found = read()
+        if len(self._kept) >= LISTS:
+            self._kept.clear()
+        self._kept[key] = (writes, now + MOMENT, found)
+        return found
 
 
 @dataclass(frozen=True)
@@ -53,11 +81,21 @@ class Service:
         """When searches are likely to begin and to end."""
         return Estimates(self.store, self.catalogue)
 
+    @cached_property
+    def recent(self) -> Recent:
+        """Searches that were listed just now."""
+        return Recent(self.store)
 
-def service(request: Request) -> Service:
+
+def parts_of(request: Request) -> Service:
     """The parts of the service that answers."""
     found: Service = request.app.state.service
     return found
+
+
+async def service(request: Request) -> Service:
+    """The same; as a coroutine, for else each request would wait for a thread."""
+    return parts_of(request)
 
 
 Parts = Annotated[Service, Depends(service)]

@@ -148,7 +148,11 @@ def listed(
     if after is not None:
         last = visible(parts, caller, after)
         place = (last.created, last.id)
-    found = parts.store.searches(state, owner=whose, text=text, after=place, limit=limit + 1)
+
+    def read() -> list[Entry]:
+        return parts.store.searches(state, owner=whose, text=text, after=place, limit=limit + 1, brief=True)
+
+    found = parts.recent.get((tuple(state), whose, text, place, limit), read)
     estimates = estimated(parts) if any(one.state in OPEN for one in found) else {}
     items = [shown(parts, one, estimates) for one in found[:limit]]
     return models.Listing[models.Search](items=items, next=items[-1].id if len(found) > limit else None)

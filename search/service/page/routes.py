@@ -125,6 +125,10 @@ def _confirm(parts: Parts, caller: models.Caller, search: str, form: Form) -> mo
     return api.confirm(parts, caller, search, bodies.ConfirmSearch.model_validate(given))
 
 
+def _order(parts: Parts, caller: models.Caller, search: str, form: Form) -> models.Search:
+    return api.order(parts, caller, search, bodies.Order.model_validate({"priority": _number(form, "priority")}))
+
+
 VERBS: dict[str, Callable[..., models.Search]] = {
     "pause": _plain(api.pause),
     "resume": _plain(api.resume),
@@ -132,8 +136,18 @@ VERBS: dict[str, Callable[..., models.Search]] = {
     "extend": _extend,
     "revive": _revive,
     "confirm": _confirm,
+    "order": _order,
 }
 """What a form of a search does, by the end of its address."""
+
+
+@router.post("/searches/{search}/delete")
+def delete(parts: Parts, caller: Changes, search: SearchId, form: Form) -> Response:
+    """Removes the search with its study and all files, if it is said for sure, and shows the others."""
+    if one(form, "sure") != "yes":
+        raise Denied(422, _("nothing was deleted: tick that the search is to be deleted with its study and all files"))
+    api.delete(parts, caller, search)
+    return RedirectResponse("/", 303)
 
 
 @router.post("/searches/{search}/{verb}")

@@ -18,7 +18,7 @@ from pitprop.errors import UserError
 from pitprop.messages import LANGUAGES, _, in_language
 from pitprop.service.database.lifecycle import Gone
 from pitprop.service.http import problems
-from pitprop.service.http.dependencies import service
+from pitprop.service.http.dependencies import parts_of
 from pitprop.service.http.guard import allow
 from pitprop.service.http.problems import Denied
 from pitprop.service.models import Caller, Scope
@@ -125,14 +125,14 @@ def one(form: Mapping[str, list[str]], name: str) -> str | None:
 
 def viewer(request: Request) -> Caller:
     """Who looks."""
-    found = service(request).guard.caller(request)
+    found = parts_of(request).guard.caller(request)
     allow(found, Scope.READ)
     return found
 
 
 def changer(request: Request) -> Caller:
     """Who changes searches."""
-    found = service(request).guard.caller(request)
+    found = parts_of(request).guard.caller(request)
     allow(found, Scope.SUBMIT)
     return found
 
@@ -143,7 +143,7 @@ Changes = Annotated[Caller, Depends(changer)]
 
 def shown(request: Request, name: str, code: int = 200, **values: Any) -> Response:
     """A template as the answer."""
-    parts = service(request)
+    parts = parts_of(request)
     common = {
         "lang": messages.language(),
         "other": next(one for one in LANGUAGES if one != messages.language()),

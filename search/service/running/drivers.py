@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import platform
 import signal
@@ -18,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from pitprop.addresses import SharedRay
 from pitprop.imports import module_command, search_path
 from pitprop.service.database.ledger import Entry
 from pitprop.service.running.places import Places
+from pitprop.workers.cluster.shared import Shared
 
 GRACE = 60.0
 """Seconds that a driver has to end by itself."""
@@ -56,9 +59,13 @@ class Drivers(Protocol):
 class LocalDrivers:
     """Drivers as processes of this machine, each in a session of its own."""
 
-    def __init__(self, places: Places, *, inline: bool = False) -> None:
+    def __init__(self, places: Places, *, inline: bool = False, cpus: float = 0.0) -> None:
+        """``cpus`` are those of the Ray that drivers share, unless they train ``inline`` or on a cluster."""
         self.host = platform.node()
         self._places, self._inline = places, inline
+        self._ray = SharedRay(places.home.runs / "ray" / self.host, math.ceil(cpus)) if cpus and not inline else None
+        self._ray = self._ray if places.home.ray is None else None
+        self._head = Shared(self._ray.folder, self._ray.cpus) if self._ray is not None else None
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._asked: dict[str, float] = {}
 
@@ -87,6 +94,13 @@ class LocalDrivers:
             os.close(lock)
         self._started[entry.id] = process
         self._asked.pop(entry.id, None)
+        if self._head is not None:
+            self._head.begin()
+
+    def close(self) -> None:
+        """The Ray that the drivers share ends with the last of them."""
+        if self._head is not None:
+            self._head.close()
 
     def lives(self, search: str) -> bool:
         """Whether somebody holds the lock of the driver."""
@@ -141,6 +155,8 @@ class LocalDrivers:
         yield from ("--runs", str(folder), "--events", str(self._places.journal(entry)), "--quiet", "--code-changed")
         if "seed" in given:
             yield from ("--seed", str(given["seed"]))
+        if self._ray is not None:
+            yield from ("--ray", str(self._ray))
         if self._inline:
             yield "--inline"
         elif task["verb"] == "search":

@@ -86,6 +86,17 @@ def join(address: str, *, logs: bool, code: Callable[[], Mapping[str, Any]]) -> 
         return ray
 
 
+def join_here(address: str, mode: str, *, logs: bool) -> Any:
+    """Joins a Ray of this machine that another process of ours has started, by `start`, in Ray's ``mode``. `LaunchError`."""
+    with _environment({"RAY_AUTH_MODE": mode}, logs=logs) as ray, _overheard() as heard:
+        try:
+            ray.init(address=address, log_to_driver=logs, logging_level=logging.ERROR)
+        except Exception as error:
+            ray.shutdown()
+            raise LaunchError(_refused(address, error, heard())) from error
+        return ray
+
+
 def has_token() -> bool:
     """Whether there is a token of Ray's where Ray looks for one."""
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
