@@ -17,6 +17,7 @@ Measure inside ``torch.no_grad()`` and the like, but yield outside: a paused gen
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import importlib.util
 import math
@@ -32,6 +33,9 @@ from typing import Any, NamedTuple
 
 from pitprop import imports
 from pitprop.telemetry import Epoch
+
+LARGEST = 2**24
+"""Bytes of a file of code that is read."""
 
 Params = Mapping[str, Any]
 """A trial's hyperparameters, as the tree that the space draws."""
@@ -189,7 +193,8 @@ def card(location: str) -> Card:
 
     ``ValueError`` if the source does not parse or has neither ``train`` nor ``train_lanes``.
     """
-    source = _source(location)
+    if (source := file_of(location)) is None:
+        raise ValueError(f"{location}: no such module")
     try:
         module = ast.parse(source.read_text(encoding="utf-8"))
     except (SyntaxError, OSError) as error:
@@ -214,10 +219,23 @@ def card(location: str) -> Card:
     )
 
 
-def _source(location: str) -> Path:
+def file_of(location: str) -> Path | None:
+    """The file of the trainer at a location, without importing it; None if there is none."""
     if location.endswith(".py"):
         return Path(location)
-    spec = importlib.util.find_spec(location)
-    if spec is None or spec.origin is None:
-        raise ValueError(f"{location}: no such module")
-    return Path(spec.origin)
+    try:
+        spec = importlib.util.find_spec(location)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+
+
+def digest(path: Path, largest: int = LARGEST) -> str:
+    """Twelve hexadecimal digits that change with the file; empty if it cannot be read, or has more than ``largest`` bytes."""
+    try:
+        if not path.is_file() or path.stat().st_size > largest:
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    except OSError:
+        return ""

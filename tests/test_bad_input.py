@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import resource
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import optuna
@@ -289,9 +290,15 @@ def test_a_runs_folder_that_cannot_be_made_is_named(write_space: Write, pitprop:
     assert (tmp_path / "runs").read_text() == "a file"
 
 
-def full(size: int) -> str:
+@contextmanager
+def full(size: int) -> Iterator[None]:
     """Lets no file grow beyond ``size`` bytes: a full disk, as far as a process can have one for itself."""
-    return f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(
@@ -305,22 +312,24 @@ def full(size: int) -> str:
     ids=["lock", "database", "curve", "checkpoint"],
 )
 def test_a_full_disk_ends_the_search_and_loses_nothing(
-    write_space: Write, shell: Pitprop, pitprop: Pitprop, size: int, changes: dict[str, object], wanted: str
+    write_space: Write, pitprop: Pitprop, size: int, changes: dict[str, object], wanted: str
 ) -> None:
     space = write_space(**{**QUIET, "trials": 3, **changes})
-    assert wanted in sentence(shell("search", space, "--inline", before=full(size)))
+    with full(size):
+        said = pitprop("search", space, "--inline")
+    assert wanted in sentence(said)
     again = pitprop("search", space, "--inline", "--json").json
     assert again["finished"]
     assert again["trials"]["COMPLETE"] == again["target"]
 
 
-def test_a_disk_that_fills_up_under_the_database_loses_nothing(
-    write_space: Write, shell: Pitprop, pitprop: Pitprop, tmp_path: Path
-) -> None:
+def test_a_disk_that_fills_up_under_the_database_loses_nothing(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
     space = write_space(options={"notes": str(tmp_path / "notes")}, **QUIET)
     pitprop("search", space, "--inline", "--trials", 2)
     size = database(space).stat().st_size
-    said = sentence(shell("search", space, "--inline", "--trials", 20, before=full(size)))
+    with full(size):
+        ended = pitprop("search", space, "--inline", "--trials", 20)
+    said = sentence(ended)
     assert "takes no more writes (" in said
     assert 2 < sum(pitprop("status", space, "--json").json["trials"].values()) < 20
     assert pitprop("search", space, "--inline", "--json").json["trials"]["COMPLETE"] == 20

@@ -42,7 +42,7 @@ def at_once(url: str, number: int = 8) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("attempt", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_eight_that_make_the_database_at_once_all_have_it(attempt: int, tmp_path: Path) -> None:
     assert at_once(sqlite_url(tmp_path / "runs" / "study.db")) == [""] * 8
 

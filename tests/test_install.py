@@ -150,7 +150,7 @@ def test_an_installed_pitprop_searches_the_spaces_that_ship_whatever_the_folder_
     assert "MLflow is broken" in (tmp_path / "mine" / "runs" / "focal_alpha" / "track.log").read_text()
 
 
-@pytest.mark.parametrize("way", [["--inline"], ["--workers", 1]], ids=["inline", "ray"])
+@pytest.mark.parametrize("way", [["--inline"], pytest.param(["--workers", 1], marks=pytest.mark.slow)], ids=["inline", "ray"])
 def test_a_trainer_imports_what_lies_beside_it(
     installed: Installed, tmp_path: Path, run: Callable[..., str], way: list[object]
 ) -> None:

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pitprop import trainer
 from pitprop.imports import INSTALLED
 from pitprop.space.model import Space
 
 OURS = "pitprop.trainers."
 SCRIPTS = re.compile(r".*\.(py|sh|bash|zsh|R|jl|lua|pl|rb|js|ya?ml|json|toml|cfg|ini)")
 """Files that a command names and that are code or configuration; data and programs of the system are not."""
-LARGEST, MOST = 2**24, 2000
-"""Bytes of a file that is read, and files."""
+MOST = 2000
+"""So many files are read at most."""
 
 
 def code(space: Space) -> dict[str, str]:
@@ -30,7 +30,7 @@ def code(space: Space) -> dict[str, str]:
     for file, root in _roots(space):
         for path in _with_imports(file, root):
             name = os.path.relpath(path, root)
-            if name not in found and len(found) < MOST and (told := digest(path)):
+            if name not in found and len(found) < MOST and (told := trainer.digest(path)):
                 found[name] = told
     return dict(sorted(found.items()))
 
@@ -46,7 +46,7 @@ def folders(space: Space) -> list[Path]:
 
 def modules(space: Space) -> list[Path]:
     """The package or module of a trainer that is imported by name and is not installed."""
-    file = None if space.trainer.endswith(".py") or space.trainer.startswith(OURS) else trainer_file(space.trainer)
+    file = None if space.trainer.endswith(".py") or space.trainer.startswith(OURS) else trainer.file_of(space.trainer)
     if file is None or any(file.is_relative_to(place) for place in INSTALLED):
         return []
     head = space.trainer.partition(".")[0]
@@ -68,31 +68,9 @@ def _roots(space: Space) -> Iterator[tuple[Path, Path]]:
     """The files that the space names, each with the folder in which its imports are looked for first."""
     if space.card.shell:
         yield from _commanded(space)
-    elif (file := trainer_file(space.trainer)) is not None:
+    elif (file := trainer.file_of(space.trainer)) is not None:
         packages = 0 if space.trainer.endswith(".py") else space.trainer.count(".") + (file.name == "__init__.py")
         yield file, file.parent if space.trainer.startswith(OURS) else file.parents[packages]
-
-
-def trainer_file(trainer: str) -> Path | None:
-    """The file of the trainer at a location, without importing it; None if there is none."""
-    if trainer.endswith(".py"):
-        return Path(trainer)
-    try:
-        spec = importlib.util.find_spec(trainer)
-    except (ImportError, ValueError):
-        return None
-    return Path(spec.origin) if spec is not None and spec.origin is not None else None
-
-
-def digest(path: Path, largest: int = LARGEST) -> str:
-    """Twelve hexadecimal digits that change with the file; empty if it cannot be read, or has more than ``largest`` bytes."""
-    try:
-        if not path.is_file() or path.stat().st_size > largest:
-            return ""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    except OSError:
-        return ""
 
 
 def _commanded(space: Space) -> Iterator[tuple[Path, Path]]:
@@ -129,7 +107,7 @@ def _with_imports(file: Path, root: Path) -> Iterator[Path]:
             continue
         seen.add(path)
         yield path
-        if path.suffix == ".py" and path.stat().st_size <= LARGEST:
+        if path.suffix == ".py" and path.stat().st_size <= trainer.LARGEST:
             waiting += [found for name in _imported(path, root) for found in _modules(name, root)]
 
 

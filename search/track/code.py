@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pitprop.space.scripts import digest, trainer_file
+from pitprop.trainer import digest, file_of
 
 _LARGEST = 2**28  # bytes of a data file that is read for its digest
 
@@ -38,7 +38,7 @@ def code(folder: Path, trainer: str, options: Mapping[str, Any], home: Path) -> 
     The data is what the trainer's option ``data`` names, a path from ``home``; a trainer that takes none is not asked.
     """
     tags = {**_commit(folder), "pitprop.trainer": trainer.removeprefix("pitprop.trainers.")}
-    if (file := trainer_file(trainer)) is not None and (told := digest(file)):
+    if (file := file_of(trainer)) is not None and (told := digest(file)):
         tags["pitprop.trainer_digest"] = told
     given = options.get("data")
     return Code(tags, _data(given, home) if isinstance(given, str) and given else None)
