@@ -323,7 +323,8 @@ def test_a_run_that_mlflow_refuses_does_not_hold_up_the_others(uri: str, tmp_pat
 # the process
 
 
-def test_the_process_exports_what_it_is_sent(uri: str, tmp_path: Path) -> None:
+def test_the_process_exports_what_it_is_sent_and_tells_how_far_it_is(uri: str, tmp_path: Path) -> None:
+    told: list[str] = []
     with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
         for number in range(100):
             exporter.send(trial(tmp_path, number, "RUNNING", epochs=0))
@@ -331,7 +332,8 @@ def test_the_process_exports_what_it_is_sent(uri: str, tmp_path: Path) -> None:
             exporter.send(trial(tmp_path, number))
         for number in range(3, 100):
             exporter.send(trial(tmp_path, number, "FAIL", None, epochs=0, error="e" * 2000))
-        assert exporter.finish(600) == f"100 trials are in MLflow at {uri}"
+        assert exporter.finish(600, told=told.append) == f"100 trials are in MLflow at {uri}"
+    assert told[-1].startswith("MLflow: 100 of 100 trials; ")
     found = runs(uri)
     assert len(found) == 101
     assert {found[str(n)].info.status for n in range(3)} == {"FINISHED"}
@@ -575,7 +577,9 @@ def test_a_half_made_store_that_holds_nothing_is_set_aside_and_made_anew(uri: st
     assert len(list(tmp_path.glob("mlflow.db.broken-*"))) == 1
 
 
-@pytest.mark.parametrize("kind", ["half migrated", "no database", "of another program"])
+@pytest.mark.parametrize(
+    "kind", ["half migrated", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("no database", "of another program"))]
+)
 def test_a_broken_store_that_may_hold_something_is_named_with_what_to_do(kind: str, uri: str, tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
     if kind == "half migrated":
@@ -609,15 +613,6 @@ def test_ctrl_c_ends_the_waiting_and_names_the_command_for_the_rest(uri: str, tm
             exporter.send(trial(tmp_path, number))
         said = exporter.finish(told=interrupt)
     assert said == "the export to MLflow was interrupted after 0 of 3 trials: `pitprop export x.yaml` exports the rest"
-
-
-def test_the_export_tells_how_far_it_is(uri: str, tmp_path: Path) -> None:
-    told: list[str] = []
-    with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log") as exporter:
-        for number in range(3):
-            exporter.send(trial(tmp_path, number))
-        exporter.finish(told=told.append)
-    assert told[-1].startswith("MLflow: 3 of 3 trials; ")
 
 
 def test_a_folder_that_takes_nothing_is_not_called_a_store_that_does_not_answer(uri: str, tmp_path: Path) -> None:
