@@ -161,3 +161,24 @@ def test_the_best_trial_of_a_study_is_not_stopped_on_evidence() -> None:
     others = tuple(Peer(n, {}, curve(40, val__macro_f1=0.43 + 0.01 * n)) for n in range(3))
     assert replay(late, replace(KNOWN, peers=others[:2]), [Signature("chance_plateau")])
     assert replay(late, replace(KNOWN, peers=others), [Signature("chance_plateau")]) == []
+
+
+def test_a_reading_of_an_objective_of_training_is_not_its_own_chance() -> None:
+    curve = Telemetry(Epoch(step, {"train/reward": 20.0 + step}) for step in range(1, 11))
+    assert levels.known_score(curve, Facts(10, "train/reward")) is None
+
+
+def test_a_report_may_say_what_the_objective_is_at_chance() -> None:
+    curve = Telemetry(Epoch(step, {"val/psnr": 12.0, "chance/psnr": 10.9}) for step in range(1, 11))
+    assert levels.known(curve, Facts(10, "val/psnr")) == 10.9
+
+
+def test_where_trials_stand_a_little_above_what_is_told_chance_is_there() -> None:
+    def stands(at: float, lr: float) -> Peer:
+        return Peer(int(1000 * at), {"lr": lr}, Telemetry(Epoch(step, {"val/mAP": at}) for step in range(1, 11)))
+
+    good = Peer(9, {"lr": 9.0}, Telemetry(Epoch(step, {"val/mAP": 0.1 + 0.04 * step}) for step in range(1, 11)))
+    peers = (good, stands(0.121, 1.0), stands(0.122, 2.0), stands(0.123, 3.0))
+    curve = Telemetry(Epoch(step, {"val/mAP": 0.12}) for step in range(1, 11))
+    for told, level in ((0.11, 0.122), (0.02, 0.02)):
+        assert levels.known(curve, Facts(10, "val/mAP", chance_score=told, peers=peers)) == pytest.approx(level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -71,12 +72,26 @@ COUNTED, BY_CLASSES = message("by the class counts"), message("by the number of 
 
 @reading.once
 def known_score(telemetry: Telemetry, facts: Facts) -> Level | None:
-    """The objective of a model that has learned nothing: stated, of its name, of the classes, or as the study shows."""
+    """The objective of a model that has learned nothing: stated, of its name, of the classes, or as the study shows.
+
+    Where trials stand a little above what is told, it is there: a random ranking of few positives scores more than their share.
+    """
+    told, shown = _told_score(telemetry, facts), None
+    if told is None or facts.metric not in ("val/loss", "train/loss"):
+        shown = _learned(telemetry, facts, facts.metric)
+    best = surpassed(telemetry, facts)
+    if told is None or shown is None or best is None:
+        return told or shown
+    above = facts.sign * (shown.value - told.value)
+    return shown if 0 < above < LEARNED * facts.sign * (best - told.value) else told
+
+
+def _told_score(telemetry: Telemetry, facts: Facts) -> Level | None:
     if facts.chance_score is not None:
         return Level(facts.chance_score, STATED)
     if facts.metric in ("val/loss", "train/loss"):
         return known_loss(telemetry, facts, guess=False)
-    if reported := telemetry.column(facts.metric.replace("val/", "chance/", 1)).values:
+    if reported := _beside(telemetry, facts, "chance/"):
         return Level(reported[-1], REPORTED)
     whole, counts = reading.unit(telemetry, facts), list(reading.labels(telemetry, facts).values())
     if (found := chance.score(facts.metric, counts)) is not None:
@@ -90,7 +105,7 @@ def known_score(telemetry: Telemetry, facts: Facts) -> Level | None:
         return Level(whole / count, message("by where the loss stands, ln {count}", count=count))
     if (lowest := stood(telemetry, facts)) is not None:
         return Level(lowest, message("where it began, at a loss that is worse than any guess"))
-    return _learned(telemetry, facts, facts.metric)
+    return None
 
 
 @reading.once
@@ -146,6 +161,12 @@ def _learned(telemetry: Telemetry, facts: Facts, metric: str) -> Level | None:
         trials = Message.join([str(number) for number in found.trials[:5]])
         return Level(found.value, message("where trials {trials} stand", trials=trials))
     return None
+
+
+def _beside(telemetry: Telemetry, facts: Facts, place: str) -> Sequence[float]:
+    """What is reported of the objective under ``place``; nothing of one of training."""
+    name = facts.metric.replace("val/", place, 1)
+    return telemetry.column(name).values if name != facts.metric else ()
 
 
 def told_classes(telemetry: Telemetry, facts: Facts) -> int:
@@ -219,7 +240,7 @@ def begun(telemetry: Telemetry, facts: Facts) -> float | None:
     whole = reading.unit(telemetry, facts) * (1.0 if meaning.attainable else HARD)
     scale = whole if meaning.share else abs(means[0]) if meaning.family == "loss" else 0.0
     noise = reading.scatter(telemetry, facts)
-    before = telemetry.column(facts.metric.replace("val/", "start/", 1)).values[:1]
+    before = _beside(telemetry, facts, "start/")[:1]
     firsts = (means[0], values[0] + 2 * facts.sign * noise, *before)
     gain = max(facts.sign * mean for mean in means) - min(facts.sign * first for first in firsts)
     if gain > max(STILL * scale, 4 * noise * math.sqrt(2 / few), 1e-12):

@@ -298,6 +298,9 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
     reward = metrics.of(facts.metric).family == "reward"
     if not reward and assumptions.fell(telemetry, facts):
         return fallen
+    if len(telemetry) == 1 and not (known.given.gates or known.given.checkpoint):
+        once = {"metric": facts.metric, "value": values[0] if values else float("nan")}
+        return message("{metric} was read once, as {value:.4g}, and one reading does not tell how a training went", **once)
     if _learns(telemetry, facts) or _above(telemetry, facts) or (known.few_tell and len(known.log.epochs) < FEW):
         return None
     if count < FEW:
