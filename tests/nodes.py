@@ -7,7 +7,9 @@ loopback address, where a test's own process and its servers reach it.
 from __future__ import annotations
 
 import os
+import pty
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -32,7 +34,6 @@ PLAIN = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "1000",
     "RAY_raylet_start_wait_time_s": "300",  # on a busy machine a node takes minutes to start
     "RAY_worker_register_timeout_seconds": "300",
     "OMP_NUM_THREADS": "1",
@@ -125,6 +126,31 @@ def _titled(pid: int, name: str) -> bool:
     except OSError:
         return False
     return Path(words[0].decode(errors="replace").split(" ")[0]).name.startswith(name)
+
+
+class Terminal:
+    """A program in a terminal, at which one types."""
+
+    def __init__(self, process: subprocess.Popen[bytes], end: int) -> None:
+        self._process, self._end, self._said = process, end, ""
+
+    def type(self, keys: str) -> None:
+        os.write(self._end, keys.encode())
+
+    def until(self, words: str) -> None:
+        """Reads until it has said so."""
+        while words not in self._said:
+            ready, _, _ = select.select([self._end], [], [], PATIENCE)
+            try:
+                self._said += os.read(self._end, 2**16).decode(errors="replace") if ready else ""
+            except OSError:  # it has ended
+                ready = []
+            assert ready, f"not said: {words!r}, but {self._said}"
+        self._said = self._said.partition(words)[2]
+
+    def ended(self) -> int:
+        """The exit code."""
+        return self._process.wait(PATIENCE)
 
 
 class Cluster:
@@ -231,6 +257,15 @@ class Cluster:
         """Whether one of Ray's programs there has said so."""
         return any(words in log.read_text(errors="replace") for log in machine.folder.glob("session_latest/logs/*.out"))
 
+    def terminal(self, *words: str) -> Terminal:
+        """Starts ``pitprop`` on the head, in a terminal of its own."""
+        ours, theirs = pty.openpty()
+        given = {**self.environment, "RAY_ADDRESS": self.address, "TERM": "dumb"}
+        command = self.head.inside("setsid", "--ctty", "--wait", sys.executable, "-m", "pitprop.cli.main", *words)
+        with os.fdopen(theirs, "rb") as end:
+            process = subprocess.Popen(command, env=given, cwd=self._folder, stdin=end, stdout=end, stderr=end)
+        return Terminal(process, ours)
+
     def forget(self, *names: str) -> None:
         """Leaves variables out of the environment of drivers and nodes started from now on."""
         self.environment = {name: value for name, value in self.environment.items() if name not in names}
@@ -267,6 +302,12 @@ def cluster(*, wired: bool = True, **head: int | bool | str) -> Iterator[Cluster
     with network(wired=wired) as found:
         found.start(**head)  # type: ignore[arg-type]
         yield found
+
+
+def interrupt(driver: subprocess.Popen[str]) -> None:
+    """Ctrl-C for a driver, which is a child of the program that entered its node."""
+    for pid in Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split():
+        os.kill(int(pid), signal.SIGINT)
 
 
 def said(driver: subprocess.Popen[str]) -> str:

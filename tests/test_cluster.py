@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ import nodes
 import pytest
 import yaml
 from conftest import events, records
-from nodes import Cluster, Machine, said, until
+from nodes import Cluster, Machine, interrupt, said, until
 from pitprop import space as spaces
 from pitprop.space import Space
 from pitprop.study.record import State
@@ -182,6 +181,20 @@ def test_a_node_on_which_the_trainer_does_not_import_is_left_out_with_the_reason
         node.kill()
 
 
+@pytest.mark.skipif(importlib.util.find_spec("virtualenv") is None, reason="Ray's pip environments need ray[default]")
+def test_a_requirement_that_cannot_be_had_ends_the_search_with_the_words_of_pip(
+    cluster: Cluster, project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "wheels").mkdir()
+    node = cluster.add()  # it reaches no index, and a folder without wheels answers at once
+    space = project.space(pip=[f"--no-index --find-links {tmp_path / 'wheels'}", "no-such-requirement==1"])
+    refused = search(cluster, project, space)
+    _out, err = refused.communicate(timeout=nodes.PATIENCE)
+    assert refused.returncode == 1
+    assert "its environment cannot be made there: ERROR: Could not find a version" in err
+    node.kill()
+
+
 def test_more_workers_than_fit_and_none_that_would_are_told_at_once(cluster: Cluster, project: Project) -> None:
     node = cluster.add(cpus=2, gpus=4)
     told = said(search(cluster, project, project.space(resources={"cpus": 1, "gpus": 0.5, "workers": 3})))
@@ -207,7 +220,9 @@ def test_each_training_sees_the_gpus_that_are_its_own(cluster: Cluster, project:
     node.kill()
 
 
-def test_a_search_without_a_share_waits_and_holds_nothing(cluster: Cluster, project: Project) -> None:
+def test_a_search_that_loses_its_share_gives_its_trial_up_after_the_epoch_and_holds_nothing(
+    cluster: Cluster, project: Project
+) -> None:
     node, share = cluster.add(), project.folder / "share"
     share.write_text("0")
     space = project.space(options={"signals": str(project.signals), "gate": 3}, trials=3)
@@ -218,6 +233,7 @@ def test_a_search_without_a_share_waits_and_holds_nothing(cluster: Cluster, proj
     share.write_text("0")
     project.go()
     until(lambda: not node.pids("ray::Remote"), "the end of the worker")
+    assert project.curves() == [[1, 2, 3]]
     share.write_text("1")
     said(running)
     assert project.curves() == [[*range(1, 7)]] * 3
@@ -325,6 +341,33 @@ def test_a_cluster_that_asks_for_its_token_takes_who_has_it_and_tells_others_whe
 
 
 @pytest.mark.skipif(importlib.util.find_spec("aiohttp_cors") is None, reason="Ray's job server needs ray[default]")
+def test_an_interrupt_of_a_followed_search_asks_and_stops_it_if_told_to(tmp_path: Path) -> None:
+    shutil.copyfile(PLACED, tmp_path / "placed.py")
+    project = Project(tmp_path, tmp_path)
+    space, python = project.space(options={"signals": str(tmp_path), "gate": 3}), str(Path(sys.executable).parent)
+    words = ["search", space.path, "--runs", str(project.runs), "--no-report", "--ray", "http://127.0.0.1:8265"]
+    with nodes.cluster(cpus=1, dashboard=True, PATH=f"{python}:{os.environ['PATH']}") as head:
+        follower = head.terminal(*words)
+        follower.until("runs on the cluster as job")
+        until(project.waiting(1), "a training at the gate")
+        follower.type("\x03")
+        follower.until("stop the search (s), or only stop following it (Enter)?")
+        follower.type("\n")
+        follower.until("the search goes on")
+        assert follower.ended() == 0
+        follower = head.terminal(*words)
+        follower.until("runs on the cluster already")
+        follower.type("\x03")
+        follower.until("stop the search (s), or only stop following it (Enter)?")
+        follower.type("s\n")
+        follower.until("the search is stopped")
+        assert follower.ended() == 130
+        project.go()
+        assert "resumes from epoch 2" in said(head.driver(*words))
+    assert [one.state for one in records(space, project.runs)] == [State.COMPLETE] * 4
+
+
+@pytest.mark.skipif(importlib.util.find_spec("aiohttp_cors") is None, reason="Ray's job server needs ray[default]")
 def test_a_search_that_is_handed_over_goes_on_when_nobody_looks_and_the_same_command_follows_it(tmp_path: Path) -> None:
     shutil.copyfile(PLACED, tmp_path / "placed.py")
     project = Project(tmp_path, tmp_path)
@@ -333,7 +376,7 @@ def test_a_search_that_is_handed_over_goes_on_when_nobody_looks_and_the_same_com
         words = ["search", space.path, "--runs", str(project.runs), "--no-report", "--ray", "http://127.0.0.1:8265"]
         first = head.driver(*words)
         until(project.waiting(1), "a training at the gate")
-        first.send_signal(signal.SIGINT)
+        interrupt(first)
         assert "the search goes on: the same command follows it again" in said(first)
         again = head.driver(*words)
         assert again.stderr is not None

@@ -279,3 +279,26 @@ def test_nothing_stays_in_the_storage_that_no_file_of_the_study_names(
     place = filesystem.under(bucket, home.made(study, "").name)
     assert {filesystem.under(place, name) for name in filesystem.names(place)} == kept
     assert len(kept) == 2
+
+
+@pytest.mark.parametrize(
+    ("cause", "tries"), [(TimeoutError(), 3), (OSError("busy"), 3), (FileNotFoundError(), 1), (PermissionError(), 1)]
+)
+def test_a_storage_is_read_again_unless_there_is_nothing_for_us(
+    cause: Exception, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filesystem, "WAITS", (0.0, 0.0, 0.0))
+    tried: list[int] = []
+
+    def read() -> str:
+        tried.append(1)
+        if len(tried) < 3:
+            raise filesystem.StorageError("it cannot be read") from cause
+        return "kept"
+
+    if tries == 1:
+        with pytest.raises(filesystem.StorageError):
+            filesystem.again(read)
+    else:
+        assert filesystem.again(read) == "kept"
+    assert len(tried) == tries

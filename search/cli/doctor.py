@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pitprop.addresses import Addresses, addresses
+from pitprop.addresses import Addresses, addresses, is_job_server
 from pitprop.cli.output import print_json
 from pitprop.errors import UserError
 from pitprop.health import ORDER, Check, check
@@ -47,6 +47,11 @@ def doctor(options: DoctorOptions) -> int:
     from pitprop.views.terminal.health_table import print_checks
 
     where = addresses(options.runs, options.ray)
+    if is_job_server(where.ray):
+        from pitprop.cli.training.handover import look_there
+
+        words = [*(["--storage", options.storage] if options.storage else []), *(["--json"] if options.json else [])]
+        return look_there(options.space, options.runs, options.ray, words)
     space = _space(options.space, where)
     storage = options.storage or where.storage or (space.storage if space is not None else None) or ""
     found = look(where, storage, space)

@@ -258,6 +258,7 @@ class Search:
     def _observe(self, worker: int, epochs: Epochs) -> list[Lane]:
         """Records and judges the epochs of a group; the lanes that end with them."""
         stopped = []
+        self._requeue(self._groups.handed_on(worker))
         for number in self._leaving.pop(worker, ()):
             if number in self._trainings:  # or another of its seeds has ended it since
                 self._check_kept(self._trainings[number])
@@ -276,7 +277,7 @@ class Search:
                 if resting:
                     self._leaving.setdefault(worker, set()).add(lane.trial)
                 self._rest(training)
-        return stopped
+        return stopped + self._groups.hand_on(worker, self._study.checkpoints)
 
     def _take(self, training: Training, lane: Lane, epoch: Epoch) -> None:
         metric, curve = self._space.objective.metric, training.curves[lane.replica]
@@ -398,6 +399,10 @@ class Search:
         width = self._groups.narrow(lanes)
         said = f"{lanes} at once do not fit into memory, so {width} at once continue ({failure.error})"
         self._events.append(Retried(next(iter(group)), said))  # once, not for each of its neighbours too
-        for number, held in group.items():
+        self._requeue(group)
+
+    def _requeue(self, group: Mapping[int, Sequence[Lane]]) -> None:
+        """Has lanes train on elsewhere, from their checkpoints."""
+        for number, lanes in group.items():
             if (training := self._trainings.get(number)) is not None:
-                self._groups.queue(training.resume(held, self._space.seed, self._study.checkpoints))
+                self._groups.queue(training.resume(lanes, self._space.seed, self._study.checkpoints))

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pitprop.trainer import Change, Start, public_environment
 from pitprop.workers import deaths, reaper
 from pitprop.workers.cluster import connection
 from pitprop.workers.cluster.connection import RETURN, START, Local, RayDied
+from pitprop.workers.cluster.installing import Installing
 from pitprop.workers.cluster.placement import Need, fitting, refusal, shortage, waiting
 from pitprop.workers.cluster.runtime_env import Code, Moved, packed
 from pitprop.workers.cluster.shared import Shared
@@ -27,6 +28,7 @@ from pitprop.workers.cluster.watch import LOOK, Watch
 from pitprop.workers.files import home
 from pitprop.workers.files.node_worker import Answer, Remote
 from pitprop.workers.launch import Job, LaunchError, Step, limit_threads, nothing
+from pitprop.workers.place import Place
 from pitprop.workers.share import Size
 from pitprop.workers.worker import Cause, Failure
 
@@ -39,24 +41,6 @@ RESTARTS = 5
 """How many workers of a cluster may die in a row as they start: each is given a while, as its head may just start again."""
 NODE_LABEL = "ray.io/node-id"
 """By which Ray knows a node when it is told where to put an actor."""
-
-
-@dataclass(slots=True)
-class _Place:
-    """One worker: its actor, the note of its death, and what it is asked, which is to be answered by ``deadline``."""
-
-    actor: Any
-    note: Path
-    starting: Any
-    """The answer to whether it can train, until that has come."""
-    asked: Any = None
-    deadline: float = math.inf
-    node: str = ""
-
-    @property
-    def use(self) -> tuple[bool, bool]:
-        """What is lost by its end: first what it trains, then that it has started."""
-        return self.asked is not None, self.starting is None
 
 
 class OnRay:
@@ -86,9 +70,10 @@ class OnRay:
         self._shared = Shared(shares.folder, shares.cpus) if shares is not None else None
         self._here = address is None or shares is not None
         self._moved: Moved | None = None
+        self._pip: Sequence[str] = ()
         self._generations = itertools.count()
         self._numbers = itertools.count()
-        self._places: dict[int, _Place] = {}
+        self._places: dict[int, Place] = {}
         self._leaving: set[int] = set()
         """Workers that train what they have, and then end."""
         self._left_out: dict[str, str] = {}
@@ -116,6 +101,7 @@ class OnRay:
             else:
                 self._ray = connection.join(self._address, logs=self._logs, code=self._pack)
             self._watch = Watch(self._ray, self._need, self._left_out, self._tell, joined=not self._here)
+            self._installing = Installing(self._ray, self._pip, self._tell)
             self._home = self._at_home(self._job)
             self._remote = self._ray.remote(Remote)
             self._tell_room()
@@ -131,6 +117,7 @@ class OnRay:
     def _pack(self) -> Mapping[str, Any]:
         """The runtime environment of the workers, who are told where to find what is in it."""
         environment, self._moved = packed(self._code, self._scratch / "code")
+        self._pip = environment.pop("pip", [])  # of the workers alone: what looks after them starts without
         return environment
 
     def _at_home(self, job: Job) -> tuple[Any, ...]:
@@ -283,7 +270,7 @@ class OnRay:
         """When a worker that is asked now has been silent for too long."""
         return time.monotonic() + self._stall
 
-    def _answer(self, number: int, place: _Place, reference: Any) -> Any:
+    def _answer(self, number: int, place: Place, reference: Any) -> Any:
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
@@ -335,6 +322,8 @@ class OnRay:
         options: dict[str, Any] = {"num_cpus": self._need.cpus, "num_gpus": self._need.gpus, "enable_task_events": False}
         if self._need.accelerator_type:
             options["accelerator_type"] = self._need.accelerator_type
+        if self._pip:
+            options["runtime_env"] = {"pip": self._pip}
         if self._left_out:
             options["label_selector"] = {NODE_LABEL: f"!in({','.join(self._left_out)})"}
         actor = self._remote.options(**options).remote(*self._job.arguments(generation), *self._home)
@@ -342,7 +331,7 @@ class OnRay:
         actor.watch.remote(str(note))
         if self._moved is not None:
             actor.settle.remote(self._moved)
-        self._places[number] = _Place(actor, note, actor.warm.remote())
+        self._places[number] = Place(actor, note, actor.warm.remote())
 
     def _dismiss(self, number: int) -> None:
         self._leaving.discard(number)
@@ -371,6 +360,7 @@ class OnRay:
 
     def _heed_starts(self, patience: float = 0.0) -> list[int]:
         """The workers that have just started; what cannot train on one node starts on others. `LaunchError` if there is none."""
+        self._heed_installing()
         starting = {place.starting: number for number, place in self._places.items() if place.starting is not None}
         ready, started = self._ready(list(starting), patience), []
         for reference in ready:
@@ -400,6 +390,16 @@ class OnRay:
                 self._leave_out(place.node, problem)
                 self._replace(number)
         return started
+
+    def _heed_installing(self) -> None:
+        """Leaves out the nodes on which pip has failed for good, which Ray would try for minutes."""
+        starting = [number for number, place in self._places.items() if place.starting is not None]
+        if not starting or not self._pip:
+            return
+        for node, said in list(self._installing.failures(self._watch.nodes())):
+            self._leave_out(node, f"its environment cannot be made there: {said}")
+            for number in starting:  # Ray does not say which of them are for that node
+                self._replace(number)
 
     def _leave_out(self, node: str, problem: str) -> None:
         """Trains on the other nodes; `LaunchError` if there are none. Ray does not always say on which node it was."""

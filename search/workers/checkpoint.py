@@ -95,6 +95,17 @@ def stored_at(path: Path) -> str:
         return ""
 
 
+def has_state(path: Path) -> bool:
+    """Whether a checkpoint holds anything to go on from: a trainer that keeps nothing in ``context.state`` begins again."""
+
+    def read() -> bool:
+        with whole(path) as file:
+            file.readline()
+            return file.read(len(NO_STATE.data) + 1) != NO_STATE.data
+
+    return filesystem.again(read)
+
+
 def stub(header: bytes, url: str) -> bytes:
     """What stands in the place of a checkpoint, of which ``header`` is the first line, that is stored at ``url``."""
     return json.dumps({**json.loads(header), AT: url}).encode() + b"\n"
@@ -119,12 +130,16 @@ def loads(path: Path, lanes: Container[Lane], *, unread: bool = False) -> dict[L
 
     `states.Refused` if loading them might run code.
     """
-    with whole(path) as file:
-        header = json.loads(file.readline())
-        try:
-            state: Any = Unread(file.read()) if unread and not header["stacked"] else states.load(file)
-        except Refused as error:
-            raise Refused(f"the checkpoint {path} is refused: {error}; remove it, and its training begins again") from None
+
+    def read() -> tuple[dict[str, Any], Any]:
+        with whole(path) as file:
+            header = json.loads(file.readline())
+            try:
+                return header, Unread(file.read()) if unread and not header["stacked"] else states.load(file)
+            except Refused as error:
+                raise Refused(f"the checkpoint {path} is refused: {error}; remove it, and its training begins again") from None
+
+    header, state = filesystem.again(read)
     found = {}
     for index, (trial, replica, step, metrics) in enumerate(header["lanes"]):
         if (lane := Lane(trial, replica)) in lanes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from pitprop.trainer import Change, Lane, Start
+from pitprop.workers import checkpoint
 from pitprop.workers.launch import Launcher
 
 Width = Callable[[int], int]
@@ -27,6 +29,8 @@ class Groups:
         self._queue: deque[Start] = deque()
         self._alone: set[int] = set()
         self._asked: set[int] = set()
+        self._handed_on: dict[int, list[Lane]] = {}
+        """By worker, the lanes that it has just been asked to drop, as it is to go."""
 
     def lanes(self, worker: int) -> list[Lane]:
         """What a worker trains."""
@@ -66,10 +70,26 @@ class Groups:
         """A lane has ended."""
         self._groups[worker].remove(lane)
 
+    def hand_on(self, worker: int, shared: Path) -> list[Lane]:
+        """What a worker that is to go drops, at the epoch that it has reached; not what has no state in the ``shared``
+        checkpoints, as it would begin again elsewhere."""
+        if not self._groups[worker] or self._launcher.employs(worker):
+            return []
+        found = checkpoint.newest(shared)
+        lanes = [lane for lane in self._groups[worker] if lane in found and checkpoint.has_state(found[lane][0])]
+        for lane in lanes:
+            self.leave(worker, lane)
+        self._handed_on[worker] = lanes
+        return lanes
+
+    def handed_on(self, worker: int) -> dict[int, list[Lane]]:
+        """What a worker has dropped since it was asked to, by trial: another one can find the checkpoints now."""
+        return _by_trial(self._handed_on.pop(worker, []))
+
     def break_up(self, worker: int) -> dict[int, list[Lane]]:
         """Empties a worker's group; the lanes that were in it, by trial."""
         lanes, self._groups[worker] = self._groups[worker], []
-        return {number: [lane for lane in lanes if lane.trial == number] for number in dict.fromkeys(one.trial for one in lanes)}
+        return _by_trial([*lanes, *self._handed_on.pop(worker, [])])
 
     def narrow(self, lanes: int) -> int:
         """So many lanes were too many for a worker: at most half of them are trained as one from now on. The new width."""
@@ -99,3 +119,7 @@ class Groups:
         if group and self._queue[0].lane.trial in self._alone:
             return None
         return self._queue.popleft()
+
+
+def _by_trial(lanes: Sequence[Lane]) -> dict[int, list[Lane]]:
+    return {number: [lane for lane in lanes if lane.trial == number] for number in dict.fromkeys(one.trial for one in lanes)}

@@ -24,13 +24,11 @@ RUNS = "~/pitprop/runs"
 
 def hand_over(verb: str, options: StudyOptions, run: RunOptions, *words: str) -> int:
     """Runs ``pitprop VERB`` with ``words`` on the cluster, and follows it: its exit code, 130 if stopped, 0 if looked away."""
-    address = addresses(options.runs, options.ray).ray
-    assert address is not None, "only what names a job server is handed over"
     space, runs = spaces.load(options.space), options.runs or RUNS
-    jobs, key = Jobs(address), f"{verb} {space.name} {runs}"
+    jobs, key = _jobs(options.runs, options.ray), f"{verb} {space.name} {runs}"
     job = jobs.running(key)
     if job is None:
-        job = jobs.submit(_order(space, key, [verb, SPACE, *_flags(options, run), *words, "--runs", runs, "--ray", "auto"]))
+        job = jobs.submit(_order(space, key, [verb, SPACE, *_flags(options, run), *words, *_there(runs)]))
         _say(_("the search runs on the cluster as job {job}, and keeps its runs there in {runs}").format(job=job, runs=runs))
     else:
         _say(_("the search runs on the cluster already, as job {job}").format(job=job))
@@ -38,6 +36,36 @@ def hand_over(verb: str, options: StudyOptions, run: RunOptions, *words: str) ->
         return jobs.follow(job, lambda text: print(text, end="", flush=True))
     except KeyboardInterrupt:
         return _look_away(jobs, job)
+
+
+def look_there(name: str | None, runs: str | None, ray: str | None, words: Sequence[str]) -> int:
+    """Runs ``pitprop doctor`` with ``words`` on the cluster, where a search that is handed over runs: its exit code."""
+    jobs, there = _jobs(runs, ray), _there(runs or RUNS)
+    if name is None:
+        job = jobs.submit(Order("doctor", ["doctor", *words, *there], "", Code(), _environment()))
+    else:
+        job = jobs.submit(_order(spaces.load(name), "doctor", ["doctor", SPACE, *words, *there]))
+    try:
+        return jobs.follow(job, lambda text: print(*_ours(text), sep="", end="", flush=True))
+    except KeyboardInterrupt:
+        jobs.stop(job)
+        raise
+
+
+def _ours(text: str) -> list[str]:
+    """The lines that Ray's job server has not put before ours."""
+    return [line for line in text.splitlines(keepends=True) if not re.search(r"job_manager\.py|^Running entrypoint ", line)]
+
+
+def _jobs(runs: str | None, ray: str | None) -> Jobs:
+    address = addresses(runs, ray).ray
+    assert address is not None, "only what names a job server is handed over"
+    return Jobs(address)
+
+
+def _there(runs: str) -> list[str]:
+    """The flags that say where: the driver is on a node of the cluster then."""
+    return ["--runs", runs, "--ray", "auto"]
 
 
 def _look_away(jobs: Jobs, job: str) -> int:

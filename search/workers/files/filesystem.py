@@ -9,11 +9,12 @@ from __future__ import annotations
 import io
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import unquote
 
 from pitprop.addresses import safe
@@ -24,6 +25,11 @@ PIECE = 2**23
 """Bytes that are copied at a time."""
 BUCKETS = ("s3", "gcs", "abfs")
 """What has no folders, by PyArrow's names."""
+
+
+WAITS = (0.5, 2.0, 8.0)
+"""Seconds between two tries to read."""
+T = TypeVar("T")
 
 
 class StorageError(UserError):
@@ -64,12 +70,28 @@ def opened(url: str) -> Iterator[IO[bytes]]:
             raise _refused("read", url, error) from error
 
 
+def again(read: Callable[[], T]) -> T:
+    """What is ``read``, which is tried again as long as the error may pass: not where there is nothing, or nothing for us."""
+    for wait in WAITS:
+        try:
+            return read()
+        except StorageError as error:
+            if isinstance(error.__cause__, FileNotFoundError | PermissionError | ImportError | ValueError):
+                raise
+            time.sleep(wait)
+    return read()
+
+
 def fetch(url: str, path: Path) -> None:
     """Makes what is stored the file at ``path``. `StorageError`."""
     draft = path.with_name(f"{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with opened(url) as stream, draft.open("wb") as file:
-        shutil.copyfileobj(stream, file, PIECE)
+
+    def copy() -> None:
+        with opened(url) as stream, draft.open("wb") as file:
+            shutil.copyfileobj(stream, file, PIECE)
+
+    again(copy)
     draft.replace(path)
 
 
@@ -88,8 +110,12 @@ def names(url: str) -> list[str]:
     from pyarrow import fs
 
     system, path = _opened(url)
-    with _told("read", url):
-        found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+
+    def listed() -> Any:
+        with _told("read", url):
+            return system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+
+    found = again(listed)
     return sorted(one.path.removeprefix(f"{path}/") for one in found if one.type == fs.FileType.File)
 
 

@@ -56,7 +56,7 @@ def look(asked: Asked, draft: Path) -> list[Check]:
 
 def _silent(address: str) -> Check | None:
     """That nobody listens at an address that names a port: Ray itself would try for minutes."""
-    host, _colon, port = address.removeprefix("http://").rstrip("/").rpartition(":")
+    host, _colon, port = address.rpartition(":")
     if not host or not port.isdecimal():
         return None
     try:
@@ -64,11 +64,6 @@ def _silent(address: str) -> Check | None:
     except OSError as error:
         said = message("{address} does not answer: {why}", address=address, why=str(error))
         return Check(AREA, "bad", said, message("start the head (`ray start --head`), or correct --ray or RAY_ADDRESS"))
-    if address.startswith("http"):
-        said = message(
-            "{address} answers: the search runs there as a job, so ask there too: run this command on the head", address=address
-        )
-        return Check(AREA, "ok", said)
     return None
 
 
