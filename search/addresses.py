@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pitprop.errors import UserError
+from pitprop.messages import _
 
 _QUOTED = {"%": "%25", "?": "%3F", "#": "%23"}
 
@@ -59,8 +60,11 @@ def _ray(address: str) -> str | None:
     if address.startswith("ray://"):
         host = address.removeprefix("ray://").partition(":")[0]
         raise UserError(
-            f"RAY_ADDRESS {address}: Ray Client does not carry a search, which would end with its connection; give HOST:PORT on "
-            f"a node of the cluster, or http://{host}:8265 to have the search run there"
+            _(
+                "RAY_ADDRESS {address}: Ray Client does not carry a search, which would end with its "
+                "connection; give HOST:PORT on a node of the cluster, or http://{host}:8265 to have the search "
+                "run there"
+            ).format(address=address, host=host)
         )
     return None if address == "local" else address
 

@@ -23,6 +23,7 @@ from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
 from pitprop.logs.assumptions import Given
 from pitprop.logs.diagnosis import Diagnosis as Found
+from pitprop.messages import _
 from pitprop.telemetry import Epoch, Telemetry, checked
 
 if TYPE_CHECKING:
@@ -184,11 +185,11 @@ def search(
     """
     _check(trials=trials, workers=workers)
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
-        raise UserError(f"seed is {seed!r}; it takes a whole number of at least 0")
+        raise UserError(_("seed is {seed!r}; it takes a whole number of at least 0").format(seed=seed))
     if timeout is not None and not timeout > 0:
-        raise UserError(f"timeout is {timeout!r}; it takes a number of seconds above 0")
+        raise UserError(_("timeout is {timeout!r}; it takes a number of seconds above 0").format(timeout=timeout))
     if not inline and "ray" in sys.modules and sys.modules["ray"].is_initialized():
-        raise UserError("Ray is running in this process already: call ray.shutdown() first, or search with inline=True")
+        raise UserError(_("Ray is running in this process already: call ray.shutdown() first, or search with inline=True"))
     loaded, where, _stored = _found(space, runs)
     options = RunOptions(workers, seed, timeout, inline, report, worker_logs, code_changed, exits=False)
 
@@ -235,10 +236,16 @@ def diagnose(path: str | Path, **facts: Any) -> Diagnosis:
 
     known = {one.name for one in fields(Given)}
     if unknown := sorted(facts.keys() - known):
-        raise UserError(f"diagnose takes no {unknown[0]!r}: it takes {', '.join(sorted(known))}")
+        raise UserError(
+            _("diagnose takes no {unknown!r}: it takes {known}").format(unknown=unknown[0], known=", ".join(sorted(known)))
+        )
     logs = trainings(Path(path), facts.get("format"))
     if len(logs) > 1:
-        raise UserError(f"{path} holds {len(logs)} trainings, diagnose takes one: {', '.join(list(logs)[:5])}")
+        raise UserError(
+            _("{path} holds {n} trainings, diagnose takes one: {logs}").format(
+                path=path, n=len(logs), logs=", ".join(list(logs)[:5])
+            )
+        )
     (name, files), given = next(iter(logs.items())), Given(**facts)
     found = read(files, given, name)
     return Diagnosis(**{one.name: getattr(found, one.name) for one in fields(found)})
@@ -319,7 +326,7 @@ def _as_before() -> Iterator[None]:
 def _check(**counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-            raise UserError(f"{name} is {count!r}; it takes a whole number of at least 1")
+            raise UserError(_("{name} is {count!r}; it takes a whole number of at least 1").format(name=name, count=count))
 
 
 def _telemetry(epochs: Iterable[Epoch | Mapping[str, Any]]) -> Telemetry:

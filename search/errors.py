@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from pitprop.messages import _
+
 
 class UserError(Exception):
     """Wrong input, or an environment that does not work: the text is one sentence that says what, and what to do."""
@@ -22,8 +24,8 @@ def hint(word: str, known: Iterable[str]) -> str:
     names = list(known)
     near = nearest(word, names)
     if near is not None:
-        return f"; did you mean {near!r}?"
-    return f"; known: {', '.join(names)}" if names else "; none is known here"
+        return _("; did you mean {near!r}?").format(near=near)
+    return _("; known: {names}").format(names=", ".join(names)) if names else _("; none is known here")
 
 
 def shown(value: Any) -> str:

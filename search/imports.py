@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import site
 import sys
 import sysconfig
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -32,6 +34,27 @@ def search_path() -> str:
 def module_command(module: str) -> list[str]:
     """``python -m module`` for a module of this package; what lies in the current folder cannot take its place."""
     return [sys.executable, "-P", "-m", module]
+
+
+@cache
+def spared(module: str, package: str) -> ModuleType:
+    """A ``module`` of a library without the ``package`` that it imports for what is not used here, and does without.
+
+    Whoever imports the module otherwise gets it with all that belongs to it.
+    """
+    if module in sys.modules or package in sys.modules:
+        return importlib.import_module(module)
+    parent, _, name = module.rpartition(".")
+    before = getattr(importlib.import_module(parent), name)
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        found = importlib.import_module(module)
+    finally:
+        del sys.modules[package]
+    for one in [one for one in sys.modules if one == module or one.startswith(f"{module}.")]:
+        del sys.modules[one]
+    setattr(sys.modules[parent], name, before)
+    return found
 
 
 def use(folder: str | None, *, fresh: bool = False) -> None:

@@ -181,7 +181,7 @@ def test_a_command_runs_beside_the_space_unless_told_otherwise(tmp_path: Path) -
         ({"metrics": [{"format": "csv"}]}, "says not where metrics come from"),
         ({"metrics": [{"from": "stdout", "patterns": "x"}]}, r"unknown key 'patterns'; did you mean 'pattern'\?"),
         ({"metrics": [{"from": "metrics.csv"}]}, "'metrics.csv' is one file for all trials; put it under {folder}"),
-        ({"metrics": [{"from": "stdout", "format": "cvs"}]}, "there is no log format 'cvs': did you mean csv"),
+        ({"metrics": [{"from": "stdout", "format": "cvs"}]}, "there is no log format 'cvs'; did you mean 'csv'"),
         ({"resume": ["--resume"]}, "options.resume goes with options.checkpoint"),
         ({"grace": "10s"}, "options.grace '10s' is not a number of seconds"),
     ],

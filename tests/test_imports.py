@@ -38,3 +38,16 @@ def test_no_two_modules_have_one_name_unless_it_is_of_what_they_read_or_adapt() 
     files = [*(ROOT / "search").rglob("[!_]*.py"), *(ROOT / "trainers").rglob("*/[!_]*.py")]
     named = [p.stem for p in files if p.parent.name not in ("formats", "signatures")]
     assert not {name for name in named if named.count(name) > 1}
+
+
+def test_a_module_that_is_spared_a_package_is_whole_for_who_imports_it_otherwise() -> None:
+    code = """
+import sys, optuna
+from pitprop import imports
+spared = imports.spared("optuna.importance", "sklearn")
+print("sklearn" in sys.modules, imports.spared("optuna.importance", "sklearn") is spared)
+import optuna.importance as whole
+print("sklearn" in sys.modules, whole is optuna.importance, whole is spared)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True", "True", "False"]

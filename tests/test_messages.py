@@ -149,3 +149,51 @@ def test_english_reads_no_catalogue() -> None:
     code = "import sys; from pitprop import messages as m; m._('x'), m.message('{a}', a=1).localized(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert not {"babel", "gettext"} & set(loaded)
+
+
+def told(call: ast.Call, errors: set[str]) -> list[ast.expr]:
+    """What a call tells a user in words: the text of an error, or of a problem of a space."""
+    name = call.func.id if isinstance(call.func, ast.Name) else call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    of_problems = (
+        isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) and call.func.value.id == "problems"
+    )
+    return call.args[1:] if of_problems and name == "add" else call.args[:1] if name in errors else []
+
+
+def unmarked(node: ast.AST) -> list[str]:
+    """The words in an expression that no mark takes to the catalogue."""
+    if isinstance(node, ast.Constant):
+        return re.findall("[A-Za-z]{2,}", node.value) if isinstance(node.value, str) else []
+    if isinstance(node, ast.Call):
+        return unmarked(node.func.value) if isinstance(node.func, ast.Attribute) and node.func.attr in ("format", "join") else []
+    parts = ast.iter_child_nodes(node) if isinstance(node, ast.BinOp | ast.BoolOp | ast.IfExp | ast.JoinedStr) else ()
+    return [word for part in parts for word in unmarked(part)]
+
+
+def test_every_error_of_ours_and_every_problem_of_a_space_is_marked_where_it_is_told() -> None:
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "search").rglob("*.py"))}
+    nodes = [(path, node) for path, tree in trees.items() for node in ast.walk(tree)]
+    errors = {"UserError"}
+    for _round in range(3):
+        bases = {node.name: {ast.unparse(base) for base in node.bases} for _path, node in nodes if isinstance(node, ast.ClassDef)}
+        errors |= {name for name, named in bases.items() if errors & named}
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {' '.join(words)}"
+        for path, node in nodes
+        if isinstance(node, ast.Call)
+        for text in told(node, errors)
+        if (words := unmarked(text))
+    ]
+    assert not found
+
+
+def test_the_mark_is_no_variable_where_it_is_called() -> None:
+    shadowed = []
+    for path in (ROOT / "search").rglob("*.py"):
+        for one in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(one, ast.FunctionDef):
+                names = [node for node in ast.walk(one) if isinstance(node, ast.Name) and node.id == "_"]
+                called = any(isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_" for node in ast.walk(one))
+                if called and any(isinstance(node.ctx, ast.Store) for node in names):
+                    shadowed.append(f"{path.name}:{one.lineno}")
+    assert not shadowed

@@ -174,7 +174,11 @@ def _baseline(options: DiagnoseOptions, given: Given) -> Mapping[str, float]:
         return {}
     (name, files), *more = trainings(Path(options.baseline), options.format).items()
     if more:
-        raise UserError(f"--baseline {options.baseline} holds {1 + len(more)} trainings: name one of them")
+        raise UserError(
+            _("--baseline {baseline} holds {value} trainings: name one of them").format(
+                baseline=options.baseline, value=1 + len(more)
+            )
+        )
     return read(files, given, name).there
 
 
@@ -185,9 +189,13 @@ def _numbers(text: str, given: Given) -> Mapping[str, float]:
     try:
         found = {names(name, "val") or name: float(value) for name, value in pairs}
     except ValueError:
-        raise UserError(f"--baseline {text} is no file or folder, and no numbers such as val/top1=0.89") from None
+        raise UserError(
+            _("--baseline {text} is no file or folder, and no numbers such as val/top1=0.89").format(text=text)
+        ) from None
     if "" in found:
-        raise UserError(f"--baseline {text}: say of what, as in val/top1={text}, or which --metric is the objective")
+        raise UserError(
+            _("--baseline {text}: say of what, as in val/top1={text}, or which --metric is the objective").format(text=text)
+        )
     return found
 
 
@@ -200,7 +208,9 @@ def _gate(text: str, names: Mapping[str, str]) -> Bound:
     try:
         limit, at = float(bound), int(epoch)
     except ValueError:
-        raise UserError(f"--gate {text!r} is not understood: write metric@epoch>=bound, such as val/top1@5>=0.885") from None
+        raise UserError(
+            _("--gate {text!r} is not understood: write metric@epoch>=bound, such as val/top1@5>=0.885").format(text=text)
+        ) from None
     ours = Names(names)(metric, "val") or metric
     return Bound(ours, at, limit if least else None, None if least else limit, action="warn", remedy=remedy.strip())
 
@@ -208,7 +218,7 @@ def _gate(text: str, names: Mapping[str, str]) -> Bound:
 def _equals(pair: str, flag: str, form: str) -> tuple[str, str]:
     name, equals, value = pair.rpartition("=")
     if not equals or not name or not value:
-        raise UserError(f"{flag} {pair!r} is not understood: write {form}")
+        raise UserError(_("{flag} {pair!r} is not understood: write {form}").format(flag=flag, pair=pair, form=form))
     return name, value
 
 

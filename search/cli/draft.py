@@ -15,6 +15,7 @@ from typing import Any
 
 from pitprop import trainer
 from pitprop.errors import UserError
+from pitprop.messages import _
 
 MATTERS = re.compile(
     r"lr|rate|decay|momentum|dropout|warm|gamma|alpha|beta|temp|smooth|margin|clip|hidden|width|depth|layers|batch|optim|sched|weight"
@@ -59,7 +60,7 @@ def draft(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)
     except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a Python program: {error}") from error
+        raise UserError(_("{path} cannot be read as a Python program: {error}").format(path=path, error=error)) from error
     trains = any(isinstance(node, ast.FunctionDef) and node.name in ("train", "train_lanes") for node in tree.body)
     card = trainer.card(str(path)) if trains else None
     if card is not None:

@@ -30,6 +30,7 @@ from pitprop.driver.progress import (
 from pitprop.driver.scheduler import NEW
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
+from pitprop.messages import _
 from pitprop.space import Space
 from pitprop.study import remedies
 from pitprop.study.record import Failed, Outcome, State
@@ -375,7 +376,9 @@ class Search:
         self._leaving.pop(worker, None)
         if failure.cause is Cause.CHECKPOINT:
             self._study.check()  # where the whole folder is gone, nothing is kept
-            raise SearchError(f"{failure.error}; finished trials are kept, and the same command continues from there")
+            raise SearchError(
+                _("{error}; finished trials are kept, and the same command continues from there").format(error=failure.error)
+            )
         group = self._groups.break_up(worker)
         if failure.cause is Cause.TOO_MANY_LANES:
             self._narrow(group, failure)

@@ -15,6 +15,7 @@ from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
 from pitprop.logs import objectives
 from pitprop.logs.finished import Finished
+from pitprop.messages import _
 from pitprop.telemetry import Epoch, Telemetry, columns, reports
 
 FEW = 5
@@ -115,7 +116,7 @@ def facts(telemetry: Telemetry, metric: str, given: Given, log: Finished, budget
     """
     counts = columns(telemetry[-1], "val/labels/")
     if given.loss in chance.CONTRASTIVE and given.batch is None:
-        raise UserError(f"what --loss {given.loss} is at chance depends on the batch: say --batch N too")
+        raise UserError(_("what --loss {loss} is at chance depends on the batch: say --batch N too").format(loss=given.loss))
     found = Facts(
         budget,
         metric,

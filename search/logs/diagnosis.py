@@ -17,7 +17,7 @@ from pitprop.logs import assumptions, finished, objectives
 from pitprop.logs.assumptions import FEW, Given
 from pitprop.logs.epochs import coarser
 from pitprop.logs.finished import Finished
-from pitprop.messages import Message, message, nmessage
+from pitprop.messages import Message, _, message, nmessage
 from pitprop.telemetry import Telemetry, reports
 
 ALIKE = "no_effect"
@@ -158,11 +158,17 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     telemetry, each = coarser(assumptions.totals(read), MOST)
     if not telemetry:
         where = ", ".join(map(str, files))
-        raise UserError(f"{where}: no reading of a loss or a score is in it; --pattern says how it prints them")
+        raise UserError(
+            _("{where}: no reading of a loss or a score is in it; --pattern says how it prints them").format(where=where)
+        )
     metric = given.metric or (objectives.scored(log.epochs) if few else "") or objectives.choose(telemetry)
     if metric and not reports(telemetry, metric):
         known = sorted({key for epoch in telemetry for key in epoch.metrics})
-        raise UserError(f"{metric!r} is not among the readings of {files[0].name}: {', '.join(known)}")
+        raise UserError(
+            _("{metric!r} is not among the readings of {name}: {known}").format(
+                metric=metric, name=files[0].name, known=", ".join(known)
+            )
+        )
     if metric in percent:
         notes.append(f"{metric} is printed in percent, and shown as a share")
     if log.from_0 and not few and each == 1:

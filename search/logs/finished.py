@@ -13,6 +13,7 @@ from pitprop.logs.epochs import Bins, Epochs, Row, forget
 from pitprop.logs.follow import Follower
 from pitprop.logs.formats import Traits
 from pitprop.logs.names import SIDES
+from pitprop.messages import _
 from pitprop.telemetry import Epoch, Telemetry
 
 LARGE = 8_000_000
@@ -87,10 +88,12 @@ def _explain(files: Sequence[Path]) -> None:
     for file in (one for one in files if one.is_file()):
         start = decoding.head(file, formats.HEAD)
         if not start:
-            raise UserError(f"{file} is empty: nothing has been written to it")
+            raise UserError(_("{file} is empty: nothing has been written to it").format(file=file))
         if b"\0" in start and formats.recognise(file) is None:
             raise UserError(
-                f"{file} is no log that is known, and no text: give the log itself, plain or packed as .gz, .bz2 or .xz"
+                _("{file} is no log that is known, and no text: give the log itself, plain or packed as .gz, .bz2 or .xz").format(
+                    file=file
+                )
             )
 
 

@@ -10,6 +10,7 @@ from pitprop.errors import UserError
 from pitprop.logs import formats
 from pitprop.logs.formats import Unit
 from pitprop.logs.names import SIDES
+from pitprop.messages import _
 
 MOST = 2000
 """Files looked at in a folder."""
@@ -26,7 +27,7 @@ def trainings(path: Path, format: str | None = None) -> dict[str, list[Path]]:
     if formats.part(path)[1]:
         return {path.name: [path]}
     if not path.exists():
-        raise UserError(f"there is no file or folder {path}")
+        raise UserError(_("there is no file or folder {path}").format(path=path))
     if path.is_file():
         return _held(path, format)
     files = sorted(
@@ -55,7 +56,9 @@ def trainings(path: Path, format: str | None = None) -> dict[str, list[Path]]:
             if len(own) > 1:
                 found[name] = own
     if not found:
-        raise UserError(f"no log that can be read is in {path}: {', '.join(formats.names())} are known")
+        raise UserError(
+            _("no log that can be read is in {path}: {formats} are known").format(path=path, formats=", ".join(formats.names()))
+        )
     return found
 
 

@@ -12,6 +12,7 @@ from pitprop import telemetry
 from pitprop.addresses import Addresses
 from pitprop.detection.stopping import objective
 from pitprop.errors import UserError
+from pitprop.messages import _
 from pitprop.space import Baseline, Space
 from pitprop.study import ranking
 from pitprop.study.source import as_studied, check_meaning, find_space
@@ -28,18 +29,23 @@ def looked_up(space: Space, where: Addresses, *, ask: bool = False) -> Space:
 def _looked_up(space: Space, baseline: Baseline, where: Addresses, ask: bool) -> Baseline:
     if baseline.study is not None:
         values: Mapping[str, float] = _of_study(baseline, baseline.study, where)
-        lacking = f"study {baseline.study!r} has no completed trial: search it first"
+        lacking = _("study {study!r} has no completed trial: search it first").format(study=baseline.study)
     elif baseline.run is not None:
         goal = space.objective
         best = {goal.metric: goal.goal} if goal.at == "best" else {}
         values = _of_run(baseline.run, best, where, where.folder(space.name) / "baselines.json", ask)
-        lacking = f"MLflow run {baseline.run!r} logged no metric"
+        lacking = _("MLflow run {run!r} logged no metric").format(run=baseline.run)
     else:
         return baseline
     metric = space.objective.metric
     if ask and metric not in values:
-        held = f"it holds {', '.join(sorted(values)[:8])}, but no {metric!r}" if values else lacking
-        raise UserError(f"baselines.{baseline.name}: {held}; correct the baseline, or give its numbers as values")
+        text = _("it holds {names}, but no {metric!r}")
+        held = text.format(names=", ".join(sorted(values)[:8]), metric=metric) if values else lacking
+        raise UserError(
+            _("baselines.{name}: {held}; correct the baseline, or give its numbers as values").format(
+                name=baseline.name, held=held
+            )
+        )
     return replace(baseline, values=values) if values else baseline
 
 
@@ -50,7 +56,7 @@ def _of_study(baseline: Baseline, name: str, where: Addresses) -> dict[str, floa
         if found is not None:
             check_meaning(other := as_studied(other, found), found)
     except UserError as error:
-        raise UserError(f"baselines.{baseline.name}: {error}") from error
+        raise UserError(_("baselines.{name}: {error}").format(name=baseline.name, error=error)) from error
     best = ranking.best(other, found.records)[:1] if found is not None else []
     if not best:
         return {}

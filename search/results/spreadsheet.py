@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.errors import UserError
+from pitprop.messages import _
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record
@@ -56,7 +57,7 @@ def write_parquet(path: Path, records: Sequence[Record], space: Space) -> None:
         import pandas
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise UserError("--parquet needs pandas and pyarrow: pip install pandas pyarrow") from error
+        raise UserError(_("--parquet needs pandas and pyarrow: pip install pandas pyarrow")) from error
     columns, told = _plain(records, space)
     frame = pandas.DataFrame(told, columns=columns)
     for name in columns:

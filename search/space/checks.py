@@ -13,26 +13,26 @@ from typing import Any
 from pitprop import trainer
 from pitprop.detection import metrics, signatures
 from pitprop.errors import hint, shown
+from pitprop.messages import _
 from pitprop.space import constraints, params, sampling
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Choices, Leaf, check_when, place, read_leaf
+from pitprop.space.gates import check_gate
 from pitprop.space.goals import check_facts, check_goal, check_metric, read_objectives
 from pitprop.space.model import SignatureChoice, Space
-from pitprop.space.points import baselines, encoded, point
+from pitprop.space.points import baselines, point
 from pitprop.space.sampling import Method
 from pitprop.space.schema import yaml_text
 from pitprop.space.schema.document import (
     STAGNATION,
     Confirm,
     Document,
-    Gate,
     Objective,
-    Relative,
     SignatureRow,
     StoppingRow,
     signature_rows,
 )
-from pitprop.space.schema.kinds import AMOUNT, COUNT, POSITIVE, Kind, Problems, boolean, read, take
+from pitprop.space.schema.kinds import AMOUNT, COUNT, Kind, Problems, boolean, read
 from pitprop.space.schema.resources import contradictions
 from pitprop.trainer import Card
 
@@ -50,8 +50,8 @@ def load(source: str | Mapping[str, Any], name: str = "") -> Space:
         path, name = None, name or str(source.get("name") or "")
         problems = Problems(name or "space")
         if not name or _is_unsafe(name):
-            said = f"{name!r} is not allowed" if name else "is missing"
-            problems.add("name", f"{said}; a space without a file takes a name for its study, such as rates")
+            said = _("{name!r} is not allowed").format(name=name) if name else _("is missing")
+            problems.add("name", _("{said}; a space without a file takes a name for its study, such as rates").format(said=said))
         text = yaml_text.write({key: value for key, value in source.items() if key != "name"}, problems)
     else:
         path = yaml_text.find(source)
@@ -59,8 +59,10 @@ def load(source: str | Mapping[str, Any], name: str = "") -> Space:
         if _is_unsafe(name):
             problems.add(
                 "",
-                f"{name!r} cannot be the name of a study, and so of a folder in the folder of runs: give the file another name, "
-                f"such as rates.yaml",
+                _(
+                    "{name!r} cannot be the name of a study, and so of a folder in the folder of runs: give the "
+                    "file another name, such as rates.yaml"
+                ).format(name=name),
             )
         text = yaml_text.read(path, problems)
     rows = yaml_text.parse(text, problems) if text is not None else None
@@ -88,7 +90,9 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     leaves += searched
     if not leaves and problems.fine("params", STOPPING):
         example = "lr: {float: [1e-5, 1e-1], log: true}"
-        problems.add("params", f"nothing is searched; give a parameter a distribution, such as {example}")
+        problems.add(
+            "params", _("nothing is searched; give a parameter a distribution, such as {example}").format(example=example)
+        )
     check_when(leaves, problems)
     watching, lacking = _signatures(document.signatures, card, problems)
     sampler = sampling.read_method("sampler", document.sampler, problems) or Method("tpe", {})
@@ -154,8 +158,9 @@ def _scheduler(document: Document, card: Card, *, orders: bool, problems: Proble
     if asked is None:
         return Method("promote" if document.budget is not None and orders and resumes else "full", {})
     if asked.name != "full" and not resumes:
-        why = f"{asked.name} has trials wait and go on, and this command has no options.resume to go on with"
-        problems.add("scheduler", f"{why}: use full, or give options.resume and options.checkpoint")
+        text = _("{name} has trials wait and go on, and this command has no options.resume to go on with")
+        why = text.format(name=asked.name)
+        problems.add("scheduler", _("{why}: use full, or give options.resume and options.checkpoint").format(why=why))
     return asked
 
 
@@ -166,7 +171,7 @@ def _filled(space: Space, document: Document, problems: Problems) -> Space:
         space,
         baselines=tuple(baselines(document.baselines, space, problems)),
         points=tuple(point(rows, f"points[{index}]", space, problems) for index, rows in enumerate(document.points)),
-        gates=tuple(_gate(gate, f"gates[{index}]", document, space, problems) for index, gate in enumerate(document.gates)),
+        gates=tuple(check_gate(gate, f"gates[{index}]", document, space, problems) for index, gate in enumerate(document.gates)),
     )
 
 
@@ -174,7 +179,7 @@ def _check_options(options: Mapping[str, Any], location: str, card: Card, proble
     """Notes options that the trainer does not know, values of another kind than its default, and what it says of them itself."""
     for name in options:
         if card.options is not None and name not in card.options:
-            problems.add(f"options.{name}", f"unknown key{hint(name, card.options)}")
+            problems.add(f"options.{name}", _("unknown key{hint}").format(hint=hint(name, card.options)))
         elif not params.hides_distribution(options[name], f"options.{name}", problems):
             params.check_kind(options[name], (card.options or {}).get(name), f"options.{name}", problems)
     for said in trainer.load(location).check_options(options) if card.checks else ():
@@ -188,7 +193,10 @@ def _trainer(name: str, folder: Path, problems: Problems) -> tuple[str, Card]:
     location = trainer.find(name, folder) if name else None
     if name and location is None:
         problems.add(
-            "trainer", f"there is no trainer {name!r}, neither shipped, nor a module or file{hint(name, trainer.names())}"
+            "trainer",
+            _("there is no trainer {name!r}, neither shipped, nor a module or file{hint}").format(
+                name=name, hint=hint(name, trainer.names())
+            ),
         )
     try:
         return location or "", trainer.card(location) if location else UNSAID
@@ -201,9 +209,14 @@ def _whole_budget(document: Document, unit: str, problems: Problems) -> int | No
     """The epochs, or steps, that all trials may train together; None if there is no limit."""
     if document.budget is None:
         return None
-    count, _, said = document.budget.partition(" ")
+    count, _space, said = document.budget.partition(" ")
     if said and said.rstrip("s") != unit.rstrip("s"):
-        problems.add("budget", f"{document.budget!r} is in {said}, and the budget of a trial is in {unit}")
+        problems.add(
+            "budget",
+            _("{budget!r} is in {said}, and the budget of a trial is in {unit}").format(
+                budget=document.budget, said=said, unit=unit
+            ),
+        )
     return int(count)
 
 
@@ -211,9 +224,12 @@ def _budget(document: Document, problems: Problems) -> tuple[str, int]:
     """The unit of the budget and the budget; a blank, and a problem, if there are two or none."""
     given = {unit: value for unit in ("epochs", "steps") if (value := getattr(document, unit)) is not None}
     if len(given) == 2:
-        problems.add("steps", f"{given['steps']} is not allowed beside epochs; a budget is in one of them")
+        problems.add("steps", _("{given} is not allowed beside epochs; a budget is in one of them").format(given=given["steps"]))
     elif not given and problems.fine("epochs", "steps"):
-        problems.add("epochs", f"is missing; it takes {COUNT.wanted}; or give steps, where the training reports steps")
+        problems.add(
+            "epochs",
+            _("is missing; it takes {wanted}; or give steps, where the training reports steps").format(wanted=COUNT.told),
+        )
     return next(iter(given.items()), ("epochs", 1))
 
 
@@ -221,17 +237,24 @@ def _check_plan(document: Document, sampler: Method, answered: bool, objectives:
     """Notes what the search cannot do beside the sampler, or where trials are ``answered`` from recorded curves."""
     stop, targets = document.stop_when, document.targets
     if stop is not None and stop not in (*targets, STAGNATION) and "targets" not in problems.keys:
-        problems.add("stop_when", f"{stop!r} is no target of this space{hint(stop, [*targets, STAGNATION])}")
+        problems.add(
+            "stop_when", _("{stop!r} is no target of this space{hint}").format(stop=stop, hint=hint(stop, [*targets, STAGNATION]))
+        )
     if document.trial_timeout is not None and answered:
-        why = "searching early stopping answers trials from recorded curves, which have to be whole"
-        problems.add("trial_timeout", f"is not allowed: {why}; leave it out, or give patience and min_delta one value each")
+        why = _("searching early stopping answers trials from recorded curves, which have to be whole")
+        problems.add(
+            "trial_timeout",
+            _("is not allowed: {why}; leave it out, or give patience and min_delta one value each").format(why=why),
+        )
     if document.remedies == "try" and sampler.name == "grid":
-        problems.add("remedies", "'try' is not allowed beside the grid sampler, which tries every point there is; write suggest")
+        problems.add(
+            "remedies", _("'try' is not allowed beside the grid sampler, which tries every point there is; write suggest")
+        )
     _check_warm_start(document, sampler, objectives, problems)
     if document.revive and answered:
-        why = "searching early stopping answers trials from recorded curves, and a parked one has half a curve"
-        way = "leave revive out, or give patience and min_delta one value each"
-        problems.add("revive", f"{document.revive} is not allowed: {why}; {way}")
+        why = _("searching early stopping answers trials from recorded curves, and a parked one has half a curve")
+        way = _("leave revive out, or give patience and min_delta one value each")
+        problems.add("revive", _("{revive} is not allowed: {why}; {way}").format(revive=document.revive, why=why, way=way))
 
 
 def _check_warm_start(document: Document, sampler: Method, objectives: int, problems: Problems) -> None:
@@ -240,19 +263,21 @@ def _check_warm_start(document: Document, sampler: Method, objectives: int, prob
     if start is None or not problems.fine("warm_start"):
         return
     if start.study is None and start.csv is None:
-        problems.add("warm_start", "names no trials; it takes study (with storage, if in another database), csv, or both")
+        problems.add("warm_start", _("names no trials; it takes study (with storage, if in another database), csv, or both"))
     elif start.storage is not None and start.study is None:
-        problems.add("warm_start.storage", "is not allowed without study, which names the study in that database")
+        problems.add("warm_start.storage", _("is not allowed without study, which names the study in that database"))
     if sampler.name not in sampling.TAUGHT and problems.fine("sampler"):
-        known = " and ".join(sampling.TAUGHT)
+        known = _(" and ").join(sampling.TAUGHT)
         problems.add(
             "warm_start",
-            f"is not allowed beside the sampler {sampler.name}, which learns only from its own trials, if "
-            f"at all; {known} learn from others",
+            _(
+                "is not allowed beside the sampler {name}, which learns only from its own trials, if at all; "
+                "{known} learn from others"
+            ).format(name=sampler.name, known=known),
         )
     if objectives > 1:
-        why = f"trials from elsewhere have one objective, and {sampling.several(objectives)}"
-        problems.add("warm_start", f"is not allowed: {why}; leave it out")
+        why = _("trials from elsewhere have one objective, and {several}").format(several=sampling.several(objectives))
+        problems.add("warm_start", _("is not allowed: {why}; leave it out").format(why=why))
 
 
 def _check_each(space: Space, problems: Problems) -> None:
@@ -260,7 +285,7 @@ def _check_each(space: Space, problems: Problems) -> None:
     known = {leaf.name: leaf for leaf in space.leaves}
     for name in space.confirm.each if space.confirm is not None and isinstance(space.confirm.each, list) else ():
         if name not in known and problems.fine(place(name)):
-            problems.add("confirm.each", f"{name!r} is no searched parameter{hint(name, known)}")
+            problems.add("confirm.each", _("{name!r} is no searched parameter{hint}").format(name=name, hint=hint(name, known)))
 
 
 def _early_stopping(
@@ -293,7 +318,7 @@ def _sensible(leaf: Leaf, kind: Kind, where: str, problems: Problems) -> bool:
     if whole and all(kind.parse(value) is not None for value in values):
         return True
     given = ", ".join(str(value) for value in values)
-    problems.add(where, f"every value must be {kind.wanted}, not {given}; use int or choice")
+    problems.add(where, _("every value must be {wanted}, not {given}; use int or choice").format(wanted=kind.told, given=given))
     return False
 
 
@@ -309,11 +334,14 @@ def _signatures(given: Any, card: Card, problems: Problems) -> tuple[dict[str, S
         own = row.model_dump() if isinstance(row, SignatureRow) else {"action": row, **signatures.thresholds(name)}
         action = signatures.action(name) if (said := own.pop("action")) is True else said
         choice = SignatureChoice(action, own, tuple(signatures.load(name).READS))
-        lacks = " and ".join(missing(choice, card.reports))
+        lacks = _(" and ").join(missing(choice, card.reports))
         if action == "off":
             continue
         if lacks and name in named:
-            problems.add(f"signatures.{name}", f"needs {lacks}, which the trainer does not report; write {name}: off")
+            problems.add(
+                f"signatures.{name}",
+                _("needs {lacks}, which the trainer does not report; write {name}: off").format(lacks=lacks, name=name),
+            )
         elif lacks:
             lacking[name] = lacks
         else:
@@ -333,7 +361,7 @@ def _constraints(texts: Sequence[Any], space: Space, problems: Problems) -> Iter
     for index, text in enumerate(texts):
         where = f"constraints[{index}]"
         if not isinstance(text, str):
-            problems.add(where, f"{shown(text)} is not a text such as 'warmup.epochs < epochs'")
+            problems.add(where, _("{text} is not a text such as 'warmup.epochs < epochs'").format(text=shown(text)))
             continue
         try:
             constraint = constraints.parse(text)
@@ -344,9 +372,9 @@ def _constraints(texts: Sequence[Any], space: Space, problems: Problems) -> Iter
             continue
         unknown = [name for name in constraint.names if name not in every]
         if unknown and problems.fine("trainer"):  # it may be one of the trainer's defaults
-            problems.add(where, f"unknown name {unknown[0]!r}{hint(unknown[0], every)}")
+            problems.add(where, _("unknown name {unknown!r}{hint}").format(unknown=unknown[0], hint=hint(unknown[0], every)))
         elif not unknown and not set(searched) & set(constraint.names) and (broken := constraint.violated(space.known)):
-            problems.add(where, f"{broken!r} never holds, and no searched parameter is in it")
+            problems.add(where, _("{broken!r} never holds, and no searched parameter is in it").format(broken=broken))
         else:
             yield constraint
 
@@ -354,44 +382,3 @@ def _constraints(texts: Sequence[Any], space: Space, problems: Problems) -> Iter
 def _origin(name: str) -> str:
     """Where a name that stands in a constraint is set in the file."""
     return name if name in ("epochs", "steps") or name.startswith("options.") else place(name)
-
-
-def _gate(gate: Gate, where: str, document: Document, space: Space, problems: Problems) -> Gate:
-    """The gate, with Optuna's values in what it says to try."""
-    if gate.at_least is None and gate.at_most is None and problems.fine(where):
-        problems.add(where, "has no bound; it takes at_least or at_most")
-    check_metric(gate.metric, f"{where}.metric", space.card, problems)
-    if problems.fine(space.unit, f"{where}.epoch") and gate.epoch > space.epochs:
-        one = "an epoch" if space.unit == "epochs" else "a step"
-        problems.add(f"{where}.epoch", f"{gate.epoch} is not allowed; it takes {one} of the space, 1 to {space.epochs}")
-    for key, bound in (("at_least", gate.at_least), ("at_most", gate.at_most)):
-        at = f"{where}.{key}.baseline"
-        if not isinstance(bound, Relative) or "baselines" in problems.keys or not problems.fine(at):
-            continue
-        row = document.baselines.get(bound.baseline)
-        if row is None:
-            problems.add(at, f"{bound.baseline!r} is no baseline of this space{hint(bound.baseline, document.baselines)}")
-        elif row.values is not None and gate.metric not in row.values and problems.fine(f"{where}.metric"):
-            problems.add(at, f"{bound.baseline} records no {gate.metric!r}{hint(gate.metric, row.values)}")
-    change = _change(gate.change, f"{where}.try", space, problems)
-    if not problems.fine(where):  # blanks in it are no gate
-        return gate
-    return Gate(gate.metric, gate.epoch, gate.at_least, gate.at_most, gate.action, gate.remedy, change)
-
-
-def _change(given: Any, where: str, space: Space, problems: Problems) -> dict[str, Any]:
-    """What a gate says to try: new values of searched parameters, or ``{times: 0.1}`` for one that is a number."""
-    leaves = {leaf.name: leaf for leaf in space.leaves}
-    change = params.values_of(given, where, problems, lambda name, value: name in leaves or list(value) == ["times"])
-    for name, value in change.items():
-        key = f"{where}.{name}"
-        if name not in leaves:
-            if problems.fine(place(name)):
-                problems.add(key, f"is no searched parameter{hint(name, leaves)}")
-        elif isinstance(value, dict) and list(value) == ["times"]:
-            change[name] = {"times": take(POSITIVE, value["times"], f"{key}.times", problems)}
-            if isinstance(leaves[name].domain, Choices):
-                problems.add(key, f"times is not allowed: {name} is a choice; give the value to try")
-        else:
-            encoded(leaves[name], value, key, problems, inside=True)
-    return change

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pitprop.errors import hint, shown
+from pitprop.errors import hint, nearest, shown
+from pitprop.messages import _
 from pitprop.space.schema.kinds import MAPPING, NUMERIC, Boolean, Count, Kind, Positive, Problems, integer, number, read
 from pydantic import Field
 from pydantic.dataclasses import dataclass as read_dataclass
@@ -231,9 +232,14 @@ def read_leaf(name: str, rows: Mapping[str, Any], where: str, problems: Problems
     """The leaf written as ``rows``; None, and problems, if it is none."""
     kinds = [kind for kind in KINDS if rows.get(kind) is not None]
     if len(kinds) != 1:
-        near = [hint(word, KINDS) for word in rows if "did you mean" in hint(word, KINDS)] if not kinds else []
-        what = "more than one of them here" if kinds else "none of them here"
-        problems.add(where, f"a distribution is one of {', '.join(KINDS)}, {what}: {shown(rows)}{''.join(near[:1])}")
+        near = [hint(word, KINDS) for word in rows if nearest(word, KINDS) is not None] if not kinds else []
+        what = _("more than one of them here") if kinds else _("none of them here")
+        problems.add(
+            where,
+            _("a distribution is one of {kinds}, {what}: {rows}{near}").format(
+                kinds=", ".join(KINDS), what=what, rows=shown(rows), near="".join(near[:1])
+            ),
+        )
         return None
     row = read(KINDS[kinds[0]], rows, where, problems)
     if not problems.fine(where):
@@ -301,10 +307,13 @@ def check_when(leaves: Sequence[Leaf], problems: Problems) -> None:
                 unknown = True
                 if not problems.fine(place(parent)):
                     continue
-                problems.add(where, f"is no searched parameter{hint(parent, [name for name in known if name != leaf.name])}")
+                problems.add(
+                    where,
+                    _("is no searched parameter{hint}").format(hint=hint(parent, [name for name in known if name != leaf.name])),
+                )
                 continue
             if not values:
-                problems.add(where, "names no value; it takes one, or a list of several")
+                problems.add(where, _("names no value; it takes one, or a list of several"))
             for value in values:
                 try:
                     known[parent].inside(value)
@@ -314,5 +323,5 @@ def check_when(leaves: Sequence[Leaf], problems: Problems) -> None:
     if circle:
         problems.add(
             f"{place(circle[0].name)}.when",
-            f"waits for itself, by way of {', '.join(leaf.name for leaf in circle[1:]) or 'itself'}",
+            _("waits for itself, by way of {value}").format(value=", ".join(leaf.name for leaf in circle[1:]) or _("itself")),
         )

@@ -12,6 +12,7 @@ from typing import cast
 
 from pitprop.detection import signatures
 from pitprop.errors import hint
+from pitprop.messages import _
 from pitprop.space.schema.document import GOAL, FactsRow, Objective
 from pitprop.space.schema.kinds import FAILED, Problems
 from pitprop.trainer import Card
@@ -26,12 +27,14 @@ def read_objectives(
     """The objectives, and where the first, which leads, stands in the file; a blank one, and a problem, if there is none."""
     first = "objectives[0]" if several else "objective"
     if one is not None and several:
-        problems.add("objectives", "is not allowed beside objective; name that one first in objectives, and leave objective out")
+        problems.add(
+            "objectives", _("is not allowed beside objective; name that one first in objectives, and leave objective out")
+        )
     elif one is None and not several and problems.fine("objective", "objectives") and "" not in problems.keys:
-        said = "is missing; it takes a mapping such as {metric: val/accuracy}; or give objectives, a list of several"
+        said = _("is missing; it takes a mapping such as {metric: val/accuracy}; or give objectives, a list of several")
         problems.add("objective", said)
     elif len(several) == 1:
-        problems.add("objectives", "one is not enough; write it as objective, or name another metric that the trainer reports")
+        problems.add("objectives", _("one is not enough; write it as objective, or name another metric that the trainer reports"))
     found = tuple(several) or (one or BLANK,)
     names = [goal.metric for goal in found]
     for place, goal in enumerate(found if found[0] is not BLANK else ()):
@@ -39,10 +42,12 @@ def read_objectives(
         check_metric(goal.metric, f"{where}.metric", card, problems)
         check_goal(goal.metric, goal.goal, where, problems)
         if goal.metric in names[:place] and problems.fine(where):
-            problems.add(f"{where}.metric", f"{goal.metric!r} is named twice; name each metric once")
+            problems.add(f"{where}.metric", _("{metric!r} is named twice; name each metric once").format(metric=goal.metric))
         if place and goal.at == "last" != found[0].at:
-            why = "all values of a trial are those of one epoch, which objectives[0] chooses"
-            problems.add(f"{where}.at", f"'last' is not allowed here: {why}; write at: last there, or leave it out")
+            why = _("all values of a trial are those of one epoch, which objectives[0] chooses")
+            problems.add(
+                f"{where}.at", _("'last' is not allowed here: {why}; write at: last there, or leave it out").format(why=why)
+            )
     same = found[0].at if problems.fine("objectives") else ""
     return (found[0], *(replace(goal, at=same) if same else goal for goal in found[1:])), first
 
@@ -50,13 +55,18 @@ def read_objectives(
 def check_metric(metric: str, where: str, card: Card, problems: Problems) -> None:
     """Notes a metric that the trainer does not report."""
     if problems.fine(where) and card.reports is not None and not signatures.gives(metric, card.reports):
-        problems.add(where, f"{metric!r} is not reported by the trainer{hint(metric, card.reports)}")
+        problems.add(
+            where, _("{metric!r} is not reported by the trainer{hint}").format(metric=metric, hint=hint(metric, card.reports))
+        )
 
 
 def check_goal(metric: str, goal: str, where: str, problems: Problems) -> None:
     """Notes a direction that is neither said nor told by the metric's name."""
     if not goal and problems.fine(f"{where}.metric", f"{where}.goal"):
-        problems.add(f"{where}.goal", f"is missing, and the name {metric!r} does not tell it; it takes {GOAL.wanted}")
+        problems.add(
+            f"{where}.goal",
+            _("is missing, and the name {metric!r} does not tell it; it takes {wanted}").format(metric=metric, wanted=GOAL.told),
+        )
 
 
 def check_facts(facts: FactsRow, goal: Objective, where: str, problems: Problems) -> None:
@@ -66,12 +76,24 @@ def check_facts(facts: FactsRow, goal: Objective, where: str, problems: Problems
         key = f"facts.chance.{metric}"
         low, high = known.get(metric) or (level, level)
         if metric not in known and problems.fine(f"{where}.metric"):
-            problems.add(key, f"is not judged by; it takes the objective, val/loss and train/loss{hint(metric, known)}")
+            problems.add(
+                key, _("is not judged by; it takes the objective, val/loss and train/loss{hint}").format(hint=hint(metric, known))
+            )
         elif not low <= level <= high:
-            problems.add(key, f"{level:g} lies outside of {where}.range, {low:g} to {high:g}")
+            problems.add(
+                key,
+                _("{level:g} lies outside of {where}.range, {low:g} to {high:g}").format(
+                    level=level, where=where, low=low, high=high
+                ),
+            )
     given = [name for name in ("classes", "class_counts", "vocabulary") if getattr(facts, name)]
     if len(given) > 1:
-        problems.add(f"facts.{given[1]}", f"is not allowed beside {given[0]}; one of them says how many there are")
+        problems.add(
+            f"facts.{given[1]}", _("is not allowed beside {given}; one of them says how many there are").format(given=given[0])
+        )
     filled = sum(count > 0 for count in facts.class_counts.values())
     if facts.class_counts and filled < 2 and problems.fine("facts.class_counts"):
-        problems.add("facts.class_counts", f"{filled} class with samples is not enough; it takes counts of two classes or more")
+        problems.add(
+            "facts.class_counts",
+            _("{filled} class with samples is not enough; it takes counts of two classes or more").format(filled=filled),
+        )

@@ -7,11 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pitprop.errors import hint, shown
+from pitprop.messages import N_, _
 from pitprop.space.distributions import KINDS, STOPPING, Leaf, read_leaf
 from pitprop.space.schema.kinds import Problems, boolean
 
 SIGNS = {"log", "step", "when"}
-WORDS = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a mapping"}
+WORDS = {
+    bool: N_("true or false"),
+    int: N_("a number"),
+    float: N_("a number"),
+    str: N_("text"),
+    list: N_("a list"),
+    dict: N_("a mapping"),
+}
 """What a value is called, by its type; null has no type here, as it may stand for anything."""
 
 
@@ -43,13 +51,13 @@ def values_of(rows: Any, place: str, problems: Problems, stop: Callable[[str, An
     """The dotted names and values of the mapping at ``place``, each name once."""
     found: dict[str, Any] = {}
     if not isinstance(rows, dict):
-        problems.add(place, f"must be a mapping of parameters, not {shown(rows)}")
+        problems.add(place, _("must be a mapping of parameters, not {rows}").format(rows=shown(rows)))
         return found
     for name, value in flat(rows, stop):
         if not all(name.split(".")):
-            problems.add(place, f"{name!r} is no name of a parameter")
+            problems.add(place, _("{name!r} is no name of a parameter").format(name=name))
         elif any(name == other or name.startswith(other + ".") or other.startswith(name + ".") for other in found):
-            problems.add(f"{place}.{name}", "is given twice, or both as a value and as a group")
+            problems.add(f"{place}.{name}", _("is given twice, or both as a value and as a group"))
         else:
             found[name] = value
     return found
@@ -65,7 +73,7 @@ def read(rows: Any, accepted: Mapping[str, Any] | None, problems: Problems) -> t
     for name, value in values_of({} if rows is None else rows, "params", problems, stop).items():
         place = f"params.{name}"
         if name.split(".")[0] in (STOPPING, "options"):
-            problems.add(place, f"{name.split('.')[0]} stands beside params, not in it")
+            problems.add(place, _("{name} stands beside params, not in it").format(name=name.split(".")[0]))
         elif accepted is None or check(name, value, accepted, place, problems):
             known = default_of(accepted, name)
             if isinstance(value, dict) and value:
@@ -84,16 +92,19 @@ def check(name: str, value: Any, accepted: Mapping[str, Any], place: str, proble
         if isinstance(node, dict) and node and word not in node:
             key = f"{where}.{word}"
             if problems.fine(key):
-                problems.add(key, f"unknown key{hint(word, node)}")
+                problems.add(key, _("unknown key{hint}").format(hint=hint(word, node)))
                 problems.misspelt(where, word, node)
             return False
         if node is not None and not isinstance(node, dict):
-            problems.add(place, f"unknown key; {group} is one value ({shown(node)} if not given), not a group")
+            problems.add(
+                place,
+                _("unknown key; {group} is one value ({node} if not given), not a group").format(group=group, node=shown(node)),
+            )
             return False
         group, where = f"{group}.{word}".lstrip("."), f"{where}.{word}"
         node = node[word] if node else None
     if isinstance(node, dict) and node:
-        problems.add(place, f"is a group of {', '.join(node)}, not {shown(value)}")
+        problems.add(place, _("is a group of {node}, not {value}").format(node=", ".join(node), value=shown(value)))
         return False
     return True
 
@@ -108,10 +119,15 @@ def check_kind(value: Any, default: Any, place: str, problems: Problems) -> bool
     kinds = (list, tuple) if isinstance(default, list | tuple) else kinds
     if not isinstance(value, kinds) or (isinstance(value, bool) and not isinstance(default, bool)):
         truth = boolean(value) if isinstance(default, bool) else None
-        way = f"; write {shown(truth)}" if truth is not None else ""
+        way = _("; write {truth}").format(truth=shown(truth)) if truth is not None else ""
         example = default or (value.split() if isinstance(value, str) and isinstance(default, list) else default)
-        such = "" if example in ([], {}) else f", such as {shown(example)}"
-        problems.add(place, f"{shown(value)} is not allowed; it takes {WORDS[kinds[0]]}{such}{way}")
+        such = "" if example in ([], {}) else _(", such as {example}").format(example=shown(example))
+        problems.add(
+            place,
+            _("{value} is not allowed; it takes {words}{such}{way}").format(
+                value=shown(value), words=_(WORDS[kinds[0]]), such=such, way=way
+            ),
+        )
         return False
     if isinstance(default, dict) and isinstance(value, dict):
         fits = [check_kind(one, default.get(name), f"{place}.{name}", problems) for name, one in value.items()]
@@ -147,7 +163,7 @@ def hides_distribution(value: Any, place: str, problems: Problems) -> bool:
     kinds = KINDS.keys() & value.keys()
     if len(kinds) == 1 and isinstance(value[kinds.pop()], list) and value.keys() <= KINDS.keys() | SIGNS:
         text = "is a distribution where none is searched: a searched parameter has a name of its own in params, or is a choice of"
-        problems.add(place, f"{shown(value)} {text} whole values")
+        problems.add(place, _("{value} {text} whole values").format(value=shown(value), text=text))
         return True
     found = [hides_distribution(one, f"{place}.{name}", problems) for name, one in value.items()]
     return any(found)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pitprop.errors import hint, shown
+from pitprop.messages import N_, _
 from pitprop.seeds import keyed
 from pitprop.space import params
 from pitprop.space.distributions import STOPPING, Choices, Leaf, exists, place
@@ -16,10 +17,10 @@ from pitprop.space.schema.document import BaselineRow
 from pitprop.space.schema.kinds import Problems
 
 SOURCES = {
-    "params": "to train",
-    "values": "that were recorded",
-    "mlflow": "the id of a run",
-    "study": "a space, for the best of its study",
+    "params": N_("to train"),
+    "values": N_("that were recorded"),
+    "mlflow": N_("the id of a run"),
+    "study": N_("a space, for the best of its study"),
 }
 """Where a baseline comes from."""
 LISTED = 10_000
@@ -35,16 +36,18 @@ def point(rows: Any, where: str, space: Space, problems: Problems) -> Mapping[st
         if name in leaves:
             found[name] = encoded(leaves[name], value, f"{where}.{name}", problems, inside=True)
         elif problems.fine(place(name)):
-            problems.add(f"{where}.{name}", f"is no searched parameter{hint(name, leaves)}")
+            problems.add(f"{where}.{name}", _("is no searched parameter{hint}").format(hint=hint(name, leaves)))
     for name in found:
         others = {parent: values[0] for parent, values in leaves[name].when.items() if values}
         for parent, wanted in leaves[name].when.items():
             if parent in given and problems.fine(place(name)) and not exists(leaves[name], {**others, parent: given[parent]}):
                 allowed = " or ".join(shown(one) for one in wanted)
-                problems.add(f"{where}.{name}", f"exists only when {parent} is {allowed}")
+                problems.add(
+                    f"{where}.{name}", _("exists only when {parent} is {allowed}").format(parent=parent, allowed=allowed)
+                )
     if problems.fine(where):
         for broken in space.violated(found):
-            problems.add(where, f"breaks the constraint {broken!r}")
+            problems.add(where, _("breaks the constraint {broken!r}").format(broken=broken))
     return found
 
 
@@ -64,17 +67,25 @@ def baselines(rows: Mapping[str, BaselineRow], space: Space, problems: Problems)
         where = f"baselines.{name}"
         given = [source for source in SOURCES if getattr(row, source) is not None]
         if len(given) != 1 and (given or problems.fine(where)):
-            said = f"says {' and '.join(given)}" if given else "says nothing of it"
-            problems.add(where, f"{said}; it takes one of {', '.join(f'{key} ({what})' for key, what in SOURCES.items())}")
+            said = _("says {given}").format(given=_(" and ").join(given)) if given else _("says nothing of it")
+            problems.add(
+                where,
+                _("{said}; it takes one of {names}").format(
+                    said=said, names=", ".join((f"{key} ({_(what)})" for key, what in SOURCES.items()))
+                ),
+            )
         if row.samples is not None and given == ["params"]:
             problems.add(
                 f"{where}.samples",
-                "says how many samples recorded values were measured on; those of a trained baseline are known",
+                _("says how many samples recorded values were measured on; those of a trained baseline are known"),
             )
         if row.checkpoint and checkpoint:
-            problems.add(f"{where}.checkpoint", f"is said of {checkpoint!r} already; trainings start from one checkpoint at most")
+            problems.add(
+                f"{where}.checkpoint",
+                _("is said of {checkpoint!r} already; trainings start from one checkpoint at most").format(checkpoint=checkpoint),
+            )
         elif row.checkpoint and not row.values and problems.fine(where):
-            problems.add(f"{where}.checkpoint", "needs values, what the checkpoint scored, such as {val/macro_f1: 0.62}")
+            problems.add(f"{where}.checkpoint", _("needs values, what the checkpoint scored, such as {val/macro_f1: 0.62}"))
         checkpoint = name if row.checkpoint else checkpoint
         tree = _tree(row.params, f"{where}.params", space, problems) if given == ["params"] else None
         yield Baseline(name, tree, row.values, row.checkpoint, row.samples, row.mlflow, row.study)
@@ -95,14 +106,17 @@ def _tree(rows: Any, where: str, space: Space, problems: Problems) -> dict[str, 
         if space.card.params is not None:
             params.check(name, value, space.card.params, f"{where}.{name}", problems)
         elif name not in space.constants and problems.fine("trainer", place(name)):
-            problems.add(f"{where}.{name}", f"unknown key{hint(name, [*leaves, *space.constants])}")
+            problems.add(f"{where}.{name}", _("unknown key{hint}").format(hint=hint(name, [*leaves, *space.constants])))
         default = params.default_of(space.card.params, name) if space.card.params is not None else space.constants.get(name)
         if problems.fine(f"{where}.{name}") and not params.hides_distribution(value, f"{where}.{name}", problems):
             params.check_kind(value, default, f"{where}.{name}", problems)
     unsaid = [name for name in leaves if name not in given and problems.fine(f"{where}.{name}")]
     absent = [name for name in unsaid if exists(leaves[name], given)]
     if absent:
-        problems.add(where, f"gives no value for {', '.join(absent)}; a baseline needs one for every searched parameter")
+        problems.add(
+            where,
+            _("gives no value for {absent}; a baseline needs one for every searched parameter").format(absent=", ".join(absent)),
+        )
     return params.nested({**space.constants, **given})
 
 
@@ -111,7 +125,12 @@ def _check_choice(leaf: Leaf, value: Any, where: str, problems: Problems) -> Non
     known = [leaf.decode(choice) for choice in getattr(leaf.domain, "choices", ())]
     kinds = dict.fromkeys(params.WORDS.get(type(choice), "null") for choice in known)
     if known and value is not None and set(kinds) != {"null"} and params.WORDS.get(type(value)) not in kinds:
-        problems.add(where, f"{shown(value)} is not allowed; it takes {' or '.join(kinds)}, as the choices {shown(known)} are")
+        problems.add(
+            where,
+            _("{value} is not allowed; it takes {kinds}, as the choices {known} are").format(
+                value=shown(value), kinds=_(" or ").join(_(kind) for kind in kinds), known=shown(known)
+            ),
+        )
 
 
 def untried(space: Space, params: Iterable[Mapping[str, Any]] = ()) -> dict[str, dict[str, Any]] | None:

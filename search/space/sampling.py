@@ -10,7 +10,7 @@ from functools import cache
 from typing import Annotated, Any, NamedTuple
 
 from pitprop.errors import hint, shown
-from pitprop.messages import Message, message
+from pitprop.messages import Message, _, message
 from pitprop.space.distributions import Leaf
 from pitprop.space.schema.kinds import Kind, Problems, boolean, integer, number, numeric, one_of, read, whole
 from pydantic import BaseModel, ConfigDict, create_model
@@ -131,13 +131,17 @@ def read_method(kind: str, value: Any, problems: Problems) -> Method | None:
     name, given = next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else (value, None)
     known = words(kind)
     if not isinstance(name, str) or name not in known:
-        near = hint(name, known) if isinstance(name, str) else f"; it takes one of {', '.join(known)}, or one with its options"
-        problems.add(kind, f"{shown(name)} is not a {kind}{near}")
+        text = _("; it takes one of {known}, or one with its options")
+        near = hint(name, known) if isinstance(name, str) else text.format(known=", ".join(known))
+        problems.add(kind, _("{name} is not a {kind}{near}").format(name=shown(name), kind=kind, near=near))
         return None
     where = f"{kind}.{name}"
     if kind == "sampler" and name not in COLLAPSED and isinstance(given, dict) and "collapsed" in given:
         *others, last = COLLAPSED
-        problems.add(f"{where}.collapsed", f"{name} takes no constraints; {', '.join(others)} and {last} do")
+        problems.add(
+            f"{where}.collapsed",
+            _("{name} takes no constraints; {others} and {last} do").format(name=name, others=", ".join(others), last=last),
+        )
         given = {option: one for option, one in given.items() if option != "collapsed"}
     if not given and not (kind == "pruner" and name == "percentile"):
         return Method(name, {})
@@ -165,18 +169,25 @@ def check(
     if pruner is not None and scheduler.name != "full":
         problems.add(
             "scheduler",
-            f"{scheduler.name} orders trials by rank, as the pruner {pruner.name} stops them: leave one of the two out",
+            _("{name} orders trials by rank, as the pruner {name2} stops them: leave one of the two out").format(
+                name=scheduler.name, name2=pruner.name
+            ),
         )
     endless = [leaf.name for leaf in leaves if leaf.size() > GRID]
     if sampler.name == "grid" and endless:
-        problems.add("sampler", f"grid needs a step or choices, at most {GRID} values, for {', '.join(endless)}")
+        problems.add(
+            "sampler",
+            _("grid needs a step or choices, at most {grid} values, for {endless}").format(grid=GRID, endless=", ".join(endless)),
+        )
     if objectives > 1 and sampler.name == "cmaes":
-        problems.add("sampler", f"cmaes takes one objective, and {several(objectives)}; use tpe or nsga2")
+        problems.add(
+            "sampler", _("cmaes takes one objective, and {objectives}; use tpe or nsga2").format(objectives=several(objectives))
+        )
 
 
 def several(objectives: int) -> str:
     """That a space has more than one objective; searching early stopping makes one of the epochs spent."""
-    return f"this space has {objectives} objectives"
+    return _("this space has {n} objectives").format(n=objectives)
 
 
 def for_several(pruner: Method | None, scheduler: Method, objectives: int) -> tuple[Method | None, Method, tuple[Message, ...]]:

@@ -15,6 +15,7 @@ import sqlalchemy
 from pitprop.addresses import safe, sqlite_file, sqlite_url
 from pitprop.errors import UserError
 from pitprop.locks import one_maker
+from pitprop.messages import _
 from pitprop.study.record import TABLES
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
@@ -49,18 +50,24 @@ def connect(url: str) -> optuna.storages.RDBStorage:
                 _make(path)
             return _open(url, path)
     except (DBAPIError, sqlite3.Error) as error:
-        raise DatabaseError(f"the study database {safe(url)} cannot be opened: {reason(error)}") from error
+        raise DatabaseError(
+            _("the study database {url} cannot be opened: {error}").format(url=safe(url), error=reason(error))
+        ) from error
     except OSError as error:
         where = error.filename or path
         raise DatabaseError(
-            f"the study database {safe(url)} cannot be opened: {error.strerror or error} ({where}); name another folder by "
-            f"--runs, or another database by STUDY_DB"
+            _(
+                "the study database {url} cannot be opened: {value} ({where}); name another folder by --runs, "
+                "or another database by STUDY_DB"
+            ).format(url=safe(url), value=error.strerror or error, where=where)
         ) from error
     except (ArgumentError, ImportError, RuntimeError) as error:
         cause = error.__cause__ or error
         missing = f"the Python module {cause.name!r} is not installed" if isinstance(cause, ImportError) and cause.name else ""
         said = missing or str(error).splitlines()[0]
-        raise DatabaseError(f"STUDY_DB {safe(url)!r} is not a database that can be used: {said}") from error
+        raise DatabaseError(
+            _("STUDY_DB {url!r} is not a database that can be used: {said}").format(url=safe(url), said=said)
+        ) from error
 
 
 def reason(error: BaseException) -> str:
@@ -120,8 +127,10 @@ class Writes:
         while not self.flush():
             if time.monotonic() > deadline:
                 raise DatabaseError(
-                    f"{self._name} has not answered for ten minutes ({self.trouble}): nothing that was finished is lost; once it "
-                    f"answers, the same command continues from there"
+                    _(
+                        "{name} has not answered for ten minutes ({trouble}): nothing that was finished is lost; once "
+                        "it answers, the same command continues from there"
+                    ).format(name=self._name, trouble=self.trouble)
                 )
             time.sleep(max(0.0, min(self._next - time.monotonic(), 1.0)))
 
@@ -130,10 +139,11 @@ def _sentence(name: str, error: Exception) -> Exception:
     """What a user is told of a write that is of no use to try again; the error itself if that is for others to say."""
     if not isinstance(error, DBAPIError):
         return error
-    said = (
-        f"{name} takes no more writes ({reason(error)}): nothing that was finished is lost; look at its folder and the space on"
+    text = _(
+        "{name} takes no more writes ({reason}): nothing that was finished is lost; look at its folder and the space on its "
+        "disk, or at its server, and then the same command continues from there"
     )
-    return DatabaseError(f"{said} its disk, or at its server, and then the same command continues from there")
+    return DatabaseError(text.format(name=name, reason=reason(error)))
 
 
 def _make(path: Path) -> None:
@@ -188,12 +198,16 @@ def sqlite_path(url: str) -> Path | None:
     try:
         parsed = sqlalchemy.make_url(url)
     except ArgumentError as error:
-        raise DatabaseError(f"STUDY_DB {safe(url)!r} is not a database URL, such as sqlite:///runs/study.db") from error
+        raise DatabaseError(
+            _("STUDY_DB {url!r} is not a database URL, such as sqlite:///runs/study.db").format(url=safe(url))
+        ) from error
     if parsed.get_backend_name() != "sqlite":
         return None
     path = sqlite_file(url)
     if path is None:
-        raise DatabaseError(f"STUDY_DB {url!r} names no file, and a study must outlive its search: use sqlite:///PATH")
+        raise DatabaseError(
+            _("STUDY_DB {url!r} names no file, and a study must outlive its search: use sqlite:///PATH").format(url=url)
+        )
     return path.resolve()
 
 
@@ -206,11 +220,15 @@ def refuse_foreign(path: Path) -> None:
             tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
     except sqlite3.Error as error:
         raise DatabaseError(
-            f"the study database {path} cannot be read ({error}): restore it, or name another by STUDY_DB"
+            _("the study database {path} cannot be read ({error}): restore it, or name another by STUDY_DB").format(
+                path=path, error=error
+            )
         ) from error
     if tables and "studies" not in tables:
         some = ", ".join(sorted(tables)[:3])
-        raise DatabaseError(f"{path} is another program's database (it holds {some}): name another by STUDY_DB")
+        raise DatabaseError(
+            _("{path} is another program's database (it holds {some}): name another by STUDY_DB").format(path=path, some=some)
+        )
 
 
 def _relax(connection: Any, _record: Any) -> None:

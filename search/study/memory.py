@@ -10,6 +10,7 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.errors import UserError
+from pitprop.messages import _
 from pitprop.seeds import keyed
 from pitprop.space import Baseline, Space
 from pitprop.space.points import key, untried
@@ -111,7 +112,11 @@ class Memory:
         number, (name, options), again = len(self), self._space.sampler, False
         if not given and self.untried is not None and not self.untried:
             if not self._tried:
-                raise TooNarrow(f"no values hold the constraint {self._space.constraints[0].text!r}: widen it, or the space")
+                raise TooNarrow(
+                    _("no values hold the constraint {text!r}: widen it, or the space").format(
+                        text=self._space.constraints[0].text
+                    )
+                )
             return None
         if name == "grid" and not given and self.untried:
             return self._drawn(samplers.sampler("random", {}, 0), next(iter(self.untried.values())), attributes)
@@ -133,7 +138,11 @@ class Memory:
             if again and attempt >= ATTEMPTS // 2 and self.untried and not given:  # hardly anything is left
                 left = list(self.untried.values())
                 return self._drawn(sampler, left[fresh % len(left)], attributes)
-        raise TooNarrow(f"{ATTEMPTS} proposals in a row broke the constraint {trial!r}: widen the space or the constraint")
+        raise TooNarrow(
+            _("{attempts} proposals in a row broke the constraint {trial!r}: widen the space or the constraint").format(
+                attempts=ATTEMPTS, trial=trial
+            )
+        )
 
     @overload
     def _drawn(self, sampler: BaseSampler, given: Mapping[str, Any], attributes: Mapping[str, Any]) -> FrozenTrial: ...

@@ -73,8 +73,10 @@ def still_there(path: Path) -> Callable[[], None]:
     def look() -> None:
         if not path.exists() or path.stat().st_ino != file:
             raise database.DatabaseError(
-                f"the study database {path} was deleted, moved or replaced while it was searched: put it back, or search again "
-                f"to begin a new study"
+                _(
+                    "the study database {path} was deleted, moved or replaced while it was searched: put it back, "
+                    "or search again to begin a new study"
+                ).format(path=path)
             )
 
     return look
@@ -124,7 +126,7 @@ class AdvisoryLock:
             raise
         if not taken:
             self._drop()
-            raise Owned(f"another search owns {self._what}: {owner}; wait for it, or end it")
+            raise Owned(_("another search owns {what}: {owner}; wait for it, or end it").format(what=self._what, owner=owner))
 
     def _refuse_pooler(self, connection: Connection) -> None:
         """`DatabaseError` where each transaction may come to another connection of the server, as with pgbouncer:
@@ -144,8 +146,11 @@ class AdvisoryLock:
         connection.commit()
         if after != before:
             raise database.DatabaseError(
-                "STUDY_DB goes through a pooler, such as pgbouncer, that gives each transaction another connection, so "
-                "that no lock on a study holds: name the database server itself, or set pool_mode = session"
+                _(
+                    "STUDY_DB goes through a pooler, such as pgbouncer, that gives each transaction another "
+                    "connection, so that no lock on a study holds: name the database server itself, or set "
+                    "pool_mode = session"
+                )
             )
 
     def _owner(self, connection: Connection) -> str:
@@ -194,7 +199,9 @@ def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tu
     if "meaning" not in known:
         ways = [way.name.lower() for way in storage.get_study_directions(found)]
         if ways != space.directions or storage.get_all_trials(found, deepcopy=False):
-            raise OtherSpace(f"study {space.name!r} in this database was not made by pitprop: rename the space")
+            raise OtherSpace(
+                _("study {name!r} in this database was not made by pitprop: rename the space").format(name=space.name)
+            )
         storage.set_study_user_attr(found, "meaning", means)
     elif changed := difference(known["meaning"], means):
         raise OtherSpace(refusal(space, known.get("space file"), changed))

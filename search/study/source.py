@@ -72,7 +72,7 @@ def _shipped(word: str, where: Addresses, stored: StoredStudy | None) -> Space:
         text = _("the study {study} in {database} does not say where its space lies: give the path of the space, such as {path}")
         raise UserError(text.format(study=repr(word), database=safe(where.study_db), path=f"{word}.yaml"))
     known = dict.fromkeys([*study_names(where), *spaces.names()])
-    raise spaces.SpaceError(f"there is no space and no study {word!r}{hint(word, known)}")
+    raise spaces.SpaceError(_("there is no space and no study {word!r}{hint}").format(word=word, hint=hint(word, known)))
 
 
 def as_studied(space: Space, stored: StoredStudy) -> Space:

@@ -30,6 +30,7 @@ from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from pitprop.messages import _
 from pitprop.study.database import DatabaseError
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -74,8 +75,9 @@ class Fence:
             return
         _refuse_deleted(connection, self.study)
         found = json.loads(connection.scalar(select(FACTS.c.value_json).where(ours)) or "{}")
-        who = f" (pid {found['pid']} on {found['host']}, since {found['since']})" if found else ""
-        raise Lost(f"another search has taken over this study{who}: this one stops, and has written nothing since")
+        who = _(" (pid {pid} on {host}, since {since})").format(**found) if found else ""
+        text = _("another search has taken over this study{who}: this one stops, and has written nothing since")
+        raise Lost(text.format(who=who))
 
 
 @contextmanager
@@ -91,7 +93,7 @@ def _writing(storage: RDBStorage, fence: Fence | None) -> Iterator[Connection]:
 def _refuse_deleted(connection: Connection, study: int) -> None:
     # SQLite does not see to foreign keys: a search would write trials of no study.
     if connection.scalar(select(STUDIES.c.study_id).where(STUDIES.c.study_id == study)) is None:
-        raise DatabaseError("the study was deleted from its database while it was searched: search again to begin a new one")
+        raise DatabaseError(_("the study was deleted from its database while it was searched: search again to begin a new one"))
 
 
 def check(storage: RDBStorage, fence: Fence) -> None:
@@ -208,7 +210,9 @@ def end(
         running = (TRIALS.c.trial_id == trial) & TRIALS.c.state.in_(before)
         if connection.execute(update(TRIALS).where(running).values(changes)).rowcount != 1:
             raise DatabaseError(
-                f"trial {frozen.number} was ended or deleted by another program while it was trained: search again to continue"
+                _("trial {number} was ended or deleted by another program while it was trained: search again to continue").format(
+                    number=frozen.number
+                )
             )
         _replace(connection, USER, trial, "key", _attributes(attributes))
         _replace(connection, SYSTEM, trial, "key", _attributes(system))

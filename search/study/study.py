@@ -86,8 +86,10 @@ class Study:
         foreign = [one.number for one in trials if "params" not in one.user_attrs]
         if foreign:
             raise OtherSpace(
-                f"trial {foreign[0]} of the study {space.name!r} was not made by pitprop: delete it from the database, or "
-                f"rename the space"
+                _(
+                    "trial {foreign} of the study {name!r} was not made by pitprop: delete it from the database, or "
+                    "rename the space"
+                ).format(foreign=foreign[0], name=space.name)
             )
         facts = connection.get_study_user_attrs(self._id)
         self._codes: list[dict[str, str]] = facts.get("codes", [])

@@ -49,7 +49,7 @@ class Inbox:
     ``beside`` says how the further studies are opened that this process exports, ``conclusions`` what to say of each.
 
     ``end`` is None while records may come, then whether the driver said goodbye (empty), or what became of it. ``at_ease`` says
-    that there is nothing in hand which an orphan should finish.
+    that there is nothing in hand which an orphan should finish. ``hastened`` says that nothing trains any more.
     """
 
     def __init__(self, driver: int) -> None:
@@ -61,6 +61,8 @@ class Inbox:
         self.end: str | None = None
         self.count = 0
         self.at_ease = False
+        self.hastened = False
+        self._begun = False
 
     def read(self, lines: Iterable[bytes]) -> None:
         """Takes lines until the goodbye, or the end of the input, which a driver leaves that dies."""
@@ -72,6 +74,9 @@ class Inbox:
                 if said == "bye":
                     end = ""
                     break
+                if said in ("begin", "hasten"):
+                    self._go(said)
+                    continue
                 study = said.get("of", "")
                 if "conclusion" in said:
                     self.conclusions[study] = said["conclusion"]
@@ -90,10 +95,11 @@ class Inbox:
         self._stop(end)
 
     def take(self, pause: float | None) -> dict[Key, Record]:
-        """What came in since the last call: after ``pause`` seconds, or (None) once there is something; at the end at once."""
+        """What came in since the last call: after ``pause`` seconds, or (None) once there is something; at the end at once, and
+        when it is to begin or to hasten."""
         with self._changed:
-            until = time.monotonic() + (pause or 0.0)
-            while self.end is None and (not self._records if pause is None else time.monotonic() < until):
+            until, self._begun = time.monotonic() + (pause or 0.0), False
+            while not (self._begun or self.end is not None or (self._records if pause is None else time.monotonic() >= until)):
                 self._changed.wait(1.0 if pause is None else min(1.0, max(until - time.monotonic(), 0.01)))
                 if os.getppid() != self._driver:  # a process that it forked may hold the pipe open after its death
                     self.end = GONE
@@ -108,8 +114,16 @@ class Inbox:
     def give_way(self) -> None:
         """From now on leaves the processors to what trains, unless nothing does any more."""
         with self._changed:
-            if self.end is None:
+            if self.end is None and not self.hastened:
                 _weigh(EXPORTING)
+
+    def _go(self, word: str) -> None:
+        """Is woken to begin, or to give way no more."""
+        with self._changed:
+            self._begun, self.hastened = True, self.hastened or word == "hasten"
+            self._changed.notify()
+        if self.hastened:
+            _weigh(0)
 
     def _stop(self, end: str) -> None:
         with self._changed:
@@ -125,7 +139,7 @@ def export(inbox: Inbox, setup: dict[str, Any], say: Callable[[dict[str, Any]], 
     ``refused``, why, and which studies are ``lacking`` any. At the end ``say`` tells the driver how far it is."""
     stores: dict[str, Store] = {}
     pending: dict[Key, Record] = {}
-    pause: float | None = 0.0  # MLflow takes seconds to import: not to begin with the first record
+    pause: float | None = None  # until it is to begin: to import MLflow takes seconds of what starts the workers
     trouble: dict[str, Any] = {}
 
     def told() -> None:
@@ -153,7 +167,8 @@ def export(inbox: Inbox, setup: dict[str, Any], say: Callable[[dict[str, Any]], 
             if not opened:
                 inbox.give_way()
             # Where the system does not weigh sessions, this is what gives way: a fifth of one processor at most.
-            pause, trouble = min(4 * (time.process_time() - worked), _LONGEST_PAUSE) or None, {}
+            yields = 0 if inbox.hastened else 4
+            pause, trouble = min(yields * (time.process_time() - worked), _LONGEST_PAUSE) or None, {}
             if end is not None:
                 for study, store in reversed(stores.items()):  # the search's last, which links to the others
                     _conclude(store, **inbox.conclusions.get(study, {}))
@@ -204,7 +219,7 @@ def _open(setup: dict[str, Any], inbox: Inbox) -> Store:
     ends = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # no database server is left with half of MLflow's tables
     try:
         card = StudyCard.from_json(setup["card"])
-        return Store(os.environ["MLFLOW_TRACKING_URI"], Path(setup["artifacts"]), card, setup["code"])
+        return Store(os.environ["MLFLOW_TRACKING_URI"], Path(setup["artifacts"]), card, setup["code"], Path(setup["folder"]))
     finally:
         signal.signal(signal.SIGTERM, ends)
 
@@ -219,7 +234,7 @@ def _open_beside(opening: dict[str, Any], setup: dict[str, Any], inbox: Inbox) -
         _LOCKS[log] = log.open("a")
     fcntl.flock(_LOCKS[log].fileno(), fcntl.LOCK_EX | (0 if inbox.end is not None else fcntl.LOCK_NB))
     card = StudyCard.from_json(opening["card"])
-    return Store(os.environ["MLFLOW_TRACKING_URI"], Path(setup["artifacts"]), card, setup["code"])
+    return Store(os.environ["MLFLOW_TRACKING_URI"], Path(setup["artifacts"]), card, setup["code"], log.parent)
 
 
 def _weigh(nice: int) -> None:

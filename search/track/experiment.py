@@ -58,6 +58,7 @@ class Experiment:
         with one_maker(uri), sqlite.no_folder_named_by(uri):  # MLflow makes its first experiment when it is first asked
             if self._file:
                 sqlite.make(self._file)
+                sqlite.write_ahead()
             self._client = MlflowClient(uri)
             if self._file and self._file.resolve().parent == artifacts.resolve().parent:  # a store of our own
                 self._hide_default()
@@ -133,10 +134,8 @@ class Experiment:
         params = {key: value for key, value in (params or {}).items() if key not in run.params}
         measures = {key: value for key, value in (measures or {}).items() if not same(run.metrics.get(key), value)}
         now = round(time.time() * 1000)
-        latest = {point.key: point for point in points}  # these go through MLflow, which shows them
-        earlier = [point for point in points if latest[point.key] is not point]
-        if self._file and earlier and sqlite.insert(self._file, run.id, earlier):
-            points = list(latest.values())
+        if self._file and points and sqlite.insert(self._file, run.id, points):
+            points = ()
         rows = [*points, *(Point(key, value, now, 0) for key, value in measures.items())]
         metrics = [Metric(*row) for row in rows]
         if metrics[:-_BATCH]:
@@ -158,6 +157,11 @@ class Experiment:
         for key in set(tags) & run.tags.keys():
             self._client.delete_tag(run.id, key)
             del run.tags[key]
+
+    def settle(self) -> None:
+        """Brings what was written to the disk, where the store is a file."""
+        if self._file:
+            sqlite.settle(self._file)
 
     def attach(self, run: Held, path: Path) -> None:
         """Adds a file to the run's artifacts."""

@@ -75,6 +75,8 @@ def served(uri: str) -> dict[str, str]:
 class Sink(Protocol):
     """What takes the records of a study for MLflow: an `Exporter`, or a study `Beside` that of one."""
 
+    def begin(self) -> None: ...
+
     def send(self, record: Record) -> None: ...
 
     def conclude(self, best: Sequence[int] | None = None, answer: str = "", studies: Iterable[str] = ()) -> None: ...
@@ -83,16 +85,20 @@ class Sink(Protocol):
 class Beside:
     """A study that the process of another's `Exporter` exports too. ``complete`` is what that one's `Exporter.finish` found."""
 
-    def __init__(self, study: str, take: Callable[[str, Record], None]) -> None:
-        self.study, self._take = study, take
+    def __init__(self, study: str, exporter: Exporter) -> None:
+        self.study, self._exporter = study, exporter
         self.sent: set[int] = set()
         self.conclusion: dict[str, Any] = {}
         self.complete = False
 
+    def begin(self) -> None:
+        """As `Exporter.begin`."""
+        self._exporter.begin()
+
     def send(self, record: Record) -> None:
         """As `Exporter.send`."""
         self.sent.add(record.number)
-        self._take(self.study, record)
+        self._exporter.take(self.study, record)
 
     def conclude(self, best: Sequence[int] | None = None, answer: str = "", studies: Iterable[str] = ()) -> None:
         """As `Exporter.conclude`."""
@@ -141,6 +147,7 @@ class Exporter:
         self._line = b""
         self._sent: set[int] = set()
         self._done = 0
+        self._left = False
         self.complete = False
 
     def beside(self, card: StudyCard, log: Path) -> Beside:
@@ -150,7 +157,7 @@ class Exporter:
         self._openings.append(
             json.dumps({"of": card.name, "card": json.loads(row.dumps(card)), "log": str(log)}).encode() + b"\n"
         )
-        found = Beside(card.name, self.take)
+        found = Beside(card.name, self)
         self.studies[card.name] = found
         self._flush()
         return found
@@ -160,9 +167,21 @@ class Exporter:
         self._latest[study, record.number] = record
         self._flush()
 
+    def begin(self) -> None:
+        """Has the process open MLflow, which takes seconds of a processor, if no trial has come to do it for: what trains has
+        started by now."""
+        self._openings.append(b'"begin"\n')
+        self._flush()
+
+    def hasten(self) -> None:
+        """Has the process give way no more: nothing trains any longer."""
+        self._openings.append(b'"hasten"\n')
+        self._flush()
+
     def __enter__(self) -> Exporter:
         setup = {
             "artifacts": str(self._artifacts),
+            "folder": str(self._log.parent),
             "card": json.loads(row.dumps(self._card)),
             "driver": os.getpid(),
             "code": self._code,
@@ -201,14 +220,22 @@ class Exporter:
         name of each of the other ``studies`` where it is set as code."""
         self._conclusion |= _conclusion(best, answer, studies)
 
-    def finish(self, timeout: float = PATIENCE_AWAY, told: Callable[[str], None] = lambda _: None) -> str:
+    def finish(
+        self,
+        timeout: float = PATIENCE_AWAY,
+        told: Callable[[str], None] = lambda _: None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> str:
         """Waits until all is exported and the runs are closed; a sentence on how it went.
 
-        ``told`` is given a line whenever there is news of how far it is. Ctrl-C ends the waiting, and so do ``timeout`` seconds
-        where MLflow is a server; a store of our own is waited for as long as it gives signs of itself.
+        ``told`` is given a line whenever there is news of how far it is; ``meanwhile`` is done before the waiting, when the
+        process knows all. Ctrl-C ends the waiting, and so do ``timeout`` seconds where MLflow is a server; a store of our own is
+        waited for as long as it gives signs of itself.
         """
         try:
             self._tell(told, 0)
+            self._take_leave()
+            meanwhile()
             answer = self._part(timeout, told)
         except KeyboardInterrupt:
             text = _("the export to MLflow was interrupted after {done} of {count} trials: `{command}` exports the rest")
@@ -261,17 +288,12 @@ class Exporter:
 
     def _part(self, timeout: float, told: Callable[[str], None]) -> dict[str, Any] | None:
         """Says goodbye and hears the process's last word; None if it has none or gives no sign of itself for too long."""
-        process, farewell = self._process, False
+        process = self._process
         away = self._uri.startswith("http")
         patience = timeout if away else PATIENCE
         deadline = time.monotonic() + patience
         while process and process.stdin and process.stdout and (left := deadline - time.monotonic()) > 0:
-            self._flush()
-            if not (self._line or farewell):
-                beside = [{"of": one.study, "conclusion": one.conclusion} for one in self.studies.values()]
-                lines = [json.dumps({"conclusion": self._conclusion}), *map(json.dumps, beside), '"bye"', ""]
-                self._line, farewell = "\n".join(lines).encode(), True
-                self._flush()
+            self._take_leave()
             readable, _, _ = select.select([process.stdout], [process.stdin] if self._line else [], [], left)
             if not readable:
                 continue
@@ -285,6 +307,15 @@ class Exporter:
             _end(process, 10.0 if said else KILLING)
             return said or None
         return None
+
+    def _take_leave(self) -> None:
+        """Gives on what is left, and says goodbye after it, as far as the pipe takes it now."""
+        self._flush()
+        if not (self._line or self._left):
+            beside = [{"of": one.study, "conclusion": one.conclusion} for one in self.studies.values()]
+            lines = [json.dumps({"conclusion": self._conclusion}), *map(json.dumps, beside), '"bye"', ""]
+            self._line, self._left = "\n".join(lines).encode(), True
+            self._flush()
 
     def _tell(self, told: Callable[[str], None], done: int) -> None:
         self._done = done

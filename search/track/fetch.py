@@ -7,6 +7,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from pitprop.errors import UserError
+from pitprop.messages import _
 
 MOST = 200
 """Runs of a server that are fetched, the newest."""
@@ -43,9 +44,13 @@ def fetched(address: str, folder: Path) -> Path:
                 _write(_inside(home / "metrics", key), "".join(lines))
     except MlflowException as error:
         why = "it does not answer" if "Max retries" in str(error) else str(error).splitlines()[0][:200]
-        raise UserError(f"no runs can be read from {address}: {why}; is it the address of an MLflow server?") from error
+        raise UserError(
+            _("no runs can be read from {address}: {why}; is it the address of an MLflow server?").format(
+                address=address, why=why
+            )
+        ) from error
     if not runs:
-        raise UserError(f"there is no run at {address}")
+        raise UserError(_("there is no run at {address}").format(address=address))
     return folder
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pitprop.errors import UserError
 from pitprop.imports import module_command
+from pitprop.messages import _
 from pitprop.track.exporter import environment
 
 PATIENCE = 120
@@ -22,12 +23,16 @@ def ask(module: str, uri: str, *words: str) -> dict[str, Any]:
     try:
         done = subprocess.run(command, env=given, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"MLflow did not answer in {PATIENCE} seconds: look whether its server or database is there") from error
+        raise UserError(
+            _("MLflow did not answer in {patience} seconds: look whether its server or database is there").format(
+                patience=PATIENCE
+            )
+        ) from error
     try:
         said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError) as error:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise UserError(f"MLflow could not be asked: {last}") from error
+        raise UserError(_("MLflow could not be asked: {last}").format(last=last)) from error
     if "error" in said:
         raise UserError(str(said["error"]))
     return said

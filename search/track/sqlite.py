@@ -1,9 +1,8 @@
 """A SQLite store: made whole or not at all, looked at before MLflow opens it, and given long curves in one statement.
 
 MLflow makes a new store by some fifty migrations, which take seconds, or a minute on a busy machine, and leave one that it cannot
-open again if they are killed; what they make ships in mlflow.sql. It also makes an object of each point, which takes 15 times as
-long as the statement does. Its own client is right beside this: where the statement fails, or the store is another, it writes the
-points.
+open again if they are killed; what they make ships in mlflow.sql. It also makes two objects of each point, which takes 15 times
+as long as the statements do. Its own client is right beside this: where they fail, or the store is another, it writes the points.
 """
 
 from __future__ import annotations
@@ -20,6 +19,12 @@ from pitprop.addresses import sqlite_file, sqlite_url
 from pitprop.track.trial_run import Point, stored
 
 _INSERT = "INSERT OR IGNORE INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)"
+_SHOW = """
+INSERT INTO latest_metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step,
+is_nan = excluded.is_nan WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)
+"""
+"""What the page shows as a metric's value: the point that is latest by MLflow's order."""
 _VERSION = "alembic_version"
 TABLES = Path(__file__).with_name("mlflow.sql")
 """The tables of MLflow as statements (`docs/build_store.py`)."""
@@ -126,15 +131,35 @@ def look(path: Path) -> tuple[str, bool]:
 
 
 def insert(path: Path, run: str, points: Iterable[Point]) -> bool:
-    """Adds points to the history of a run's metrics, those that are there already left out; False if it cannot be done so.
-
-    What the page shows as a metric's value is another table, which MLflow keeps.
-    """
+    """Adds points to a run's metrics, those that are there already left out; False if it cannot be done so."""
     rows = [
         (p.key, 0.0 if math.isnan(p.value) else stored(p.value), p.timestamp, run, p.step, math.isnan(p.value)) for p in points
     ]
+    latest = {row[0]: row for row in sorted(rows, key=lambda row: (row[4], row[2], row[1]))}
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+        database.execute("PRAGMA synchronous=NORMAL")
         with database:
             database.executemany(_INSERT, rows)
+            database.executemany(_SHOW, latest.values())
         return True
     return False
+
+
+def write_ahead() -> None:
+    """Has MLflow write its store as we do: to the log that SQLite writes ahead, and not to the disk at each of some hundred
+    commits. A power cut before `settle` takes back whole commits, which the next export writes again."""
+    import sqlalchemy
+
+    if not sqlalchemy.event.contains(sqlalchemy.Engine, "connect", _write_ahead):
+        sqlalchemy.event.listen(sqlalchemy.Engine, "connect", _write_ahead)
+
+
+def _write_ahead(connection: object, _record: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def settle(path: Path) -> None:
+    """Brings what was written to the disk."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+        database.execute("PRAGMA wal_checkpoint(PASSIVE)")

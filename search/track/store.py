@@ -12,7 +12,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pitprop.study import ranking
@@ -21,7 +21,7 @@ from pitprop.track import trial_run as say
 from pitprop.track.code import Code
 from pitprop.track.experiment import Experiment, Held, is_refusal
 from pitprop.track.note import note
-from pitprop.track.view import views
+from pitprop.track.view import Kept, public, views
 
 STUDY, TRIAL, STATE, EPOCHS, SPACE, REASON = (
     f"pitprop.{word}" for word in ("study", "trial", "state", "epochs", "space", "reason")
@@ -44,12 +44,14 @@ def _refusals_logged(what: str) -> Iterator[None]:
 class Store:
     """Opens the store at ``uri``, with ``artifacts`` for a folder. Whatever MLflow or its database raises comes through.
 
-    ``code`` is what trains now, None if nothing does: runs that begin from now on say so.
+    ``code`` is what trains now, None if nothing does: runs that begin from now on say so. ``folder`` is that of the study, for a
+    note of where a server keeps it.
     ``stale`` are the trials whose runs are behind, ``refused`` those that MLflow answered it would not take.
     """
 
-    def __init__(self, uri: str, artifacts: Path, card: StudyCard, code: Code | None = None) -> None:
+    def __init__(self, uri: str, artifacts: Path, card: StudyCard, code: Code | None = None, folder: Path | None = None) -> None:
         self._card, self._code = card, code
+        self._server, self._folder = public(uri), folder if uri.startswith("http") else None
         self._facts = {"metric": card.objective.metric, "goal": card.objective.goal}
         question = {NOTE: card.question, "pitprop.question": card.question}
         self._experiment = Experiment(uri, artifacts, card.name, question)
@@ -79,6 +81,7 @@ class Store:
         baselines = say.known_baselines(self._records.values(), self._card)
         if baselines != known:
             self.stale.update(self._records)
+        self._note()
         told()
         for number in sorted(self.stale):
             self.refused.add(number)  # until it is taken
@@ -87,8 +90,16 @@ class Store:
                 self.refused.discard(number)
             self.stale.discard(number)
             told()
+        self._note()
         with _refusals_logged("the study's run"):
             self._summarise(baselines)
+
+    def _note(self) -> None:
+        """Says beside the study where a server has the runs of its trials."""
+        if self._folder is not None:
+            runs = [(number, run.id, run.started) for number, held in self._runs.items() for run in held]
+            with suppress(OSError):
+                Kept(self._server, self._experiment.id, runs).write(self._folder)
 
     def conclude(
         self, best: Sequence[int] | None = None, answer: str = "", files: Iterable[Path] = (), studies: Iterable[str] = ()
@@ -124,6 +135,7 @@ class Store:
             with _refusals_logged("the study's run"):
                 self._experiment.write(self._parent, tags, measures=measures)
                 self._experiment.end(self._parent, "KILLED" if reason else "FINISHED", time.time())
+        self._experiment.settle()
 
     def _export(self, record: Record, baselines: Mapping[str, float]) -> None:
         measures, tags = say.measures(record, self._card, baselines), say.tags(record, self._address(record.revives))

@@ -14,9 +14,10 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pitprop.addresses import Addresses, safe, sqlite_file
 from pitprop.study.record import Record, StudyCard
@@ -30,6 +31,8 @@ _RUNS = """
 SELECT tags.value, runs.run_uuid, runs.start_time FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid
 WHERE runs.experiment_id = ? AND runs.lifecycle_stage = 'active' AND tags.key = 'pitprop.trial'
 """
+KEPT = "mlflow.json"
+"""The file in the folder of a study that says where a server keeps it."""
 LIMIT = 6
 """Parameters shown: a table that is wider than the screen hides the reasons."""
 
@@ -58,23 +61,59 @@ def page(address: str, experiment: str) -> str:
     return f"{address}/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey=pitprop"
 
 
-def addresses_of(where: Addresses, study: str, records: Sequence[Record]) -> dict[int, str]:
-    """By trial the address of its run on the page that ``pitprop ui`` serves; of one that is not exported yet, that of the list
-    in which it will stand. Empty if there is no store of our own, or none of this study in it."""
-    file = sqlite_file(where.mlflow)
-    if file is None or not file.exists():
-        return {}
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a server keeps a study: its address, the id of the experiment, and of each run the trial, the id and the start."""
+
+    server: str
+    experiment: str
+    runs: Sequence[tuple[int, str, int]]
+
+    def write(self, folder: Path) -> None:
+        """Notes it in the folder of the study, since nobody asks a server for the sake of a link."""
+        draft = folder / f".{KEPT}.part"
+        draft.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        draft.replace(folder / KEPT)
+
+
+def public(uri: str) -> str:
+    """The address of a server for a browser: without user and password, which the browser asks for."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+
+
+def _on_server(uri: str, folder: Path) -> Kept | None:
+    """Where the server at ``uri`` keeps the study of the ``folder``, as noted there; None if that is not known."""
+    try:
+        found = Kept(**json.loads((folder / KEPT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if found.server == public(uri) else None
+
+
+def _in_file(file: Path, study: str) -> Kept | None:
     try:
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=5)) as store:
             found = store.execute(_EXPERIMENT, (study,)).fetchone()
             rows = store.execute(_RUNS, found).fetchall() if found else []
     except sqlite3.Error:  # an older store, one that is being made, or no store at all
+        return None
+    runs = [(int(number), run, started) for number, run, started in rows]
+    return Kept(f"http://127.0.0.1:{PORT}", str(found[0]), runs) if found else None
+
+
+def addresses_of(where: Addresses, study: str, records: Sequence[Record]) -> dict[int, str]:
+    """By trial the address of its run on the server, or on the page that ``pitprop ui`` serves; of one that is not exported yet,
+    that of the list in which it will stand. Empty where the study is not in MLflow, or in a store that is another's."""
+    file = sqlite_file(where.mlflow)
+    kept = _on_server(where.mlflow, where.folder(study)) if where.mlflow.startswith("http") else None
+    if file is not None and file.exists():
+        kept = _in_file(file, study)
+    if kept is None:
         return {}
-    if not found:
-        return {}
-    page, known = f"http://127.0.0.1:{PORT}/#/experiments/{found[0]}/runs", dict[int, list[tuple[str, int]]]()
-    for number, run, started in rows:
-        known.setdefault(int(number), []).append((run, started))
+    page, known = f"{kept.server}/#/experiments/{kept.experiment}/runs", dict[int, list[tuple[str, int]]]()
+    for number, run, started in kept.runs:
+        known.setdefault(number, []).append((run, started))
     links = {}
     for record in records:
         runs = [run for run, started in known.get(record.number, ()) if abs(started - record.started * 1000) < 1000]

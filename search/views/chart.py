@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from pitprop.errors import UserError
+from pitprop.messages import _
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bits of a Braille sign, by row and column: 2 x 4 dots a character."""
@@ -22,7 +23,7 @@ def lines(curve: Curve, level: float | None = None, mark: int | None = None, wid
     """
     if len(curve) < 3:
         return []
-    low, high = bounds([value for _, value in curve], level)
+    low, high = bounds([value for _step, value in curve], level)
     first, last = curve[0][0], curve[-1][0]
     across, down = 2 * width - 1, 4 * height - 1
     grid = [[0] * width for _ in range(height)]
@@ -73,15 +74,15 @@ def picture(path: Path, curves: Mapping[str, Curve], metric: str, level: float |
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UserError("--plot needs matplotlib: pip install matplotlib") from error
+        raise UserError(_("--plot needs matplotlib: pip install matplotlib")) from error
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for name, curve in curves.items():
-        (line,) = axes.plot([step for step, _ in curve], [value for _, value in curve], label=name, linewidth=1.5)
+        (line,) = axes.plot([step for step, _value in curve], [value for _step, value in curve], label=name, linewidth=1.5)
         if name in marks:
             axes.axvline(marks[name], color=line.get_color(), linestyle=":", linewidth=1)
     if curves and any(curves.values()):
-        axes.set_ylim(*_padded(bounds([value for curve in curves.values() for _, value in curve], level)))
+        axes.set_ylim(*_padded(bounds([value for curve in curves.values() for _step, value in curve], level)))
     if level is not None:
         axes.axhline(level, color="gray", linestyle="--", linewidth=1, label="chance")
     axes.set(xlabel="epoch", ylabel=metric)
@@ -90,7 +91,7 @@ def picture(path: Path, curves: Mapping[str, Curve], metric: str, level: float |
     try:
         figure.savefig(path, dpi=130)
     except ValueError as error:
-        raise UserError(f"--plot {path}: {error}; .png, .svg and .pdf are known") from error
+        raise UserError(_("--plot {path}: {error}; .png, .svg and .pdf are known").format(path=path, error=error)) from error
 
 
 def _padded(bounds: tuple[float, float]) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pitprop import imports
 from pitprop.messages import _
 from pitprop.space import Space
 from pitprop.space.distributions import STOPPING, Choices, Leaf, same
@@ -227,11 +228,11 @@ def top_share(count: int) -> float:
 
 def importances(space: Space, scored: Sequence[Record]) -> dict[str, float]:
     """The share of each parameter, the largest first; empty with fewer than `LEAST` trials, or if all scores are the same."""
-    import optuna
-    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-
     if len(scored) < LEAST:
         return {}
+    import optuna
+
+    measure: Any = imports.spared("optuna.importance", "sklearn")  # which fANOVA needs, and takes most of a report's time
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -239,7 +240,9 @@ def importances(space: Space, scored: Sequence[Record]) -> dict[str, float]:
         study.add_trials([_frozen(space, record) for record in scored])
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="Target and region quantiles select the same")
-            return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=top_share(len(scored))))
+            evaluator = measure.PedAnovaImportanceEvaluator(target_quantile=top_share(len(scored)))
+            found: dict[str, float] = measure.get_param_importances(study, evaluator=evaluator)
+            return found
     except (ValueError, UserWarning):  # where every score is the same, or nearly every one, there are no best ones
         return {}
     finally:

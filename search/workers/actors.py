@@ -8,13 +8,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pitprop.addresses import shared_ray
-from pitprop.messages import Message, message, nmessage
+from pitprop.messages import Message, _, message, nmessage
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Start, public_environment
 from pitprop.workers import deaths, reaper
@@ -27,7 +27,7 @@ from pitprop.workers.cluster.shared import Shared
 from pitprop.workers.cluster.watch import LOOK, Watch
 from pitprop.workers.files import home
 from pitprop.workers.files.node_worker import Answer, Remote
-from pitprop.workers.launch import Job, LaunchError, Step, limit_threads, nothing
+from pitprop.workers.launch import Job, LaunchError, Step, died_again, dying, late, limit_threads, not_replaced, nothing
 from pitprop.workers.place import Place
 from pitprop.workers.share import Size
 from pitprop.workers.worker import Cause, Failure
@@ -49,7 +49,8 @@ class OnRay:
     An actor that dies, or that says nothing for ``stall`` seconds, is replaced, and the step says what happened to its
     group. ``address`` joins a cluster, to whose nodes the ``code`` travels; None starts a Ray here, which ends with the
     launcher, and ``shared:`` uses one of this machine with others. Either is started anew when it has died, up to `DEATHS`
-    times. ``logs`` shows what the workers print. ``tell`` is called with what a user should know of the workers.
+    times. ``logs`` shows what the workers print. ``tell`` is called with what a user should know of the workers. With
+    ``meanwhile``, which is done in a thread while Ray starts, the workers are waited for by `await_start`.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class OnRay:
         logs: bool,
         code: Code = CODE,
         tell: Callable[[Message], object] = print,
+        meanwhile: Callable[[], object] | None = None,
     ) -> None:
         self._job, self._need, self._size, self._stall = job, need, size, stall
         self._address, self._logs, self._code, self._tell = address, logs, code, tell
@@ -81,38 +83,50 @@ class OnRay:
         self._home: tuple[Any, ...] = ()
         self._said: set[str] = set()
         self._wanted = self._failed = self._deaths = 0
-        self._start()
+        with self._starting():
+            self._start(meanwhile)
+            if meanwhile is None:
+                self._await_workers()
 
     @property
     def size(self) -> int:
         return max(1, self._wanted)
 
-    def _start(self) -> None:
-        """Starts Ray, or joins it, and the workers; what dies of it meanwhile is replaced."""
-        self._scratch = Path(tempfile.mkdtemp(prefix="pitprop-"))
-        self._reaper = reaper.start(self._scratch, public_environment())
-        limit_threads(self._need.cpus)
+    def await_start(self) -> None:
+        """Waits for as many workers as a search takes to begin. `LaunchError` if they do not come."""
+        with self._starting():
+            self._await_workers()
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        """Within the block, what dies of Ray is replaced, and nothing is left where it does not start."""
         try:
-            if self._shared is not None:
-                self._ray = self._shared.join(logs=self._logs)
-            elif self._address is None:
-                local = Local(self._scratch, connection.cpus_for(self._need.cpus, self._size.held))
-                self._ray = connection.start(local, logs=self._logs)
-            else:
-                self._ray = connection.join(self._address, logs=self._logs, code=self._pack)
-            self._watch = Watch(self._ray, self._need, self._left_out, self._tell, joined=not self._here)
-            self._installing = Installing(self._ray, self._pip, self._tell)
-            self._home = self._at_home(self._job)
-            self._remote = self._ray.remote(Remote)
-            self._tell_room()
-            self._await_start()
+            yield
         except RayDied as died:
             self._start_anew(died)
         except BaseException as error:
             self.close()
             if type(error).__module__.startswith("ray."):
-                raise LaunchError(f"the workers did not start: {str(error).splitlines()[0]}") from error
+                raise LaunchError(_("the workers did not start: {error}").format(error=str(error).splitlines()[0])) from error
             raise
+
+    def _start(self, meanwhile: Callable[[], object] | None = None) -> None:
+        """Starts Ray, or joins it, and the workers."""
+        self._scratch = Path(tempfile.mkdtemp(prefix="pitprop-"))
+        self._reaper = reaper.start(self._scratch, public_environment())
+        limit_threads(self._need.cpus)
+        if self._shared is not None:
+            self._ray = self._shared.join(logs=self._logs)
+        elif self._address is None:
+            local = Local(self._scratch, connection.cpus_for(self._need.cpus, self._size.held), meanwhile)
+            self._ray = connection.start(local, logs=self._logs)
+        else:
+            self._ray = connection.join(self._address, logs=self._logs, code=self._pack)
+        self._watch = Watch(self._ray, self._need, self._left_out, self._tell, joined=not self._here)
+        self._installing = Installing(self._ray, self._pip, self._tell)
+        self._home = self._at_home(self._job)
+        self._remote = self._ray.remote(Remote)
+        self._tell_room()
 
     def _pack(self) -> Mapping[str, Any]:
         """The runtime environment of the workers, who are told where to find what is in it."""
@@ -132,19 +146,21 @@ class OnRay:
         self._places.clear()  # nobody of them answers any more
         self.close()
         self._deaths += 1
-        kept = "finished trials are kept, and the same command resumes"
         if self._here and self._deaths > DEATHS:
-            raise LaunchError(f"{died}, as Ray has done {DEATHS} times before in this search; {kept}")
+            raise died_again(died, DEATHS)
         deadline = time.monotonic()
         if not self._here:
             deadline += RETURN
             self._tell(message("{what}: the search joins it again, for up to {n:g} minutes", what=str(died), n=RETURN / 60))
         while True:
             try:
-                return self._start()
+                with self._starting():
+                    self._start()
+                    self._await_workers()
+                return
             except LaunchError as error:
                 if time.monotonic() >= deadline:
-                    raise LaunchError(f"{died}, and is not replaced: {error}; {kept}") from error
+                    raise not_replaced(died, error) from error
                 time.sleep(LOOK)
 
     # What is asked of the workers
@@ -289,7 +305,7 @@ class OnRay:
     def _staff(self) -> None:
         """Brings the workers to the number that there are to be: new ones, or fewer, those first that train nothing."""
         self._review()
-        for _ in range(self._wanted - len(self._places)):
+        for _place in range(self._wanted - len(self._places)):
             self._add(next(self._numbers))
         for number in [one for one in self._leaving if self._places[one].asked is None]:
             self._dismiss(number)
@@ -341,7 +357,7 @@ class OnRay:
         self._dismiss(number)
         self._add(number)
 
-    def _await_start(self) -> None:
+    def _await_workers(self) -> None:
         """Waits for as many workers as a search takes to begin."""
         deadline = time.monotonic() + START
         while True:
@@ -353,10 +369,7 @@ class OnRay:
             if not self._wanted or self._size.elastic:
                 deadline = time.monotonic() + START
             if time.monotonic() >= deadline:
-                raise LaunchError(
-                    f"the workers did not start in {START:g} seconds, so the machine is too busy, or other programs hold Ray's "
-                    f"CPUs; the same command tries again"
-                )
+                raise late(START)
 
     def _heed_starts(self, patience: float = 0.0) -> list[int]:
         """The workers that have just started; what cannot train on one node starts on others. `LaunchError` if there is none."""
@@ -376,9 +389,7 @@ class OnRay:
                 self._refuse_dead()
                 self._failed += 1
                 if self._failed > (DEATHS * max(1, self._wanted) if self._here else RESTARTS):
-                    said = " ".join(str(error).split())[:200]
-                    kept = "finished trials are kept, and the same command resumes"
-                    raise LaunchError(f"workers die as they start, {self._failed} in a row: {said}; {kept}") from error
+                    raise dying(self._failed, error) from error
                 if not self._here:
                     time.sleep(LOOK)
                 self._replace(number)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from pitprop.messages import _
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane
 from pitprop.workers.files import filesystem, states
@@ -137,7 +138,11 @@ def loads(path: Path, lanes: Container[Lane], *, unread: bool = False) -> dict[L
             try:
                 return header, Unread(file.read()) if unread and not header["stacked"] else states.load(file)
             except Refused as error:
-                raise Refused(f"the checkpoint {path} is refused: {error}; remove it, and its training begins again") from None
+                raise Refused(
+                    _("the checkpoint {path} is refused: {error}; remove it, and its training begins again").format(
+                        path=path, error=error
+                    )
+                ) from None
 
     header, state = filesystem.again(read)
     found = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pitprop.errors import UserError
+from pitprop.messages import N_, _
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Epochs, Start
 from pitprop.workers.guards import exit_told, own_signals, silence_told
@@ -63,6 +64,35 @@ class Launcher(Protocol):
 
 class LaunchError(UserError):
     """The workers could not be had: one sentence."""
+
+
+KEPT = N_("finished trials are kept, and the same command resumes")
+
+
+def died_again(died: Exception, times: int) -> LaunchError:
+    """Of a Ray that has died as often before."""
+    text = _("{died}, as Ray has done {times} times before in this search; {kept}")
+    return LaunchError(text.format(died=died, times=times, kept=_(KEPT)))
+
+
+def not_replaced(died: Exception, error: Exception) -> LaunchError:
+    """Of a Ray that has died, where another does not start."""
+    return LaunchError(_("{died}, and is not replaced: {error}; {kept}").format(died=died, error=error, kept=_(KEPT)))
+
+
+def dying(n: int, error: Exception) -> LaunchError:
+    """Of workers that die before they can be asked anything."""
+    text = _("workers die as they start, {n} in a row: {said}; {kept}")
+    return LaunchError(text.format(n=n, said=" ".join(str(error).split())[:200], kept=_(KEPT)))
+
+
+def late(seconds: float) -> LaunchError:
+    """Of workers that take longer than so many seconds to start."""
+    text = _(
+        "the workers did not start in {seconds:g} seconds, so the machine is too busy, or other programs hold Ray's CPUs; the "
+        "same command tries again"
+    )
+    return LaunchError(text.format(seconds=seconds))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pitprop.errors import UserError
+from pitprop.messages import _
 
 
 @dataclass(slots=True)
@@ -19,8 +20,10 @@ class Share:
         said = self._read()
         if said is None:
             raise UserError(
-                f"--share {self.file}: it holds no whole number of at least 0; write the number of workers into it that the "
-                f"search may have now, such as 2"
+                _(
+                    "--share {file}: it holds no whole number of at least 0; write the number of workers into it "
+                    "that the search may have now, such as 2"
+                ).format(file=self.file)
             )
         self.number = said
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -109,14 +110,18 @@ def send(mlflow: Exporter, results: Results) -> None:
         mlflow.send(record)
 
 
-def finish(mlflow: Exporter, console: Console | None, results: Results, *, report: bool) -> None:
-    """Writes the ``report``, if it is wanted, and waits until MLflow has that and everything else."""
+def finish(
+    mlflow: Exporter, console: Console | None, results: Results, *, report: bool, meanwhile: Callable[[], None] = lambda: None
+) -> None:
+    """Writes the ``report``, if it is wanted, and waits until MLflow has that and everything else; it does ``meanwhile`` first,
+    while MLflow is at work."""
     console, lines = console or Console(quiet=True), []
+    mlflow.hasten()
     if report:
         with waiting(console, _("writing the report")):
             lines = [_("The report: {path}").format(path=attach(mlflow, results))]
     send_confirmations(mlflow, results)
-    lines.insert(0, waited_for(mlflow, console))
+    lines.insert(0, waited_for(mlflow, console, meanwhile=meanwhile))
     note_complete(mlflow, results)
     for line in lines:
         console.print(f"[dim]{escape(line)}[/]", highlight=False, soft_wrap=True)
@@ -145,7 +150,9 @@ def send_confirmations(mlflow: Exporter, results: Results) -> None:
                 sink.send(record)
 
 
-def waited_for(mlflow: Exporter, console: Console, timeout: float = PATIENCE_AWAY) -> str:
-    """Waits until MLflow has everything, and shows how far it is; a sentence on how it went."""
+def waited_for(
+    mlflow: Exporter, console: Console, timeout: float = PATIENCE_AWAY, meanwhile: Callable[[], None] = lambda: None
+) -> str:
+    """Waits until MLflow has everything, and shows how far it is; a sentence on how it went. See `Exporter.finish`."""
     with waiting(console, _("bringing the trials to MLflow")) as told:
-        return mlflow.finish(timeout, told)
+        return mlflow.finish(timeout, told, meanwhile)

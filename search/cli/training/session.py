@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import time
@@ -10,33 +9,28 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from pitprop.addresses import Addresses, shared_ray
+from pitprop.addresses import Addresses
 from pitprop.cli.options import RunOptions
-from pitprop.cli.output import waiting
+from pitprop.cli.training.crew import Crew, job, storage
 from pitprop.driver import preflight
 from pitprop.driver.journal import Journal
 from pitprop.driver.loop import Search
 from pitprop.driver.preflight_checks import Finding
 from pitprop.driver.progress import Ended, Event, Reported
-from pitprop.messages import Message, _, localized, ngettext
-from pitprop.space import Space, Workers, scripts
+from pitprop.messages import ngettext
+from pitprop.space import Space
 from pitprop.study.parking import lanes
 from pitprop.study.record import State
 from pitprop.study.source import next_command
 from pitprop.study.study import Study
 from pitprop.track.exporter import Sink
-from pitprop.trainer import Context
 from pitprop.views.terminal.live import Screen
 from pitprop.views.terminal.preflight_table import print_outcome
 from pitprop.views.terminal.status import print_inactive, print_known, print_notes
 from pitprop.workers import checkpoint
-from pitprop.workers.actors import OnRay
-from pitprop.workers.cluster.placement import Need
-from pitprop.workers.cluster.runtime_env import Code
 from pitprop.workers.files import home
 from pitprop.workers.files.best_states import Bests
-from pitprop.workers.launch import Inline, Job, Launcher, LaunchError
-from pitprop.workers.share import Share, Size
+from pitprop.workers.launch import Inline
 from rich.console import Console
 
 PROGRESS = 30.0
@@ -75,7 +69,9 @@ def run(
         for record in records:
             exporter.send(record)
     count = (study.target if asks else sum(record.state == State.RUNNING for record in records)) * space.seeds
-    launcher = crew.launcher(space, study, where, options, console, count)
+    launcher = crew.launcher(space, where, options, console, count)
+    if exporter is not None:
+        exporter.begin()
     if checks and all(record.state == State.RUNNING for record in records):  # no trial has shown yet that the trainer works
         findings = preflight.inspect(space, launcher)
         print_outcome(console, findings)
@@ -110,7 +106,7 @@ def _tell_time_over(console: Console, study: Study) -> None:
 
 def inspect(space: Space) -> list[Finding]:
     """What a preflight finds, in this process and without a study."""
-    with closing(Inline(_job(space, Path(), here=True), cpus=space.resources.cpus)) as launcher:
+    with closing(Inline(job(space, Path(), here=True), cpus=space.resources.cpus)) as launcher:
         return preflight.inspect(space, launcher)
 
 
@@ -142,11 +138,6 @@ def _export(event: Event, study: Study, exporter: Sink | None, last: dict[int, f
         exporter.send(study.record(event.lane.trial))
 
 
-def storage(space: Space, where: Addresses, options: RunOptions) -> str:
-    """Where checkpoints go that every node is to reach: as a flag says, or the environment, or the space; empty if none does."""
-    return options.storage or where.storage or space.storage or ""
-
-
 def sweep_checkpoints(space: Space, study: Study, storage: str) -> None:
     """Leaves nothing of the workers when no trial runs: what is kept of it alone goes to the folders of its trials."""
     records = study.records()
@@ -163,113 +154,8 @@ def sweep_checkpoints(space: Space, study: Study, storage: str) -> None:
         home.sweep(study.folder, storage)
 
 
-class Crew:
-    """The workers of one command: those that have searched confirm what was found, too, so that Ray starts once."""
-
-    def __init__(self) -> None:
-        self._launcher: Launcher | None = None
-
-    def launcher(
-        self, space: Space, study: Study, where: Addresses, options: RunOptions, console: Console, count: int
-    ) -> Launcher:
-        """Workers for ``count`` trainings of the study: those that there are, if they will do, else new ones."""
-        here = options.inline or _is_here(where)
-        job = _job(space, study.checkpoints, storage(space, where, options), here=here)
-        size, need = _size(space, where, options, count), _need(space)
-        if self._launcher is not None and self._launcher.take(job, count):
-            return self._launcher
-        self.close()
-        if options.inline:
-            self._launcher = Inline(job, cpus=need.cpus)
-            return self._launcher
-
-        def tell(said: Message) -> None:
-            console.print(localized(said), style="dim", highlight=False, soft_wrap=True, markup=False)
-
-        with waiting(console, _starting(where, size)):
-            code = Code(scripts.folders(space), scripts.modules(space), space.pip, [where.runs])
-            self._launcher = OnRay(
-                job, need, size, stall=space.stall, address=where.ray, logs=options.worker_logs, code=code, tell=tell
-            )
-        return self._launcher
-
-    def close(self) -> None:
-        """Ends the workers, and all that they run."""
-        launcher, self._launcher = self._launcher, None
-        if launcher is not None:
-            launcher.close()
-
-
-def _need(space: Space) -> Need:
-    """What each worker has to itself."""
-    said = space.resources
-    return Need(said.cpus, said.gpus, said.accelerator_type)
-
-
-def _size(space: Space, where: Addresses, options: RunOptions, count: int) -> Size:
-    """How many workers there are to be, for ``count`` trainings."""
-    said = space.resources.workers
-    share = Share(options.share) if options.share is not None else None
-    if isinstance(said, Workers) and options.workers is None:
-        here = _local_workers(space) if _is_here(where) else None
-        return Size(count, said.max if here is None else min(here, said.max or here), said.min, here is None, share)
-    most = options.workers or (said if isinstance(said, int) else None)
-    return Size(count, most if most is not None or not _is_here(where) else _local_workers(space), share=share)
-
-
-def _is_here(where: Addresses) -> bool:
-    """Whether all workers are on this machine."""
-    return where.ray is None or shared_ray(where.ray) is not None
-
-
-def _local_workers(space: Space) -> int:
-    """How many workers the CPUs of this machine hold."""
-    return max(1, int(_cores() // space.resources.cpus))
-
-
-def _starting(where: Addresses, size: Size) -> str:
-    if not _is_here(where):
-        return _("joining Ray at {address} (some seconds)").format(address=where.ray)
-    n = min(size.most or size.count, size.count)
-    return ngettext("starting {n} worker on Ray (some seconds)", "starting {n} workers on Ray (some seconds)", n).format(n=n)
-
-
-def _cores() -> int:
-    """The CPUs that this process may use; on macOS, which cannot say so, those of the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _job(space: Space, folder: Path, storage: str = "", *, here: bool) -> Job:
-    gpus = space.resources.gpus
-    if gpus and here and not _sees_gpu():
-        raise LaunchError(_("resources.gpus in the space asks for a GPU, and CUDA shows none here: set it to 0"))
-    context = Context(
-        epochs=space.epochs,
-        options=space.options,
-        device="cuda" if gpus else "cpu",
-        home=str(space.home),
-        metric=space.objective.metric,
-        goal=space.objective.best_by,
-        stall=space.stall,
-        cpus=space.resources.cpus,
-        gpus=gpus,
-        unit=space.unit,
-    )
-    return Job(space.trainer, context, folder, storage)
-
-
 def _width(space: Space, lanes: int, generations: int, workers: int) -> int:
     """How many lanes each of so many workers trains at once, of so many in all."""
     if space.resources.lanes is not None:
         return min(space.resources.lanes, space.card.width)
     return max(1, min(space.card.width, -(-lanes // (generations * workers))))
-
-
-def _sees_gpu() -> bool:
-    """Whether the CUDA driver shows this process a GPU; PyTorch, which could say so too, takes seconds to import."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    count = ctypes.c_int(0)
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pitprop.addresses import Addresses, addresses, is_job_server
@@ -23,7 +24,7 @@ from pitprop.study.source import Repeat, next_command
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from pitprop.cli.training.session import Crew
+    from pitprop.cli.training.crew import Crew
     from pitprop.study.study import Study
     from pitprop.track import Exporter
 
@@ -50,7 +51,21 @@ def searched(
     space: Space, where: Addresses, run: RunOptions, trials: Trials | None, console: Console | None
 ) -> tuple[int, Results]:
     """Searches, confirms if due, reports and exports: 0, or 130 if interrupted; and what the study says then."""
+    from pitprop.cli.training.crew import Crew
+
+    with closing(Crew()) as crew:
+        if not where.folder(space.name).exists():  # its first search, in which there is something to train
+            planned = space.trials if trials is None else trials.number + (space.trials if trials.more else 0)
+            shown = console or Console(quiet=True)
+            crew.call(space, where, run, shown, planned * space.seeds, lambda: import_module("pitprop.cli.training.session"))
+        return _searched(space, where, run, trials, console, crew)
+
+
+def _searched(
+    space: Space, where: Addresses, run: RunOptions, trials: Trials | None, console: Console | None, crew: Crew
+) -> tuple[int, Results]:
     from pitprop.cli.training import publish, session
+    from pitprop.cli.training.crew import storage
     from pitprop.driver import revival
     from pitprop.driver.journal import Journal
     from pitprop.study import study as studies
@@ -61,7 +76,7 @@ def searched(
         code, ended = 0, revival.ended(study)
         if ended:
             # it may have been killed after its last trial
-            session.sweep_checkpoints(space, study, session.storage(space, where, run))
+            session.sweep_checkpoints(space, study, storage(space, where, run))
             Journal(run.events, space, study.target, study.records())
         if ended and not _due(space, space.confirm, study.records(), where):
             _sweep_confirmations(space, where, run)
@@ -70,16 +85,15 @@ def searched(
             return code, _published(_results(study, where), run, console)
         _check_code(study, where, run, console, "search")
         with publish.exporter(space, where) as mlflow:
-            with closing(session.Crew()) as crew:
-                if ended:
-                    publish.send(mlflow, _results(study, where))
-                else:
-                    code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew)
-                if not code and revival.ended(study):
-                    due = partial(_due, space, space.confirm, study.records(), where)
-                    code = _confirm(due, space, where, run, console, crew, mlflow)
+            if ended:
+                publish.send(mlflow, _results(study, where))
+            else:
+                code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew)
+            if not code and revival.ended(study):
+                due = partial(_due, space, space.confirm, study.records(), where)
+                code = _confirm(due, space, where, run, console, crew, mlflow)
             results = _results(study, where)
-            publish.finish(mlflow, console, results, report=run.report and not code)
+            publish.finish(mlflow, console, results, report=run.report and not code, meanwhile=crew.close)
         return code, results
 
 
@@ -97,7 +111,7 @@ def _published(results: Results, run: RunOptions, console: Console | None) -> Re
 def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) -> int:
     """Trains the best trials, or those that are asked for, and the baselines on fresh seeds; then each change of the winner."""
     from pitprop.cli.training import publish
-    from pitprop.cli.training.session import Crew
+    from pitprop.cli.training.crew import Crew
 
     _refuse_handing(options, run)
     before, console = open_study(options, run.seed, ask=True), Console(stderr=options.json)
@@ -109,15 +123,14 @@ def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) ->
     plan = _plan(space.confirm or Confirm(), confirms)
     _due(space, plan, before.records, where, confirms)  # which finds what is misspelt before anything is exported
     shown = None if run.quiet else console
-    with publish.exporter(space, where) as mlflow:
+    with publish.exporter(space, where) as mlflow, closing(Crew()) as crew:
         publish.send(mlflow, before)  # the note of the study's run is written from all of its trials
-        with closing(Crew()) as crew:
-            due = partial(_due, space, plan, before.records, where, confirms)
-            code = _confirm(due, space, where, run, shown, crew, mlflow)
+        due = partial(_due, space, plan, before.records, where, confirms)
+        code = _confirm(due, space, where, run, shown, crew, mlflow)
         results = Results(
             space, where, before.records, before.target, knows=before.knows
         )  # which reads the confirmation as it is now
-        publish.finish(mlflow, shown, results, report=run.report and not code)
+        publish.finish(mlflow, shown, results, report=run.report and not code, meanwhile=crew.close)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
         _print_interrupted(console, next_command("confirm", space, where, *words))
@@ -156,6 +169,7 @@ def preflight(options: StudyOptions) -> int:
 def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int:
     """Continues parked trials, and what else a killed search has left running; asks for no new ones."""
     from pitprop.cli.training import publish, session
+    from pitprop.cli.training.crew import Crew
     from pitprop.study import study as studies
     from pitprop.study.parking import revivals
 
@@ -173,11 +187,10 @@ def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int
         _check_code(study, where, run, console, "revive", *map(str, trials))
         for number in numbers:
             study.revive(number)
-        with publish.exporter(space, where) as mlflow:
-            with closing(session.Crew()) as crew:
-                code = session.run(space, study, where, run, console=shown, exporter=mlflow, crew=crew, asks=False)
+        with publish.exporter(space, where) as mlflow, closing(Crew()) as crew:
+            code = session.run(space, study, where, run, console=shown, exporter=mlflow, crew=crew, asks=False)
             results = _results(study, where)
-            publish.finish(mlflow, shown, results, report=run.report and not code)
+            publish.finish(mlflow, shown, results, report=run.report and not code, meanwhile=crew.close)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
         words = (*map(str, trials), *run.repeat().words("revive"))
@@ -237,13 +250,14 @@ def _confirm(
 def _sweep_confirmations(space: Space, where: Addresses, run: RunOptions) -> None:
     """Removes the workers' checkpoints of confirmations that were killed after their last training."""
     from pitprop.cli.training import session
+    from pitprop.cli.training.crew import storage
     from pitprop.study import study as studies
 
     for one in confirmation_study.results_of(Results(space, where, (), 0)):
         folder = where.folder(one.space.name)
         if (folder / "checkpoints").exists():
             with studies.opened(one.space, where.study_db, folder) as study:
-                session.sweep_checkpoints(one.space, study, session.storage(one.space, where, run))
+                session.sweep_checkpoints(one.space, study, storage(one.space, where, run))
 
 
 def _task(fresh: Space, space: Space) -> str:

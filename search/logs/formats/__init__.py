@@ -6,7 +6,6 @@ for in a folder, and which files are one training all come from the `Traits` of 
 
 from __future__ import annotations
 
-import difflib
 import enum
 import importlib
 import pkgutil
@@ -16,10 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
-from pitprop.errors import UserError
+from pitprop.errors import UserError, hint
 from pitprop.logs import decoding
 from pitprop.logs.epochs import Row
 from pitprop.logs.names import Names
+from pitprop.messages import _
 
 HEAD = 1 << 16
 """Bytes of a file that tell its format."""
@@ -115,8 +115,7 @@ def names() -> Sequence[str]:
 def load(name: str) -> Format:
     """The module of a format; `UserError` with the nearest name if there is none."""
     if name not in names():
-        near = difflib.get_close_matches(name, names(), 1)
-        raise UserError(f"there is no log format {name!r}: " + (f"did you mean {near[0]}?" if near else ", ".join(names())))
+        raise UserError(_("there is no log format {name!r}{hint}").format(name=name, hint=hint(name, names())))
     return cast(Format, importlib.import_module(f"{__name__}.{name}"))
 
 

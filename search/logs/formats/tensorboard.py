@@ -11,6 +11,7 @@ from pitprop.errors import UserError
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.names import SIDES, Names
+from pitprop.messages import _
 
 TRAITS = Traits(
     Unit.RECORDS, {"events.out.tfevents.*": 1}, sided=True, judged="The usual; of reinforcement learning `rollout/ep_rew_mean`."
@@ -79,5 +80,5 @@ def _proto() -> Any:
     try:
         from tensorboardX.proto.event_pb2 import Event
     except ImportError as error:
-        raise UserError("reading TensorBoard's event files needs tensorboardX: pip install tensorboardX") from error
+        raise UserError(_("reading TensorBoard's event files needs tensorboardX: pip install tensorboardX")) from error
     return Event

@@ -25,6 +25,7 @@ from pitprop.logs.names import ALONE, COUNTS, LONE, SCORES, SIDES, WORDS, Asked,
 from pitprop.logs.objectives import EVALUATED
 from pitprop.logs.shapes import Shape, Shapes
 from pitprop.logs.wording import NUMBER
+from pitprop.messages import _
 
 JUDGED = (
     "YOLO: `val/map50_95`. nnU-Net: `val/dice`, the mean of the classes that have one. fairseq: `loss`, `ppl` or `bleu` of the "
@@ -324,9 +325,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise UserError(f"the pattern {pattern!r} is no regular expression: {error}") from error
+        raise UserError(
+            _("the pattern {pattern!r} is no regular expression: {error}").format(pattern=pattern, error=error)
+        ) from error
     if not compiled.groupindex:
-        raise UserError(f"the pattern {pattern!r} names no group: write what it reads as (?P<val_loss>\\S+)")
+        raise UserError(
+            _("the pattern {pattern!r} names no group: write what it reads as (?P<val_loss>\\S+)").format(pattern=pattern)
+        )
     return compiled
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy
 from pitprop.addresses import safe
 from pitprop.locks import one_maker
+from pitprop.messages import _
 from pitprop.study import database
 from sqlalchemy import BigInteger, Column, Engine, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 from sqlalchemy.exc import DBAPIError
@@ -147,7 +148,9 @@ def opened(url: str) -> Engine:
         with one_maker(url):
             migrated(engine)
     except DBAPIError as error:
-        raise database.DatabaseError(f"the database {safe(url)} takes no tables: {database.reason(error)}") from error
+        raise database.DatabaseError(
+            _("the database {url} takes no tables: {database}").format(url=safe(url), database=database.reason(error))
+        ) from error
     return engine
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pitprop.detection import metrics, signatures, stopping
 from pitprop.detection.detect import ACTIONS, Bound
 from pitprop.detection.facts import LOSSES
+from pitprop.messages import N_
 from pitprop.space.schema.kinds import (
     AMOUNT,
     COUNT,
@@ -48,18 +49,18 @@ SHARES = ("grace", "blind")
 
 GOAL = one_of("maximize", "minimize")
 ACTION = one_of(*ACTIONS)
-SEVERAL = whole(2, "a whole number of at least 2, for one seed shows no spread")
-BOUND = numeric("a number, or a baseline such as {baseline: b, plus: -0.02}")
-SORTS = whole(2, "a whole number of at least 2")
-WORDS = Kind("text", lambda value: value if isinstance(value, str) else None, {"type": "string"}, "")
+SEVERAL = whole(2, N_("a whole number of at least 2, for one seed shows no spread"))
+BOUND = numeric(N_("a number, or a baseline such as {baseline: b, plus: -0.02}"))
+SORTS = whole(2, N_("a whole number of at least 2"))
+WORDS = Kind(N_("text"), lambda value: value if isinstance(value, str) else None, {"type": "string"}, "")
 NO_STOPPING = Kind(
-    "false, or a mapping such as {patience: 8}",
+    N_("false, or a mapping such as {patience: 8}"),
     lambda value: False if boolean(value) is False else None,
     {"enum": [False, "off", "no"]},
     False,
 )
 CONFIRMED = Kind(
-    "true, false, or a mapping such as {top: 3, seeds: 5, each: true}",
+    N_("true, false, or a mapping such as {top: 3, seeds: 5, each: true}"),
     boolean,
     TRUTH,
     False,
@@ -73,7 +74,7 @@ def _names(value: Any) -> bool | list[str] | None:
 
 
 EACH = Kind(
-    "true, false, or a list of searched parameters such as [lr]",
+    N_("true, false, or a list of searched parameters such as [lr]"),
     _names,
     {"anyOf": [dict(TRUTH), {"type": "array", "minItems": 1, "items": {"type": "string"}}]},
     False,

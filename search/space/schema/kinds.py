@@ -15,6 +15,7 @@ from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pitprop.errors import UserError, hint, nearest, shown
+from pitprop.messages import N_, _
 from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
@@ -129,16 +130,22 @@ class Kind:
     blank: Any = None
     words: tuple[str, ...] = ()
 
+    @property
+    def told(self) -> str:
+        """What it takes, in the language in force."""
+        return _("one of {words}").format(words=", ".join(self.words)) if self.wanted == _one_of(self.words) else _(self.wanted)
+
     def __call__(self, value: Any) -> Any:
         """The value as ``parse`` gives it; pydantic's error with our sentence if it is refused."""
         if value is FAILED:
             return self.blank
         if value is None:
-            raise _refused(f"is missing; it takes {self.wanted}")
+            raise _refused(_("is missing; it takes {wanted}").format(wanted=self.told))
         found = self.parse(value)
         if found is None:
             near = nearest(value, self.words) if isinstance(value, str) else None
-            raise _refused(f"{shown(value)} is not allowed; {f'did you mean {near!r}?' if near else f'it takes {self.wanted}'}")
+            text = _("{value} is not allowed; did you mean {near!r}?") if near else _("{value} is not allowed; it takes {wanted}")
+            raise _refused(text.format(value=shown(value), near=near, wanted=self.told))
         return found
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -170,33 +177,43 @@ def whole(least: int, wanted: str) -> Kind:
     return Kind(wanted, parse, {"type": "integer", "minimum": least}, least)
 
 
+def _one_of(words: Sequence[str]) -> str:
+    return "one of " + ", ".join(words)
+
+
 def one_of(*words: str) -> Kind:
     """The kind of a word out of ``words``."""
-    wanted = "one of " + ", ".join(words)
     return Kind(
-        wanted, lambda value: value if isinstance(value, str) and value in words else None, {"enum": list(words)}, words[0], words
+        _one_of(words),
+        lambda value: value if isinstance(value, str) and value in words else None,
+        {"enum": list(words)},
+        words[0],
+        words,
     )
 
 
 TRUTH = {"anyOf": [{"type": "boolean"}, {"enum": [word for word in SAID if word not in ("true", "false")]}]}
-BOOLEAN = Kind("true or false", boolean, TRUTH, False)
+BOOLEAN = Kind(N_("true or false"), boolean, TRUTH, False)
 TEXT = Kind(
-    "text", lambda value: value if isinstance(value, str) and value.strip() else None, {"type": "string", "pattern": r"\S"}, ""
+    N_("text"),
+    lambda value: value if isinstance(value, str) and value.strip() else None,
+    {"type": "string", "pattern": r"\S"},
+    "",
 )
-NUMERIC = numeric("a number")
-POSITIVE = numeric("a number above 0", lambda value: value > 0, exclusiveMinimum=0)
-AMOUNT = numeric("a number of at least 0", lambda value: value >= 0, minimum=0)
-SHARE = numeric("a share of the budget, 0 to 1", lambda value: 0 <= value <= 1, minimum=0, maximum=1)
-COUNT = whole(1, "a whole number of at least 1")
-NATURAL = whole(0, "a whole number of at least 0")
+NUMERIC = numeric(N_("a number"))
+POSITIVE = numeric(N_("a number above 0"), lambda value: value > 0, exclusiveMinimum=0)
+AMOUNT = numeric(N_("a number of at least 0"), lambda value: value >= 0, minimum=0)
+SHARE = numeric(N_("a share of the budget, 0 to 1"), lambda value: 0 <= value <= 1, minimum=0, maximum=1)
+COUNT = whole(1, N_("a whole number of at least 1"))
+NATURAL = whole(0, N_("a whole number of at least 0"))
 RANGE = Kind(
-    "a list of two numbers, the lower one first, such as [0, 100]",
+    N_("a list of two numbers, the lower one first, such as [0, 100]"),
     span,
     {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
     (0.0, 1.0),
 )
 TIME = Kind(
-    "a time above 0 such as 90s, 3m, 2h or a number of seconds",
+    N_("a time above 0 such as 90s, 3m, 2h or a number of seconds"),
     lambda value: found if (found := seconds(value)) is not None and 0 < found < math.inf else None,
     {
         "anyOf": [
@@ -207,7 +224,7 @@ TIME = Kind(
     1.0,
 )
 WHOLE_BUDGET = Kind(
-    "a whole number such as 2000 or `2000 epochs` (a limit of time is `timeout:`)",
+    N_("a whole number such as 2000 or `2000 epochs` (a limit of time is `timeout:`)"),
     lambda value: " ".join(str(value).split()) if COUNTED.fullmatch(str(value)) else None,
     {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": f"^{COUNTED.pattern}$"}]},
 )
@@ -285,7 +302,7 @@ def _ours(error: Any, fields: Mapping[str, FieldInfo]) -> InitErrorDetails:
     match error["type"]:
         case "missing":
             kinds = [tag for tag in fields[loc[-1]].metadata if isinstance(tag, Kind)]
-            text = f"is missing; it takes {kinds[0].wanted}" if kinds else "is missing"
+            text = _("is missing; it takes {wanted}").format(wanted=kinds[0].told) if kinds else _("is missing")
         case "dict_type":
             text = f"must be a mapping, not {shown(given)}"
         case "list_type":

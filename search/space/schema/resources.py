@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
+from pitprop.messages import N_
 from pitprop.space.schema.kinds import MAPPING, Count, Positive, Rows, Text, numeric, whole
 from pydantic.dataclasses import dataclass
 
-WORKERS = whole(1, "a whole number of at least 1, or a mapping such as {min: 1, max: 16}")
+WORKERS = whole(1, N_("a whole number of at least 1, or a mapping such as {min: 1, max: 16}"))
 GPUS = numeric(
-    "a number of at least 0: a part of one GPU, or several whole ones",
+    N_("a number of at least 0: a part of one GPU, or several whole ones"),
     lambda value: value >= 0 and (value <= 1 or value.is_integer()),
     minimum=0,
 )

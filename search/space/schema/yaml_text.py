@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from pitprop.errors import hint, shown
+from pitprop.messages import _
 from pitprop.space.schema.kinds import Problems, SpaceError, meant
 
 FOLDER = (Path(__file__).parents[2] / "spaces").resolve()
@@ -49,7 +50,7 @@ def find(name: str) -> Path:
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return path
     what = "file" if path.suffix in (".yaml", ".yml") else "space"
-    raise SpaceError(f"there is no {what} {name!r}{hint(path.stem, names())}")
+    raise SpaceError(_("there is no {what} {name!r}{hint}").format(what=what, name=name, hint=hint(path.stem, names())))
 
 
 def summary(name: str) -> str:
@@ -68,11 +69,11 @@ def read(path: Path, problems: Problems) -> str | None:
             found = file.read(BYTES + 1)
         if len(found) <= BYTES:
             return found.decode("utf-8-sig")
-        problems.add("", f"is larger than {BYTES // 1024} KiB, which no space is")
+        problems.add("", _("is larger than {value} KiB, which no space is").format(value=BYTES // 1024))
     except OSError as error:
-        problems.add("", f"cannot be read: {error.strerror or error}")
+        problems.add("", _("cannot be read: {value}").format(value=error.strerror or error))
     except UnicodeDecodeError:
-        problems.add("", "cannot be read: it is not UTF-8 text")
+        problems.add("", _("cannot be read: it is not UTF-8 text"))
     return None
 
 
@@ -82,17 +83,21 @@ def parse(text: str, problems: Problems) -> dict[str, Any] | None:
         node = _Loader(text).get_single_node()
         rows = None if node is None else _Values(problems).value(node, "", ())
     except RecursionError:
-        problems.add("", f"is nested more than {DEPTH} deep")
+        problems.add("", _("is nested more than {depth} deep").format(depth=DEPTH))
     except _TooMany:
         problems.add(
-            "", f"holds more than {VALUES} values, an alias (*name) counted as often as it is named: write fewer of them"
+            "",
+            _("holds more than {values} values, an alias (*name) counted as often as it is named: write fewer of them").format(
+                values=VALUES
+            ),
         )
     except yaml.YAMLError as error:
-        problems.add("", f"is not YAML: {_where(error)}")
+        problems.add("", _("is not YAML: {error}").format(error=_where(error)))
     else:
         if isinstance(rows, dict):
             return {name: value for name, value in rows.items() if not name.startswith("x-")}
-        problems.add("", "is empty" if rows is None else "must be a mapping of keys such as question, trainer and params")
+        said = _("is empty") if rows is None else _("must be a mapping of keys such as question, trainer and params")
+        problems.add("", said)
     return None
 
 
@@ -103,7 +108,10 @@ def write(rows: Mapping[str, Any], problems: Problems) -> str | None:
     except (yaml.YAMLError, RecursionError) as error:
         what = error.args[1] if len(error.args) > 1 else error
         problems.add(
-            "", f"cannot be written as YAML, which holds text, numbers, true, false, null, lists and mappings, not {shown(what)}"
+            "",
+            _("cannot be written as YAML, which holds text, numbers, true, false, null, lists and mappings, not {what}").format(
+                what=shown(what)
+            ),
         )
     return None
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.imports import search_path
+from pitprop.messages import _
 from pitprop.trainer import public_environment
 from pitprop.workers.cluster.placement import Node
 from pitprop.workers.launch import LaunchError
@@ -40,10 +42,11 @@ class RayDied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A Ray to start here: with so many CPUs, and its files in ``folder``."""
+    """A Ray to start here: with so many CPUs, and its files in ``folder``; ``meanwhile`` is done in a thread."""
 
     folder: Path
     cpus: int
+    meanwhile: Callable[[], object] | None = None
 
 
 def start(local: Local, *, logs: bool) -> Any:
@@ -57,6 +60,8 @@ def start(local: Local, *, logs: bool) -> Any:
     }
     # What Ray starts finds the package that this process has, and the reaper finds what Ray starts, under whatever title.
     with _environment({MARK: str(local.folder), "PYTHONPATH": search_path()}, logs=logs) as ray:
+        if local.meanwhile is not None:  # most of what follows is waiting
+            threading.Thread(target=local.meanwhile, daemon=True).start()
         deadline = time.monotonic() + START
         while True:
             began = time.monotonic()
@@ -68,7 +73,9 @@ def start(local: Local, *, logs: bool) -> Any:
                 ray.shutdown()
                 if time.monotonic() - began > SLOW and time.monotonic() < deadline:  # as it gives up on a busy machine
                     continue
-                raise LaunchError(f"Ray does not start here: {_first_line(error)}; the same command tries again") from error
+                raise LaunchError(
+                    _("Ray does not start here: {error}; the same command tries again").format(error=_first_line(error))
+                ) from error
 
 
 def join(address: str, *, logs: bool, code: Callable[[], Mapping[str, Any]]) -> Any:

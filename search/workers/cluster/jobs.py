@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.errors import UserError
+from pitprop.messages import _
 from pitprop.workers.cluster.connection import has_token
 from pitprop.workers.cluster.runtime_env import Code, packed
 
@@ -117,7 +118,11 @@ def _code(info: Any) -> int:
         return int(info.driver_exit_code)
     if info.status == "SUCCEEDED":
         return 0
-    raise UserError(f"the job {info.submission_id} did not run: {' '.join(str(info.message).split())[:300]}")
+    raise UserError(
+        _("the job {submission_id} did not run: {message}").format(
+            submission_id=info.submission_id, message=" ".join(str(info.message).split())[:300]
+        )
+    )
 
 
 def _refused(address: str, error: Exception) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.imports import module_command, search_path
+from pitprop.messages import _
 from pitprop.trainer import public_environment
 from pitprop.workers import reaper
 from pitprop.workers.cluster import connection
@@ -101,7 +102,9 @@ class Shared:
             if not given_up and launched < DEATHS:
                 launched += launch(self._folder, self._cpus)
             if given_up or time.monotonic() > deadline:
-                raise LaunchError(f"Ray does not start here: {_last_word(self._folder)}; the same command tries again")
+                raise LaunchError(
+                    _("Ray does not start here: {folder}; the same command tries again").format(folder=_last_word(self._folder))
+                )
             time.sleep(0.05)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from pitprop.messages import Message, message
+from pitprop.messages import Message, _, message
 from pitprop.workers.cluster import connection
 from pitprop.workers.cluster.connection import RETURN, RayDied
 from pitprop.workers.cluster.placement import Need, Node, fitting, waiting
@@ -103,8 +103,10 @@ class Watch:
         """Tells of a head that has not answered for so long. `LaunchError` if it never does."""
         if seconds > RETURN:
             raise LaunchError(
-                f"the head of Ray has not answered for {RETURN / 60:g} minutes: start it again; finished trials are kept, and "
-                f"the same command resumes"
+                _(
+                    "the head of Ray has not answered for {value:g} minutes: start it again; finished trials are "
+                    "kept, and the same command resumes"
+                ).format(value=RETURN / 60)
             )
         if seconds > SILENT and not self._told:
             self._told = True

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import IO, Any
 
 from pitprop.errors import UserError
+from pitprop.messages import _
 
 CONTAINERS = {("collections", kind.__name__): kind for kind in (OrderedDict, Counter, defaultdict)}
 NAMED: dict[tuple[str, str], type] = {
@@ -85,7 +86,9 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in NAMED:
             raise Refused(
-                f"it names {module}.{name}, which is not loaded since that may run code: it was written by an older version of "
-                f"pitprop, or by another program"
+                _(
+                    "it names {module}.{name}, which is not loaded since that may run code: it was written by an "
+                    "older version of pitprop, or by another program"
+                ).format(module=module, name=name)
             )
         return NAMED[module, name]
