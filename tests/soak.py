@@ -280,6 +280,8 @@ def parts(home: Path, given: argparse.Namespace, say: Callable[[str], None]) -> 
             subprocess.run(["umount", "-l", str(runs)], check=False)
         if server is not None:
             server.remove()
+        if clock is not None:
+            shutil.rmtree(clock.parent)
         shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -310,6 +312,7 @@ def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> i
     given = parser.parse_args()
     say(f"seed {given.seed}, {given.seconds:.0f} seconds")
     os.environ.pop("STUDY_DB", None)
+    signal.signal(signal.SIGTERM, lambda *_given: sys.exit(143))  # so that what was started is ended
     home, began = Path(tempfile.mkdtemp(prefix="soak-")), time.monotonic()
     with parts(home, given, say) as soak:
         run(soak, given.seconds, given.open, say)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import sqlalchemy
 from pitprop.service.database import tables
-from pitprop.service.database.ledger import Store
+from pitprop.service.database.ledger import Happened, Store
 from pitprop.service.models import SearchState
+from pitprop.service.notices import outbox
 from pitprop.service.running.supervision import Supervisor
 from postgres import Server
 from services import Kit, kit, until
@@ -94,3 +96,40 @@ def test_a_restart_of_the_database_costs_no_search(parts: Kit, server: Server) -
     until([], done)
     one.close()
     assert [len(parts.runs(each)) for each in entries] == [1] * 6
+
+
+def test_a_database_of_an_earlier_version_is_brought_up_to_date_with_its_searches(server: Server, tmp_path: Path) -> None:
+    url = server.new_database()
+    with kit(tmp_path / "runs", url=url) as before:
+        entry = before.submit("trials=1")
+        with before.store.writing() as connection:  # as the first version has left it
+            connection.execute(sqlalchemy.text("DROP TABLE pitprop.pitprop_notices"))
+            connection.execute(sqlalchemy.text("UPDATE pitprop.pitprop_version SET version_num = '0001'"))
+    with kit(tmp_path / "runs", url=url) as after:
+        looked = sqlalchemy.inspect(after.store.engine)
+        columns = {one["name"] for one in looked.get_columns("pitprop_notices", schema="pitprop")}
+        assert columns == {one.name for one in tables.NOTICES.columns}
+        assert "pitprop_notices_due" in {one["name"] for one in looked.get_indexes("pitprop_notices", schema="pitprop")}
+        assert after.entry(entry.id).name == entry.name
+
+
+def test_a_notice_is_written_with_its_event_and_taken_by_one_service(parts: Kit) -> None:
+    targets = [f"ntfy+https://ntfy.example.org/t{n}" for n in range(5)]
+    entry = parts.submit("trials=1", notify=targets)
+    with suppress(RuntimeError), parts.store.writing() as connection:
+        parts.store.set(connection, entry, Happened("done"))
+        raise RuntimeError("it does not come to its end")
+    assert outbox.taken(parts.store, 60.0) == []
+    with parts.store.writing() as connection:
+        parts.store.set(connection, entry, Happened("done"))
+    other, found = Store(tables.opened(os.fspath(parts.places.home.study_db))), list[outbox.Notice]()
+    threads = [threading.Thread(target=lambda one=one: found.extend(outbox.taken(one, 60.0))) for one in (parts.store, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(one.target for one in found) == targets
+    assert outbox.put_off(parts.store, found[0])
+    outbox.sent(parts.store, found[1])
+    assert outbox.taken(other, 60.0) == []  # the one is put off, the other gone, the rest are held
+    other.close()

@@ -353,3 +353,21 @@ def test_who_did_what_is_written_down(parts: Kit, client: TestClient) -> None:
     assert [(one["action"], one["owner"], one["search"]) for one in rows] == [
         ("delete", "local", search), ("upload", "local", None), ("cancel", "local", search), ("submit", "local", search)
     ]  # fmt: skip
+
+
+def test_a_disk_that_takes_no_files_is_no_health(client: TestClient) -> None:
+    assert client.get("/v1/health").status_code == 200
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # as on a disk that is full
+    try:
+        answer = client.get("/v1/health")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert answer.status_code == 503
+    assert "takes no files" in answer.json()["detail"]
+
+
+def test_a_refused_trainer_file_says_how_an_operator_allows_it(client: TestClient) -> None:
+    text = space().replace("trainer: imbalanced", "trainer: mine/train.py")
+    said = client.post("/v1/validate", json={"yaml": text, "name": "mine"}).json()["problems"]
+    assert any("--catalogue FILE` with `trainers:`" in one for one in said), said

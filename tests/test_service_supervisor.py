@@ -79,6 +79,34 @@ def test_a_clock_that_is_set_back_delays_a_restart_by_no_more_than_the_longest_w
         assert [each.id for each in one._dealt(connection, now + SLOWEST)] == [waits.id]
 
 
+def test_the_time_of_a_search_is_that_of_all_its_drivers_together(parts: Kit) -> None:
+    entry, one = parts.submit("die=1", timeout=1000.0), parts.supervisor()
+    until([one], lambda: "restarted" in parts.kinds(entry.id))
+    with parts.store.writing() as connection:
+        found = parts.entry(entry.id)
+        began = parts.store.now() - 5000.0
+        task = {**found.task, "at": began, "joined": began + 10.0, "seen": began + 310.0, "spent": 100.0}
+        parts.store.set(connection, found, task=task, retry_at=0.0)
+    reach(parts, entry.id, DONE, one)
+    assert "--timeout 1000 " in parts.runs(entry)[0]
+    assert "--timeout 600 " in parts.runs(entry)[1]
+    Change(parts.store, entry.id, "anna").extend(2, 100)  # which has a time of its own
+    reach(parts, entry.id, DONE, one)
+    assert "--timeout 1000 " in parts.runs(entry)[2]
+
+
+def test_a_driver_on_a_machine_without_a_service_is_said_to_go_on(parts: Kit) -> None:
+    entry, one = parts.submit("hold"), parts.supervisor()
+    until([one], lambda: "trial" in parts.kinds(entry.id))
+    with parts.store.writing() as connection:
+        parts.store.set(connection, parts.entry(entry.id), host="elsewhere")
+    Change(parts.store, entry.id, "anna").cancel()
+    until([one], lambda: "elsewhere" in parts.entry(entry.id).reason)
+    assert parts.entry(entry.id).state == SearchState.CANCELLING
+    os.kill(int(parts.runs(entry)[0].split()[0]), signal.SIGKILL)
+    reach(parts, entry.id, SearchState.CANCELLED, one)
+
+
 def test_a_driver_that_always_dies_is_given_up_with_a_reason(parts: Kit) -> None:
     entry = parts.submit("die=99 trials=0")
     one = parts.supervisor()

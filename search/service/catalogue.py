@@ -18,7 +18,7 @@ from pitprop import trainer
 from pitprop.detection import signatures
 from pitprop.errors import UserError
 from pitprop.messages import _
-from pitprop.service import models
+from pitprop.service import inventory
 from pitprop.service.notices.targets import Settings
 from pitprop.space import Space, SpaceError
 from pitprop.space.schema import yaml_text
@@ -119,13 +119,13 @@ class Catalogue:
     notices: Settings = field(default_factory=Settings)
 
     @cached_property
-    def told(self) -> models.Catalogue:
+    def told(self) -> inventory.Catalogue:
         """The same for who asks; reading it takes a second."""
-        return models.Catalogue(
+        return inventory.Catalogue(
             spaces=[_said(name, spaces.load(str(path))) for name, path in sorted(self.spaces.items())],
             trainers=[_card(name, where) for name, where in sorted(self.trainers.items())],
             signatures=[
-                models.CatalogueSignature(
+                inventory.CatalogueSignature(
                     name=name,
                     summary=(signatures.load(name).__doc__ or "").split("\n")[0],
                     reads=list(signatures.load(name).READS),
@@ -133,19 +133,19 @@ class Catalogue:
                 )
                 for name in signatures.names()
             ],
-            limits=models.Limits(**self.limits.model_dump()),
+            limits=inventory.Limits(**self.limits.model_dump()),
         )
 
 
-def _said(name: str, space: Space) -> models.CatalogueSpace:
+def _said(name: str, space: Space) -> inventory.CatalogueSpace:
     word = Path(space.trainer).stem if space.trainer.endswith(".py") else space.trainer.rpartition(".")[2]
-    return models.CatalogueSpace(name=name, summary=space.question, trainer=word, trials=space.trials)
+    return inventory.CatalogueSpace(name=name, summary=space.question, trainer=word, trials=space.trials)
 
 
-def _card(name: str, where: str) -> models.CatalogueTrainer:
+def _card(name: str, where: str) -> inventory.CatalogueTrainer:
     card = trainer.card(where)
     reports = None if card.reports is None else list(card.reports)
-    return models.CatalogueTrainer(name=name, summary=card.summary, params=card.params, options=card.options, reports=reports)
+    return inventory.CatalogueTrainer(name=name, summary=card.summary, params=card.params, options=card.options, reports=reports)
 
 
 def read(path: str | None) -> Catalogue:

@@ -21,7 +21,7 @@ from pitprop.messages import _
 from pitprop.service.bodies import Submit
 from pitprop.service.catalogue import COMMAND, Catalogue
 from pitprop.service.database.ledger import Entry
-from pitprop.service.models import Validation
+from pitprop.service.inventory import Validation
 from pitprop.service.notices import targets
 from pitprop.space import Space, SpaceError
 from pitprop.space.schema import yaml_text
@@ -216,8 +216,12 @@ class _Policy:
             rows["trainer"] = name if known[name].startswith("pitprop.trainers.") else known[name]
         else:
             said = _("{trainer} is not a trainer that a submitted space may name here").format(trainer=shown(name))
-            more = _("; the operator allows commands by `pitprop serve --catalogue FILE` with `commands:`")
-            self._problems.add("trainer", said + hint(str(name), known) + (more if name == COMMAND else ""))
+            more = ""
+            if name == COMMAND:
+                more = _("; the operator allows commands by `pitprop serve --catalogue FILE` with `commands:`")
+            elif isinstance(name, str) and (name.endswith(".py") or "/" in name):
+                more = _("; the operator allows files of trainers by `pitprop serve --catalogue FILE` with `trainers:`")
+            self._problems.add("trainer", said + hint(str(name), known) + more)
 
     def _command(self, options: Any) -> Any:
         """The options of a command whose first word is a name of the catalogue's; the operator says what it stands for."""

@@ -13,7 +13,7 @@ from pitprop.messages import _
 from pitprop.service.catalogue import LimitsSection
 from pitprop.service.database.ledger import Store
 from pitprop.service.database.tables import UPLOADS
-from pitprop.service.models import Upload
+from pitprop.service.inventory import Upload
 from pitprop.service.running.places import Places
 from sqlalchemy import Connection, delete, func, insert, select
 from starlette.concurrency import run_in_threadpool

@@ -19,7 +19,7 @@ import requests
 from pitprop import messages
 from pitprop.errors import UserError, hint
 from pitprop.messages import _
-from pitprop.service import models
+from pitprop.service import inventory, models
 from pydantic import BaseModel, ValidationError
 
 T = TypeVar("T", bound=BaseModel)
@@ -79,17 +79,17 @@ class Client:
 
     # Looking
 
-    def health(self) -> models.Health:
+    def health(self) -> inventory.Health:
         """Whether the service works."""
-        return self._asked(models.Health, "GET", "/health")
+        return self._asked(inventory.Health, "GET", "/health")
 
     def whoami(self) -> models.Caller:
         """Whose token is sent, and what it allows."""
         return self._asked(models.Caller, "GET", "/whoami")
 
-    def catalogue(self) -> models.Catalogue:
+    def catalogue(self) -> inventory.Catalogue:
         """What can be submitted."""
-        return self._asked(models.Catalogue, "GET", "/catalogue")
+        return self._asked(inventory.Catalogue, "GET", "/catalogue")
 
     def searches(
         self, states: Iterable[str] = (), *, owner: str | None = None, text: str = "", most: int | None = None
@@ -182,9 +182,9 @@ class Client:
         headers = {"Idempotency-Key": key or secrets.token_hex(16)}
         return self._asked(models.Search, "POST", "/searches", json=body, headers=headers, again=True)
 
-    def validate(self, text: str, name: str = "space") -> models.Validation:
+    def validate(self, text: str, name: str = "space") -> inventory.Validation:
         """What is wrong with a space as YAML, all of it."""
-        return self._asked(models.Validation, "POST", "/validate", json={"yaml": text, "name": name})
+        return self._asked(inventory.Validation, "POST", "/validate", json={"yaml": text, "name": name})
 
     def pause(self, search: str) -> models.Search:
         """Ends its driver; what was finished is kept."""
@@ -215,10 +215,10 @@ class Client:
         """Removes a search that does not run, with its study and all files."""
         self._ask("DELETE", f"/searches/{quote(search, '')}")
 
-    def upload(self, path: Path) -> models.Upload:
+    def upload(self, path: Path) -> inventory.Upload:
         """Keeps a file on the server, which a space names as ``upload:NAME``."""
         with path.open("rb") as file:
-            return self._asked(models.Upload, "PUT", f"/uploads/{quote(path.name, '')}", data=file)
+            return self._asked(inventory.Upload, "PUT", f"/uploads/{quote(path.name, '')}", data=file)
 
     def _change(self, search: str, verb: str, body: Any = None) -> models.Search:
         return self._asked(models.Search, "POST", f"/searches/{quote(search, '')}/{verb}", json=body)

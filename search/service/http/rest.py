@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse
 from pitprop import __version__
 from pitprop.errors import hint
 from pitprop.messages import _
-from pitprop.service import bodies, models
+from pitprop.service import bodies, inventory, models
 from pitprop.service.database import tokens
 from pitprop.service.http.dependencies import Administers, Limit, Parts, Reads, Submits
 from pitprop.service.http.problems import Denied, documented
@@ -28,10 +28,18 @@ BINARY = {
 
 
 @router.get("/health", tags=["service"], summary="whether it works")
-def health(parts: Parts, request: Request) -> models.Health:
-    """Whether the service and its database work. Needs no token; how many searches there are is told where none is needed."""
+def health(parts: Parts, request: Request) -> inventory.Health:
+    """Whether the service, its database and its disk work: 503 with the reason if not.
+
+    Needs no token; how many searches there are is told where none is needed.
+    """
     known = parts.store.counts()
-    return models.Health(
+    try:
+        parts.places.try_disk()
+    except OSError as error:
+        text = _("the disk of the service takes no files ({why}), so no search goes on: tell its operator, and ask again later")
+        raise Denied(503, text.format(why=error.strerror or error), {"Retry-After": "30"}) from error
+    return inventory.Health(
         ok=True,
         version=__version__,
         service=parts.name,
@@ -57,7 +65,7 @@ def whoami(caller: Reads) -> models.Caller:
 
 
 @router.get("/catalogue", tags=["catalogue"], summary="what can be submitted")
-def catalogue(parts: Parts, _caller: Reads) -> models.Catalogue:
+def catalogue(parts: Parts, _caller: Reads) -> inventory.Catalogue:
     """The spaces, trainers and signatures there are here, and the limits."""
     return parts.catalogue.told
 
@@ -86,13 +94,13 @@ def schema(_caller: Reads) -> dict[str, Any]:
 
 
 @router.get("/uploads", tags=["uploads"], summary="your files")
-def uploads(parts: Parts, caller: Reads) -> list[models.Upload]:
+def uploads(parts: Parts, caller: Reads) -> list[inventory.Upload]:
     """The files that you have uploaded."""
     return Uploads(parts.store, parts.places, parts.catalogue.limits).listed(caller.owner)
 
 
 @router.put("/uploads/{name}", tags=["uploads"], summary="upload a file", openapi_extra=BINARY, responses=documented(413))
-async def upload(parts: Parts, caller: Submits, name: FileName, request: Request) -> models.Upload:
+async def upload(parts: Parts, caller: Submits, name: FileName, request: Request) -> inventory.Upload:
     """Keeps the body as a file, which a space names as `upload:NAME`; a file of this name is replaced."""
     return await Uploads(parts.store, parts.places, parts.catalogue.limits).keep(caller.owner, name, request.stream())
 
@@ -105,16 +113,16 @@ def remove_upload(parts: Parts, caller: Submits, name: FileName) -> None:
 
 
 @router.get("/tokens", tags=["tokens"], summary="all tokens")
-def all_tokens(parts: Parts, _caller: Administers) -> list[models.Token]:
+def all_tokens(parts: Parts, _caller: Administers) -> list[inventory.Token]:
     """The tokens there are, without what they are."""
     return [_token(one) for one in tokens.listed(parts.store)]
 
 
 @router.post("/tokens", tags=["tokens"], status_code=201, summary="make a token")
-def make_token(parts: Parts, caller: Administers, request: bodies.MakeToken) -> models.MadeToken:
+def make_token(parts: Parts, caller: Administers, request: bodies.MakeToken) -> inventory.MadeToken:
     """Makes a token; its secret is told in this answer alone."""
     known, secret = tokens.make(parts.store, request.owner, request.scope, request.days, caller.owner)
-    return models.MadeToken(**_token(known).model_dump(), secret=secret)
+    return inventory.MadeToken(**_token(known).model_dump(), secret=secret)
 
 
 @router.delete("/tokens/{token}", tags=["tokens"], status_code=204, summary="revoke a token")
@@ -129,13 +137,13 @@ def audit(
     _caller: Administers,
     after: Annotated[int | None, Query(ge=0, le=models.MOST, description="before the line with this id")] = None,
     limit: Limit = 100,
-) -> models.Listing[models.AuditRow]:
+) -> models.Listing[inventory.AuditRow]:
     """Who did what, the newest first."""
-    rows = [models.AuditRow(**row) for row in parts.store.audit(after, limit)]
-    return models.Listing[models.AuditRow](items=rows, next=str(rows[-1].id) if len(rows) == limit else None)
+    rows = [inventory.AuditRow(**row) for row in parts.store.audit(after, limit)]
+    return models.Listing[inventory.AuditRow](items=rows, next=str(rows[-1].id) if len(rows) == limit else None)
 
 
-def _token(one: tokens.Known) -> models.Token:
-    return models.Token(
+def _token(one: tokens.Known) -> inventory.Token:
+    return inventory.Token(
         id=one.id, owner=one.owner, scope=one.scope, created=one.created, expires=one.expires, revoked=one.revoked
     )

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query, Response
 from pitprop.addresses import safe
 from pitprop.errors import UserError
 from pitprop.messages import _, in_language
-from pitprop.service import bodies, models, submission
+from pitprop.service import bodies, inventory, models, submission
 from pitprop.service.database.ledger import LIVE, OPEN, Conflict, Entry, Twice
 from pitprop.service.database.lifecycle import Change
 from pitprop.service.http.dependencies import (
@@ -125,7 +125,7 @@ def _again(parts: Service, before: Entry, request: bodies.Submit, response: Resp
 
 
 @router.post("/validate", summary="check a space", responses=documented(413))
-def validate(parts: Parts, caller: Reads, request: bodies.Validate) -> models.Validation:
+def validate(parts: Parts, caller: Reads, request: bodies.Validate) -> inventory.Validation:
     """Says everything that is wrong with a space, and runs nothing."""
     return submission.validated(request.yaml, request.name, parts.catalogue, parts.places.uploads(caller.owner))
 

@@ -52,8 +52,11 @@ class Drivers(Protocol):
     def lives(self, search: str) -> bool:
         """Whether the driver of a search runs, whoever has started it."""
 
-    def end(self, entry: Entry, now: float) -> None:
-        """Asks a driver to end; kills it if it has been asked for so long that it will not. To be called until it has."""
+    def end(self, entry: Entry, now: float) -> bool:
+        """Asks a driver to end; kills it if it has been asked for so long that it will not. To be called until it has.
+
+        False if it runs where this service can end nothing.
+        """
 
 
 class LocalDrivers:
@@ -120,20 +123,23 @@ class LocalDrivers:
         self._asked.pop(search, None)
         return False
 
-    def end(self, entry: Entry, now: float) -> None:
+    def end(self, entry: Entry, now: float) -> bool:
         """Sends TERM, on which a driver brings down its workers, and KILL to its group after a while.
 
         One of another machine is left to itself: its number means another process here.
         """
         search, pid = entry.id, self._pid(entry.id)
-        if pid is None or entry.host != self.host or not self.lives(search):
-            return
+        if pid is None or not self.lives(search):
+            return True
+        if entry.host != self.host:
+            return False
         with suppress(ProcessLookupError):
             if search not in self._asked:
                 self._asked[search] = now
                 os.kill(pid, signal.SIGTERM)
             elif now - self._asked[search] > GRACE:
                 os.killpg(pid, signal.SIGKILL)
+        return True
 
     def program(self) -> list[str]:
         """The program that takes the command."""
@@ -144,7 +150,8 @@ class LocalDrivers:
         folder, task, given = self._places.folder(entry.id), entry.task, entry.overrides
         yield from (task["verb"], str(self._places.space_file(entry)))
         if task["verb"] == "search":
-            yield from ("--trials", str(entry.trials), "--timeout", f"{given['timeout']:g}")
+            left = max(1.0, given["timeout"] - task.get("spent", 0.0))  # of the time of all starts together
+            yield from ("--trials", str(entry.trials), "--timeout", f"{left:g}")
         elif task["verb"] == "revive":
             yield from map(str, task["trials"])
         else:

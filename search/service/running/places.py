@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 from pitprop.addresses import Addresses, addresses, sqlite_url
 from pitprop.service.database.ledger import Entry
 from pitprop.study.record import study_names
+
+PIECE = 65_536
+"""Bytes that a disk has to take to be said to work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,13 @@ class Places:
     def journal(self, entry: Entry) -> Path:
         """To what its driver appends what happens."""
         return self.folder(entry.id) / "events.jsonl"
+
+    def try_disk(self) -> None:
+        """Writes a small file and removes it; `OSError` where the disk takes none."""
+        self.home.runs.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self.home.runs, prefix=".health-") as file:
+            file.write(bytes(PIECE))
+            file.flush()
 
     def said(self, entry: Entry) -> int:
         """The bytes of its journal so far."""

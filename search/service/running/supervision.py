@@ -8,6 +8,7 @@ of the search, so that a service that is killed finds everything as it was.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
@@ -152,9 +153,18 @@ class Supervisor:
         entry = self._found(entry)
         hangs = not entry.task.get("begun") and now - entry.task.get("at", now) > BEGINNING
         if lives and (hangs or entry.state in (SearchState.PAUSING, SearchState.CANCELLING)):
-            self._drivers.end(entry, now)
+            if not self._drivers.end(entry, now):
+                self._cannot_end(entry)
         elif not lives:
             self._conclude(entry, now, last=last)
+
+    def _cannot_end(self, entry: Entry) -> None:
+        """Says that a driver goes on where this service can end nothing."""
+        text = _("its driver runs on {host}, where no service is to end it: start one there, or end the driver there")
+        reason = text.format(host=entry.host)
+        if entry.reason != reason:
+            with self._store.writing() as connection:
+                self._store.set(connection, entry, fence=entry.token, reason=reason)
 
     def _read(self, entry: Entry) -> Line | None:
         """Takes what a driver has said into the database; how it left, if it has."""
@@ -172,8 +182,11 @@ class Supervisor:
             values["progress"] = progress
         if any(line.kind == "trial" for line in lines):
             values["restarts"] = 0
-        if any(line.kind in ("begun", "confirming") for line in lines):
-            values["task"] = {**entry.task, "begun": True}
+        first = [line.at for line in lines if line.kind == "joined"]
+        joined = {"joined": first[-1]} if first else {}
+        begun = {"begun": True} if any(line.kind in ("begun", "confirming") for line in lines) else {}
+        if lines:
+            values["task"] = {**entry.task, **joined, **begun, "seen": lines[-1].at}
         said = [Happened(line.kind, line.body, line.at) for line in lines if line.kind not in (*VOLATILE, *PRIVATE)]
         with self._store.writing() as connection:
             self._store.set(connection, entry, *said, fence=entry.token, **values)
@@ -273,7 +286,8 @@ class Supervisor:
         return begun
 
     def _begin(self, connection: Connection, entry: Entry, share: int, now: float) -> Entry:
-        task = {**entry.task, "from": self._places.said(entry), "at": now, "begun": False}
+        task = {key: one for key, one in entry.task.items() if key not in ("joined", "seen")}
+        task |= {"from": self._places.said(entry), "at": now, "begun": False, "spent": _spent(entry.task, now)}
         progress = None if entry.progress is None else {key: one for key, one in entry.progress.items() if key != "confirming"}
         if entry.task["verb"] == "search":
             task["trials"] = entry.trials
@@ -305,6 +319,12 @@ class Supervisor:
 def _rests(entry: Entry, now: float) -> bool:
     """Whether a search still waits to be started again; not if that is further ahead than any wait: the clock was set back."""
     return now < entry.retry_at <= now + SLOWEST
+
+
+def _spent(task: Mapping[str, Any], now: float) -> float:
+    """For how many seconds drivers have searched, by the last one's first and last word; never more than has passed."""
+    ran = task.get("seen", 0.0) - task.get("joined", math.inf)
+    return float(task.get("spent", 0.0) + max(0.0, min(ran, now - task.get("at", now))))
 
 
 def _short_of(entry: Entry) -> str:
