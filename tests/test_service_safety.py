@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 from conftest import TOY
+from pitprop.errors import UserError
 from pitprop.service.database import tokens
 from pitprop.service.database.tables import AUDIT, SEARCHES, TOKENS
 from pitprop.service.models import Scope
+from pitprop.service.serving import ServiceOptions, served
 from pitprop.service.submission import validated
 from services import Kit, kit, space
 from sqlalchemy import select
@@ -371,3 +373,9 @@ def test_a_refused_trainer_file_says_how_an_operator_allows_it(client: TestClien
     text = space().replace("trainer: imbalanced", "trainer: mine/train.py")
     said = client.post("/v1/validate", json={"yaml": text, "name": "mine"}).json()["problems"]
     assert any("--catalogue FILE` with `trainers:`" in one for one in said), said
+
+
+def test_a_service_is_not_begun_on_a_job_server_that_it_could_not_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "http://10.0.0.5:8265")
+    with pytest.raises(UserError, match="hands no search"), served(ServiceOptions(str(tmp_path))):
+        pass

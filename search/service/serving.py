@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from pitprop.addresses import is_job_server, safe
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.service import catalogue
@@ -54,6 +55,12 @@ def opened_store(runs: str | None) -> Iterator[Store]:
 def served(options: ServiceOptions) -> Iterator[FastAPI]:
     """The application, with the queue looked after as long as this lasts; `UserError` if it may not be served so."""
     places, allowed = Places.under(options.runs), catalogue.read(options.catalogue)
+    if is_job_server(places.home.ray) and not allowed.inline:
+        text = _(
+            "RAY_ADDRESS {address} is a job server, to which the service hands no search: make this machine a node of the cluster "
+            "(ray start) and give HOST:PORT, or leave RAY_ADDRESS out"
+        )
+        raise UserError(text.format(address=safe(places.home.ray or "")))
     with opened_store(options.runs) as store:
         needs_token = options.tokens or not is_loopback(options.host)
         if needs_token and not tokens.any_made(store):
