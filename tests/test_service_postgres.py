@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy
 from pitprop.service.database import tables
 from pitprop.service.database.ledger import Happened, Store
+from pitprop.service.http.feed import Feed
 from pitprop.service.models import SearchState
 from pitprop.service.notices import outbox
 from pitprop.service.running.supervision import Supervisor
@@ -133,3 +135,28 @@ def test_a_notice_is_written_with_its_event_and_taken_by_one_service(parts: Kit)
     outbox.sent(parts.store, found[1])
     assert outbox.taken(other, 60.0) == []  # the one is put off, the other gone, the rest are held
     other.close()
+
+
+def test_a_follower_is_told_all_events_though_the_database_restarts(parts: Kit, server: Server) -> None:
+    entry = parts.submit("trials=1")
+
+    async def follow() -> list[int]:
+        feed, seen = Feed(parts.store), list[int]()
+        async for text in feed.follow(entry.id, 0):
+            seen += [int(line[4:]) for line in text.splitlines() if line.startswith("id: ")]
+            if seen == [1]:
+                await asyncio.to_thread(server.stop, "immediate")
+                again = asyncio.create_task(asyncio.to_thread(_again))
+                seen.append(0)
+            if 2 in seen:
+                break
+        await again
+        await feed.close()
+        return [one for one in seen if one]
+
+    def _again() -> None:
+        server.start()
+        with parts.store.writing() as connection:
+            parts.store.set(connection, entry, Happened("done"))
+
+    assert asyncio.run(follow()) == [1, 2]

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import events, records
+import pytest
+from conftest import Said, events, records
 from pitprop.driver.journal import Journal
+from pitprop.service.running.supervision import PASSING
 from pitprop.space import Space
 
 
@@ -51,3 +53,15 @@ def test_a_confirmation_counts_its_trainings_up_to_all_of_them(toy: Callable[...
     over = [line["body"]["over"] for line in lines]
     assert over == sorted(over)
     assert (over[0], over[-1]) == (0, 6)
+
+
+def test_a_database_that_does_not_answer_is_told_as_what_may_pass(
+    pitprop: Callable[..., Said], write_space: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDY_DB", "postgresql+psycopg://me@127.0.0.1:9/none")
+    path = tmp_path / "events.jsonl"
+    assert pitprop("search", write_space(), "--inline", "--events", path).code != 0
+    left = json.loads(path.read_text().splitlines()[-1])
+    assert left["kind"] == "left"
+    assert left["body"]["class"] == "DatabaseError"
+    assert left["body"]["class"] in PASSING

@@ -69,10 +69,17 @@ def _run(called: Command, given: Namespace) -> int:
         return code
     except Exception as error:
         said = _sentence(error)
-        left = {"how": "bug" if said is None else "error", "class": type(error).__name__, "said": said or str(error)}
+        left = {"how": "bug" if said is None else "error", "class": type(_first(error)).__name__, "said": said or str(error)}
         raise
     finally:
         journal.write(path, "left", left)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error of ours that another was made of: what opens a study says `StudyError`, and why may pass."""
+    while isinstance(error.__cause__, UserError):
+        error = error.__cause__
+    return error
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

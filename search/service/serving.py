@@ -57,7 +57,7 @@ def served(options: ServiceOptions) -> Iterator[FastAPI]:
     places, allowed = Places.under(options.runs), catalogue.read(options.catalogue)
     if is_job_server(places.home.ray) and not allowed.inline:
         text = _(
-            "RAY_ADDRESS {address} is a job server, to which the service hands no search: make this machine a node of the cluster "
+            "RAY_ADDRESS {address} is a job server, to which the service hands no search: make this machine a node of it "
             "(ray start) and give HOST:PORT, or leave RAY_ADDRESS out"
         )
         raise UserError(text.format(address=safe(places.home.ray or "")))

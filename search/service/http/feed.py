@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from pitprop.service import models
 from pitprop.service.database.ledger import News, Store, Told
@@ -45,7 +46,7 @@ class Feed:
         try:
             yield "retry: 2000\n\n"
             while not self._closed:
-                found = await run_in_threadpool(self._store.events, search, after, PAGE)
+                found = await self._after(search, after)
                 for one in found:
                     yield f"id: {one.id}\nevent: {one.kind}\ndata: {event(one).model_dump_json()}\n\n"
                     after = one.id
@@ -65,6 +66,14 @@ class Feed:
             if not self._followed[search]:
                 del self._followed[search]
                 self._last.pop(search, None)
+
+    async def _after(self, search: str, after: int) -> list[Told]:
+        """The next events, once the database answers."""
+        while not self._closed:
+            with suppress(SQLAlchemyError):
+                return await run_in_threadpool(self._store.events, search, after, PAGE)
+            await asyncio.sleep(EVERY)
+        return []
 
     async def close(self) -> None:
         """Ends all followers."""

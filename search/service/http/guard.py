@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import threading
 import time
@@ -168,6 +169,11 @@ class Bounded:
             if said > most:
                 raise Denied(413, _("the body is larger than the {most} bytes that are allowed").format(most=most))
             await self._app(scope, bounded, headed)
+        except asyncio.CancelledError:
+            if started:
+                raise
+            stops = _("the service is being stopped: ask again in a while")  # it waits no longer for what takes long
+            await problem(503, stops, headers={"Retry-After": "5"})(scope, receive, headed)
         except Denied as error:
             if started:
                 raise

@@ -64,7 +64,9 @@ def handle(app: FastAPI) -> None:
         if isinstance(error, Refused):
             said = error.problems
             return problem(422, said[0] if said else str(error), said)
-        known = {Conflict: 409, NoStudy: 404, DatabaseError: 503}
+        if isinstance(error, DatabaseError):
+            return problem(503, _("{why}; ask again in a while").format(why=error), headers={"Retry-After": "5"})
+        known = {Conflict: 409, NoStudy: 404}
         status = next((status for kind, status in known.items() if isinstance(error, kind)), 422)
         return problem(status, str(error), str(error).splitlines())
 
