@@ -205,7 +205,7 @@ def test_a_picture_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["nowhere"], "there is no file or folder nowhere"),
         ([str(LOGS / "README.md")], "no reading of a loss or a score is in it"),
         ([str(LOGS / "nanogpt_lr_1.0.log"), "--metric", "val/acuracy"], "is not among the readings"),
-        ([str(LOGS / "nanogpt_lr_1.0.log"), "--format", "jsnl"], "did you mean jsonl"),
+        ([str(LOGS / "nanogpt_lr_1.0.log"), "--format", "jsnl"], "did you mean 'jsonl'"),
         ([str(LOGS / "nanogpt_lr_1.0.log"), "--gate", "val/loss>3"], "write metric@epoch>=bound"),
         ([str(LOGS / "nanogpt_lr_1.0.log"), "--baseline", "0.5"], "say of what"),
         ([str(LOGS / "nanogpt_lr_1.0.log"), "--baseline", "nowhere"], "no file or folder, and no numbers"),
