@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from pitprop.driver.progress import SearchError
 from pitprop.results.results import Results
 from pitprop.space import Space
 from pitprop.space.points import untried
+from pitprop.study import failures
+from pitprop.study.memory import Memory
 from pitprop.study.record import Record, read_study
 from pitprop.study.samplers import shown
 from pitprop.study.study import opened
@@ -134,12 +137,47 @@ def test_a_failed_trial_is_the_worst_there_is_to_samplers_and_no_result_of_the_s
     assert [one.state.name for one in (lived, dead, alike)] == ["COMPLETE", "FAIL", "FAIL"]
 
 
-def test_a_sampler_learns_to_stay_out_of_where_memory_is_too_small(small: Callable[..., Space], tmp_path: Path) -> None:
-    space = small(params={"x": {"float": [0.0, 1.0]}}, options={"memory": 0.3}, trials=40)
-    found = searched(space, tmp_path)
-    late = [record.state for record in found[20:]]
-    assert late.count("FAIL") <= 10  # of 20; without a word of the failures all of them
-    assert max(record.values[0] for record in found if record.values) > 0.25
+def ends(space: Space, fails: Callable[[float], bool]) -> tuple[int, float]:
+    """How many of the last 20 of 40 trials fail of a search for a large x, without training any; and the best x."""
+    memory, dead, best = Memory(space), list[bool](), 0.0
+    for number in range(40):
+        trial = memory.add_next()
+        assert trial is not None
+        x = float(trial.params["x"])
+        dead.append(fails(x))
+        if dead[-1]:
+            memory.set_attribute(number, "error", "out of memory")
+            memory.tell(number, None, TrialState.FAIL)
+        else:
+            memory.tell(number, [x], TrialState.COMPLETE)
+            best = max(best, x)
+    return sum(dead[20:]), best
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_sampler_stays_out_of_where_memory_is_too_small_and_finds_what_just_fits(
+    seed: int, small: Callable[..., Space]
+) -> None:
+    width = {"x": {"int": [16, 1024], "log": True}}
+    late, best = ends(small(params=width, seed=seed), lambda x: x > 256)
+    assert late < 3  # of 20; plain TPE has 7 or 8
+    assert best > 200
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_failures_that_strike_anywhere_turn_no_proposal_away(seed: int) -> None:
+    chance = random.Random(seed)
+    trials = [optuna.create_trial(value=0.1, params={"x": chance.random()}, distributions=WIDE) for _ in range(40)]
+    assert failures.region(trials, [chance.random() < 0.3 for _ in trials]) is None
+
+
+WIDE = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
+
+
+def test_a_search_finds_where_memory_is_too_small(small: Callable[..., Space], tmp_path: Path) -> None:
+    found = searched(small(params={"x": {"float": [0.0, 1.0]}}, options={"memory": 0.3}, trials=24), tmp_path)
+    assert [record.state for record in found[14:]].count("FAIL") < 4
+    assert max(record.values[0] for record in found if record.values) > 0.2
 
 
 def test_a_search_that_was_killed_has_learned_the_same_of_failures(

@@ -14,7 +14,9 @@ from pitprop.messages import _
 from pitprop.seeds import keyed
 from pitprop.space import Baseline, Space
 from pitprop.space.points import key, untried
-from pitprop.study import samplers, storage
+from pitprop.space.sampling import COLLAPSED
+from pitprop.study import failures, samplers, storage
+from pitprop.study.failures import Region, Risky
 from pitprop.study.remedies import FollowUp
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -120,20 +122,26 @@ class Memory:
             return None
         if name == "grid" and not given and self.untried:
             return self._drawn(samplers.sampler("random", {}, 0), next(iter(self.untried.values())), attributes)
+        region = self._failing() if name in COLLAPSED and not given else None
+        risky: list[Risky] = []
         for attempt in range(ATTEMPTS):
             fresh = keyed(self._space.seed, "proposal", number, attempt) % 2**32
             # QMC walks one sequence, shuffled by the seed; the others start anew at each trial.
             seed = self._space.seed % 2**32 if name == "qmc" else fresh
             # A sampler that learns nothing from what was refused would propose it for ever: the later half is drawn at random.
             stuck = attempt >= ATTEMPTS // 2 or name == "grid" or (not held and self._explores(number))
-            sampler = samplers.sampler(
-                *(("random", {}) if stuck else (name, options)), seed=fresh if stuck else seed, fresh=fresh
-            )
+            method = ("random", {}) if stuck else samplers.AROUND if risky else (name, options)
+            sampler = samplers.sampler(*method, seed=fresh if stuck else seed, fresh=fresh)
             if self._others and not stuck:
                 sampler = samplers.Knowing(sampler, self._others)
-            trial = self._drawn(sampler, given, attributes, anew=attempt < ATTEMPTS - 1 or not again)
+            trial = self._drawn(sampler, given, attributes, anew=attempt < ATTEMPTS - 1 or not again, region=region)
             if isinstance(trial, FrozenTrial):
                 return trial
+            if isinstance(trial, Risky):
+                risky.append(trial)
+                if len(risky) == failures.DRAWS:
+                    return self._drawn(sampler, min(risky, key=lambda one: one.risk).params, attributes)
+                continue
             again = again or not trial
             if again and attempt >= ATTEMPTS // 2 and self.untried and not given:  # hardly anything is left
                 left = list(self.untried.values())
@@ -148,12 +156,19 @@ class Memory:
     def _drawn(self, sampler: BaseSampler, given: Mapping[str, Any], attributes: Mapping[str, Any]) -> FrozenTrial: ...
     @overload
     def _drawn(
-        self, sampler: BaseSampler, given: Mapping[str, Any], attributes: Mapping[str, Any], *, anew: bool
-    ) -> FrozenTrial | str: ...
+        self, sampler: BaseSampler, given: Mapping[str, Any], attributes: Mapping[str, Any], *, anew: bool, region: Region | None
+    ) -> FrozenTrial | Risky | str: ...
     def _drawn(
-        self, sampler: BaseSampler, given: Mapping[str, Any], attributes: Mapping[str, Any], *, anew: bool = True
-    ) -> FrozenTrial | str:
-        """A new trial with what the sampler draws; or the constraint that it breaks, and "" where ``anew`` and it was tried.
+        self,
+        sampler: BaseSampler,
+        given: Mapping[str, Any],
+        attributes: Mapping[str, Any],
+        *,
+        anew: bool = True,
+        region: Region | None = None,
+    ) -> FrozenTrial | Risky | str:
+        """A new trial with what the sampler draws; or the constraint that it breaks, "" where ``anew`` and it was tried, or what
+        is likely to fail, as the trials in the ``region`` did.
 
         What is given as a whole may have been tried.
         """
@@ -169,6 +184,9 @@ class Memory:
         if broken or (anew and not drawn.keys() <= given.keys() and key(params) in self._tried):
             storage.forget_last(self._study)
             return broken[0] if broken else ""
+        if region is not None and (risk := region.risk(trial.params)) > failures.RISK:
+            storage.forget_last(self._study)
+            return Risky(risk, dict(trial.params))
         for name, value in {"params": params, **attributes}.items():
             trial.set_user_attr(name, value)
         if places := storage.places(self._study):
@@ -183,6 +201,12 @@ class Memory:
             self._tried.add(tried)
             if self.untried is not None:
                 self.untried.pop(tried, None)
+
+    def _failing(self) -> Region | None:
+        """Where the latest trials that have ended failed by themselves."""
+        ended = [one for one in self._study.get_trials(deepcopy=False)[-failures.LATEST :] if one.state.is_finished()]
+        known = [one for one in ended if one.state != TrialState.FAIL or samplers.failed(one)]
+        return failures.region(known, [samplers.failed(one) for one in known])
 
     def _explores(self, number: int) -> bool:
         """Whether a trial is drawn at random as its sampler is taught by scores of trainings that are not over."""

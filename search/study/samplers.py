@@ -38,6 +38,10 @@ WAITS = "waits"
 EXPLORING = 1 / 3
 """The share of trials that are drawn at random where trials wait: TPE, taught by early scores, ran into one corner without."""
 
+AROUND: tuple[str, Mapping[str, Any]] = ("tpe", {"n_ei_candidates": 1})
+"""A method that draws around the best trials, in place of one that proposed what is likely to fail: that one would do so again,
+for it takes what is the most promising, not what is likely."""
+
 
 def sampler(name: str, options: Mapping[str, Any], seed: int, fresh: int = 0) -> optuna.samplers.BaseSampler:
     """A fresh sampler; "grid" is none, as `pitprop.study.memory` walks that.
