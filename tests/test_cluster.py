@@ -67,6 +67,10 @@ class Project:
         """Whether so many trainings have come to the gate."""
         return lambda: len(list(self.signals.glob("waits-*"))) >= count
 
+    def trained(self) -> int:
+        """How many epochs have been trained to their end, those that were trained again among them."""
+        return len((self.signals / "trained").read_text().splitlines())
+
     def go(self) -> None:
         """Opens the gate."""
         (self.signals / "go").touch()
@@ -132,7 +136,9 @@ def test_code_and_state_travel_to_nodes_with_nothing_of_ours(cluster: Cluster, p
 
 
 @pytest.mark.parametrize("what", ["worker", "raylet", "node"])
-def test_what_dies_of_a_node_costs_no_trial(what: str, cluster: Cluster, project: Project, tmp_path: Path) -> None:
+def test_what_dies_of_a_node_costs_no_trial_and_no_epoch_that_had_ended(
+    what: str, cluster: Cluster, project: Project, tmp_path: Path
+) -> None:
     there = [cluster.add(), cluster.add()]
     space = project.space(options={"signals": str(project.signals), "gate": 4})
     running = search(cluster, project, space)
@@ -145,6 +151,7 @@ def test_what_dies_of_a_node_costs_no_trial(what: str, cluster: Cluster, project
     found = records(space, project.runs)
     assert [(one.number, one.state) for one in found] == [(number, State.COMPLETE) for number in range(4)], told
     assert project.curves() == [[*range(1, 7)]] * 4
+    assert project.trained() == 24
     assert outcomes(found) == undisturbed(space, tmp_path / "undisturbed")
     assert "is tried again from its checkpoint" in told
     for node in there:

@@ -27,12 +27,12 @@ def hand_over(verb: str, options: StudyOptions, run: RunOptions, *words: str) ->
     space, runs = spaces.load(options.space), options.runs or RUNS
     jobs, key = _jobs(options.runs, options.ray), f"{verb} {space.name} {runs}"
     job = jobs.running(key)
+    text = _("the search runs on the cluster already, as job {job}")
     if job is None:
         job = jobs.submit(_order(space, key, [verb, SPACE, *_flags(options, run), *words, *_there(runs)]))
-        _say(_("the search runs on the cluster as job {job}, and keeps its runs there in {runs}").format(job=job, runs=runs))
-    else:
-        _say(_("the search runs on the cluster already, as job {job}").format(job=job))
+        text = _("the search runs on the cluster as job {job}, and keeps its runs there in {runs}")
     try:
+        _say(text.format(job=job, runs=runs))
         return jobs.follow(job, lambda text: print(text, end="", flush=True))
     except KeyboardInterrupt:
         return _look_away(jobs, job)
