@@ -97,6 +97,8 @@ class Machine:
 
     def pids(self, name: str = "") -> list[int]:
         """The processes on it, those whose command line begins with ``name`` (a path counts by its last part)."""
+        if self.process.poll() is not None:
+            return []
         ours = _space(self.first)
         return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _space(pid) == ours and _titled(pid, name)]
 

@@ -107,8 +107,10 @@ class Jobs:
             time.sleep(AGAIN)
 
     def stop(self, job: str) -> None:
-        """Ends the job as a SIGTERM does: what was finished is kept."""
+        """Ends the job as a SIGTERM does, and waits for it, so that the same command begins anew: what was finished is kept."""
         self._client.stop_job(job)
+        while not self._client.get_job_status(job).is_terminal():
+            time.sleep(0.2)
 
 
 def _code(info: Any) -> int:
