@@ -21,9 +21,11 @@ from optuna.storages import RDBStorage
 from pitprop import space as spaces
 from pitprop import trainer
 from pitprop.cli.main import COMMANDS, _parser, main
+from pitprop.cli.options import STATES
 from pitprop.cli.parser import EXAMPLES
 from pitprop.detection import signatures
 from pitprop.study.database import connect
+from pitprop.study.record import WORDS, Record
 
 Write = Callable[..., Path]
 Pitprop = Callable[..., Said]
@@ -199,6 +201,19 @@ def test_show_lists_some_trials_in_the_order_asked_for_and_says_how_to_see_the_r
     assert lines[3].endswith("--sort score --limit 6")
     assert len(pitprop("show", space, "--limit", "6").out.splitlines()) == 7
     assert [one["number"] for one in pitprop("show", space, "--sort", "ended", "--limit", "1", "--json").json] == [5]
+
+
+def test_show_lists_the_trials_of_one_state(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space()
+    pitprop("search", space, "--inline")
+    every = pitprop("show", space, "--json").json
+    parked = [record.number for record in map(Record.from_json, every) if record.parked]
+    assert 0 < len(parked) < len(every)
+    assert [one["number"] for one in pitprop("show", space, "--state", "parked", "--json").json] == parked
+    lines = pitprop("show", space, "--state", "parked", "--limit", "1").out.splitlines()
+    assert int(lines[1].split()[0]) == parked[0]
+    assert lines[-1].endswith(f"--state parked --limit {len(parked)}")
+    assert STATES == WORDS
 
 
 def test_a_path_that_a_terminal_might_misread_is_shown_as_it_is(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
@@ -434,6 +449,7 @@ def test_the_makefile_has_a_target_for_every_command() -> None:
         (["show"], "SPACE is missing; pitprop show --help shows how"),
         (["search", "toy", "--trails", "3"], "pitprop search knows no --trails; did you mean --trials?"),
         (["show", "toy", "--sort", "scor"], "--sort 'scor': did you mean 'score'?"),
+        (["show", "toy", "--state", "park"], "--state 'park': did you mean 'parked'?"),
         (["show", "toy", "x"], "TRIAL 'x' is not a whole number"),
         (["search", "toy", "--trials", "no"], "--trials: 'no' is not a whole number of at least 1"),
         (["best", "toy", "--yaml", "--command"], "--command and --yaml exclude each other"),

@@ -10,6 +10,7 @@ from pitprop.cli.command import Flags, command, server_flag, server_of
 from pitprop.cli.command import json_flag as _json
 from pitprop.cli.options import (
     SORTS,
+    STATES,
     ConfirmOptions,
     DiagnoseOptions,
     Page,
@@ -165,13 +166,14 @@ def _show_flags(parser: ArgumentParser) -> None:
     parser.add_argument("--sort", choices=SORTS, default="number", help="what comes first: the lowest number, the best score, "
                         "the most epochs, the last ended (number)")  # fmt: skip
     parser.add_argument("--limit", type=whole, metavar="N", help="trials to list at most (50; with --json all)")
+    parser.add_argument("--state", choices=STATES, help="only those that stand so: " + ", ".join(STATES), metavar="STATE")
 
 
 @command("show", "list the trials of a study, or tell all about one", _study, _show_flags, _json)
 def _show(given: Namespace) -> int:
     from pitprop.cli import look
 
-    return look.show(_study_options(given), given.trial, Page(given.sort, given.limit))
+    return look.show(_study_options(given), given.trial, Page(given.sort, given.limit, given.state))
 
 
 def _best_flags(parser: ArgumentParser) -> None:

@@ -56,14 +56,16 @@ def show(options: StudyOptions, trial: int | None = None, page: Page | None = No
     results, console, page = open_study(options), Console(), page or Page()
     space, records = results.space, results.advised
     if trial is None:
-        ordered = _sorted(space, records, page.sort)
+        ordered = [record for record in _sorted(space, records, page.sort) if page.state in (None, record.word)]
         if options.json:
             print_json([record.to_json() for record in ordered[: page.limit]])
             return 0
         limit = page.limit or LISTED
         print_trials(console, ordered[:limit], space)
         if (more := len(ordered) - limit) > 0:
-            flags = [*(["--sort", page.sort] if page.sort != "number" else []), "--limit", str(len(ordered))]
+            flags = ["--sort", page.sort] if page.sort != "number" else []
+            flags += ["--state", page.state] if page.state is not None else []
+            flags += ["--limit", str(len(ordered))]
             rest = ngettext("… and {n} more trial:", "… and {n} more trials:", more).format(n=more)
             print_command(console, rest, next_command("show", space, results.where, *flags))
         if results.code_changes:

@@ -91,13 +91,19 @@ class Trials:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which trials a list shows: the first ``limit`` (None: as many as fit to be read) in the order of `SORTS` that is named."""
+    """Which trials a list shows: the first ``limit`` (None: as many as fit to be read) in the order of `SORTS` that is named.
+
+    ``state`` is the word for how they stand; None for all.
+    """
 
     sort: str = "number"
     limit: int | None = None
+    state: str | None = None
 
 
 SORTS = ("number", "score", "epochs", "ended")
+STATES = ("complete", "pruned", "parked", "waiting", "fail", "running")
+"""The words of `pitprop.study.record`, which is not imported just to read a command line."""
 
 
 @dataclass(frozen=True, slots=True)
