@@ -72,13 +72,13 @@ def cancelled(parts: Kit, *targets: str) -> str:
     return entry.id
 
 
-def hurry(parts: Kit) -> None:
-    """Lets what is put off be due."""
+def hurry(parts: Kit, due: float = 0.0) -> None:
+    """Lets what is put off be due, or due at another time."""
     from pitprop.service.database.tables import NOTICES
     from sqlalchemy import update
 
     with parts.store.writing() as connection:
-        connection.execute(update(NOTICES).values(due=0.0))
+        connection.execute(update(NOTICES).values(due=due))
 
 
 def waiting(parts: Kit) -> int:
@@ -116,6 +116,14 @@ def test_what_fails_is_tried_again_under_the_same_name_and_given_up_in_the_end(p
         assert notifier.tick() == 0
         hurry(parts)
     assert waiting(parts) == 0
+
+
+def test_a_clock_that_is_set_back_puts_a_notice_off_for_no_longer_than_the_longest_wait(parts: Kit, receiver: Receiver) -> None:
+    notifier = Notifier(parts.store, parts.catalogue.notices)
+    for ahead, sent in ((outbox.LONGEST - 60.0, 0), (outbox.LONGEST + 60.0, 1)):
+        cancelled(parts, f"http://{receiver.at}/")
+        hurry(parts, parts.store.now() + ahead)
+        assert notifier.tick() == sent * 2
 
 
 def test_a_redirect_is_not_followed(parts: Kit, receiver: Receiver) -> None:

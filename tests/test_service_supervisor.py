@@ -79,6 +79,26 @@ def test_a_clock_that_is_set_back_delays_a_restart_by_no_more_than_the_longest_w
         assert [each.id for each in one._dealt(connection, now + SLOWEST)] == [waits.id]
 
 
+def test_a_clock_that_is_set_back_strands_no_search_of_a_service_that_is_gone(parts: Kit) -> None:
+    entry, gone, heir = parts.submit("hold"), parts.supervisor("gone"), parts.supervisor("heir")
+    until([gone], lambda: "trial" in parts.kinds(entry.id))
+    for ahead, whose in ((20.0, "gone"), (86_400.0, "heir")):
+        with parts.store.writing() as connection:
+            parts.store.set(connection, parts.entry(entry.id), lease=parts.store.now() + ahead)
+        heir.tick()
+        assert parts.entry(entry.id).service == whose
+
+
+@pytest.mark.parametrize("moved", [-86_400.0, 86_400.0])
+def test_a_driver_that_does_not_begin_is_started_again_however_the_clock_was_moved(parts: Kit, moved: float) -> None:
+    entry, one = parts.submit("hangs"), parts.supervisor()
+    reach(parts, entry.id, RUNNING, one)
+    with parts.store.writing() as connection:
+        found = parts.entry(entry.id)
+        parts.store.set(connection, found, task={**found.task, "at": found.task["at"] + moved})
+    until([one], lambda: "restarted" in parts.kinds(entry.id))
+
+
 def test_the_time_of_a_search_is_that_of_all_its_drivers_together(parts: Kit) -> None:
     entry, one = parts.submit("die=1", timeout=1000.0), parts.supervisor()
     until([one], lambda: "restarted" in parts.kinds(entry.id))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pitprop.service.database.tables import NOTICES
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 if TYPE_CHECKING:
     from pitprop.service.database.ledger import Entry, Happened, Store
@@ -51,10 +51,13 @@ def written(connection: Connection, entry: Entry, said: Sequence[Happened], now:
 
 
 def taken(store: Store, hold: float, most: int = 20) -> list[Notice]:
-    """Notices that are due, which no other service takes for ``hold`` seconds."""
+    """Notices that are due, which no other service takes for ``hold`` seconds.
+
+    One that is put off for longer than any is due as well: the clock was set back.
+    """
     columns = (NOTICES.c.id, NOTICES.c.search, NOTICES.c.event, NOTICES.c.target, NOTICES.c.tries)
     now = store.now()
-    due = select(*columns, NOTICES.c.due).where(NOTICES.c.due <= now).order_by(NOTICES.c.due).limit(most)
+    due = select(*columns, NOTICES.c.due).where(or_(NOTICES.c.due <= now, NOTICES.c.due > now + LONGEST)).order_by(NOTICES.c.due).limit(most)
     with store.reading() as connection:
         rows = list(connection.execute(due))
     found = []

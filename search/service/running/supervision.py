@@ -122,9 +122,12 @@ class Supervisor:
         self._renewed = now
 
     def _ours(self, now: float) -> list[Entry]:
-        """The searches with a driver that are ours, those among them that nobody sees to any more."""
+        """The searches with a driver that are ours, those among them that nobody sees to any more.
+
+        Nobody has a lease that lies further ahead than any is given: the clock was set back.
+        """
         live = self._store.searches(LIVE)
-        orphans = [one for one in live if one.service != self.name and one.lease < now]
+        orphans = [one for one in live if one.service != self.name and not now <= one.lease <= now + 2 * self._lease]
         return [one for one in live if one.service == self.name] + [one for each in orphans for one in self._take_over(each, now)]
 
     def _take_over(self, entry: Entry, now: float) -> list[Entry]:
@@ -151,7 +154,7 @@ class Supervisor:
         lives = self._drivers.lives(entry.id)  # before its journal is read: what it said last is in there then
         last = self._read(entry)
         entry = self._found(entry)
-        hangs = not entry.task.get("begun") and now - entry.task.get("at", now) > BEGINNING
+        hangs = not entry.task.get("begun") and abs(now - entry.task.get("at", now)) > BEGINNING  # the clock was set back
         if lives and (hangs or entry.state in (SearchState.PAUSING, SearchState.CANCELLING)):
             if not self._drivers.end(entry, now):
                 self._cannot_end(entry)
