@@ -58,6 +58,15 @@ OVER = (SearchState.DONE, SearchState.FAILED, SearchState.CANCELLED)
 # Who uses it
 
 
+def keep(soak: Soak) -> None:
+    """Starts a service again that ended by itself, as systemd would: one that begins while PostgreSQL is down does."""
+    while not soak.ended.wait(1.0):
+        for one in soak.services:
+            if one not in soak.down and one.process is not None and one.process.poll() is not None:
+                soak.count("service ended by itself and started again")
+                one.launch()
+
+
 def submit(soak: Soak, number: int) -> None:
     """Submits a search once, however often that has to be sent."""
     draw = random.Random(f"search {number}")
@@ -132,6 +141,7 @@ def blows(soak: Soak) -> list[tuple[str, Callable[[Soak], str]]]:
 def service(soak: Soak, how: signal.Signals) -> str:
     chosen = soak.draw.choice(soak.services)
     assert chosen.process is not None
+    soak.down.append(chosen)
     chosen.process.send_signal(how)
     try:
         chosen.process.wait(180)
@@ -141,6 +151,7 @@ def service(soak: Soak, how: signal.Signals) -> str:
         chosen.process.wait()
     time.sleep(soak.draw.choice((0.0, 5.0, 25.0)))  # the last is longer than its lease
     chosen.launch()
+    soak.down.remove(chosen)
     return ""
 
 
@@ -209,6 +220,8 @@ def run(soak: Soak, seconds: float, most: int, say: Callable[[str], None]) -> No
     """Uses and disturbs the services for so long, and waits for what is open then."""
     began, number, next_blow = time.monotonic(), 0, time.monotonic() + 15.0
     threading.Thread(target=look, args=(soak,), daemon=True).start()
+    keeper = threading.Thread(target=keep, args=(soak,), daemon=True)
+    keeper.start()
     menu = blows(soak)
     deck: list[tuple[str, Callable[[Soak], str]]] = []
     while time.monotonic() - began < seconds:
@@ -230,6 +243,7 @@ def run(soak: Soak, seconds: float, most: int, say: Callable[[str], None]) -> No
         soak.clock.write_text("+0s")
     settle(soak, say)
     soak.ended.set()
+    keeper.join()
 
 
 def settle(soak: Soak, say: Callable[[str], None]) -> None:

@@ -86,6 +86,8 @@ class Soak:
     """The search that became of each request."""
     wrong: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
+    down: list[Serving] = field(default_factory=list)
+    """Services that are meant to be down."""
     followed: dict[str, list[int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

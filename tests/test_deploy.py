@@ -67,7 +67,7 @@ def test_every_file_is_yaml_whose_versions_are_those_that_are_installed(name: st
 def commands() -> Iterator[tuple[str, list[str]]]:
     """The command lines of ours in the files, with where they stand."""
     for name in FILES:
-        for found in re.finditer(r"(?:^|[\s/\"])pitprop ((?:search|doctor) .*)", text(name)):
+        for found in re.finditer(r"(?:^|[\s/\"])pitprop ((?:search|doctor|serve) .*)", text(name)):
             yield name, shlex.split(re.split(r" &| \|\||\"$", found[1])[0])
 
 
@@ -151,11 +151,10 @@ def test_shellcheck_finds_nothing_in_the_slurm_script() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    unit = text("pitprop-search@.service").replace("/opt/pitprop/.venv/bin/pitprop", "/bin/true")
-    (tmp_path / "pitprop-search@x.service").write_text(unit)
-    done = subprocess.run(
-        ["systemd-analyze", "verify", str(tmp_path / "pitprop-search@x.service")], capture_output=True, text=True
-    )
+@pytest.mark.parametrize("name", ["pitprop-search@.service", "pitprop-serve.service"])
+def test_systemd_takes_the_units(name: str, tmp_path: Path) -> None:
+    unit, file = text(name).replace("/opt/pitprop/.venv/bin/pitprop", "/bin/true"), tmp_path / name.replace("@", "@x")
+    file.write_text(unit)
+    done = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert all(one in unit for one in VARIABLES)

@@ -57,7 +57,8 @@ def taken(store: Store, hold: float, most: int = 20) -> list[Notice]:
     """
     columns = (NOTICES.c.id, NOTICES.c.search, NOTICES.c.event, NOTICES.c.target, NOTICES.c.tries)
     now = store.now()
-    due = select(*columns, NOTICES.c.due).where(or_(NOTICES.c.due <= now, NOTICES.c.due > now + LONGEST)).order_by(NOTICES.c.due).limit(most)
+    due = select(*columns, NOTICES.c.due).order_by(NOTICES.c.due).limit(most)
+    due = due.where(or_(NOTICES.c.due <= now, NOTICES.c.due > now + LONGEST))
     with store.reading() as connection:
         rows = list(connection.execute(due))
     found = []
