@@ -23,6 +23,7 @@ DEPLOY = ROOT / "deploy"
 SCHEMAS = os.environ.get("DEPLOY_SCHEMAS")
 """A folder with KubeRay's ray.io_rayclusters.yaml and ray.io_rayjobs.yaml, and compose-spec.json: too large to keep here."""
 VARIABLES = ("STUDY_DB", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "PITPROP_STORAGE")
+KINDS = ("ResourceFlavor", "ClusterQueue", "LocalQueue")
 FILES = sorted(path.name for path in DEPLOY.iterdir() if path.is_file())
 
 
@@ -90,7 +91,10 @@ def test_ray_takes_the_cluster_file() -> None:
     validate_config(prepare_config(config))
 
 
-@pytest.mark.parametrize(("name", "kind"), [("kuberay-cluster.yaml", "raycluster"), ("kuberay-job.yaml", "rayjob")])
+JOBS = [("kuberay-cluster.yaml", "raycluster"), ("kuberay-job.yaml", "rayjob"), ("kueue-job.yaml", "rayjob")]
+
+
+@pytest.mark.parametrize(("name", "kind"), JOBS)
 def test_kuberay_takes_the_manifests(name: str, kind: str, schemas: Path) -> None:
     import jsonschema
 
@@ -101,7 +105,7 @@ def test_kuberay_takes_the_manifests(name: str, kind: str, schemas: Path) -> Non
     jsonschema.Draft202012Validator(schema).validate(found)
 
 
-@pytest.mark.parametrize("name", ["kuberay-cluster.yaml", "kuberay-job.yaml"])
+@pytest.mark.parametrize("name", [name for name, _kind in JOBS])
 def test_gpus_are_asked_for_and_given_and_volumes_and_secrets_are_named_alike(name: str) -> None:
     found = next(one for one in documents(name) if one["kind"] in ("RayCluster", "RayJob"))
     spec = found["spec"].get("rayClusterSpec", found["spec"])
@@ -116,6 +120,30 @@ def test_gpus_are_asked_for_and_given_and_volumes_and_secrets_are_named_alike(na
         assert {one["persistentVolumeClaim"]["claimName"] for one in volumes.values() if "persistentVolumeClaim" in one} <= claims
     for secret in set(re.findall(r"(?:secretRef: \{|secretKeyRef: \{|secretName: )(?:name: )?([\w-]+)", text(name))):
         assert f"create secret generic {secret} " in text("kuberay-cluster.yaml") + text("kuberay-job.yaml")
+
+
+def test_the_job_in_a_queue_is_the_job_without_one_as_kueue_takes_it() -> None:
+    *queues, queued = documents("kueue-job.yaml")
+    (alone,) = documents("kuberay-job.yaml")
+    flavor, whole, local = (next(one for one in queues if one["kind"] == kind) for kind in KINDS)
+    assert queued["metadata"].pop("labels") == {"kueue.x-k8s.io/queue-name": local["metadata"]["name"]}
+    assert local["spec"]["clusterQueue"] == whole["metadata"]["name"]
+    (group,) = whole["spec"]["resourceGroups"]
+    (given,) = group["flavors"]
+    assert given["name"] == flavor["metadata"]["name"]
+    assert [one["name"] for one in given["resources"]] == group["coveredResources"]
+    cluster = queued["spec"]["rayClusterSpec"]
+    for pod in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
+        (container,) = pod["template"]["spec"]["containers"]
+        assert container["resources"]["requests"].keys() <= set(group["coveredResources"])
+    assert queued["spec"]["shutdownAfterJobFinishes"]
+    assert not cluster["enableInTreeAutoscaling"]
+    for one in (queued, alone):  # and a number of nodes that stays
+        one["spec"]["rayClusterSpec"].pop("enableInTreeAutoscaling")
+        for workers in one["spec"]["rayClusterSpec"]["workerGroupSpecs"]:
+            counts = [workers.pop(key) for key in ("replicas", "minReplicas", "maxReplicas")]
+            assert one is alone or len(set(counts)) == 1
+    assert queued == alone
 
 
 def test_compose_takes_its_file(schemas: Path) -> None:
