@@ -147,6 +147,16 @@ def test_where_nobody_says_what_chance_is_it_is_where_an_untrained_training_bega
     assert levels.score(joined(flat, train__loss=lambda t: 4.0 / t), facts) is None, "its training loss fell"
 
 
+def test_a_good_score_at_the_start_is_no_guess_where_nobody_says_what_chance_is() -> None:
+    facts = Facts(20, "val/accuracy")
+    tuned = curve(10, val__accuracy=lambda t: 0.788 if t < 4 else 0.79, train__loss=0.42, val__loss=0.6245)
+    assert levels.score(tuned, facts) is None
+    guess = curve(10, val__accuracy=0.35, train__loss=1.3, val__loss=1.3)
+    assert levels.score(guess, facts) == pytest.approx(0.35)
+    loaded = curve(10, val__accuracy=0.35, train__loss=1.3, val__loss=1.3, facts__pretrained=1.0)
+    assert levels.score(loaded, facts) is None, "its log says that it began from a checkpoint"
+
+
 def test_a_range_without_bounds_is_what_the_study_has_seen() -> None:
     flat = curve(10, val__bleu=0.4)
     facts = Facts(40, "val/bleu")

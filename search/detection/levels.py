@@ -34,6 +34,8 @@ UNTRAINED = (0.6, 12.0)
 """Between which losses one may be that of an untrained classifier: a little less than ln 2, and ln of the largest vocabulary."""
 ABSURD = 20.0
 """A loss that no classifier has: more than the logarithm of any number of classes."""
+GOOD = 0.6
+"""The share above which no score at the start is taken for that of an untrained model: it learned within its first epoch."""
 ACCURACY = frozenset(("acc", "accuracy", "top1", "mean1"))
 """Words for the share of samples that are classified rightly."""
 
@@ -234,7 +236,8 @@ def begun(telemetry: Telemetry, facts: Facts) -> float | None:
     """
     column, few = telemetry.column(facts.metric), reading.fewer(telemetry, facts, FEW)
     values, meaning = column.values, metrics.of(facts.metric)
-    if facts.checkpoint or not facts.untrained or len(values) < few or column.steps[0] > max(1.0, 0.1 * facts.budget):
+    trained = facts.checkpoint or not facts.untrained or telemetry.column("facts/pretrained").values
+    if trained or len(values) < few or column.steps[0] > max(1.0, 0.1 * facts.budget):
         return None
     means = [sum(values[i : i + few]) / few for i in range(len(values) - few + 1)]
     whole = reading.unit(telemetry, facts) * (1.0 if meaning.attainable else HARD)
@@ -252,7 +255,7 @@ def _guess(telemetry: Telemetry, facts: Facts, level: float) -> bool:
     """Whether ``level`` may be that of a model that has learned nothing.
 
     No training loss has fallen, unless the score is the same again and again. And others did better by a tenth; else a share has
-    to be that same, or 1/K for some K classes, and a loss between that of two classes and that of the largest vocabulary.
+    to be that same, up to `GOOD`, or 1/K for some K classes, and a loss between that of two classes and the largest vocabulary.
     """
     meaning, values = metrics.of(facts.metric), telemetry.column(facts.metric).values
     whole = reading.unit(telemetry, facts) if meaning.share else abs(level)
@@ -270,11 +273,9 @@ def _guess(telemetry: Telemetry, facts: Facts, level: float) -> bool:
     if not meaning.share:
         return True
     share = level / whole if facts.maximize else 1 - level / whole
-    if not 0 < share < 0.9:
-        return share <= 0
-    if not meaning.attainable:
+    if share <= 0 or not meaning.attainable:
         return share < LITTLE
-    return alike or abs(share * max(2, round(1 / share)) - 1) < 0.08
+    return (alike and share <= GOOD) or abs(share * max(2, round(1 / share)) - 1) < 0.08
 
 
 def _firsts(facts: Facts) -> float | None:

@@ -34,8 +34,6 @@ DETECTOR = frozenset(["box", "bbox", "giou", "ciou", "obj", "objectness", "rpn",
 """Words of the parts of a detector's loss."""
 LEAST = 0.6
 """A loss below which no start is taken for that of an untrained model: a little less than ln 2."""
-GOOD = 0.6
-"""A score above which no start is taken for that of an untrained model: of one that learned within its first epoch, or before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +251,7 @@ def good(telemetry: Telemetry, metric: str) -> bool:
     meaning, values = metrics.of(metric), telemetry.column(metric).values[:FEW]
     if not meaning.share or not values:
         return False
-    return max(values) > GOOD if meaning.maximize else min(values) < 1 - GOOD
+    return max(values) > levels.GOOD if meaning.maximize else min(values) < 1 - levels.GOOD
 
 
 def _means(values: Sequence[float]) -> list[float]:
