@@ -36,6 +36,7 @@ from pitprop.service.database import tables
 from pitprop.service.database.ledger import Store
 from pitprop.service.models import SearchState
 from pitprop.service.running.places import Places
+from pitprop.service.running.supervision import LEASE
 
 from tests.chaos import ROOT, TITLES, processes
 from tests.postgres import Server
@@ -134,7 +135,7 @@ def blows(soak: Soak) -> list[tuple[str, Callable[[Soak], str]]]:
     if soak.disk:
         found += [("disk filled", fill)]
     if soak.clock is not None:
-        found += [("clock moved", clock)]
+        found += [("clock moved", clock), ("service killed and clock set back", set_back)]
     return found
 
 
@@ -210,6 +211,20 @@ def fill(soak: Soak) -> str:
 def clock(soak: Soak) -> str:
     assert soak.clock is not None
     soak.clock.write_text(soak.draw.choice(("+3600s", "-3600s", "+86400s", "+0s")))
+    return ""
+
+
+def set_back(soak: Soak) -> str:
+    """Leaves leases a day ahead, of a service that is gone."""
+    assert soak.clock is not None
+    soak.clock.write_text("+86400s")
+    time.sleep(LEASE / 2)  # it renews them by the clock that is ahead
+    chosen = soak.draw.choice(soak.services)
+    soak.down.append(chosen)
+    chosen.kill()
+    soak.clock.write_text("+0s")
+    chosen.launch()
+    soak.down.remove(chosen)
     return ""
 
 
