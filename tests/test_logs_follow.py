@@ -155,7 +155,7 @@ def test_a_document_that_is_written_anew_gives_what_is_new(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("format", "pattern", "words"),
     [
-        ("jsnl", (), "did you mean jsonl"),
+        ("jsnl", (), "did you mean 'jsonl'"),
         (None, ("loss (",), "no regular expression"),
         (None, (r"loss (\S+)",), "names no group"),
     ],

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.space import Space, SpaceError
-from pitprop.study import samplers, storage
-from pitprop.study.samplers import COLLAPSED, sample, sampler, shown, violation
+from pitprop.study import storage
+from pitprop.study.sampling import samplers
+from pitprop.study.sampling.samplers import COLLAPSED, sample, sampler, shown, violation
 
 OneSpace = Callable[..., Space]
 OPTIONS: Mapping[str, Mapping[str, Any]] = {

@@ -81,9 +81,8 @@ def _take(space: Space, source: str, found: Sequence[_Found], rows: list[dict[st
     if not inside:
         text = _("none of its {n} finished trials lies inside the space: of the first {reason}")
         said = text.format(n=len(reasons), reason=reasons[0]) if reasons else _("none of its trials has ended with a score")
-        raise UserError(
-            _("warm_start.{value}: {source}: {said}").format(value="csv" if csv else "study", source=source, said=said)
-        )
+        where = _("warm_start.csv: {source}: {said}") if csv else _("warm_start.study: {source}: {said}")
+        raise UserError(where.format(source=source, said=said))
     rows += inside
     return Known(source, len(inside), len(reasons), csv)
 

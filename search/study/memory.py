@@ -15,9 +15,10 @@ from pitprop.seeds import keyed
 from pitprop.space import Baseline, Space
 from pitprop.space.points import key, untried
 from pitprop.space.sampling import COLLAPSED
-from pitprop.study import failures, samplers, storage
-from pitprop.study.failures import Region, Risky
+from pitprop.study import storage
 from pitprop.study.remedies import FollowUp
+from pitprop.study.sampling import failures, samplers
+from pitprop.study.sampling.failures import Region, Risky
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

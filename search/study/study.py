@@ -25,12 +25,13 @@ from pitprop.addresses import safe
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.space import HELD, STAGNATION, Baseline, Space, scripts
-from pitprop.study import database, imported, ranking, samplers, storage
+from pitprop.study import database, imported, ranking, storage
 from pitprop.study.memory import Memory, TooNarrow
 from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark, still_there
 from pitprop.study.parking import Parking
 from pitprop.study.record import REACHED, Completed, Failed, Outcome, Pruned, Record, State, as_record, code_counts, excluding
 from pitprop.study.remedies import FollowUps
+from pitprop.study.sampling import samplers
 from pitprop.study.source import OtherSpace
 from pitprop.study.storage import trial_id
 from pitprop.telemetry import finite

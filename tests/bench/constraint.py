@@ -1,7 +1,8 @@
 """Whether a search learns from trials that collapse: ``make bench-constraint``.
 
 Whole searches in this process, every trial trained: by each sampler that takes constraints, with each standing of collapsed
-trials (`pitprop.study.samplers.STANDINGS`), from several seeds. For each standing the table says which share of the trials of the
+trials (``STANDINGS`` of `pitprop.study.sampling.samplers`), from several seeds. For each standing the table says which
+share of the trials of the
 second half collapsed, how many trials and epochs it took to reach the target, the best score, and the epochs of the search:
 means over the seeds, each with its difference to the standing ``pruned`` and the standard error of that paired difference. The
 target is a share of the best advantage over chance that any of the searches found; one that misses it counts as one trial more.
@@ -26,7 +27,7 @@ from pitprop import telemetry
 from pitprop.detection import chance
 from pitprop.driver.loop import Search
 from pitprop.space.sampling import Method
-from pitprop.study import samplers
+from pitprop.study.sampling import samplers
 from pitprop.study.study import opened
 from pitprop.trainer import Context
 from pitprop.workers.launch import Inline, Job

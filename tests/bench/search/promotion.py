@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from pitprop.driver.scheduler import rungs
 from pitprop.space import Method
 from pitprop.study.memory import Memory
-from pitprop.study.samplers import WAITS
+from pitprop.study.sampling.samplers import WAITS
 
 from tests.bench.search.meter import Found, Meter, Task
 

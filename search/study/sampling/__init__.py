@@ -1,0 +1,1 @@
+"""What is proposed next: the samplers, and where trials are likely to fail."""
