@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -31,11 +32,13 @@ Over = Literal["time", "budget", "target"]
 
 
 class Grants:
-    """The grants of a study whose files are in ``folder``."""
+    """The grants of a study whose files are in ``folder``, up to a ``deadline`` (unix seconds)."""
 
-    def __init__(self, space: Space, folder: Path) -> None:
+    def __init__(self, space: Space, folder: Path, deadline: float | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._space, self._file = space, folder / FILE
+        self._space, self._file, self._deadline = space, folder / FILE, deadline
+        self.spent = 0
+        """The epochs, or steps, that all trials have trained, as the search counts them."""
         self._ends, self._choose = scheduler.of(space.scheduler, space.epochs)
         self._scores = np.full((64, len(self._ends)), math.nan)
         self._done = np.zeros(64, int)
@@ -56,6 +59,14 @@ class Grants:
     def kept(self) -> bool:
         """Whether trials wait at all, so that what they reached has to be kept."""
         return len(self._ends) > 1
+
+    def over(self, satisfied: bool) -> Over | None:
+        """Why nothing is granted any more; None if it still is. ``satisfied``: the study's target is reached."""
+        if self._deadline is not None and time.time() >= self._deadline:
+            return "time"
+        if self._space.budget is not None and self.spent >= self._space.budget:
+            return "budget"
+        return "target" if satisfied else None
 
     def lacks(self, number: int) -> bool:
         """Whether it is not known what an ended trial reached, as after a kill."""

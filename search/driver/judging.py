@@ -18,6 +18,8 @@ from pitprop.driver import reports
 from pitprop.driver.training import Training
 from pitprop.messages import Message, message, of_steps
 from pitprop.space import Space
+from pitprop.study import remedies
+from pitprop.study.record import Record
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch, Telemetry
 
@@ -77,6 +79,8 @@ class Judge:
         self._signatures = [detect.Signature(n, c.action, c.thresholds) for n, c in space.signatures.items() if c.action != "off"]
         self._reached = {b.name: dict(b.values) for b in space.baselines if b.values is not None}
         self._understood = any(record.epochs for record in study.records())
+        self._alike = False
+        """Whether it was told that nearly all trials die alike."""
         self.peers = Peers(space)
 
     def judge(self, training: Training, replica: int) -> list[Verdict]:
@@ -111,6 +115,14 @@ class Judge:
         self._understood = True
         said = reports.understood(self._space, training.curves[0], self.peers.facts(training), self._signatures)
         self._study.keep("understood", said.to_json())
+        return said
+
+    def alike(self, record: Record) -> Message | None:
+        """What nearly all trials die of, as soon as that shows among the first of a study; told once."""
+        if self._alike or record.number >= REACH:
+            return None
+        said = remedies.in_common(self._study.records(), self._space.objective.metric)
+        self._alike = said is not None
         return said
 
     def review(self, training: Training, replica: int) -> list[Verdict]:

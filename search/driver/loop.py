@@ -6,13 +6,12 @@ without loss. Nothing here waits for MLflow or a terminal. A database that does 
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from pitprop.detection.detect import Verdict
 from pitprop.driver import reports, revival
-from pitprop.driver.grants import Grants, Over
+from pitprop.driver.grants import Grants
 from pitprop.driver.judging import REACH, Judge
 from pitprop.driver.progress import (
     Ended,
@@ -32,7 +31,6 @@ from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
 from pitprop.messages import _
 from pitprop.space import Space
-from pitprop.study import remedies
 from pitprop.study.record import Failed, Outcome, State
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch
@@ -53,24 +51,22 @@ class Search:
         self, space: Space, study: Study, launcher: Launcher, *, width: Width, deadline: float | None = None, asks: bool = True
     ) -> None:
         self._space, self._study, self._launcher = space, study, launcher
-        self._deadline, self._asks = deadline, asks
+        self._asks = asks
         self._trainings: dict[int, Training] = {}
         self._groups = Groups(launcher, width, self._ask)
         self._judge = Judge(space, study)
-        self._grants = Grants(space, study.folder)
+        self._grants = Grants(space, study.folder, deadline)
         self._waiting: set[int] = set()
         """The trials that wait for their next segment."""
         self._laid_by: set[int] = set()
         """The trials that waited when an earlier search ended, so that their next segment is a trial's that revives them."""
-        self._spent = 0
-        """The epochs, or steps, that all trials have trained."""
         self._leaving: dict[int, set[int]] = {}
         """By worker, the trials that have just been asked to leave it, so that only it can find their checkpoints yet."""
         self._recordings = Recordings(space.searches_stopping)
         self._events: deque[Event] = deque()
         self._failures = Failures()
-        self._unanswered = self._alike = False
-        """Whether it was told that the database does not answer; and that nearly all trials die alike."""
+        self._unanswered = False
+        """Whether it was told that the database does not answer."""
         self._measured = False
         """Whether the objective has been seen in this search or before it."""
 
@@ -118,7 +114,7 @@ class Search:
         """Whether a worker would find anything to train."""
         if self._groups.waiting:
             return True
-        return self._asks and self._over is None and not (self._study.all_begun and not self._waiting and not self._laid_by)
+        return self._grants_any and not (self._study.all_begun and not self._waiting and not self._laid_by)
 
     def _heed_database(self) -> None:
         """Tells when the database stops to answer. Once it answers again, whoever waited for a trial gets one."""
@@ -142,7 +138,7 @@ class Search:
         self._failures.recall(records)
         self._laid_by = revival.waiting(records)
         finished = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
-        self._spent = revival.spent(records)
+        self._grants.spent = revival.spent(records)
         for record in finished:
             if self._grants.lacks(record.number):
                 ended = self._training(self._study.trial(record.number))
@@ -166,7 +162,7 @@ class Search:
         if not self._grants.granted(trial.number):  # it was killed just before, or the user revives it
             self._grants.grant(training)
         starts = training.resume(training.lanes, self._space.seed, self._study.checkpoints)
-        self._spent += training.epochs - sum(training.adopted.values())
+        self._grants.spent += training.epochs - sum(training.adopted.values())
         self._events.append(Started(self._study.record(trial.number), min(len(curve) for curve in training.curves.values())))
         for lane in training.lanes:
             self._warn(training, self._judge.review(training, lane.replica))
@@ -181,7 +177,7 @@ class Search:
 
     def _ask(self, worker: int, room_taken: int) -> bool:
         """Queues what the scheduler chooses to train: a trial that waits, or a new one. False if there is nothing to be had."""
-        if room_taken + self._recordings.waiting >= self._groups.width or not self._asks or self._over is not None:
+        if room_taken + self._recordings.waiting >= self._groups.width or not self._grants_any:
             return False
         apart = {
             number for other, leaving in self._leaving.items() for number in leaving if other != worker or self._space.seeds > 1
@@ -233,19 +229,15 @@ class Search:
 
     def _revive(self) -> bool:
         """Continues the parked trials that the space has revived at the end; False if there are none."""
-        numbers = [] if self._over is not None or not self._asks else revival.due(self._study)
+        numbers = revival.due(self._study) if self._grants_any else []
         for number in numbers:
             self._take_up(self._study.revive(number))
         return bool(numbers)
 
     @property
-    def _over(self) -> Over | None:
-        """Why nothing is granted any more; None if it still is."""
-        if self._deadline is not None and time.time() >= self._deadline:
-            return "time"
-        if self._space.budget is not None and self._spent >= self._space.budget:
-            return "budget"
-        return "target" if self._study.satisfied else None
+    def _grants_any(self) -> bool:
+        """Whether any trial is granted more."""
+        return self._asks and self._grants.over(self._study.satisfied) is None
 
     def _training(self, trial: Trial) -> Training:
         parked = None if trial.revives is None else self._study.trial_folder(trial.revives)
@@ -285,7 +277,7 @@ class Search:
         if (error := reports.beyond(self._space, curve, epoch)) is not None:
             self._conclude(training, Failed(training.epochs, error, alike=True))
         elif training.record(lane.replica, epoch):
-            self._spent += epoch.step - (curve[-2].step if len(curve) > 1 else 0)
+            self._grants.spent += epoch.step - (curve[-2].step if len(curve) > 1 else 0)
             self._events.append(Reported(lane, epoch))
             self._measured = self._measured or metric in epoch.metrics
             if not self._measured and (error := reports.soon_unreported(metric, training.curves[lane.replica])) is not None:
@@ -318,7 +310,7 @@ class Search:
 
     def _end_waiting(self) -> None:
         """Ends the trials that still wait when nothing is granted any more. What they reached counts, and they can be revived."""
-        if (over := self._over) is None or not self._asks:
+        if (over := self._grants.over(self._study.satisfied)) is None or not self._asks:
             return
         for number in sorted(self._waiting):
             training = self._trainings[number]
@@ -342,12 +334,7 @@ class Search:
         record = self._study.tell(training.trial, outcome, recovery)
         self._grants.note(training, record)
         self._events.append(Ended(record, traceback))
-        if (
-            not self._alike
-            and record.number < REACH
-            and (alike := remedies.in_common(self._study.records(), self._space.objective.metric)) is not None
-        ):
-            self._alike = True
+        if (alike := self._judge.alike(record)) is not None:
             self._events.append(Understood(alike, dead=True))
         self._failures.add(record, self._study.target)
         if not isinstance(outcome, Failed):

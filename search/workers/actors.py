@@ -39,8 +39,6 @@ DEATHS = 3
 CODE = Code()
 RESTARTS = 5
 """How many workers of a cluster may die in a row as they start: each is given a while, as its head may just start again."""
-NODE_LABEL = "ray.io/node-id"
-"""By which Ray knows a node when it is told where to put an actor."""
 
 
 class OnRay:
@@ -81,7 +79,7 @@ class OnRay:
         self._left_out: dict[str, str] = {}
         """The nodes on which workers cannot train, each with the reason."""
         self._home: tuple[Any, ...] = ()
-        self._said: set[str] = set()
+        self._told: set[str] = set()
         self._wanted = self._failed = self._deaths = 0
         with self._starting():
             self._start(meanwhile)
@@ -250,21 +248,12 @@ class OnRay:
         for reference, number in asked.items():
             place = self._places[number]
             if reference in ready:
-                yield Step(number, self._heard(self._answer(number, place, reference)))
+                answer = self._answer(number, place, reference)
+                yield Step(number, answer.heard(self._told, self._tell) if isinstance(answer, Answer) else answer)
             elif place.deadline <= now:
                 self._refuse_dead()
                 self._replace(number)
                 yield Step(number, Failure(f"no epoch came in {self._stall:g} seconds (stall: in the space)"))
-
-    def _heard(self, answer: Any) -> Any:
-        """What came of an advance; what is to be known of where its files went is told once, whichever worker says it first."""
-        if not isinstance(answer, Answer):
-            return answer
-        for said in answer.said:
-            if said.template not in self._said:
-                self._said.add(said.template)
-                self._tell(said)
-        return answer.outcome
 
     def _ready(self, references: list[Any], patience: float) -> set[Any]:
         """Which of them are answered, after so many seconds at most. `RayDied` if Ray itself has."""
@@ -292,11 +281,7 @@ class OnRay:
         except self._ray.exceptions.RayError as error:
             self._refuse_dead()
             lost = self._watch.lost(place.node, error)
-            told = deaths.told(place.note)
-            if isinstance(error, self._ray.exceptions.OutOfMemoryError):
-                told = "was ended by Ray, as the memory of its machine is nearly full"
-            elif "Died" not in type(error).__name__:
-                told = f"died ({type(error).__name__})"
+            told = deaths.told(place.note, error)
             self._replace(number)
             return Failure(lost, Cause.LOST) if lost else Failure(f"its worker {told}", Cause.WORKER_DIED)
 
@@ -335,13 +320,9 @@ class OnRay:
     def _add(self, number: int) -> None:
         """Asks Ray for one more worker. It gets its place when a node has room for it."""
         generation = next(self._generations)
-        options: dict[str, Any] = {"num_cpus": self._need.cpus, "num_gpus": self._need.gpus, "enable_task_events": False}
-        if self._need.accelerator_type:
-            options["accelerator_type"] = self._need.accelerator_type
+        options = {**self._need.options(self._left_out), "enable_task_events": False}
         if self._pip:
             options["runtime_env"] = {"pip": self._pip}
-        if self._left_out:
-            options["label_selector"] = {NODE_LABEL: f"!in({','.join(self._left_out)})"}
         actor = self._remote.options(**options).remote(*self._job.arguments(generation), *self._home)
         note = self._scratch / f"worker-{generation}.note"
         actor.watch.remote(str(note))
@@ -398,7 +379,7 @@ class OnRay:
                 place.starting, self._failed = None, 0
                 started.append(number)
             else:
-                self._leave_out(place.node, problem)
+                self._watch.leave_out(place.node, problem, working=self._working())
                 self._replace(number)
         return started
 
@@ -408,21 +389,10 @@ class OnRay:
         if not starting or not self._pip:
             return
         for node, said in list(self._installing.failures(self._watch.nodes())):
-            self._leave_out(node, f"its environment cannot be made there: {said}")
+            self._watch.leave_out(node, f"its environment cannot be made there: {said}", working=self._working())
             for number in starting:  # Ray does not say which of them are for that node
                 self._replace(number)
 
-    def _leave_out(self, node: str, problem: str) -> None:
-        """Trains on the other nodes; `LaunchError` if there are none. Ray does not always say on which node it was."""
-        if node in self._left_out:
-            return
-        known = self._watch.nodes()
-        where = next((one.address for one in known if one.id == node), None)
-        if where is None:
-            if all(place.starting is not None for place in self._places.values()):
-                raise LaunchError(problem)
-            return
-        self._left_out[node] = problem
-        if self._here or not fitting(self._need, [one for one in known if one.id != node]):
-            raise LaunchError(problem)
-        self._tell(message("node {node} is left out: {problem}", node=where, problem=problem))
+    def _working(self) -> bool:
+        """Whether any worker has started."""
+        return any(place.starting is None for place in self._places.values())

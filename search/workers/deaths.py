@@ -51,8 +51,13 @@ def say(words: str) -> None:
         note.write(f"{words}\n")
 
 
-def told(path: Path) -> str:
-    """What is to be said of a worker that has died, after "its worker"."""
+def told(path: Path, error: Exception) -> str:
+    """What is to be said of a worker that has died, of which Ray raises ``error``, after "its worker"."""
+    name = type(error).__name__
+    if name == "OutOfMemoryError":
+        return "was ended by Ray, as the memory of its machine is nearly full"
+    if "Died" not in name:
+        return f"died ({name})"
     try:
         said = path.read_text(encoding="utf-8", errors="replace")
     except OSError:

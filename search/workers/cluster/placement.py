@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pitprop.messages import Message, message, nmessage
 
+NODE_LABEL = "ray.io/node-id"
+"""By which Ray knows a node when it is told where to put an actor."""
 SLACK = 1e-6
 """By how much sums of fractions are off: three times a third is a whole GPU."""
 
@@ -24,6 +27,15 @@ class Need:
         kind = f"{self.accelerator_type} " if self.accelerator_type else ""
         cpus = f"{self.cpus:g} CPU{'' if self.cpus <= 1 else 's'}"
         return f"{cpus} beside {self.gpus:g} {kind}GPU{'' if self.gpus <= 1 else 's'}" if self.gpus else cpus
+
+    def options(self, left_out: Collection[str] = ()) -> dict[str, Any]:
+        """What Ray is told of a worker, which is to be on none of the nodes ``left_out``."""
+        found: dict[str, Any] = {"num_cpus": self.cpus, "num_gpus": self.gpus}
+        if self.accelerator_type:
+            found["accelerator_type"] = self.accelerator_type
+        if left_out:
+            found["label_selector"] = {NODE_LABEL: f"!in({','.join(left_out)})"}
+        return found
 
     def on(self, resources: Mapping[str, float]) -> int:
         """How many workers fit a node with these resources, in Ray's names."""

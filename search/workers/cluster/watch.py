@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -23,11 +23,12 @@ SILENT = 10.0
 class Watch:
     """The nodes of Ray and how many workers with what they ``need`` fit those that are not ``left_out``.
 
-    A cluster that was ``joined`` is looked at again and again. ``tell`` is called with what a user should know.
+    ``left_out`` has a reason for each. A cluster that was ``joined`` is looked at again and again. ``tell`` is called with what a
+    user should know.
     """
 
     def __init__(
-        self, ray: Any, need: Need, left_out: Container[str], tell: Callable[[Message], object], *, joined: bool
+        self, ray: Any, need: Need, left_out: dict[str, str], tell: Callable[[Message], object], *, joined: bool
     ) -> None:
         self._ray, self._need, self._left_out, self._tell, self._joined = ray, need, left_out, tell, joined
         self._mine = connection.own(ray)
@@ -62,6 +63,24 @@ class Watch:
         if before and not self._room:
             self._tell(waiting(self._need))
         return self._room
+
+    def leave_out(self, node: str, problem: str, *, working: bool) -> None:
+        """Has workers train on the other nodes; `LaunchError` if there are none.
+
+        Ray does not always say on which node the problem was: then it is that of all, unless some workers are ``working``.
+        """
+        if node in self._left_out:
+            return
+        known = self.nodes()
+        where = next((one.address for one in known if one.id == node), None)
+        if where is None:
+            if not working:
+                raise LaunchError(problem)
+            return
+        self._left_out[node] = problem
+        if not self._joined or not fitting(self._need, [one for one in known if one.id != node]):
+            raise LaunchError(problem)
+        self._tell(message("node {node} is left out: {problem}", node=where, problem=problem))
 
     def lost(self, node: str, error: Any) -> str:
         """What has taken away an actor on ``node`` that ended in ``error``, if that is no fault of its own; else nothing.

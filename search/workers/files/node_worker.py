@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,14 @@ class Answer:
 
     outcome: Epochs | Failure
     said: Sequence[Message] = ()
+
+    def heard(self, told: set[str], tell: Callable[[Message], object]) -> Epochs | Failure:
+        """The outcome; what is said is told once, whichever worker says it first: ``told`` are the templates that were."""
+        for said in self.said:
+            if said.template not in told:
+                told.add(said.template)
+                tell(said)
+        return self.outcome
 
 
 class Remote(Worker):
