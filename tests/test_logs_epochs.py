@@ -44,6 +44,16 @@ def test_numbers_from_0_are_counted_from_1() -> None:
     assert [epoch.step for epoch in joined([train(1, 1, 0), val(1, 1, 0), train(1, 2, 1), val(1, 2, 1)])] == [1, 2]
 
 
+def test_training_that_follows_the_validation_of_its_number_is_no_epoch_of_its_own() -> None:
+    rows = [row for n in (1, 2, 3) for row in (val(n, None, n), train(n, 10 * n, n), train(n + 2, 10 * n + 5, n))]
+    assert joined(rows) == [Epoch(n, {"val/loss": n, "train/loss": n + 1}) for n in (1, 2, 3)]
+
+
+def test_training_at_the_step_of_the_validation_above_it_is_of_that_epoch() -> None:
+    rows = [row for n in (1, 2, 3) for row in (val(n, n), train(n, n))]
+    assert joined(rows) == [Epoch(n, {"val/loss": n, "train/loss": n}) for n in (1, 2, 3)]
+
+
 def test_several_validations_within_one_number_are_epochs_each() -> None:
     rows = [row for step in range(1, 7) for row in (train(step, step, step // 4), val(step, step, step // 4))]
     assert [epoch.metrics["val/loss"] for epoch in joined(rows)] == [1, 2, 3, 4, 5, 6]

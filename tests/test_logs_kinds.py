@@ -100,6 +100,36 @@ I0101 00:00:00.0 1860 sgd_solver.cpp:106] Iteration {n}, lr = 0.065
 SCORES = "Epoch {n}[16/5011]: loss:0.3, lr:0.01, batch time:0.28\nTest on Epoch {n}\nmAP: 0.4{n}\nppl: 5.0\n"
 SCORES += "Dev Bleu Score: BLEU = 2.5 41.8/16.6/5.9/2.4 (BP = 0.760)\n"
 MNIST = "Train Epoch: {n} [640/60000 (1%)]\tLoss: 1.0\n\nTest set: Average loss: 0.05, Accuracy: 9{n}00/10000 (9{n}%)\n\n"
+BARRED = """     Epoch   gpu_mem       box       obj       cls     total    labels  img_size
+      {n}/49     11.9G   0.0500   0.0400   0.0200   0.1100        13       448:  50%|█████     | 8/16 [00:57<00:57,  1.18it/s]\r\
+      {n}/49     11.9G   0.0500   0.0400   0.0200   0.1{n}00        13       448: 100%|██████████| 16/16 [00:57<00:00,  1.18it/s]
+               Class      Images      Labels           P           R      mAP@.5  mAP@.5:.95: 100%|███| 4/4 [00:01<00:00,  2.45it/s]
+                 all         128         929       0.61        0.53       0.59        0.3{n}
+"""
+RESULTS = "     {n}/49     11.9G   0.05   0.04   0.02   0.1{n}   13   448   0.6   0.5   0.59   0.3{n}   0.07   0.03   0.01\n"
+SPACY = """E    #       LOSS TOK2VEC  LOSS NER  ENTS_F  ENTS_P  ENTS_R  SCORE
+---  ------  ------------  --------  ------  ------  ------  ------
+  0       0          0.00     56.50    0.00    0.00    0.00    0.00
+  1     200        120.10   2500.30   60.11   62.20   58.10    0.60
+  2     400        140.10   1500.30   70.11   72.20   68.10    0.70
+✔ Saved pipeline to output directory
+"""
+SPACY_CATS = """E    #       LOSS TEXTCAT  CATS_SCORE  SCORE
+---  ------  ------------  ----------  ------
+  0       0          0.25       33.00    0.33
+  0     200         20.10       60.11    0.60
+  0     400         10.10       70.11    0.70
+"""
+SPACY_PARSER = """E    #       LOSS TRANSFORMER  LOSS TAGGER  LOSS PARSER  TAG_ACC  DEP_UAS  DEP_LAS  SENTS_F  SPEED   SCORE
+---  ------  ----------------  -----------  -----------  -------  -------  -------  -------  ------  ------
+  3     200            120.10        90.20       200.40    80.10    70.20    60.30    90.40  5000.1    0.60
+  7     400            110.10        80.20       100.40    90.10    80.20    70.30    95.40  5000.1    0.70
+"""
+SPACY_2 = """Itn  NER Loss   NER P   NER R   NER F   Token %  CPU WPS
+---  ---------  ------  ------  ------  -------  -------
+  1   2500.300  62.200  58.100  60.110  100.000    12345
+  2   1500.300  72.200  68.100  70.110  100.000    12345
+"""
 LIGHTGBM = "[{n}]\tvalid_0's binary_logloss: 0.5{n}\tvalid_0's auc: 0.6{n}\n"
 CATBOOST = "{n}:\tlearn: 0.6{n}\ttest: 0.7{n}\tbest: 0.685 (0)\ttotal: 60ms\tremaining: 5.9s\n"
 CYCLEGAN = "(epoch: {n}, iters: 100, time: 0.351, data: 0.057) G_GAN: 0.9 G_L1: 15.2 D_real: 0.54 D_fake: 0.43 \n"
@@ -226,6 +256,52 @@ PRINTED: dict[str, tuple[str, Mapping[str, float]]] = {
     "segmentation models": (each(SEGMENTATION), {"train/dice_loss": 0.5, "val/iou_score": 0.2}),
     "a number in a list": (each("global_step={n}00, loss=[{n}.5]\n"), {"train/loss": 2.5}),
     "a set of a side": (each("Epoch {n} loss: 0.5\nValidation set loss: 0.{n}\n"), {"train/loss": 0.5, "val/loss": 0.2}),
+    "spacy": (SPACY, {"train/loss_ner": 1500.3, "val/ents_f1": 70.11, "val/ents_recall": 68.1, "val/score": 0.7}),
+    "spacy's text categories": (SPACY_CATS, {"train/loss_textcat": 10.1, "val/cats_score": 70.11, "val/score": 0.7}),
+    "spacy's parser": (SPACY_PARSER, {"train/loss_parser": 100.4, "val/dep_las": 70.3, "val/tag_acc": 90.1, "val/sents_f1": 95.4}),
+    "spacy 2": (SPACY_2, {"train/ner_loss": 1500.3, "val/ner_f1": 70.11, "val/ner_precision": 72.2}),
+    "yolov7": (each(BARRED), {"train/loss": 0.12, "train/box_loss": 0.05, "val/map50": 0.59, "val/map50_95": 0.32}),
+    "yolov7's results": (each(RESULTS), {"train/loss": 0.12, "val/map50_95": 0.32, "val/box_loss": 0.07, "val/recall": 0.5}),
+    "a number in brackets": (each("[{n}000] val_reward=1{n}.5\n"), {"val/reward": 12.5}),
+    "a number in brackets and a colon": (each("[ {n}00 ]: val_loss: 0.{n}, lr: 0.1\n"), {"val/loss": 0.2, "lr": 0.1}),
+    "a rank in brackets": (each("[3] train_loss: 0.5\n[3] val_loss: 0.{n}\n"), {"train/loss": 0.5, "val/loss": 0.2}),
+    "two sides at a number": (each("[{n}00] train_loss=0.5\n[{n}00] val_loss=0.{n}\n"), {"train/loss": 0.5, "val/loss": 0.2}),
+    "german": (
+        each("Epoche {n}/9: Verlust 0.5, Genauigkeit 0.6, Val-Verlust 0.{n}, Val-Genauigkeit 0.7\n"),
+        {"train/loss": 0.5, "train/accuracy": 0.6, "val/loss": 0.2, "val/accuracy": 0.7},
+    ),
+    "german compounds": (
+        each("Epoche: {n} Trainingsverlust: 0.5 Validierungsverlust: 0.{n} Testgenauigkeit: 0.8 Lernrate: 0.1\n"),
+        {"train/loss": 0.5, "val/loss": 0.2, "val/accuracy": 0.8, "lr": 0.1},
+    ),
+    "german lines": (
+        each("Epoche {n}\nTraining: Verlust=0.5\nValidierung: Verlust=0.{n} Präzision=0.4\n"),
+        {"train/loss": 0.5, "val/loss": 0.2, "val/precision": 0.4},
+    ),
+    "russian": (
+        each("Эпоха {n}/9: потери 0.5, точность 0.6, вал. потери 0.{n}, вал. точность 0.7\n"),
+        {"train/loss": 0.5, "train/accuracy": 0.6, "val/loss": 0.2, "val/accuracy": 0.7},
+    ),
+    "russian sides": (
+        each("эпоха №{n} обучение: потери=0.5\nэпоха №{n} валидация: потери=0.{n} полнота=0.4\n"),
+        {"train/loss": 0.5, "val/loss": 0.2, "val/recall": 0.4},
+    ),
+    "russian sentences": (
+        each("Эпоха: {n} | Потери на обучении: 0.5 | Потери на валидации: 0.{n} | Точность на валидации: 0.8\n"),
+        {"train/loss": 0.5, "val/loss": 0.2, "val/accuracy": 0.8},
+    ),
+    "a validation above its training": (
+        each("Epoch(val) [{n}][10/10] acc: 0.{n}\nEpoch(train) [{n}][50/100] loss: 0.6\nEpoch(train) [{n}][100/100] loss: 0.4\n"),
+        {"train/loss": 0.5, "val/accuracy": 0.2},
+    ),
+    "a validation above its training, by step": (
+        each("step {n}00: val loss 0.{n}\nstep {n}00: train loss 0.5\n"),
+        {"train/loss": 0.5, "val/loss": 0.2},
+    ),
+    "a validation above its training, without steps": (
+        each("epoch {n} valid | loss 0.{n}\nepoch {n} train | loss 0.5\n"),
+        {"train/loss": 0.5, "val/loss": 0.2},
+    ),
     "places without words": (each("[{n}/500] train_loss: 0.9 val_loss: 0.{n}\n"), {"train/loss": 0.9, "val/loss": 0.2}),
 }  # fmt: skip
 

@@ -187,7 +187,7 @@ def test_signatures_that_cannot_watch_are_told_at_once(toy: Toy, tmp_path: Path,
     said = joined(printed(print_inactive, poor, width=width))
     lacking = poor.unwatched()
     off = f"{len(dict(lacking))} of {len(signatures.names())} checks are off"
-    assert said == f"{off}: your trainer does not report what they need (pitprop list)"
+    assert said == f"{off}: the trainer does not report what they need (pitprop list)"
     assert printed(print_inactive, toy(signatures="off")) == ""
 
 

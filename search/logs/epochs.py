@@ -56,6 +56,8 @@ class Epochs:
     open      of an epoch with another number                finishes the epoch, then added                 open
     open      any other                                      added                                          open
     measured  of the next epoch (`_ends_before`)             finishes the epoch, then added                 open
+    measured  of training, where the validation stands       added                                          measured
+              above it (`Cells.leads`)
     measured  any other                                      added                                          measured
     any       (end of the source)                            finishes the epoch if measured or numbered     idle
     ========  =============================================  =============================================  ========
@@ -103,6 +105,7 @@ class Epochs:
             self._validated_at = step if kind == "val" else self._validated_at
             self._open.add(metrics, kind in ("val", "mean"), count)
             if self._has_objective(kind, metrics):
+                self._open.leads |= not self._open.objective and all(name.startswith(("val/", "start/")) for name in self._open)
                 self._open.objective = True
                 if kind == "epoch" or (kind == "val" and self._is_complete()):
                     done += self.end()
@@ -161,6 +164,8 @@ class Epochs:
         if self._by_training:
             return self.metric in row.metrics
         if row.kind in ("train", "mean"):
+            if self._open.leads and (numbered or (row.step is not None and row.step == self._validated_at)):
+                return False
             return not numbered if row.step is None or self._step is None else row.step >= self._step + numbered
         if row.step is None or self._validated_at is None:
             return not numbered and self._validated_at is None and self._repeats(row)
@@ -203,6 +208,8 @@ class Cells(dict[str, list[float]]):
 
     objective = False
     """Whether the objective is among them."""
+    leads = False
+    """Whether the objective was read before anything of training, as where a line of validation stands above that of training."""
 
     def add(self, metrics: Mapping[str, float], anew: bool, count: int = 1) -> None:
         """Takes readings up, in place of (``anew``) or beside those of the same names."""

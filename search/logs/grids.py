@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pitprop.logs.epochs import Row
 from pitprop.logs.names import Names, bare, tells
 
-FIRST = ("epoch", "epochs", "ep", "class", "iter", "iteration", "step", "round")
+FIRST = ("epoch", "epochs", "ep", "class", "iter", "iteration", "step", "round", "e", "itn")
 """The first name in a table: what counts its lines, or the classes that YOLO validates by."""
-HEADER = re.compile(r"[\s|]*(?:epochs?|ep|class|iter(?:ation)?|step|round)\b(?!\s*[:=\[(\d])[^:=]*[A-Za-z]", re.I)
+HEADER = re.compile(r"[\s|]*(?:epochs?|ep|class|iter(?:ation)?|step|round|e(?=\s+#\s)|itn)\b(?!\s*[:=\[(\d])[^:=]*[A-Za-z]", re.I)
 RULE = frozenset(" \t\r-=+|_*")
 """What lines between the parts of a table are drawn with."""
 PROGRESS = re.compile(r":\s*(?:\d+%|0it).*$")
@@ -28,6 +28,15 @@ YOLO = {
     "p": "precision",
     "r": "recall",
 }
+RESULTS = re.compile(rf"\s*\d+/\d+\s+[\d.]+G(?:\s+{VALUE.pattern}){{13}}\s*", re.I)
+"""A line of the results.txt of YOLOv5 and YOLOv7, which names no columns."""
+RESULT = (
+    *("epoch", "gpu_mem", "box_loss", "obj_loss", "cls_loss", "loss", "labels", "img_size", "metrics/precision", "metrics/recall"),
+    *("metrics/mAP_0.5", "metrics/mAP_0.5:0.95", "val/box_loss", "val/obj_loss", "val/cls_loss"),
+)
+SPACY = re.compile(r"(?P<name>\w+)[_ ](?P<score>[PRF])")
+SPACY_SCORES = {"P": "precision", "R": "recall", "F": "f1"}
+"""How spaCy writes the three scores of a component: ENTS_F, and NER F before version 3."""
 STEPS = ("total_timesteps", "timesteps", "totalenvinteracts", "total_steps", "iteration", "iterations", "steps")
 
 
@@ -52,6 +61,8 @@ class Grids:
         if line.strip(" \t\r|+*")[:3] in ("---", "===", "___", "-+-") and RULE.issuperset(line):
             return bool(self._header or self._box), self._closed()
         cells = _cells(line)
+        if RESULTS.fullmatch(line):
+            self._header, self._piped = [*RESULT], False
         if self._header and (row := self._values(line)) is not None:
             return True, row
         if HEADER.match(PROGRESS.sub("", line)) and self._begins(line):
@@ -76,6 +87,8 @@ class Grids:
         """The row of a line that stands under names; None if it does not."""
         cells = _cells(line) if self._piped else line.split()
         classes = self._header[0].lower() == "class"
+        if self._header[0].lower() in ("e", "itn"):
+            return self._evaluated(cells)
         if len(cells) < len(self._header) or not (cells[0] == "all" if classes else PLACE.fullmatch(cells[0])):
             return None
         pairs = {name: _number(cell) for name, cell in zip(self._header[1:], cells[1:], strict=False) if VALUE.fullmatch(cell)}
@@ -86,6 +99,21 @@ class Grids:
             return Row("val", metrics, None, self.epoch) if metrics else None
         number, total = PLACE.fullmatch(cells[0]).groups()  # type: ignore[union-attr]
         return self._placed(int(number), int(total) if total else None, metrics)
+
+    def _evaluated(self, cells: Sequence[str]) -> Row | None:
+        """The row of a line of spaCy: a validation, and the losses since the one before it, of which step 0 has none."""
+        if len(cells) != len(self._header) or not all(map(VALUE.fullmatch, cells)):
+            return None
+        found = dict(zip(self._header, map(_number, cells), strict=True))
+        epoch, step = int(found.pop(self._header[0])), int(found["#"]) if "#" in found else None
+        losses = {name: value for name, value in found.items() if "loss" in name.lower()}
+        scores = {_spelled(name): value for name, value in found.items() if name not in losses and tells(_spelled(name))}
+        metrics = {ours: scores[name] for name, ours in self._names.of(scores, "val").items()}
+        if step == 0:
+            return Row("val", metrics, 0)
+        metrics |= {ours: losses[name] for name, ours in self._names.of(losses, "train").items()}
+        self.epoch = epoch
+        return Row("epoch", metrics, step, epoch)
 
     def _placed(self, number: int, total: int | None, metrics: dict[str, float]) -> Row | None:
         counts = self._header[0].lower()
@@ -149,6 +177,12 @@ def _split(line: str) -> list[str]:
         named.append(group + YOLO.get(cell.rstrip(")").lower(), cell if "(" in cell else cell.rstrip(")")))
         group = "" if cell.endswith(")") else group
     return named
+
+
+def _spelled(name: str) -> str:
+    """The name of a score of spaCy, in full."""
+    match = SPACY.fullmatch(name)
+    return f"{match['name']}_{SPACY_SCORES[match['score']]}" if match else name.removesuffix(" %").removesuffix(" Acc")
 
 
 def _number(text: str) -> float:

@@ -60,6 +60,8 @@ BOTH = re.compile(r"^\s*\[\s*(?P<epoch>\d+)\s*/\s*(?P<epochs>\d+)\s*\]\s*\[\s*(?
 BAR = re.compile(r"\|\s*(?P<part>\d+)/(?P<parts>\d+)\s*\[\d")
 KERAS = re.compile(r"^\s*(?P<part>\d+)/(?P<parts>\d+) (?:\[[=>.]|━)")
 """How far a progress bar is, of tqdm or of Keras: of the epoch, where that has no number."""
+ALONE_STEP = re.compile(rf"^\s*\[\s*(?P<mark>\d+)\s*\][\s:\-]+(?=[a-z][\w./\- ]{{0,80}}[:=]\s*{NUMBER})", re.I)
+"""A number in brackets before readings: a step if it rises, else a rank or a process."""
 IDLE_BAR = re.compile(r"\| \d+/\d+ \[[\d:?]+<[\d:?]+, [^,=:\]]*\]\s*$")
 """The end of a bar that reads nothing."""
 USUAL = (
@@ -71,7 +73,7 @@ PAIR = re.compile(
     r"(?<![\w./\-])(?P<name>[a-z][\w./\-]{0,80}(?:'s|:\d+_[\w./\-]{1,60}|@[\d.:]{1,9})?"
     r"(?: [a-z][\w\-]{0,30}){0,5}(?: ?\([a-z][\w \-]{0,20}\))?)"
     rf"['\"]?\s*(?:[:=]|->|is\b)\s*(?:tensor\(|np\.\w{{1,9}}\()?['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
-    rf"|\b(?P<plain>(?:best[ _])?(?:(?:{SIDE})[ _])?(?:{USUAL}))\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w|\s+\d+\.\d+\s*\()"
+    rf"|\b(?P<plain>(?:best[ _])?(?:(?:{SIDE})[ _\-])?(?:{USUAL}))\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w|\s+\d+\.\d+\s*\()"
     rf"|(?<=\| )(?P<cell>[a-z][\w/\-]{{0,40}}) (?P<held>{NUMBER})(?=\s*(?:\||$))",
     re.I | re.A,
 )
@@ -99,7 +101,6 @@ FACT = re.compile(
     r"\b(max_epochs|num_epochs|num_train_epochs|max_iters|max_steps|num_classes|num_labels|n_classes|vocab_size|"
     r"warmup_epochs|warmup_steps)['\"]?\s*[:=]\s*(\d+)\b"
 )
-
 PRETRAINED = re.compile(
     r"\b(?:load|restor|resum)(?:e?s|e?d|ing|e)?\s+(?:the\s+)?(?:model\s+)?(?:from|pre-?trained|checkpoint|weights|state_dict)\b|"
     r"\b(?:load|init)_from\s*[:=]\s*['\"]?(?!scratch\b|none\b|null\b|['\"])[\w./]|\bfrom_pretrained|"
@@ -107,8 +108,6 @@ PRETRAINED = re.compile(
     re.I,
 )
 """What says that a training began from a checkpoint."""
-
-
 PLACED = re.compile(r"poch|step|iter|loss", re.I)
 FOLD = re.compile(r"\b(?:fold|折)(?:\W{0,3}|_)(?P<fold>\d{1,2})(?!\d|\.\d)|第\s*(?P<nth>\d{1,2})\s*折", re.I)
 """What begins a fold of a cross-validation, each of which is a training, or names it on each line."""
@@ -154,6 +153,7 @@ class Reader:
         self._section: str | None = None
         self._placed_once = False
         self._passes, self._bar = 1, (0, 0)
+        self._mark: int | None = None
         self._only, self._fold = "", ""
         self.facts: dict[str, int] = {}
 
@@ -169,9 +169,7 @@ class Reader:
             text = "".join(piece for fold, piece in pieces if fold == self._only)
         if "\x1b" in text:
             text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-        if not text.isascii():
-            text = wording.english(text)
-        yield from self._shapes.read(text, self._matched if self._patterns else self._line)
+        yield from self._shapes.read(wording.english(text), self._matched if self._patterns else self._line)
 
     def _matched(self, line: str) -> Row | None:
         """By the user's patterns."""
@@ -190,7 +188,7 @@ class Reader:
         if line.endswith(("]", "] ")) and IDLE_BAR.search(line):
             place = EPOCH.search(line[:60])
             self._epoch = int(place["epoch"]) if place else self._epoch
-            return None
+            return self._tabled(line)[1] if len(line.partition("|")[0].split()) > 5 else None
         if known := self._shapes.match(line):
             return known[0].row(known[1])
         return self._learn(line)
@@ -202,10 +200,8 @@ class Reader:
         if PRETRAINED.search(line):
             self.facts["pretrained"] = 1
         line = self._given.joined(line)
-        taken, row = self._grids.take(line)
+        taken, row = self._tabled(line)
         if taken:
-            self._epoch = self._epoch if self._grids.epoch is None else self._grids.epoch
-            self.facts |= {"max_epochs": self._grids.total} if self._grids.total else {}
             return row
         if "{" in line and (row := self._table(line)):
             return row
@@ -223,9 +219,17 @@ class Reader:
         numbers = shape.line.fullmatch(said)
         return shape.row(numbers.groups()) if numbers else None
 
+    def _tabled(self, line: str) -> tuple[bool, Row | None]:
+        """Whether ``line`` is one of a table, and what it reads."""
+        taken, row = self._grids.take(line)
+        if taken:
+            self._epoch = self._epoch if self._grids.epoch is None else self._grids.epoch
+            self.facts |= {"max_epochs": self._grids.total} if self._grids.total else {}
+        return taken, row
+
     def _readings(self, line: str) -> dict[tuple[int, int], str]:
         """What each number of ``line`` that is a reading is of, by where it stands."""
-        placed = any(pattern.search(line) for pattern in (EPOCH, STEP, TOTAL, BARE, BOTH))
+        placed = any(pattern.search(line) for pattern in (EPOCH, STEP, TOTAL, BARE, BOTH, ALONE_STEP))
         free = placed or line.lstrip().startswith(("{", "[{"))
         pairs: list[tuple[str, tuple[int, int], str]] = []  # name, where its number stands, its side if it does not say so
         sides = [(match.start(), SIDES[match["side"].lower()]) for match in SIDED.finditer(line)]
@@ -278,6 +282,9 @@ class Reader:
 
     def _placed(self, places: Mapping[str, int]) -> tuple[int | None, int | None]:
         """Where a line stands, by what it says: its step may count within its epoch."""
+        if "MARK" in places:
+            before, self._mark = self._mark, places["MARK"]
+            return (self._mark if before is not None and before < self._mark else None), self._epoch
         step = places.get("STEP")
         self._epoch = places.get("EPOCH", self._epoch)  # of a step that does not say it, that of the heading
         if total := places.get("EPOCHS"):
@@ -360,7 +367,8 @@ def _places(line: str) -> dict[tuple[int, int], str]:
             for name in pattern.groupindex:
                 if name != "side" and match[name] is not None and not (inner and name != "epoch"):
                     found[match.span(name)] = name.upper()
-    match = None if found else BARE.search(line) or BOTH.search(line) or BAR.search(line) or KERAS.search(line)
+    wordless = (match for pattern in (BARE, BOTH, BAR, KERAS, ALONE_STEP) if (match := pattern.search(line)))
+    match = None if found else next(wordless, None)
     return {match.span(name): name.upper() for name in match.re.groupindex} if match else found
 
 

@@ -137,8 +137,8 @@ def print_inactive(console: Console, space: Space) -> None:
 
     if n := len({name for name, _reading in space.unwatched()}):
         line = ngettext(
-            "{n} of {all} checks is off: your trainer does not report what it needs (pitprop list)",
-            "{n} of {all} checks are off: your trainer does not report what they need (pitprop list)",
+            "{n} of {all} checks is off: the trainer does not report what it needs (pitprop list)",
+            "{n} of {all} checks are off: the trainer does not report what they need (pitprop list)",
             n,
         ).format(n=n, all=len(signatures.names()))
         console.print(words.styled("dim", line), highlight=False)
