@@ -31,8 +31,8 @@ YOLO = {
 RESULTS = re.compile(rf"\s*\d+/\d+\s+[\d.]+G(?:\s+{VALUE.pattern}){{13}}\s*", re.I)
 """A line of the results.txt of YOLOv5 and YOLOv7, which names no columns."""
 RESULT = (
-    *("epoch", "gpu_mem", "box_loss", "obj_loss", "cls_loss", "loss", "labels", "img_size", "metrics/precision", "metrics/recall"),
-    *("metrics/mAP_0.5", "metrics/mAP_0.5:0.95", "val/box_loss", "val/obj_loss", "val/cls_loss"),
+    *("epoch", "gpu_mem", "box_loss", "obj_loss", "cls_loss", "loss", "labels", "img_size", "metrics/precision"),
+    *("metrics/recall", "metrics/mAP_0.5", "metrics/mAP_0.5:0.95", "val/box_loss", "val/obj_loss", "val/cls_loss"),
 )
 SPACY = re.compile(r"(?P<name>\w+)[_ ](?P<score>[PRF])")
 SPACY_SCORES = {"P": "precision", "R": "recall", "F": "f1"}

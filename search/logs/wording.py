@@ -1,6 +1,6 @@
 """Bring what a line says to the form that lines usually have, before it is read.
 
-`plain` works on one line that is of no known shape, `english` on all text.
+`plain` works on one line that is of no known shape, `english` on all text that is not ASCII.
 """
 
 from __future__ import annotations
@@ -59,27 +59,25 @@ CLASS = re.compile(r"(?:^|\s)(?!accuracy)\S+:\s+precision:.*\bFB1:")
 STAMP = re.compile(r"^\W?\d{4}-\d\d-\d\d[ T][\d:,.]+\]?.*?\b(?:INFO|DEBUG|WARNING)\b\W*")
 """What Python's logging sets before a line."""
 ENGLISH = {
-    "train_": "训练集上的 训练集上 训练集 训练时 训练 訓練集 訓練 訓練集 学習 학습 훈련 Trainings",
-    "val_": "验证集上的 验证集上 验证集 验证 校验集 校验 驗證集 驗證 検証 검증 Validierungs Validierung",
+    "train_": "训练集上的 训练集上 训练集 训练时 训练 訓練集 訓練 訓練集 学習 학습 훈련",
+    "val_": "验证集上的 验证集上 验证集 验证 校验集 校验 驗證集 驗證 検証 검증",
     "test_": "测试集上的 测试集上 测试集 测试 測試集 測試 評価 テスト 테스트 评估",
-    "test_loss": "Testverlust",
-    "test_accuracy": "Testgenauigkeit",
     "best_": "历史最佳 最佳 最好 最优 最高 最低 最良 최고",
     "mean_": "平均",
-    "lr": "学习率 學習率 学習率 학습률 Lernrate",
-    "loss": "损失函数值 损失函数 损失值 损失 損失 손실 Verlust",
-    "accuracy": "准确率 准确度 正确率 精度 準確率 正解率 정확도 Genauigkeit",
-    "precision": "精确率 查准率 適合率 정밀도 Präzision",
-    "recall": "召回率 查全率 再現率 재현율 Trefferquote",
+    "lr": "学习率 學習率 学習率 학습률",
+    "loss": "损失函数值 损失函数 损失值 损失 損失 손실",
+    "accuracy": "准确率 准确度 正确率 精度 準確率 正解率 정확도",
+    "precision": "精确率 查准率 適合率 정밀도",
+    "recall": "召回率 查全率 再現率 재현율",
     "f1": "F1分数 F1值 F1-分数 F1スコア",
     "perplexity": "困惑度",
-    "reward": "累计奖励 奖励 回报 獎勵 報酬 보상 Belohnung",
+    "reward": "累计奖励 奖励 回报 獎勵 報酬 보상",
     "time": "总耗时 耗时 用时 时间 時間 시간",
-    "epoch ": "轮次 轮数 训练轮次 エポック 에폭 에포크 Epoche",
+    "epoch ": "轮次 轮数 训练轮次 エポック 에폭 에포크",
     "iter ": "迭代次数 迭代",
-    "step ": "步数 步骤 ステップ 스텝 Schritt",
+    "step ": "步数 步骤 ステップ 스텝",
 }
-"""Words of logs in Chinese, Japanese, Korean and German, and what they are in English."""
+"""Words of logs in Chinese, Japanese and Korean, and what they are in English."""
 RUSSIAN = {
     "train_": "обучающая обучающие обучение обучения обучении тренировка тренировочная тренировочные трен",
     "val_": "валидация валидации валидационная валидационные проверка вал",
@@ -97,14 +95,31 @@ RUSSIAN = {
     "step ": "шаг",
 }
 """The same in Russian, where a word ends as its sentence asks, so that it is looked for as a whole; ``_`` is a blank in one."""
-WORDS = {theirs.lower(): ours for ours, words in ENGLISH.items() for theirs in words.split()}
-FOREIGN = re.compile("|".join(sorted(map(re.escape, WORDS), key=len, reverse=True)), re.I)
+WORDS = {theirs: ours for ours, words in ENGLISH.items() for theirs in words.split()}
+FOREIGN = re.compile("|".join(sorted(map(re.escape, WORDS), key=len, reverse=True)))
 CYRILLIC = {theirs.replace("_", " "): ours for ours, words in RUSSIAN.items() for theirs in words.split()}
 SLAVIC = re.compile(
     rf"(?<![а-яё])(?:на )?(?P<word>{'|'.join(sorted(CYRILLIC, key=len, reverse=True))})(?:\.(?= ?[а-яё])|(?![а-яё]))", re.I
 )
-GERMAN = ("erlust", "enauigkeit", "poche ", "poche:", "ernrate")
-"""Parts of words of which a log in German, which may be ASCII, has one."""
+GERMAN = {
+    "train_": "trainings",
+    "val_": "validierungs validierung",
+    "test_loss": "testverlust",
+    "test_accuracy": "testgenauigkeit",
+    "lr": "lernrate",
+    "loss": "verlust",
+    "accuracy": "genauigkeit",
+    "precision": "präzision",
+    "recall": "trefferquote",
+    "reward": "belohnung",
+    "epoch ": "epoche",
+    "step ": "schritt",
+}
+"""The same in German, where words are written together."""
+TEUTONIC = {theirs: ours for ours, words in GERMAN.items() for theirs in words.split()}
+COMPOUND = re.compile("|".join(sorted(TEUTONIC, key=len, reverse=True)), re.I)
+SUSPECT = ("erlust", "enauigkeit", "poche", "ernrate", "alidierung", "elohnung", "chritt")
+"""Parts of words of which a line in German, which may be ASCII, has one."""
 EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\uff01-\uff5e]")
 CYRILLIC_LETTER = re.compile("[\u0430-\u044f]")
 ROUND = re.compile(r"第\s*(\d+)\s*(?:/\s*(\d+)\s*)?(?:个|個)?\s*(?:轮|輪|代|回|次迭代|周期|[Ee]poch)")
@@ -116,18 +131,19 @@ PUNCTUATION |= str.maketrans({"│": "|", "┃": "|", "║": "|", "━": "-", "�
 
 def english(text: str) -> str:
     """``text`` with the words of logs that are not English, and signs that are not ASCII, replaced."""
-    if not text.isascii():
-        text = text.translate(PUNCTUATION)
-        if CYRILLIC_LETTER.search(text):
-            text = SLAVIC.sub(lambda match: CYRILLIC[match["word"].lower()], text)
-    if not any(part in text for part in GERMAN) and not EASTERN.search(text):
+    text = text.translate(PUNCTUATION)
+    if CYRILLIC_LETTER.search(text):
+        text = SLAVIC.sub(lambda match: CYRILLIC[match["word"].lower()], text)
+    if not EASTERN.search(text):
         return text
     text = ROUND.sub(lambda match: f" Epoch {match[1]}" + (f"/{match[2]} " if match[2] else " "), text)
-    return FOREIGN.sub(lambda match: WORDS[match[0].lower()], text)
+    return FOREIGN.sub(lambda match: WORDS[match[0]], text)
 
 
 def plain(line: str) -> str:
     """``line`` with shares as fractions, lists by class as means, thousands without commas; without what it says of the best."""
+    if any(part in line for part in SUSPECT):
+        line = COMPOUND.sub(lambda match: TEUTONIC[match[0].lower()], line)
     if "," in line:
         line = THOUSANDS.sub(lambda match: match[0].replace(",", ""), line)
     if "[" in line or "(" in line or "<" in line:

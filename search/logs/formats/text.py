@@ -73,7 +73,7 @@ PAIR = re.compile(
     r"(?<![\w./\-])(?P<name>[a-z][\w./\-]{0,80}(?:'s|:\d+_[\w./\-]{1,60}|@[\d.:]{1,9})?"
     r"(?: [a-z][\w\-]{0,30}){0,5}(?: ?\([a-z][\w \-]{0,20}\))?)"
     rf"['\"]?\s*(?:[:=]|->|is\b)\s*(?:tensor\(|np\.\w{{1,9}}\()?['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
-    rf"|\b(?P<plain>(?:best[ _])?(?:(?:{SIDE})[ _\-])?(?:{USUAL}))\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w|\s+\d+\.\d+\s*\()"
+    rf"|\b(?P<bare>(?:best[ _])?(?:(?:{SIDE})[ _-])?(?:{USUAL}))\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w|\s+\d+\.\d+\s*\()"
     rf"|(?<=\| )(?P<cell>[a-z][\w/\-]{{0,40}}) (?P<held>{NUMBER})(?=\s*(?:\||$))",
     re.I | re.A,
 )
@@ -82,7 +82,7 @@ WORDY = re.compile(
     re.I | re.A,
 )
 """A name and its number with nothing between, which counts where the line says how far it is, and the name is of a metric."""
-GROUPS = (("name", "number", "share"), ("plain", "value", "part"), ("cell", "held", ""))
+GROUPS = (("name", "number", "share"), ("bare", "value", "part"), ("cell", "held", ""))
 SIDED = re.compile(rf"(?<![\w/.\\\-])(?P<side>{SIDE})(?![a-z]|\.(?:log|txt|py)\b)", re.I)
 SECTION = re.compile(
     rf"\W*(?:(?:on|the|start|starting|begin|running|evaluate|evaluating)[\s:]+)*(?P<side>{SIDE}|validating|testing|evaluating)(?![a-z\d]|\.\w)",
@@ -151,10 +151,9 @@ class Reader:
         self._given = Asked(names.given)
         self._epoch: int | None = None
         self._section: str | None = None
-        self._placed_once = False
         self._passes, self._bar = 1, (0, 0)
         self._mark: int | None = None
-        self._only, self._fold = "", ""
+        self._placed_once, self._only, self._fold = False, "", ""
         self.facts: dict[str, int] = {}
 
     def only(self, name: str) -> None:
@@ -169,7 +168,8 @@ class Reader:
             text = "".join(piece for fold, piece in pieces if fold == self._only)
         if "\x1b" in text:
             text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-        yield from self._shapes.read(wording.english(text), self._matched if self._patterns else self._line)
+        text = text if text.isascii() else wording.english(text)
+        yield from self._shapes.read(text, self._matched if self._patterns else self._line)
 
     def _matched(self, line: str) -> Row | None:
         """By the user's patterns."""
