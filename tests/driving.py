@@ -2,7 +2,7 @@
 
 It takes the command line of a driver and writes a journal. The words of the question: ``trials=3`` end one after the other,
 ``hangs`` does not begin the first time, ``hold`` waits at the end until it is ended, ``die=2`` kills itself so often, ``deaf``
-does not hear TERM, ``error`` ends with a sentence, ``owned`` with that somebody else has the study.
+does not hear TERM, ``error=CLASS`` ends with a sentence once, ``error`` always, ``owned`` with that somebody else has the study.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ def main() -> int:
         write(path, "progress", {"study": space.stem, "target": count, "begun": number + 1, "complete": number + 1})
     if runs <= int(words.get("die", 0)):
         os.kill(os.getpid(), signal.SIGKILL)
-    if "error" in words or "owned" in words:
-        said = {"how": "error", "class": "Owned" if "owned" in words else "SpaceError", "said": "it cannot be searched"}
+    if ("error" in words and (runs == 1 or not words["error"])) or "owned" in words:
+        kind = "Owned" if "owned" in words else words["error"] or "SpaceError"
+        said = {"how": "error", "class": kind, "said": "it cannot be searched"}
         write(path, "left", said)
         return 1
     while "hold" in words:

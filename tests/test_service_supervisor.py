@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from optuna.exceptions import StorageInternalError
 from pitprop.service.database.lifecycle import Change
 from pitprop.service.models import SearchState
 from pitprop.service.running.supervision import SLOWEST, Supervisor
+from pitprop.study.database import DatabaseError
 from services import Kit, kit, until
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 DONE, FAILED, RUNNING = SearchState.DONE, SearchState.FAILED, SearchState.RUNNING
 
@@ -147,6 +150,15 @@ def test_an_error_that_is_not_mended_by_trying_again_is_told_at_once(parts: Kit)
     reach(parts, entry.id, FAILED, parts.supervisor())
     assert parts.entry(entry.id).reason == "it cannot be searched"
     assert len(parts.runs(entry)) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", [StorageInternalError, DatabaseError, OperationalError, InterfaceError, OSError, ConnectionResetError, TimeoutError]
+)
+def test_an_error_of_what_is_out_for_a_while_is_tried_again(parts: Kit, kind: type[Exception]) -> None:
+    entry = parts.submit(f"error={kind.__name__}")
+    reach(parts, entry.id, DONE, parts.supervisor())
+    assert len(parts.runs(entry)) == 2
 
 
 def test_a_search_that_somebody_else_has_waits_and_does_not_fail(parts: Kit) -> None:

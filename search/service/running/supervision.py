@@ -41,8 +41,12 @@ VOLATILE = ("progress", "confirming")
 """What a driver says of how far it is: the last such line is all that is kept."""
 PRIVATE = ("joined", "left")
 """What it says to us alone."""
-PASSING = ("Owned", "Lost", "DatabaseError", "LaunchError", "OSError", "OperationalError")
-"""Classes of errors after which the same command may well work."""
+PASSING = (
+    *("Owned", "Lost", "LaunchError"),
+    *("DatabaseError", "StorageInternalError", "OperationalError", "InterfaceError", "InternalError"),
+    *("OSError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError", "TimeoutError"),
+)
+"""Classes of errors after which the same command may well work: an owner, a database or a disk that is out for a while."""
 logger = logging.getLogger("pitprop.service")
 
 
