@@ -56,7 +56,7 @@ def service(folder: Path, more: str = MORE, *, tokens: bool = False) -> Iterator
     listed = written(spaces, SPACE.replace("trainer: curve", f"trainer: {TOY}"))
     catalogue = folder / "catalogue.yaml"
     catalogue.write_text(f"spaces: [{listed}]\ntrainers: [{TOY}]\n{more}")
-    options = ServiceOptions(str(folder / "runs"), catalogue=str(catalogue), tokens=tokens)
+    options = ServiceOptions(str(folder / "runs"), catalogue=str(catalogue), tokens=tokens, lease=3600.0)
     broken = folder / "broken"  # an MLflow that does not import, which saves the seconds that the real one takes
     broken.mkdir(exist_ok=True)
     (broken / "mlflow.py").write_text("raise ImportError('MLflow is broken')\n")
