@@ -61,7 +61,7 @@ def _ray(address: str) -> str | None:
         host = address.removeprefix("ray://").partition(":")[0]
         raise UserError(
             _(
-                "RAY_ADDRESS {address}: Ray Client does not carry a search, which would end with its "
+                "RAY_ADDRESS {address}: a search cannot run through Ray Client, as it would end with the "
                 "connection; give HOST:PORT on a node of the cluster, or http://{host}:8265 to have the search "
                 "run there"
             ).format(address=address, host=host)

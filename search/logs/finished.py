@@ -91,9 +91,9 @@ def _explain(files: Sequence[Path]) -> None:
             raise UserError(_("{file} is empty: nothing has been written to it").format(file=file))
         if b"\0" in start and formats.recognise(file) is None:
             raise UserError(
-                _("{file} is no log that is known, and no text: give the log itself, plain or packed as .gz, .bz2 or .xz").format(
-                    file=file
-                )
+                _(
+                    "{file} is no log of a known format, and no text: give the log itself, plain or packed as .gz, .bz2 or .xz"
+                ).format(file=file)
             )
 
 

@@ -158,7 +158,7 @@ def _scheduler(document: Document, card: Card, *, orders: bool, problems: Proble
     if asked is None:
         return Method("promote" if document.budget is not None and orders and resumes else "full", {})
     if asked.name != "full" and not resumes:
-        text = _("{name} has trials wait and go on, and this command has no options.resume to go on with")
+        text = _("{name} makes trials wait and resumes them later, and this command has no options.resume to go on with")
         why = text.format(name=asked.name)
         problems.add("scheduler", _("{why}: use full, or give options.resume and options.checkpoint").format(why=why))
     return asked

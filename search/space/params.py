@@ -55,7 +55,7 @@ def values_of(rows: Any, place: str, problems: Problems, stop: Callable[[str, An
         return found
     for name, value in flat(rows, stop):
         if not all(name.split(".")):
-            problems.add(place, _("{name!r} is no name of a parameter").format(name=name))
+            problems.add(place, _("{name!r} is not a valid name of a parameter").format(name=name))
         elif any(name == other or name.startswith(other + ".") or other.startswith(name + ".") for other in found):
             problems.add(f"{place}.{name}", _("is given twice, or both as a value and as a group"))
         else:
@@ -162,8 +162,11 @@ def hides_distribution(value: Any, place: str, problems: Problems) -> bool:
         return False
     kinds = KINDS.keys() & value.keys()
     if len(kinds) == 1 and isinstance(value[kinds.pop()], list) and value.keys() <= KINDS.keys() | SIGNS:
-        text = "is a distribution where none is searched: a searched parameter has a name of its own in params, or is a choice of"
-        problems.add(place, _("{value} {text} whole values").format(value=shown(value), text=text))
+        text = _(
+            "{value} is a distribution where none is searched: a searched parameter has a name of its own in params, or is a "
+            "choice of whole values"
+        )
+        problems.add(place, text.format(value=shown(value)))
         return True
     found = [hides_distribution(one, f"{place}.{name}", problems) for name, one in value.items()]
     return any(found)

@@ -67,7 +67,7 @@ def baselines(rows: Mapping[str, BaselineRow], space: Space, problems: Problems)
         where = f"baselines.{name}"
         given = [source for source in SOURCES if getattr(row, source) is not None]
         if len(given) != 1 and (given or problems.fine(where)):
-            said = _("says {given}").format(given=_(" and ").join(given)) if given else _("says nothing of it")
+            said = _("says {given}").format(given=_(" and ").join(given)) if given else _("says nothing of its source")
             problems.add(
                 where,
                 _("{said}; it takes one of {names}").format(

@@ -24,7 +24,7 @@ def ask(module: str, uri: str, *words: str) -> dict[str, Any]:
         done = subprocess.run(command, env=given, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired as error:
         raise UserError(
-            _("MLflow did not answer in {patience} seconds: look whether its server or database is there").format(
+            _("MLflow did not answer in {patience} seconds: check whether its server or database is running").format(
                 patience=PATIENCE
             )
         ) from error

@@ -149,7 +149,7 @@ def opened(url: str) -> Engine:
             migrated(engine)
     except DBAPIError as error:
         raise database.DatabaseError(
-            _("the database {url} takes no tables: {database}").format(url=safe(url), database=database.reason(error))
+            _("no tables can be made in the database {url}: {database}").format(url=safe(url), database=database.reason(error))
         ) from error
     return engine
 

@@ -167,7 +167,7 @@ class Supervisor:
 
     def _cannot_end(self, entry: Entry) -> None:
         """Says that a driver goes on where this service can end nothing."""
-        text = _("its driver runs on {host}, where no service is to end it: start one there, or end the driver there")
+        text = _("its driver runs on {host}, where no service runs that could end it: start one there, or end the driver there")
         reason = text.format(host=entry.host)
         if entry.reason != reason:
             with self._store.writing() as connection:

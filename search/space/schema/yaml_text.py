@@ -49,8 +49,9 @@ def find(name: str) -> Path:
     path = Path(name).expanduser()
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return path
-    what = "file" if path.suffix in (".yaml", ".yml") else "space"
-    raise SpaceError(_("there is no {what} {name!r}{hint}").format(what=what, name=name, hint=hint(path.stem, names())))
+    is_file = path.suffix in (".yaml", ".yml")
+    text = _("there is no file {name!r}{hint}") if is_file else _("there is no space {name!r}{hint}")
+    raise SpaceError(text.format(name=name, hint=hint(path.stem, names())))
 
 
 def summary(name: str) -> str:

@@ -103,7 +103,7 @@ class Shared:
                 launched += launch(self._folder, self._cpus)
             if given_up or time.monotonic() > deadline:
                 raise LaunchError(
-                    _("Ray does not start here: {folder}; the same command tries again").format(folder=_last_word(self._folder))
+                    _("Ray does not start here: {error}; the same command tries again").format(error=_last_word(self._folder))
                 )
             time.sleep(0.05)
 
