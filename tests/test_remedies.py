@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 from conftest import events, records
+from curves import ILL, KNOWN, curve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pitprop.detection import detect, signatures
 from pitprop.detection.detect import Verdict, agreeing
 from pitprop.detection.remedies.advice import Advice
 from pitprop.results.summary import summarise
@@ -159,3 +163,64 @@ def test_what_a_verdict_advises_against_the_study_is_left_out(toy: Toy) -> None:
 def test_no_verdict_of_a_trial_advises_against_another() -> None:
     up, down = (advised()[0].advised([Advice(f"lr {sign}", moves=f"lr{sign}"), Advice("clip")]) for sign in "+-")
     assert [verdict.remedy for verdict in agreeing([up, down])] == ["lr +; clip", "clip"]
+
+
+def of_rate(toy: Toy) -> Space:
+    """A space of a learning rate and a speed."""
+    space = toy(params={"x": {"float": [1e-5, 1.0], "log": True}, "speed": {"float": [0.05, 1.0]}})
+    return replace(space, leaves=tuple(replace(leaf, name=leaf.name.replace("x", "lr")) for leaf in space.leaves))
+
+
+def rated(lr: float, name: str = "", speed: float = 0.9) -> Record:
+    """A trial with a learning rate: one that lived, or one that a signature ended which knew of no other trial."""
+    if not name:
+        return trial(0, params={"lr": lr, "speed": 0.5}, state="COMPLETE")
+    said = detect.remedies(name, ILL[name].epochs, replace(KNOWN, params={"lr": lr}))
+    return trial(0, params={"lr": lr, "speed": speed}, verdicts=(Verdict(name, 2, "park", "dead").advised(said),))
+
+
+def numbered(*rows: Record) -> list[Record]:
+    return [replace(row, number=number) for number, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize("name", signatures.names())
+@given(lived=st.lists(st.floats(1e-4, 0.1), min_size=1, max_size=8), higher=st.booleans())
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_remedy_and_no_try_goes_away_from_the_rates_with_which_trials_lived(
+    toy: Toy, name: str, lived: list[float], higher: bool
+) -> None:
+    space, lr = of_rate(toy), min(lived) / 2 if higher else max(lived) * 2
+    rows = numbered(*map(rated, lived), rated(lr, name))
+    for one in remedies.advised(space, rows)[-1].verdicts[0].advice:
+        assert one.moves[:-1] != "lr" or one.moves == ("lr+" if higher else "lr-")
+    for follow in FollowUps(space, rows).all():
+        assert min(lived) <= follow.change["lr"] <= max(lived)
+
+
+def test_a_rate_at_chance_above_all_that_lived_is_lowered_to_their_median(toy: Toy) -> None:
+    space, name = of_rate(toy), "hopelessly_slow"
+    rows = numbered(*map(rated, (0.001, 0.003, 0.008)), rated(0.56, name), *map(rated, (0.015, 0.03, 0.05, 0.072)))
+    dead = remedies.advised(space, rows)[3].verdicts[0]
+    assert dead.remedy.startswith("lower the learning rate from 0.56 to 0.008")
+    assert [dict(one.change) for one in FollowUps(space, rows).all()] == [{"lr": 0.008}]
+
+
+def test_a_rate_is_not_raised_past_a_border_beyond_which_trials_died(toy: Toy) -> None:
+    space, slow = of_rate(toy), curve(30, val__macro_f1=0.4361, val__loss=0.5, update_ratio=1e-5)
+    living = [rated(lr) for lr in (0.001, 0.002, 0.004, 0.008, 0.012, 0.02, 0.03, 0.05, 0.08)]
+    dead = [rated(0.1 + n / 10, "explosion", 0.5) for n in range(9)]
+    said = detect.remedies("hopelessly_slow", slow, replace(KNOWN, params={"lr": 0.016}))
+    assert said[0].text.startswith("raise the learning rate from 0.016 to 0.16")
+    still = trial(0, params={"lr": 0.016, "speed": 0.9}, verdicts=(Verdict("hopelessly_slow", 2, "park", "dead").advised(said),))
+    rows = numbered(*living, *dead, still)
+    assert remedies.advised(space, rows)[-1].verdicts[0].remedy.startswith("raise the learning rate from 0.016 to 0.03")
+    assert {one.remedy_of: one.change for one in FollowUps(space, rows).all()}[18] == {"lr": 0.03}
+
+
+def test_what_neither_the_study_nor_the_steps_tell_has_no_direction(toy: Toy) -> None:
+    quiet = curve(30, val__macro_f1=0.4361, val__loss=0.5)
+    said = detect.remedies("hopelessly_slow", quiet, replace(KNOWN, params={"lr": 0.016}))
+    assert (said[0].text, said[0].change) == ("change the learning rate tenfold, up or down", {})
+    still = trial(0, params={"lr": 0.016, "speed": 0.9}, verdicts=(Verdict("hopelessly_slow", 2, "park", "dead").advised(said),))
+    rows = numbered(rated(0.001), rated(0.1), still)
+    assert remedies.advised(of_rate(toy), rows)[-1].verdicts[0].remedy.startswith("change the learning rate tenfold, up or down")

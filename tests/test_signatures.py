@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from curves import CASE, HEALTHY, HEALTHY_FACTS, ILL, Ill, joined, longer
+from curves import CASE, HEALTHY, HEALTHY_FACTS, ILL, KNOWN, Ill, joined, longer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop.detection import detect, signatures
 from pitprop.detection.detect import ACTIONS, Signature, Verdict, judge, replay, unwatched
-from pitprop.detection.facts import Facts
+from pitprop.detection.facts import Facts, Peer
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.messages import in_language, localized
 from pitprop.telemetry import VOCABULARY, Epoch, Telemetry, reports
@@ -209,3 +209,23 @@ def test_proof_counts_at_once_whatever_else_looks_alive_and_whoever_recovered_be
     assert plain.step == spared.step
     assert plain.reason == spared.reason
     assert plain.step <= signatures.thresholds(name)["patience"] + 3
+
+
+RATED = [name for name in NAMES if any(one.moves[:-1] == "lr" for one in detect.remedies(name, ILL[name].epochs, KNOWN))]
+
+
+@pytest.mark.parametrize("name", RATED)
+@given(lived=st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=5), higher=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_no_signature_advises_a_rate_away_from_those_with_which_trials_lived(name: str, lived: list[float], higher: bool) -> None:
+    rate = min(lived) / 2 if higher else max(lived) * 2
+    facts = replace(KNOWN, params={"lr": rate}, peers=[Peer(n, {"lr": one}, HEALTHY) for n, one in enumerate(lived)])
+    for one in detect.remedies(name, ILL[name].epochs, facts):
+        if one.moves[:-1] == "lr":
+            assert one.moves == ("lr+" if higher else "lr-")
+            wanted = one.change.get("lr")
+            assert wanted is None or min(lived) <= (wanted if isinstance(wanted, float) else rate * wanted["times"]) <= max(lived)
+
+
+def test_those_that_advise_a_rate_are_known() -> None:
+    assert {"chance_plateau", "explosion", "hopelessly_slow", "input_independent", "short_of_chance", "tiny_steps"} <= {*RATED}

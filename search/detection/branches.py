@@ -75,4 +75,4 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
         now = N_("then set the branch's loss weight to 1.0-1.5 (now {weights}): a large weight does not repair a weak branch")
         weight = message(now, weights=Message.join(said))
     rate = advice.lower_rate(telemetry, facts, 1 / 3)
-    return replace(rate, text=message("first {lower}", lower=rate.text)), Advice(weight)
+    return rate and replace(rate, text=message("first {lower}", lower=rate.text)), Advice(weight)

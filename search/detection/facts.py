@@ -74,9 +74,7 @@ class Facts:
 
     def own(self, *names: str) -> Any:
         """The trial's value of the parameter whose dotted name ends in one of ``names``; None if it has none, or several."""
-        ends = tuple(f".{name}" for name in names)
-        found = [value for name, value in self.params.items() if name in names or name.endswith(ends)]
-        return found[0] if len(found) == 1 else None
+        return own(self.params, *names)
 
     def of_study(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What ``compute`` finds in the other trials, kept under ``key`` until one of them has another epoch."""
@@ -84,3 +82,10 @@ class Facts:
         if known is None or known[0] != grown:
             known = self._known[key] = grown, compute()
         return cast(T, known[1])
+
+
+def own(params: Mapping[str, Any], *names: str) -> Any:
+    """The value of the parameter whose dotted name ends in one of ``names``; None if there is none, or several."""
+    ends = tuple(f".{name}" for name in names)
+    found = [value for name, value in params.items() if name in names or name.endswith(ends)]
+    return found[0] if len(found) == 1 else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from pitprop.detection import signatures
 from pitprop.detection.detect import agreeing
-from pitprop.detection.remedies.advice import RATES, WEIGHTS, Advice, few
+from pitprop.detection.remedies.advice import RATES, WEIGHTS, Advice, again, few
 from pitprop.detection.remedies.separation import FEW, Split, nothing_lived, splits
 from pitprop.messages import Message, message
 from pitprop.space import Leaf, Space
@@ -83,7 +83,7 @@ class FollowUps:
         waiting = [one for one in records if one.verdicts and one.number not in self._followed and _own(one)]
         if waiting:
             lesson = Lesson.of(self._space, records, waits=waits)
-            found = [(lesson.splits(one), one) for one in waiting]
+            found = [(lesson.splits(one), _rated(self._space, one, lesson)) for one in waiting]
             for against, record in sorted(found, key=lambda one: not one[0]):  # those whose cause is known first
                 one = _follow_up(self._space, record, against, lesson)
                 if one is not None and _key(one.values) not in self._tried:
@@ -114,6 +114,10 @@ class Lesson:
         living = {name: sorted(one) for name, one in values.items() if all(isinstance(value, int | float) for value in one)}
         return cls(trials, splits(trials, names), nothing_lived(trials, names), living, waits)
 
+    def safe(self, name: str) -> Sequence[float]:
+        """The numbers with which trials lived, but for those where nearly all died."""
+        return [one for one in self.living.get(name, ()) if not any(split.holds({name: one}) for split in self.found)]
+
     def splits(self, record: Record) -> tuple[Split, ...]:
         """What separates a dead trial from those that lived; then where it lies outside of all of them."""
         if not died(record):
@@ -140,7 +144,19 @@ def died(record: Record) -> bool | None:
 def advised(space: Space, records: Sequence[Record]) -> list[Record]:
     """The trials with remedies in view of the whole study: what separates a dead one from the living comes first."""
     lesson = Lesson.of(space, records)
-    return [_advised(one, lesson.splits(one)) for one in records]
+    return [_advised(_rated(space, one, lesson), lesson.splits(one)) for one in records]
+
+
+def _rated(space: Space, record: Record, lesson: Lesson) -> Record:
+    """A dead trial with what the whole study says of its learning rate: its verdict knew the trials before it alone."""
+    leaf = _leaf(space, "lr")
+    rate = record.params.get(leaf.name) if leaf is not None else None
+    if leaf is None or not isinstance(rate, int | float) or rate <= 0 or not died(record):
+        return record
+    living = lesson.safe(leaf.name)
+    told = [(one, [found for given in one.advice if (found := again(given, rate, living))]) for one in record.verdicts]
+    verdicts = tuple(one if tuple(found) == one.advice else one.advised(found) for one, found in told)
+    return replace(record, verdicts=verdicts)
 
 
 def _advised(record: Record, against: Sequence[Split]) -> Record:

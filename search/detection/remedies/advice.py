@@ -7,12 +7,13 @@ of their dotted names, as spaces call them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pitprop.detection import reading
-from pitprop.detection.facts import WARMUPS, Facts
+from pitprop.detection import levels, reading
+from pitprop.detection.facts import WARMUPS, Facts, own
+from pitprop.detection.remedies import rates
 from pitprop.messages import N_, Message, from_json, message
 from pitprop.telemetry import Telemetry
 
@@ -37,30 +38,34 @@ class Advice:
     """One thing to change: in words, and as new values of parameters by name where it can be tried as it stands.
 
     ``{"times": 0.1}`` multiplies, and ``lr`` stands for the learning rate, whatever a space calls it. ``moves`` says what it
-    moves, and in which direction, ``lr-`` or ``lr+``; nothing where there is no direction.
+    moves, and in which direction, ``lr-`` or ``lr+``, ``lr?`` where that is open. ``sure``: the direction follows from what
+    was seen of the trial, and no study turns it round.
     """
 
     text: str
     change: Mapping[str, Any] = field(default_factory=dict)
     moves: str = ""
+    sure: bool = False
 
     def against(self, other: Advice) -> bool:
         """Whether one asks for the opposite of the other."""
-        return bool(self.moves) and self.moves[:-1] == other.moves[:-1] and self.moves != other.moves
+        open_ = "?" in (self.moves[-1:], other.moves[-1:])
+        return bool(self.moves) and self.moves[:-1] == other.moves[:-1] and self.moves != other.moves and not open_
 
     def same(self, other: Advice) -> bool:
-        """Whether both move the same parameter in the same direction."""
-        return bool(self.moves) and self.moves == other.moves
+        """Whether both move the same parameter in the same direction, or the other one says more."""
+        alike = bool(self.moves) and self.moves[:-1] == other.moves[:-1]
+        return alike and (self.moves == other.moves or self.moves.endswith("?"))
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for ``json.dumps``."""
         text = self.text.to_json() if isinstance(self.text, Message) else self.text
-        return {"text": text, "change": dict(self.change), "moves": self.moves}
+        return {"text": text, "change": dict(self.change), "moves": self.moves, "sure": self.sure}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Advice:
         """The advice that `to_json` wrote."""
-        return cls(from_json(row["text"]), row["change"], row["moves"])
+        return cls(from_json(row["text"]), row["change"], row["moves"], row.get("sure", False))
 
 
 def few(given: str | Iterable[Advice | None], before: Iterable[Advice] = ()) -> tuple[Advice, ...]:
@@ -80,50 +85,97 @@ def words(found: Iterable[Advice]) -> Message | str:
     return Message.join(texts, "; ") if len(texts) > 1 else (texts or [""])[0]
 
 
-def lower_rate(telemetry: Telemetry, facts: Facts, times: float = 0.1) -> Advice:
-    """A share of the learning rate, in numbers where it is known."""
-    rate, change = known_rate(telemetry, facts), {"lr": {"times": times}}
-    if rate is None:
-        text = message("divide the learning rate by {by:.3g}", by=1 / times)
-        return Advice(message("lower the learning rate tenfold") if times == 0.1 else text, change, "lr-")
-    text = message("lower the learning rate from {rate:.2g} to {lower:.2g}", rate=rate, lower=rate * times)
-    return Advice(text, change, "lr-")
+def lower_rate(telemetry: Telemetry, facts: Facts, times: float = 0.1) -> Advice | None:
+    """A share of the learning rate, where what was seen says that it is too high; None where the study shows the opposite."""
+    rate = known_rate(telemetry, facts.params)
+    found = rates.decide(rate, living_rates(facts), cause="-", times=times)
+    return None if found is None else replace(_moved(rate, found, times), sure=True)
 
 
-def raise_rate(telemetry: Telemetry, facts: Facts) -> Advice:
-    """Ten times the learning rate, in numbers where it is known; more where the largest steps, after the warm-up, need it.
-
-    As many tens as bring them from below `LOST` to `SHORT`: at a rate of 1e-10 nothing moves at 1e-9 either.
-    """
-    rate, largest = known_rate(telemetry, facts), max(telemetry.column("update_ratio").values, default=0.0)
-    warm = len(telemetry) > 0 and telemetry[-1].step > reading.warmup(telemetry, facts)
-    tens = math.ceil(math.log10(SHORT / largest) - 1e-6) if rate and warm and 1e-12 < largest < LOST else 1
-    change = {"lr": {"times": 10**tens}}
-    if rate is None:
-        return Advice(message("raise the learning rate tenfold"), change, "lr+")
-    text = message("raise the learning rate from {rate:.2g} to {higher:.2g}", rate=rate, higher=rate * 10**tens)
-    return Advice(text, change, "lr+")
+def raise_rate(telemetry: Telemetry, facts: Facts) -> Advice | None:
+    """A higher learning rate, where what was seen says that it is too low; None where the study shows the opposite."""
+    rate, times = known_rate(telemetry, facts.params), _tens(telemetry, facts)
+    found = rates.decide(rate, living_rates(facts), cause="+", times=times)
+    return None if found is None else replace(_moved(rate, found, times), sure=True)
 
 
 def rate(telemetry: Telemetry, facts: Facts) -> Advice:
-    """Another learning rate, of a training that stands at chance: up or down as the size of the steps says, if it says it."""
-    ratios, now = telemetry.column("update_ratio").values, known_rate(telemetry, facts)
-    if ratios and not SHORT <= ratios[-1] <= LONG:
-        found = raise_rate(telemetry, facts) if ratios[-1] < SHORT else lower_rate(telemetry, facts)
-        said = N_("{change} (steps are {ratio:.1g} of the weights' norm)")
-        return replace(found, text=message(said, change=found.text, ratio=ratios[-1]))
-    if now is None:
-        return Advice(message("change the learning rate tenfold, up or down"))
-    text = message("change the learning rate tenfold, to {lower:.2g} or {higher:.2g}", lower=now / 10, higher=10 * now)
-    return Advice(text)
+    """Another learning rate, of a training that stands at chance: as the study shows, else as the size of the steps says."""
+    ratios, now, living = telemetry.column("update_ratio").values, known_rate(telemetry, facts.params), living_rates(facts)
+    steps = "" if not ratios or SHORT <= ratios[-1] <= LONG else "+" if ratios[-1] < SHORT else "-"
+    times = _tens(telemetry, facts) if steps == "+" else 10.0
+    found = rates.decide(now, living, steps=steps, times=times) or rates.Move("?")
+    advised = _moved(now, found, times)
+    if found.way != steps:
+        return advised
+    said = N_("{change} (steps are {ratio:.1g} of the weights' norm)")
+    return replace(advised, text=message(said, change=advised.text, ratio=ratios[-1]))
 
 
-def known_rate(telemetry: Telemetry, facts: Facts) -> float | None:
+def again(given: Advice, rate: float, living: Sequence[float]) -> Advice | None:
+    """What was advised of the learning rate before others had ended, in view of the rates with which trials lived."""
+    if given.moves[:-1] != "lr" or not living:
+        return given
+    wanted = given.change.get("lr", {"times": 10})
+    times = wanted["times"] if isinstance(wanted, Mapping) else wanted / rate
+    way = given.moves[-1].replace("?", "")
+    found = rates.decide(rate, living, cause=way if given.sure else "", steps=way, times=times)
+    if found is None or found.way == "?" or found == rates.Move(given.moves[-1], wanted):
+        return None if found is None else given
+    moved = _moved(rate, found, times)
+    return replace(moved, sure=given.sure, change=moved.change if given.change or not given.sure else {})
+
+
+def _moved(rate: float | None, move: rates.Move, times: float) -> Advice:
+    """The move in words, in numbers where the rate is known; one to where trials lived is a value, any other a factor."""
+    if move.way == "?":
+        return Advice(message("change the learning rate tenfold, up or down"), moves="lr?")
+    factor = max(times, 1 / times) if move.way == "+" else min(times, 1 / times)
+    change = {"lr": {"times": factor} if rate is None or move.target == rate * factor else move.target}
+    if rate is not None and move.way == "+":
+        text = message("raise the learning rate from {rate:.2g} to {higher:.2g}", rate=rate, higher=move.target)
+    elif rate is not None:
+        text = message("lower the learning rate from {rate:.2g} to {lower:.2g}", rate=rate, lower=move.target)
+    elif move.way == "+":
+        text = message("raise the learning rate tenfold")
+    elif times == 0.1 or times == 10:
+        text = message("lower the learning rate tenfold")
+    else:
+        text = message("divide the learning rate by {by:.3g}", by=1 / factor)
+    return Advice(text, change, f"lr{move.way}")
+
+
+def _tens(telemetry: Telemetry, facts: Facts) -> float:
+    """How often ten times the rate it takes to bring the largest steps, after the warm-up, from below `LOST` to `SHORT`.
+
+    At a rate of 1e-10 nothing moves at 1e-9 either.
+    """
+    largest = max(telemetry.column("update_ratio").values, default=0.0)
+    warm = len(telemetry) > 0 and telemetry[-1].step > reading.warmup(telemetry, facts)
+    lost = known_rate(telemetry, facts.params) and warm and 1e-12 < largest < LOST
+    return float(10 ** math.ceil(math.log10(SHORT / largest) - 1e-6)) if lost else 10.0
+
+
+def known_rate(telemetry: Telemetry, params: Mapping[str, Any]) -> float | None:
     """The trial's own learning rate, else the largest that was reported: what it is now may be that of a schedule."""
-    rate = facts.own(*RATES)
+    rate = own(params, *RATES)
     if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:
         return float(rate)
     return max((rate for rate in telemetry.column("lr").values if rate > 0), default=None)
+
+
+def living_rates(facts: Facts) -> Sequence[float]:
+    """The learning rates of the trials before it that have learned and have not lost it."""
+
+    def found() -> list[float]:
+        alive = [
+            known_rate(peer.telemetry, peer.params)
+            for peer in facts.peers
+            if levels.learned_once(peer.telemetry, facts) and levels.above_chance(peer.telemetry, facts, reading.LEAST)
+        ]
+        return sorted(one for one in alive if one is not None)
+
+    return facts.of_study("living rates", found)
 
 
 def warm_up(facts: Facts) -> Advice | None:

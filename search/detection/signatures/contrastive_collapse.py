@@ -91,7 +91,7 @@ def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
     return (
         None if classes else Advice(message(mixes)),
         None if facts.own("l2_normalize") else length,
-        advice.lower_rate(telemetry, facts) if advice.known_rate(telemetry, facts) else None,
+        advice.lower_rate(telemetry, facts) if advice.known_rate(telemetry, facts.params) else None,
         None if isinstance(temperature, float) and 0.07 <= temperature <= 0.2 else warm,
         Advice(message("train at least one encoder")),
     )

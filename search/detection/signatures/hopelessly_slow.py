@@ -49,4 +49,4 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
     warm, last = advice.shorter_warm_up(telemetry, facts), Advice(message("look at what is frozen"))
-    return advice.raise_rate(telemetry, facts), warm, last
+    return advice.rate(telemetry, facts), warm, last

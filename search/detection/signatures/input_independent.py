@@ -38,4 +38,4 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, spread: flo
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
     gain = Advice(message("raise the gain of the initial weights, and normalise inputs and layers"))
-    return advice.raise_rate(telemetry, facts), gain, Advice(message("check for dead units"))
+    return advice.rate(telemetry, facts), gain, Advice(message("check for dead units"))

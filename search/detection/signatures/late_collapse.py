@@ -37,5 +37,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, windows: in
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
-    sooner = Advice(message("lower the learning rate or let it decay sooner; the trial keeps its best epoch"), moves="lr-")
-    return advice.clip(facts), sooner, Advice(message("add weight decay"), moves="weight_decay+")
+    sooner = Advice(
+        message("lower the learning rate or let it decay sooner; the trial keeps its best epoch"), moves="lr-", sure=True
+    )
+    kept = sooner if advice.lower_rate(telemetry, facts) else None
+    return advice.clip(facts), kept, Advice(message("add weight decay"), moves="weight_decay+")

@@ -42,5 +42,6 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, errors: flo
 
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
-    rate = replace(advice.lower_rate(telemetry, facts, 1 / 3), change={})  # it learns: nothing has to be tried
+    lower = advice.lower_rate(telemetry, facts, 1 / 3)
+    rate = lower and replace(lower, change={})  # it learns: nothing has to be tried
     return rate, Advice(message("enlarge the batch, or average the weights")), Advice(message("validate on more samples"))

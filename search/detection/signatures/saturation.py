@@ -37,4 +37,5 @@ def _layers(epoch: Epoch) -> dict[str, float]:
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
     norm = Advice(message("normalise the inputs or add a normalisation layer"))
     gain = Advice(message("lower the gain of the initial weights"))
-    return norm, gain, replace(advice.lower_rate(telemetry, facts), change={})
+    lower = advice.lower_rate(telemetry, facts)
+    return norm, gain, lower and replace(lower, change={})

@@ -77,4 +77,4 @@ def _reason(name: str, readings: Sequence[tuple[int, float]], level: float, end:
 
 def remedy(telemetry: Telemetry, facts: Facts) -> Sequence[Advice | None]:
     warm, last = advice.shorter_warm_up(telemetry, facts), Advice(message("scale down the initial weights"))
-    return advice.raise_rate(telemetry, facts), warm, last
+    return advice.rate(telemetry, facts), warm, last
