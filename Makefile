@@ -177,7 +177,7 @@ bench-by-parameter: $(DEV)  ## how often a change of one parameter is said to co
 bench-constraint: $(DEV)  ## whether samplers learn from trials that collapse, in about half an hour
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/bench/constraint.py $(ARGS)
 
-bench-search: $(DEV)  ## how many epochs a search needs to reach a score, ours and its peers, in about an hour
+bench-search: $(DEV)  ## how many epochs a search needs to reach a score, ours and its peers, in about an hour (ARGS=--seconds: in real seconds)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.search $(ARGS)
 
 bench-export: $(DEV)  ## what exporting 1,000 trials of 100 epochs to MLflow costs, in about two minutes

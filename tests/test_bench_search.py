@@ -15,7 +15,7 @@ from pitprop.telemetry import Epoch, Telemetry
 from pitprop.trainer import Change, Context, Lane, Start
 
 from tests.bench.search import __main__ as bench
-from tests.bench.search import ours, peers, pool, promotion, replay
+from tests.bench.search import ours, peers, pool, promotion, replay, seconds
 from tests.bench.search.figures import spent, verdict
 from tests.bench.search.meter import Found, Meter, Task
 from tests.bench.search.table import Table
@@ -206,3 +206,14 @@ def test_no_late_winner_is_lost_when_everything_is_trained(late: Path) -> None:
     searches = [ours.OURS["pitprop, promote"](Task(late, "late", pool.SIZES["late"], math.inf, 24, seed)) for seed in range(2)]
     assert sum(one.late for one in searches) > 0
     assert sum(one.lost for one in searches) == 0
+
+
+@pytest.mark.parametrize("candidate", seconds.CANDIDATES)
+def test_a_search_that_has_not_reached_its_target_by_the_limit_has_missed_it(candidate: str) -> None:
+    took = seconds._alone(seconds.Race(candidate, "steady", math.inf, 0, 0.0, ""))
+    assert not took.reached
+    assert took.seconds > 0
+
+
+def test_no_remedy_is_tried_as_the_pool_answers_it_with_what_it_is_to_mend() -> None:
+    assert {pool.space(workload).remedies for workload in pool.SPACES} == {"suggest"}

@@ -4,14 +4,16 @@ Configurations of each workload's space are trained to the end once, into a fold
 same space, and its proposals are answered from there (see ``pool``). There is one worker and one training at a time, so that a
 search is its epochs, each of which counts. It ends when an epoch reaches the higher of two targets, quantiles of the pool's best
 scores, or when all trials are spent; with ``--whole`` it goes on until they are, which tells how good a search is in the end. One
-that misses a target counts with the epochs that all trials would have had. Trained baselines, points and early stopping are left
-out for all. Our gates are the space's.
+that misses a target counts with the epochs that all trials would have had. Trained baselines, points, remedies and early
+stopping are left out for all. Our gates are the space's.
 
 Seconds are epochs times what one takes alone on this machine (in lanes: beside seven others), and the method's own. All are
 medians. Tune proposes one trial ahead, as it keeps its actors only then, and does fewer seeds.
 
 A late winner (see ``pool``) is lost by a search that proposed it and did not train it to its best. With a target that is what a
 search ends with; with ``--whole`` it is what a method never trains.
+
+With ``--seconds`` trainings are real, and what counts is the time (see ``seconds``).
 """
 
 from __future__ import annotations
@@ -41,6 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Trains what the pools lack, runs the searches that the log lacks, prints a table for each workload."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     options = _options(arguments)
+    if options.seconds:
+        from tests.bench.search import seconds
+
+        chosen = seconds.WORKLOADS if options.workloads == list(pool.SPACES) else options.workloads
+        for workload in chosen:
+            pool.train(options.pool, workload, pool.SIZES[workload])
+        seconds.table(options.pool, chosen, _seeds(options), options.limit)
+        return 0
     for workload in options.workloads:
         pool.train(options.pool, workload, _size(options, workload))
     tasks = [task for workload in options.workloads for task in _tasks(options, workload)]
@@ -145,6 +155,9 @@ def _options(arguments: Sequence[str] | None) -> Any:
     two = "two quantiles of the pool's best scores (0.95 0.99)"
     parser.add_argument("--targets", type=float, nargs=2, default=[0.95, 0.99], metavar="Q", help=two)
     parser.add_argument("--whole", action="store_true", help="go on until all trials are spent")
+    races = "seconds to the first target with real trainings instead, ours in lanes, Tune's ASHA and Optuna's Hyperband"
+    parser.add_argument("--seconds", action="store_true", help=races)
+    parser.add_argument("--limit", type=float, default=60, metavar="S", help="with --seconds: what a search may take (60)")
     parser.add_argument("--size", type=int, metavar="N", help="configurations of a pool (128, or 512 where they train fast)")
     parser.add_argument("--pool", type=Path, default=Path("runs/bench-search"), help="folder of the pools (runs/bench-search)")
     parser.add_argument("--log", type=Path, help="a file for the searches, a line each; those in it are not run again")

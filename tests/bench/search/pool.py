@@ -58,10 +58,13 @@ class Pool:
 
 
 def space(workload: str) -> Space:
-    """The space of a workload without what gives a search a start: trained baselines and points. No early stopping either."""
+    """The space of a workload without what gives a search a start: trained baselines and points. No early stopping either.
+
+    Nor are remedies tried: in a pool of 128 the configuration nearest to one is mostly that which it is to mend.
+    """
     found = spaces.load(SPACES[workload])
     recorded = tuple(baseline for baseline in found.baselines if baseline.params is None)
-    return replace(found, baselines=recorded, points=(), early_stopping=None, timeout=None)
+    return replace(found, baselines=recorded, points=(), early_stopping=None, timeout=None, remedies="suggest")
 
 
 def drawn(found: Space) -> Iterator[dict[str, Any]]:
