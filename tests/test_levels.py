@@ -192,3 +192,13 @@ def test_where_trials_stand_a_little_above_what_is_told_chance_is_there() -> Non
     curve = Telemetry(Epoch(step, {"val/mAP": 0.12}) for step in range(1, 11))
     for told, level in ((0.11, 0.122), (0.02, 0.02)):
         assert levels.known(curve, Facts(10, "val/mAP", chance_score=told, peers=peers)) == pytest.approx(level)
+
+
+def test_what_stands_where_it_began_a_little_above_what_is_told_is_at_chance_and_that_is_what_is_said() -> None:
+    good = Peer(9, {"lr": 9.0}, Telemetry(Epoch(step, {"val/mAP": 0.05 + 0.03 * step}) for step in range(1, 6)))
+    for at, level in ((0.05, 0.05), (0.07, 0.04)):
+        curve = Telemetry(Epoch(step, {"val/mAP": at}) for step in range(1, 41))
+        facts = Facts(40, "val/mAP", chance_score=0.04, peers=(good,))
+        assert levels.score(curve, facts) == pytest.approx(level)
+        said = [verdict.reason for verdict in replay(curve, facts, [Signature("chance_plateau")])]
+        assert ["it began at 0.05 and never left that" in reason for reason in said] == [True] * (at == level)

@@ -105,9 +105,8 @@ def _told_score(telemetry: Telemetry, facts: Facts) -> Level | None:
         return Level(found * whole, BY_CLASSES)
     if count := classes(telemetry, facts):
         return Level(whole / count, message("by where the loss stands, ln {count}", count=count))
-    if (lowest := stood(telemetry, facts)) is not None:
-        return Level(lowest, message("where it began, at a loss that is worse than any guess"))
-    return None
+    lowest = stood(telemetry, facts)
+    return None if lowest is None else Level(lowest, message("where it began, at a loss that is worse than any guess"))
 
 
 @reading.once
@@ -139,9 +138,11 @@ def known_loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> Level 
 
 
 def score(telemetry: Telemetry, facts: Facts) -> float | None:
-    """The objective of a model that has learned nothing: as `known`, else where it began; None if neither is known."""
-    level = known(telemetry, facts)
-    return begun(telemetry, facts) if level is None else level
+    """The objective of a model that has learned nothing: as `known`, else where it `begun`; None if neither is known."""
+    level, own, best = known(telemetry, facts), begun(telemetry, facts), surpassed(telemetry, facts)
+    if level is None or own is None or best is None or (m := metrics.of(facts.metric)).attainable or m.chance is not None:
+        return own if level is None else level
+    return own if 0 < facts.sign * (own - level) < LEARNED * facts.sign * (best - level) else level  # as `known_score` of trials
 
 
 @reading.once

@@ -49,7 +49,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
     scores = telemetry.column(facts.metric).values[-count:]
     best = max(scores) if facts.maximize else min(scores)
     said = {"metric": facts.metric, "best": best, "first": losses[0][0], "last": telemetry[-1].step}
-    if levels.known(telemetry, facts) is not None:
+    if levels.known(telemetry, facts) == levels.score(telemetry, facts):
         told = N_("{metric} no better than {best:.4g} in epochs {first}-{last}, chance is {level:.4g}")
         return message(told, **said, level=levels.score(telemetry, facts))
     began = N_("{metric} no better than {best:.4g} in epochs {first}-{last}, it began at {level:.4g} and never left that")
