@@ -266,6 +266,9 @@ PRINTED: dict[str, tuple[str, Mapping[str, float]]] = {
     "a number in brackets and a colon": (each("[ {n}00 ]: val_loss: 0.{n}, lr: 0.1\n"), {"val/loss": 0.2, "lr": 0.1}),
     "a rank in brackets": (each("[3] train_loss: 0.5\n[3] val_loss: 0.{n}\n"), {"train/loss": 0.5, "val/loss": 0.2}),
     "two sides at a number": (each("[{n}00] train_loss=0.5\n[{n}00] val_loss=0.{n}\n"), {"train/loss": 0.5, "val/loss": 0.2}),
+    "an error of a test": (each("Epoch {n}: test error 7{n}.5%\n"), {"val/error": 0.725}),
+    "an error rate": (each("epoch {n} validation error rate 0.7{n}\n"), {"val/error_rate": 0.72}),
+    "mean average precision": (each("epoch {n} metrics/mAP50-95 0.0{n}\n"), {"val/map50_95": 0.02}),
     "german": (
         each("Epoche {n}/9: Verlust 0.5, Genauigkeit 0.6, Val-Verlust 0.{n}, Val-Genauigkeit 0.7\n"),
         {"train/loss": 0.5, "train/accuracy": 0.6, "val/loss": 0.2, "val/accuracy": 0.7},

@@ -73,12 +73,13 @@ PAIR = re.compile(
     r"(?<![\w./\-])(?P<name>[a-z][\w./\-]{0,80}(?:'s|:\d+_[\w./\-]{1,60}|@[\d.:]{1,9})?"
     r"(?: [a-z][\w\-]{0,30}){0,5}(?: ?\([a-z][\w \-]{0,20}\))?)"
     rf"['\"]?\s*(?:[:=]|->|is\b)\s*(?:tensor\(|np\.\w{{1,9}}\()?['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
-    rf"|\b(?P<bare>(?:best[ _])?(?:(?:{SIDE})[ _-])?(?:{USUAL}))\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w|\s+\d+\.\d+\s*\()"
+    rf"|\b(?P<bare>(?:best[ _])?(?:(?:{SIDE})[ _-])?(?:{USUAL})|(?:{SIDE})[ _]err(?:or)?(?:[ _]rate)?)"
+    rf"\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w|\s+\d+\.\d+\s*\()"
     rf"|(?<=\| )(?P<cell>[a-z][\w/\-]{{0,40}}) (?P<held>{NUMBER})(?=\s*(?:\||$))",
     re.I | re.A,
 )
 WORDY = re.compile(
-    rf"(?<![\w./\-:=])(?P<name>[a-z][\w/]{{1,40}}(?:-\d)?)\s+(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w|\s*[:=/]|\s+of\b)",
+    rf"(?<![\w./\-:=])(?P<name>[a-z][\w/]{{1,40}}(?:-\d{{1,2}})?)\s+(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w|\s*[:=/]|\s+of\b)",
     re.I | re.A,
 )
 """A name and its number with nothing between, which counts where the line says how far it is, and the name is of a metric."""
