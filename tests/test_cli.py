@@ -517,6 +517,23 @@ def test_a_flag_without_a_default_is_searched_in_a_range_that_is_called_a_guess(
     assert (tmp_path / "train.yaml").read_text().count("learning-rate: ") == 2  # in params, and as the start of a baseline
 
 
+def test_a_flag_that_the_script_needs_is_in_the_command_that_is_begun(tmp_path: Path, pitprop: Pitprop) -> None:
+    script, needs = tmp_path / "train.py", SCRIPT.replace('"--data-dir", default="data"', '"--data-dir", required=True')
+    script.write_text(needs)
+    assert pitprop("init", str(script), runs=None).code == 0
+    command = spaces.load(tmp_path / "train.yaml").options["command"]
+    assert command == ["{python}", "train.py", "{params}", "--epochs", "{epochs}", "--data-dir", "TODO"]
+    assert "the script needs --data-dir" in (tmp_path / "train.yaml").read_text()
+
+
+def test_a_search_of_a_service_is_found_from_its_folder_of_runs(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
+    space = write_space(trials=1)
+    folder = tmp_path / "runs" / "searches" / "abc"
+    folder.mkdir(parents=True)
+    (folder / Path(space).name).touch()
+    assert f"but the service has searched it: say --runs {folder}" in pitprop("status", space).err
+
+
 def test_a_space_is_begun_from_the_parameters_of_a_trainer(tmp_path: Path, pitprop: Pitprop) -> None:
     trains = tmp_path / "mine.py"
     trains.write_text(

@@ -16,11 +16,14 @@ from conftest import ROOT, Said, events, records
 from hypothesis import given
 from hypothesis import strategies as st
 from pitprop.addresses import addresses
-from pitprop.results import ablation, confirmation, confirmation_study
+from pitprop.results import ablation, confirmation, confirmation_study, summary
+from pitprop.results.ablation import Effect, Step
 from pitprop.results.confirmation_study import Block
+from pitprop.results.statistics import Difference
 from pitprop.space import Confirm, Space, SpaceError
 from pitprop.space.distributions import Leaf, Range
 from pitprop.views import effects
+from pitprop.views.content import Content
 
 from tests.bench import by_parameter
 
@@ -322,6 +325,28 @@ def test_what_a_value_costs_is_found_and_what_does_nothing_is_alike(toy: Toy, tm
     said = effects.line(told["kind"])
     assert re.fullmatch(r"\[1, 2\], \[2, 1\] alike \(within 0\.0\d+\); \[3, 3\] costs 0\.\d+ \(0\.\d+ to 0\.\d+\)", said)
     assert found.effects[0].parameter in ("kind", "level")
+
+
+def test_a_value_whose_interval_leaves_much_open_is_not_known_and_not_alike() -> None:
+    same = Difference(0.0, -0.02, 0.02, 0.9, 0.02, "not distinguishable")
+    wild = Difference(-0.081, -0.19, 0.03, 0.2, 0.1, "not distinguishable")
+    effect = Effect("lr", 0.01, (Step(0.03, (0.6,), same), Step(0.06, (0.5,), wild)), usual=0.02)
+    assert effects.line(effect) == "0.01 to 0.03 alike (within 0.02); 0.06 not known (−0.081, from −0.19 to 0.03)"
+    assert effects.line(replace(effect, usual=0.1)) == "0.01 to 0.06 alike (within 0.19)"
+
+
+def test_a_target_that_another_trial_confirms_than_the_one_to_use_says_which(toy: Toy, tmp_path: Path) -> None:
+    space = toy(**NOISY, targets={"easy": 0.6})
+    found = confirmed(space, tmp_path)
+    rows = records(space, tmp_path)
+    content = Content(space, rows, summary.summarise(space, rows, len(rows)), found, addresses(tmp_path))
+    assert [(goal.confirmed, goal.by) for goal in content.targets] == [(True, None)]
+    assert found.winner is not None
+    other = next(one for one in found.candidates if one.name != found.winner.name)
+    open_ = replace(found.differences[found.winner.name]["target easy"], verdict="not distinguishable")
+    partly = replace(found, differences={**found.differences, found.winner.name: {"target easy": open_}})
+    again = replace(content, confirmation=partly)
+    assert [(goal.confirmed, goal.by) for goal in again.targets] == [(True, other.trial)]
 
 
 def test_changes_that_were_killed_go_on_and_what_is_there_is_not_trained_again(toy: Toy, tmp_path: Path) -> None:

@@ -30,12 +30,22 @@ METRICS = (("val/macro_f1", "f1"), ("val/auc", "auc"), ("val/accuracy", "acc"), 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A parameter: its ``flag`` (empty for a trainer's), its ``default`` and its ``choices``, None where there are none."""
+    """A parameter: its ``flag`` (empty for a trainer's), its ``default`` and its ``choices``, None where there are none.
+
+    ``needed`` is a flag that the script does not start without.
+    """
 
     name: str
     flag: str
     default: Any
     choices: list[Any] | None = None
+    needed: bool = False
+
+    @property
+    def stated(self) -> bool:
+        """Whether the command has to say it, as the script needs it and it is nothing to search."""
+        sought = self.choices is not None or (not ASIDE.fullmatch(self.name) and MATTERS.search(self.name.lower()))
+        return self.needed and not sought and self.name not in (*SPENT, "seed")
 
     @property
     def range(self) -> str:
@@ -73,7 +83,7 @@ def draft(path: Path) -> str:
         printed = "|".join(re.findall(r"val\w*[^\w\n]{0,3}\w*", text.lower()))
         reported = next((name for name, word in METRICS if word in printed), None)
     epochs = next((one.default for one in known if one.name in SPENT and isinstance(one.default, int)), 20)
-    params = [one for one in known if not ASIDE.fullmatch(one.name)]
+    params = [one for one in known if not ASIDE.fullmatch(one.name) and not one.stated]
     metric = reported or "val/loss"
     unsure = "" if reported else "  # a guess: name what the program reports (docs/trainers.md)"
     defaults = [f"{one.name}: {_text(one.default)}" for one in params if one.range]
@@ -96,10 +106,13 @@ def _command(path: Path, known: list[Found]) -> str:
     spent = next((one for one in known if one.name in SPENT), None)
     words += [spent.flag, '"{epochs}"'] if spent is not None else []
     words += ["--seed", '"{seed}"'] if any(one.name == "seed" for one in known) else []
+    needed = [one for one in known if one.stated]
+    words += [word for one in needed for word in (one.flag, "TODO")]
+    asks = f"  # the script needs {', '.join(one.flag for one in needed)}: write its value for TODO" if needed else ""
     return f"""\
 trainer: command
 options:
-  command: [{", ".join(words)}]
+  command: [{", ".join(words)}]{asks}
   metrics: [stdout]  # where its metrics come from (docs/commands.md)
 """
 
@@ -128,7 +141,7 @@ def _flags(tree: ast.Module) -> Iterator[Found]:
             flags = [str(one.value) for one in node.args if isinstance(one, ast.Constant) and str(one.value).startswith("--")]
             if flags:
                 said = {word.arg: _literal(word.value) for word in node.keywords if word.arg}
-                yield Found(flags[0][2:], flags[0], _default(said), said.get("choices"))
+                yield Found(flags[0][2:], flags[0], _default(said), said.get("choices"), said.get("required") is True)
 
 
 def _default(said: Mapping[str, Any]) -> Any:

@@ -35,7 +35,7 @@ def chance(telemetry: Telemetry, facts: Facts) -> Question | None:
     metric, meaning = facts.metric, metrics.of(facts.metric)
     lacks = message("nothing tells where {metric} stands in a model that has learned nothing", metric=metric)
     if levels.ACCURACY & {*metrics.split(metric)} or metric.rsplit("/", 1)[-1] in levels_of.ERRORS:
-        return Question(lacks, message(CLASSES), "facts: {classes: 10}", "labels={'0': 700, '1': 300} or classes=10")
+        return Question(lacks, message(CLASSES), "facts: {classes: N}", "labels={'0': 700, '1': 300} or classes=N")
     said = f"facts: {{chance: {{{metric}: ...}}}}"
     if meaning.family == "loss":
         return Question(lacks, message(GUESS), said, "chance_loss=2.303")

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pitprop.addresses import Addresses
@@ -54,11 +55,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a parameter does beside the winner's other values: ``value`` is the winner's, ``steps`` the others, in order."""
+    """What a parameter does beside the winner's other values: ``value`` is the winner's, ``steps`` the others, in order.
+
+    ``usual`` is half the width of the middle interval of all changes, of all parameters: what their trainings can tell apart.
+    """
 
     parameter: str
     value: Any
     steps: tuple[Step, ...]
+    usual: float = math.inf
 
     @property
     def size(self) -> float:
@@ -137,14 +142,14 @@ def ablation(space: Space, winner: Record, found: Blocks) -> Ablation | None:
     told = statistics.changed(
         scores[first], {n: scores[n] for n in names if n and n != first}, maximize=space.objective.sign > 0
     ) if over else {}  # fmt: skip
-    effects = []
+    widths = [(one.high - one.low) / 2 for one in told.values() if math.isfinite(one.high - one.low)]
+    usual, effects = median(widths) if widths else math.inf, []
     for leaf in space.leaves:
         mine = [name for name in told if name.removeprefix(f"{first}: ").startswith(f"{leaf.name} ")]
         steps = [Step(changed[name].get(leaf.name), scores[name], told[name]) for name in mine]
         if steps:
-            effects.append(
-                Effect(leaf.name, winner.params.get(leaf.name), tuple(sorted(steps, key=lambda one: _place(leaf, one.value))))
-            )
+            steps.sort(key=lambda one: _place(leaf, one.value))
+            effects.append(Effect(leaf.name, winner.params.get(leaf.name), tuple(steps), usual))
     effects.sort(key=lambda effect: -effect.size)
     return Ablation(winner.number, seeds, scores.get(first, ()), tuple(effects), len(names) if over else done, len(names))
 

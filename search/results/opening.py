@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from pitprop.addresses import Addresses, safe
 from pitprop.errors import UserError
@@ -19,6 +20,9 @@ def results_of(
 ) -> Results:
     """What ``stored``, the study of ``space``, says; `UserError` if there is none, or if it was made with another space."""
     if stored is None:
+        if (of_service := max(where.runs.glob(f"searches/*/{space.name}.yaml"), key=_changed, default=None)) is not None:
+            text = _("there is no study of {name} in {database}, but the service has searched it: say --runs {folder}")
+            raise UserError(text.format(name=repr(space.name), database=safe(where.study_db), folder=of_service.parent))
         text = _("there is no study of {name} in {database} yet: {command}")
         raise UserError(
             text.format(name=repr(space.name), database=safe(where.study_db), command=next_command("search", space, where))
@@ -29,3 +33,7 @@ def results_of(
     counts = stored.code and any(map(code_counts, stored.records))
     changes = scripts.changed(stored.code, scripts.code(known)) if counts else []
     return Results(known, where, stored.records, stored.target, changes, stored.knows)
+
+
+def _changed(file: Path) -> float:
+    return file.stat().st_mtime

@@ -173,13 +173,14 @@ class Content:
     def targets(self) -> list[Goal]:
         """Each target: whether it is reached, and whether that is confirmed."""
         told = self.confirmation
-        every = list(told.differences.values()) if told is not None and told.complete else []
+        every = told.differences if told is not None and told.complete else {}
+        trials = {one.name: one.trial for one in told.candidates} if told is not None else {}
         found = []
         for target in self.summary.targets:
-            leads = [row[f"target {target.name}"] for row in every if f"target {target.name}" in row]
-            found.append(
-                Goal(target.name, target.value, target.trial, any(x.verdict == "better" for x in leads) if leads else None)
-            )
+            leads = {name: row[f"target {target.name}"] for name, row in every.items() if f"target {target.name}" in row}
+            sure = [name for name, one in leads.items() if one.verdict == "better"]
+            by = trials[sure[0]] if sure and (self.winner is None or self.winner.name not in sure) else None
+            found.append(Goal(target.name, target.value, target.trial, bool(sure) if leads else None, by))
         return found
 
     @property

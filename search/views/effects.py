@@ -10,6 +10,9 @@ from pitprop.messages import _
 from pitprop.results.ablation import Effect, Step
 from pitprop.views import words
 
+FAR = 2
+"""How many times half the usual width of an interval a value may lie off the winner's that is called alike."""
+
 
 def line(effect: Effect, *, estimated: bool = False) -> str:
     """``[1.2, 3.0], [1.0, 3.4] alike (within 0.012); [1.0, 1.0] costs 0.03 (0.02 to 0.04)``.
@@ -20,16 +23,29 @@ def line(effect: Effect, *, estimated: bool = False) -> str:
 
 
 def _alike(effect: Effect, estimated: bool) -> Iterator[str]:
-    """What cannot be told from the winner's value, with the largest difference that the intervals leave open."""
+    """What cannot be told from the winner's value, with the largest difference that the intervals leave open.
+
+    A value whose interval leaves open `FAR` more than is usual, as where some seeds collapse, is not known.
+    """
     scored = [one for one in effect.steps if not math.isnan(one.difference.mean)]
-    alike = [one for one in scored if not one.differs]
-    if alike:
-        span = max(max(-one.difference.low, one.difference.high) for one in alike)
+    equal = [one for one in scored if not one.differs]
+    unknown = [one for one in equal if math.isfinite(_reach([one])) and _reach([one]) > FAR * effect.usual and not estimated]
+    if alike := [one for one in equal if one not in unknown]:
+        span = _reach(alike)
         told = _("{values} alike (within {span})") if math.isfinite(span) else _("{values}: too few scores to tell")
         told = _("{values}: no effect seen") if estimated else told
         yield told.format(values=_span(effect, alike), span=words.rough(span))
+    for one in unknown:
+        text, gap = _("{value} not known ({delta}, from {low} to {high})"), one.difference
+        shown = {"delta": words.rough(gap.mean), "low": words.rough(gap.low), "high": words.rough(gap.high)}
+        yield text.format(value=words.value(one.value), **shown)
     if failed := [words.value(one.value) for one in effect.steps if one not in scored]:
         yield _("{values}: no training had a score").format(values=words.listed(failed))
+
+
+def _reach(steps: Sequence[Step]) -> float:
+    """The largest difference from the winner's value that the intervals leave open."""
+    return max(max(-one.difference.low, one.difference.high) for one in steps)
 
 
 def _span(effect: Effect, alike: Sequence[Step]) -> str:

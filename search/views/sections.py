@@ -29,12 +29,16 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A target: the first ``trial`` that reached it, and whether fresh seeds ``confirmed`` that (None: not tested)."""
+    """A target: the first ``trial`` that reached it, and whether fresh seeds ``confirmed`` that (None: not tested).
+
+    ``by`` is the trial of which they did, where it is another than the one to use.
+    """
 
     name: str
     value: float
     trial: int | None
     confirmed: bool | None
+    by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
