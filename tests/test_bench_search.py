@@ -210,7 +210,7 @@ def test_no_late_winner_is_lost_when_everything_is_trained(late: Path) -> None:
 
 @pytest.mark.parametrize("candidate", seconds.CANDIDATES)
 def test_a_search_that_has_not_reached_its_target_by_the_limit_has_missed_it(candidate: str) -> None:
-    took = seconds._alone(seconds.Race(candidate, "steady", math.inf, 0, 0.0, ""))
+    took = seconds._alone(seconds.Race(candidate, "steady", math.inf, 0, 0.0))
     assert not took.reached
     assert took.seconds > 0
 

@@ -2,9 +2,10 @@
 
 Ours is the engine with a worker a core and lanes in each, under `promote`; Tune is OptunaSearch and ASHA with kept actors, one
 a core; Optuna is TPE and Hyperband in a process a core. All train the same code, 64 trials at most, and end at the first epoch
-that reaches the target of the workload's pool. Seconds begin when Ray and the study are there, before the workers are. Each
-search is a process of its own, and the candidates take turns, so that what else the machine does hits all alike. One that
-misses the target, or has not reached it after a limit, counts with the seconds that it took and is said to have missed it.
+that reaches the target of the workload's pool. Seconds begin as the process of a search does: Ray, the study and the workers
+start within them, and ours and Tune's start a Ray each. The candidates take turns, so that what else the machine does hits all
+alike. A search that misses the target, or has not reached it after a limit, counts with the seconds that it took and is said to
+have missed it.
 """
 
 from __future__ import annotations
@@ -55,7 +56,14 @@ class Race:
     target: float
     seed: int
     limit: float
-    folder: str
+    folder: str = ""
+    began: float = 0.0
+    """When the process of the search was started, on the clock that all processes of a machine share."""
+
+    @property
+    def now(self) -> float:
+        """Seconds since then."""
+        return time.monotonic() - self.began
 
     @property
     def space(self) -> Space:
@@ -88,15 +96,14 @@ def ours(race: Race) -> Took:
         study.checkpoints.mkdir()
         job = Job(found.trainer, Context(found.epochs, found.options, metric=metric), study.checkpoints)
         with closing(OnRay(job, Need(), Size(CORES), stall=600, address=None, logs=False)) as launcher:
-            began = time.monotonic()
             with closing(Search(found, study, launcher, width=lambda _workers: LANES).events()) as events:
                 for event in events:
-                    took = time.monotonic() - began
+                    took = race.now
                     if isinstance(event, Reported) and event.epoch.metrics[metric] >= race.target:
                         return Took(took, True)
                     if took > race.limit:
                         break
-            return Took(time.monotonic() - began, False)
+            return Took(race.now, False)
 
 
 def tune(race: Race) -> Took:
@@ -126,11 +133,11 @@ def tune(race: Race) -> Took:
 
         def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
             if result["score"] >= race.target:
-                self.after = min(self.after, time.monotonic() - began)
+                self.after = min(self.after, race.now)
             return False
 
         def stop_all(self) -> bool:
-            return self.after < math.inf or time.monotonic() - began > race.limit
+            return self.after < math.inf or race.now > race.limit
 
     reached = Reached()
     paths = {"env_vars": {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "OMP_NUM_THREADS": "1"}}
@@ -144,31 +151,30 @@ def tune(race: Race) -> Took:
         _temp_dir=temporary,
         runtime_env=paths,
     )
-    began = time.monotonic()
     proposing = OptunaSearch({leaf.name: leaf.distribution for leaf in space.leaves}, metric="score", mode="max", seed=race.seed)
     asha = ASHAScheduler(metric="score", mode="max", max_t=space.epochs)
     config = tuning.TuneConfig(num_samples=TRIALS, search_alg=proposing, scheduler=asha, reuse_actors=True)
     saving = tuning.CheckpointConfig(checkpoint_at_end=False)
     run = tuning.RunConfig(storage_path=f"{race.folder}/tune", stop=reached, verbose=0, checkpoint_config=saving)
     tuning.Tuner(Trial, tune_config=config, run_config=run).fit()
-    took = min(reached.after, time.monotonic() - began)
+    took = min(reached.after, race.now)
     ray.shutdown()
     return Took(took, reached.after < math.inf)
 
 
 def hyperband(race: Race) -> Took:
     """Optuna's TPE and Hyperband in as many processes as there are cores, on one journal."""
-    began, file = time.monotonic(), Path(race.folder, "reached")
+    file = Path(race.folder, "reached")
     command = [*MODULE, "--part", json.dumps(_row(race))]
-    parts = [subprocess.Popen([*command, str(race.seed * CORES + number), str(began)]) for number in range(CORES)]
+    parts = [subprocess.Popen([*command, str(race.seed * CORES + number)]) for number in range(CORES)]
     for one in parts:
         one.wait()
     if file.exists():
-        return Took(float(file.read_text()) - began, True)
-    return Took(time.monotonic() - began, False)
+        return Took(float(file.read_text()) - race.began, True)
+    return Took(race.now, False)
 
 
-def part(race: Race, seed: int, began: float) -> None:
+def part(race: Race, seed: int) -> None:
     """One of the processes of `hyperband`."""
     space, file = race.space, Path(race.folder, "reached")
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(f"{race.folder}/journal"))
@@ -184,7 +190,7 @@ def part(race: Race, seed: int, began: float) -> None:
             best = max(best, score)
             if score >= race.target and not file.exists():
                 file.write_text(str(time.monotonic()))
-            if file.exists() or time.monotonic() - began > race.limit:
+            if file.exists() or race.now > race.limit:
                 trial.study.stop()
                 break
             trial.report(score, step)
@@ -207,7 +213,7 @@ def table(folder: Path, workloads: Sequence[str], seeds: Sequence[int], limit: f
         taken: dict[str, list[Took]] = {name: [] for name in CANDIDATES}
         for seed in seeds:
             for name, rows in taken.items():
-                rows.append(_alone(Race(name, workload, target, seed, limit, "")))
+                rows.append(_alone(Race(name, workload, target, seed, limit)))
                 missed = "" if rows[-1].reached else " (missed)"
                 print(
                     f"  {workload}, seed {seed}, {name}: {rows[-1].seconds:.1f} s{missed}, load {os.getloadavg()[0]:.0f}",
@@ -225,25 +231,25 @@ def table(folder: Path, workloads: Sequence[str], seeds: Sequence[int], limit: f
 def _alone(race: Race) -> Took:
     """Does a search in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
-        command = [*MODULE, "--one", json.dumps(_row(replace(race, folder=folder)))]
+        command = [*MODULE, "--one", json.dumps(_row(replace(race, folder=folder, began=time.monotonic())))]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return Took(*json.loads(said.splitlines()[-1]))
 
 
 def _row(race: Race) -> list[Any]:
-    return [race.candidate, race.workload, race.target, race.seed, race.limit, race.folder]
+    return [race.candidate, race.workload, race.target, race.seed, race.limit, race.folder, race.began]
 
 
 def main() -> None:
     """Does what `_alone` and `hyperband` ask of a process."""
     parser = argparse.ArgumentParser(prog="tests.bench.search.seconds")
     parser.add_argument("--one", type=json.loads, metavar="RACE", help="a search")
-    parser.add_argument("--part", nargs=3, metavar=("RACE", "SEED", "BEGAN"), help="a process of one")
+    parser.add_argument("--part", nargs=2, metavar=("RACE", "SEED"), help="a process of one")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if options.part:
-        race, seed, began = options.part
-        part(Race(*json.loads(race)), int(seed), float(began))
+        race, seed = options.part
+        part(Race(*json.loads(race)), int(seed))
     else:
         race = Race(*options.one)
         took = CANDIDATES[race.candidate](race)
