@@ -102,8 +102,8 @@ class Machine:
         ours = _space(self.first)
         return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _space(pid) == ours and _titled(pid, name)]
 
-    def kill(self, name: str = "") -> None:
-        """Kills them with signal 9; without a name the whole node, as a loss of power does."""
+    def kill(self, name: str = "", by: signal.Signals = signal.SIGKILL) -> None:
+        """Kills them, with signal 9 unless said; without a name the whole node, as a loss of power does."""
         if not name:
             self.process.kill()
             self.process.wait()
@@ -112,7 +112,7 @@ class Machine:
         assert found, f"no {name} on {self.address}"
         for pid in found:
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, by)
 
 
 def _space(pid: int) -> str:
@@ -254,6 +254,16 @@ class Cluster:
         asked = self.head.inside(sys.executable, "-c", code, self.address)
         done = subprocess.run(asked, env=self.environment, cwd="/", capture_output=True, text=True, timeout=PATIENCE)
         return done.stdout.split()
+
+    def clear(self) -> None:
+        """Kills all nodes but the head, and waits until the head knows it."""
+        left = [machine for machine in self._machines if machine is not self.head and machine.process.poll() is None]
+        for machine in left:
+            if machine.pids("raylet"):
+                machine.kill("raylet", signal.SIGTERM)  # it takes its leave, where the head would wait for a lost machine
+        until(lambda: set(self.alive()) == {self.head.address}, "that the head alone is left")
+        for machine in left:
+            machine.kill()
 
     def logged(self, machine: Machine, words: str) -> bool:
         """Whether one of Ray's programs there has said so."""

@@ -105,9 +105,10 @@ def alone(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def project(cluster: Cluster, alone: Project) -> Project:
+def project(cluster: Cluster, alone: Project) -> Iterator[Project]:
     cluster.hidden = [alone.folder]
-    return alone
+    yield alone
+    cluster.clear()
 
 
 def undisturbed(space: Space, folder: Path) -> list[tuple[object, ...]]:
@@ -131,8 +132,6 @@ def test_code_and_state_travel_to_nodes_with_nothing_of_ours(cluster: Cluster, p
     project.go()
     assert outcomes(records(space, project.runs)) == undisturbed(space, tmp_path / "undisturbed")
     assert set().union(*project.hosts().values()) <= {node.host for node in there}
-    for node in there:
-        node.kill()
 
 
 @pytest.mark.parametrize("what", ["worker", "raylet", "node"])
@@ -154,9 +153,6 @@ def test_what_dies_of_a_node_costs_no_trial_and_no_epoch_that_had_ended(
     assert project.trained() == 24
     assert outcomes(found) == undisturbed(space, tmp_path / "undisturbed")
     assert "is tried again from its checkpoint" in told
-    for node in there:
-        if node.pids():
-            node.kill()
 
 
 def test_a_node_that_joins_is_used(cluster: Cluster, project: Project, tmp_path: Path) -> None:
@@ -171,8 +167,6 @@ def test_a_node_that_joins_is_used(cluster: Cluster, project: Project, tmp_path:
     assert set().union(*project.hosts().values()) == {first.host, second.host}
     assert outcomes(records(space, project.runs)) == undisturbed(space, tmp_path / "undisturbed")
     assert "2 workers fit the cluster now" in told
-    for node in (first, second):
-        node.kill()
 
 
 def test_a_node_on_which_the_trainer_does_not_import_is_left_out_with_the_reason(cluster: Cluster, project: Project) -> None:
@@ -184,8 +178,6 @@ def test_a_node_on_which_the_trainer_does_not_import_is_left_out_with_the_reason
     assert f"node {bad.address} is left out: trainer" in told
     assert "ModuleNotFoundError: No module named 'no_such_library'" in told
     assert set().union(*project.hosts().values()) == {good.host}
-    for node in (good, bad):
-        node.kill()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("virtualenv") is None, reason="Ray's pip environments need ray[default]")
@@ -199,7 +191,6 @@ def test_a_requirement_that_cannot_be_had_ends_the_search_with_the_words_of_pip(
     _out, err = refused.communicate(timeout=nodes.PATIENCE)
     assert refused.returncode == 1
     assert "its environment cannot be made there: ERROR: Could not find a version" in err
-    node.kill()
 
 
 def test_more_workers_than_fit_and_none_that_would_are_told_at_once(cluster: Cluster, project: Project) -> None:
@@ -211,7 +202,6 @@ def test_more_workers_than_fit_and_none_that_would_are_told_at_once(cluster: Clu
     assert refused.returncode == 1
     assert "no node of Ray's has 3 CPUs beside 1 GPU; " in err
     assert f"{node.address} has 2 CPUs and 4 GPUs" in err
-    node.kill()
 
 
 def test_each_training_sees_the_gpus_that_are_its_own(cluster: Cluster, project: Project) -> None:
@@ -224,7 +214,6 @@ def test_each_training_sees_the_gpus_that_are_its_own(cluster: Cluster, project:
     seen = project.gpus()
     assert [len(one) for one in seen] == [2, 2]
     assert seen[0] | seen[1] == {"0", "1", "2", "3"}, (told, project.hosts(), sorted(project.signals.glob("*")))
-    node.kill()
 
 
 def test_a_search_that_loses_its_share_gives_its_trial_up_after_the_epoch_and_holds_nothing(
@@ -244,7 +233,6 @@ def test_a_search_that_loses_its_share_gives_its_trial_up_after_the_epoch_and_ho
     share.write_text("1")
     said(running)
     assert project.curves() == [[*range(1, 7)]] * 3
-    node.kill()
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def look_at_a_local_ray(folder: str) -> None:
     """Prints what a local Ray and this process listen on, in a process that has not imported Ray: it reads its setting then."""
     job = Job(str(TOY), Context(epochs=3), Path(folder))
     with closing(OnRay(job, Need(), Size(1), stall=120, address=None, logs=False)) as launcher:
-        pids = reaper._users(str(launcher._scratch), os.getpid())
+        pids = reaper.users(str(launcher._scratch))
         held = [Path(f"/proc/{pid}/environ").read_bytes() for pid in pids]
         own = psutil.Process().net_connections("inet")
         heard = [*own, *(one for pid in pids for one in psutil.Process(pid).net_connections("inet"))]

@@ -27,7 +27,8 @@ def start(folder: Path, environment: Mapping[str, str], spared: Path | None = No
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)
 
 
-def _users(folder: str, spared: str, driver: int) -> list[int]:
+def users(folder: str, spared: str = "") -> list[int]:
+    """The processes that name the folder or hold a file in it open, but for those that hold the file ``spared`` open."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -35,17 +36,17 @@ def _users(folder: str, spared: str, driver: int) -> list[int]:
             files = [os.readlink(file) for file in (path / "fd").iterdir()]
             if (folder.encode() in said or any(folder in file for file in files)) and spared not in files:
                 found.append(int(path.name))
-    return [pid for pid in found if pid not in (os.getpid(), driver)]
+    return [pid for pid in found if pid != os.getpid()]
 
 
 def _reap(folder: str, spared: str, driver: int) -> None:
     quiet, deadline = 0, time.monotonic() + PATIENCE
     while quiet < 3 and time.monotonic() < deadline:
-        users = _users(folder, spared, driver)
-        for pid in users:
+        left = [pid for pid in users(folder, spared) if pid != driver]
+        for pid in left:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        quiet = 0 if users or Path(folder).exists() else quiet + 1
+        quiet = 0 if left or Path(folder).exists() else quiet + 1
         shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.1)
 
