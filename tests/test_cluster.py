@@ -185,7 +185,7 @@ def test_a_requirement_that_cannot_be_had_ends_the_search_with_the_words_of_pip(
     cluster: Cluster, project: Project, tmp_path: Path
 ) -> None:
     (tmp_path / "wheels").mkdir()
-    node = cluster.add()  # it reaches no index, and a folder without wheels answers at once
+    cluster.add()  # it reaches no index, and a folder without wheels answers at once
     space = project.space(pip=[f"--no-index --find-links {tmp_path / 'wheels'}", "no-such-requirement==1"])
     refused = search(cluster, project, space)
     _out, err = refused.communicate(timeout=nodes.PATIENCE)
@@ -205,7 +205,7 @@ def test_more_workers_than_fit_and_none_that_would_are_told_at_once(cluster: Clu
 
 
 def test_each_training_sees_the_gpus_that_are_its_own(cluster: Cluster, project: Project) -> None:
-    node = cluster.add(cpus=4, gpus=4)
+    cluster.add(cpus=4, gpus=4)
     space = project.space(resources={"gpus": 2}, options={"signals": str(project.signals), "gate": 2}, trials=2)
     running = search(cluster, project, space)
     until(project.waiting(2), "two trainings at the gate, side by side")
