@@ -2,7 +2,8 @@
 
 It takes the command line of a driver and writes a journal. The words of the question: ``trials=3`` end one after the other,
 ``hangs`` does not begin the first time, ``hold`` waits at the end until it is ended, ``die=2`` kills itself so often, ``deaf``
-does not hear TERM, ``error=CLASS`` ends with a sentence once, ``error`` always, ``owned`` with that somebody else has the study.
+does not hear TERM, ``error=CLASS`` ends with a sentence once, ``error`` always, ``owned`` with that somebody else has the study,
+``lets-go`` lets go of its lock a while before it has ended.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ def main() -> int:
     while "hold" in words:
         signal.pause()
     write(path, "left", {"how": "ended", "code": 0})
+    if "lets-go" in words:
+        os.closerange(3, 64)
     return 0
 
 

@@ -39,6 +39,15 @@ def test_a_search_that_is_submitted_runs_and_is_done_and_says_so_in_order(parts:
     assert found.share == 0
 
 
+def test_of_a_driver_that_lives_no_more_no_process_is_left(parts: Kit) -> None:
+    entry, one = parts.submit("lets-go"), parts.supervisor()
+    one.tick()
+    pid = parts.drivers[0]._started[entry.id].pid
+    until([], lambda: not one._drivers.lives(entry.id))
+    assert not parts.drivers[0]._started
+    assert not Path(f"/proc/{pid}").exists()
+
+
 def test_why_a_search_was_paused_or_cancelled_does_not_say_its_state_again(parts: Kit) -> None:
     entry, one = parts.submit("hold"), parts.supervisor()
     change, said = Change(parts.store, entry.id, "anna"), []

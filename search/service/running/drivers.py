@@ -107,9 +107,6 @@ class LocalDrivers:
 
     def lives(self, search: str) -> bool:
         """Whether somebody holds the lock of the driver."""
-        process = self._started.get(search)
-        if process is not None and process.poll() is not None:  # no zombie stays behind
-            del self._started[search]
         try:
             lock = os.open(self._lock(search), os.O_RDWR)
         except OSError:
@@ -121,6 +118,8 @@ class LocalDrivers:
         finally:
             os.close(lock)
         self._asked.pop(search, None)
+        if (process := self._started.pop(search, None)) is not None:
+            process.wait()  # it lets go of the lock just before it has ended, and nobody looks after it any more
         return False
 
     def end(self, entry: Entry, now: float) -> bool:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,9 +36,6 @@ LOOK = 0.5
 """Seconds between two looks of the head at whether Ray lives, and whether somebody uses it."""
 DEATHS = 3
 """So many heads that end as they start are replaced while somebody waits for one."""
-
-_started: list[subprocess.Popen[bytes]] = []
-"""Heads that this process has started, so that none stays a zombie for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +134,11 @@ def launch(folder: Path, cpus: int) -> bool:
         environment = {**public_environment(), "PYTHONPATH": search_path()}
         environment.pop("OMP_NUM_THREADS", None)  # which Ray sets for each worker by its CPUs
         with (folder / "head.log").open("wb") as log:
-            _started[:] = [one for one in _started if one.poll() is None]
             head = subprocess.Popen(
                 command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, pass_fds=(lock,),
             )  # fmt: skip
-            _started.append(head)
+        threading.Thread(target=head.wait, name="ray head", daemon=True).start()  # it may outlive us; else it would stay a zombie
     return True
 
 
