@@ -15,6 +15,7 @@ from pitprop.addresses import Addresses
 from pitprop.detection import signatures
 from pitprop.detection.detect import Verdict
 from pitprop.driver.progress import Ended, Event, Reported, Rested, Started, Warned
+from pitprop.messages import Message, from_json, message
 from pitprop.results.summary import Summary, summarise
 from pitprop.space import Space
 from pitprop.study.record import Record
@@ -209,6 +210,34 @@ def test_only_the_first_warning_of_each_signature_is_shown(toy: Toy) -> None:
         "warning trial 0, epoch 2: overfit: the reason of overfit",
         "warning trial 2, epoch 2: bad_start: the reason of bad_start",
     ]
+
+
+def test_a_warning_is_one_line_without_the_life_signs_that_were_looked_for(toy: Toy) -> None:
+    dead = message("predicted class {name} for all", name=0)
+    found = replace(advice(), reason=Message.join([dead, message("no life sign: {signs}", signs="AUC 0.65")], "; "))
+    stored = replace(found, reason=from_json(found.reason.to_json()), signature="other")  # type: ignore[attr-defined]
+    long = replace(found, reason="very " * 60, signature="long")
+    said = lines(toy(), [Warned(0, found), Warned(0, stored), Warned(1, long)])
+    assert said[:2] == [
+        "warning trial 0, epoch 2: overfit: predicted class 0 for all",
+        "warning trial 0, epoch 2: other: predicted class 0 for all",
+    ]
+    assert len(said) == 3
+    assert len(said[2]) <= words.LONGEST + len("warning trial 0, epoch 2: ")
+
+
+def test_what_is_trained_after_a_search_stands_beside_the_time_that_is_left(toy: Toy, tmp_path: Path) -> None:
+    now = [0.0]
+    with Screen(Console(file=StringIO()), toy(), 1, [], then="then confirmation", clock=lambda: now[0]) as screen:
+        screen.show(Started(trial(tmp_path, 0, state="RUNNING"), 0))
+        for step in range(1, EPOCHS):
+            screen.show(Reported(Lane(0, 0), Epoch(step, {})))
+            now[0] += 60.0
+        assert "left, then confirmation" in screen._standing()[0]
+        screen.show(Reported(Lane(0, 0), Epoch(EPOCHS, {})))
+        assert screen.left() == 0
+        assert " left" not in screen._standing()[0], "no time is left of this, but of what comes then"
+        assert "then confirmation" in screen._standing()[0]
 
 
 def test_the_screen_says_what_is_parked_and_what_is_revived(toy: Toy, parked: list[Record]) -> None:

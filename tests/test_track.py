@@ -359,7 +359,10 @@ def test_one_process_exports_a_study_and_those_that_confirm_it(uri: str, tmp_pat
             beside.send(trial(tmp_path / "other", number, baseline=f"trial {number}"))
         beside.conclude([], "The answer is on the run of `focal_alpha`.", ["focal_alpha"])
         exporter.conclude([2], "Use trial 2. Trained again: `focal_alpha.confirm5`.", [other.name])
-        assert exporter.finish(600) == f"3 trials are in MLflow at {uri}"
+        told: list[str] = []
+        said = exporter.finish(600, told=told.append)
+        assert said == f"3 trials and 3 that were trained again are in MLflow at {uri}", "each count is one that a search has said"
+        assert told[-1].startswith("MLflow: 6 of 6 (3 trials, 3 trained again); ")
         assert beside.complete
     assert {run.info.status for run in runs(uri).values()} == {"FINISHED"}
     from mlflow import MlflowClient

@@ -278,8 +278,15 @@ class Exporter:
             text = _("MLflow at {store} refused {n} of {count} trials; the reasons are in {log}")
             return text.format(store=store, n=answer["refused"], count=self._count, log=self._log)
         self.complete = True
-        text = ngettext("{n} trial is in MLflow at {store}", "{n} trials are in MLflow at {store}", len(self._sent))
-        return text.format(n=len(self._sent), store=store)
+        n, again = len(self._sent), self._count - len(self._sent)
+        text = ngettext("{n} trial is in MLflow at {store}", "{n} trials are in MLflow at {store}", n)
+        if again:
+            text = ngettext(
+                "{n} trial and {again} that were trained again are in MLflow at {store}",
+                "{n} trials and {again} that were trained again are in MLflow at {store}",
+                n,
+            )
+        return text.format(n=n, again=again, store=store)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         process, self._process = self._process, None
@@ -319,8 +326,10 @@ class Exporter:
 
     def _tell(self, told: Callable[[str], None], done: int) -> None:
         self._done = done
-        text = _("MLflow: {done} of {count} trials; Ctrl-C leaves the rest to `{command}`")
-        told(text.format(done=done, count=self._count, command=self._export))
+        text, again = _("MLflow: {done} of {count} trials; Ctrl-C leaves the rest to `{command}`"), self._count - len(self._sent)
+        if again:
+            text = _("MLflow: {done} of {count} ({n} trials, {again} trained again); Ctrl-C leaves the rest to `{command}`")
+        told(text.format(done=done, count=self._count, n=len(self._sent), again=again, command=self._export))
 
     def _flush(self) -> None:
         """Writes as much as the pipe takes without waiting."""

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
 from pitprop.detection.life import course as judged
-from pitprop.messages import N_, _, in_unit, localized, ngettext, of_steps
+from pitprop.messages import N_, Message, _, in_unit, localized, ngettext, of_steps
 from pitprop.study.record import Known, Record, State
 from rich.markup import escape
 
 if TYPE_CHECKING:
+    from pitprop.detection.detect import Verdict
     from pitprop.results.summary import Summary
     from pitprop.space import Space
     from pitprop.telemetry import Telemetry
@@ -253,11 +254,19 @@ def course(curve: Telemetry, space: Space) -> list[str]:
     return [localized(of_steps(one) if space.unit == "steps" else one) for one in found]
 
 
+def gist(verdict: Verdict) -> str:
+    """A signature and why it spoke, in a line: without the life signs that were looked for, and cut if long."""
+    reason: Any = verdict.reason
+    if isinstance(reason, Message) and reason.template == "{part0}; {part1}":
+        reason = reason.values["part0"]  # the other part is what was not found
+    return shorten(f"{verdict.signature}: {localized(reason)}", LONGEST, placeholder=" …")
+
+
 def story(record: Record, space: Space) -> str:
     """The line that tells one trial from others: what it continues; why it ended, cut if long; or its configuration."""
     verdict = record.ending
     if verdict is not None:
-        found = shorten(f"{verdict.signature}: {localized(verdict.reason)}", LONGEST, placeholder=" …")
+        found = gist(verdict)
     else:
         found = record.error or (
             _("baseline {name}").format(name=record.baseline) if record.baseline else configuration(record, space)

@@ -50,12 +50,14 @@ def run(
     crew: Crew,
     asks: bool = True,
     checks: bool = True,
+    then: str = "",
 ) -> int:
     """Searches until the target or the time limit is reached: 0, or 130 if it was interrupted.
 
     Without a ``console`` nothing is shown, without an ``exporter`` nothing goes to MLflow. With ``asks=False`` only the trials
     that the study holds are brought to an end. With ``checks=False`` nothing is said of inactive checks and there is no
-    preflight: a search with the same trainer has done both. ``crew`` has the workers, and keeps them.
+    preflight: a search with the same trainer has done both. ``crew`` has the workers, and keeps them. ``then`` says what is
+    trained after it.
     """
     console = console or Console(quiet=True)
     study.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -81,7 +83,7 @@ def run(
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None  # which is no time to start Ray in
     search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
-    with Screen(console, space, study.target, records, confirms=not checks) as screen:
+    with Screen(console, space, study.target, records, confirms=not checks, then=then) as screen:
         journal = Journal(options.events, space, study.target, records, confirms=not checks)
         code = _watch(search, study, exporter, screen, journal)
         journal.tell()

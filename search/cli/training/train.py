@@ -88,10 +88,11 @@ def _searched(
             if ended:
                 publish.send(mlflow, _results(study, where))
             else:
-                code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew)
+                then = _then(space.confirm)
+                code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew, then=then)
             if not code and revival.ended(study):
                 due = partial(_due, space, space.confirm, study.records(), where)
-                code = _confirm(due, space, where, run, console, crew, mlflow)
+                code = _confirm(due, space, space.confirm, where, run, console, crew, mlflow)
             results = _results(study, where)
             publish.finish(mlflow, console, results, report=run.report and not code, meanwhile=crew.close)
         return code, results
@@ -126,7 +127,7 @@ def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) ->
     with publish.exporter(space, where) as mlflow, closing(Crew()) as crew:
         publish.send(mlflow, before)  # the note of the study's run is written from all of its trials
         due = partial(_due, space, plan, before.records, where, confirms)
-        code = _confirm(due, space, where, run, shown, crew, mlflow)
+        code = _confirm(due, space, plan, where, run, shown, crew, mlflow)
         results = Results(
             space, where, before.records, before.target, knows=before.knows
         )  # which reads the confirmation as it is now
@@ -220,6 +221,7 @@ def _due(
 def _confirm(
     due: Callable[[], Sequence[Space]],
     space: Space,
+    plan: Confirm | None,
     where: Addresses,
     run: RunOptions,
     console: Console | None,
@@ -240,11 +242,21 @@ def _confirm(
         with studies.opened(fresh, where.study_db, where.folder(fresh.name)) as study:
             _check_code(study, where, run, console, "confirm")
             unlimited, sink = replace(run, timeout=None), publish.beside(mlflow, fresh, where, space.name)
-            code = session.run(fresh, study, where, unlimited, console=console, exporter=sink, crew=crew, checks=False)
+            then, train = _then(plan, confirms=fresh), partial(session.run, console=console, crew=crew, checks=False)
+            code = train(fresh, study, where, unlimited, exporter=sink, then=then)
         if code:
             return code
     _sweep_confirmations(space, where, run)
     return 0
+
+
+def _then(plan: Confirm | None, confirms: Space | None = None) -> str:
+    """What is trained after a search by the ``plan`` of its space, or after a study that ``confirms`` it."""
+    if plan is None or (confirms is not None and (_changes(confirms) or not plan.each)):
+        return ""
+    if confirms is not None:
+        return _("then each parameter of the best")
+    return _("then confirmation and each parameter of the best") if plan.each else _("then confirmation")
 
 
 def _sweep_confirmations(space: Space, where: Addresses, run: RunOptions) -> None:
@@ -260,13 +272,23 @@ def _sweep_confirmations(space: Space, where: Addresses, run: RunOptions) -> Non
                 session.sweep_checkpoints(one.space, study, storage(one.space, where, run))
 
 
+def _trained(fresh: Space) -> list[str]:
+    return [baseline.name for baseline in fresh.baselines if baseline.params is not None]
+
+
+def _changes(fresh: Space) -> bool:
+    """Whether a study trains one trial with one parameter changed at a time."""
+    names = _trained(fresh)
+    return bool(names[1:]) and all(name.startswith(f"{names[0]}: ") for name in names[1:])
+
+
 def _task(fresh: Space, space: Space) -> str:
     """What a confirmation is about to train, in a line."""
     from pitprop.views import words
 
-    names = [baseline.name for baseline in fresh.baselines if baseline.params is not None]
+    names = _trained(fresh)
     shown = {"seeds": fresh.seeds, "count": fresh.seeds * len(names)}
-    if names[1:] and all(name.startswith(f"{names[0]}: ") for name in names[1:]):
+    if _changes(fresh):
         text = _("Changing one parameter of {trial} at a time, on {seeds} seeds that were not used before: {count} trainings")
         return text.format(trial=names[0], **shown)
     n = len({baseline.name for baseline in space.baselines} & set(names))

@@ -38,6 +38,7 @@ class Screen:
     """A context that shows events. ``target`` is the number of trials, ``records`` are those that had begun before.
 
     ``confirms``: these are trials of a search and its baselines, trained again, and go by the names that they have there.
+    ``then`` says what is trained after this, whose time no estimate holds.
     ``clock`` tells seconds.
     """
 
@@ -49,11 +50,12 @@ class Screen:
         records: list[Record],
         *,
         confirms: bool = False,
+        then: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console, self._space, self._clock = console, space, clock
         self._names = {record.number: record.baseline for record in records if record.baseline} if confirms else {}
-        self._confirms = confirms
+        self._confirms, self._then = confirms, then
         self._running: dict[int, Record] = {}
         self._waiting: dict[int, Record] = {}
         self._progress: dict[int, tuple[int, float]] = {}
@@ -122,8 +124,7 @@ class Screen:
                 if self._warned[verdict.signature] == 1:  # further trials are counted, and told at the end
                     word, where = _("warning"), in_unit(_("{trial}, epoch {epoch}"), self._space.unit)
                     where = where.format(trial=self._called(number), epoch=verdict.step)
-                    said = f"{verdict.signature}: {escape(localized(verdict.reason))}"
-                    self._say(f"{words.styled('yellow', word)} {where}: {said}")
+                    self._say(f"{words.styled('yellow', word)} {where}: {escape(words.gist(verdict))}")
             case Retried(number, error):
                 text = _("{trial} is tried again from its checkpoint").format(trial=self._called(number))
                 self._say(f"[yellow]{text}[/]: {escape(error)}")
@@ -173,7 +174,7 @@ class Screen:
             text = in_unit(
                 _("at the pace of the first epochs, and if no trial is stopped, about {time} are left"), self._space.unit
             )
-            self._say(words.styled("dim", text.format(time=words.duration(left))))
+            self._say(words.styled("dim", words.listed(filter(None, (text.format(time=words.duration(left)), self._then)))))
 
     def _called(self, number: int) -> str:
         return self._names.get(number) or words.trial(number)
@@ -247,6 +248,12 @@ class Screen:
                 {"text/html": f"<progress max='{task.total}' value='{task.completed}'></progress> {told}"}, raw=True
             )
 
+    def _outlook(self) -> str:
+        """How long this still takes, if that is known and not over, and what is trained after it."""
+        left = self.left()
+        eta = _("about {n} left").format(n=words.duration(left)) if left >= 1 else ""
+        return words.listed(filter(None, (eta, self._then)))
+
     def _standing(self) -> tuple[str, str]:
         """How the search goes, and what was stopped."""
         first = self._best[:1]
@@ -264,8 +271,7 @@ class Screen:
                 if first[0].state == State.COMPLETE
                 else words.listed([words.trial(first[0].number), words.standing(first[0])]),
             )
-        left = self.left()
-        eta = _("about {n} left").format(n=words.duration(left)) if not math.isnan(left) else ""
+        eta = self._outlook()
         saved = left_out(self._space, self._ended)
         spared = _("{epochs} saved").format(epochs=words.budget(saved.stopped + saved.shared, self._space.unit))
         stopped = words.listed(f"{name} {count}" for name, count in self._stopped.most_common()) or ""
