@@ -361,7 +361,9 @@ def test_one_process_exports_a_study_and_those_that_confirm_it(uri: str, tmp_pat
         exporter.conclude([2], "Use trial 2. Trained again: `focal_alpha.confirm5`.", [other.name])
         told: list[str] = []
         said = exporter.finish(600, told=told.append)
-        assert said == f"3 trials and 3 that were trained again are in MLflow at {uri}", "each count is one that a search has said"
+        assert said == f"3 trials and 3 that were trained again are in MLflow at {uri}", (
+            "each count is one that a search has said"
+        )
         assert told[-1].startswith("MLflow: 6 of 6 (3 trials, 3 trained again); ")
         assert beside.complete
     assert {run.info.status for run in runs(uri).values()} == {"FINISHED"}
