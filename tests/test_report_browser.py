@@ -200,3 +200,18 @@ def test_a_pointer_over_the_front_is_told_every_objective_and_a_click_opens_the_
     browser.run(f"{across}.value = 2; {across}.dispatchEvent(new Event('change'))")
     assert browser.run(axes) == ["val/loss", "val/macro_f1"]
     assert browser.errors == []
+
+
+def test_no_two_texts_of_a_chart_overlap_on_a_phone(browser: Browser, address: str) -> None:
+    browser.resize(390, 844)
+    browser.open(address)
+    browser.wait("document.querySelectorAll('.chart svg text').length")
+    overlap = """[...document.querySelectorAll('.chart svg')].flatMap(svg => {
+        const texts = [...svg.querySelectorAll('text')].filter(one => one.textContent.trim());
+        const all = texts.map(one => [one.textContent, one.getBoundingClientRect()]);
+        const across = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const down = (a, b) => Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        const meets = (a, b) => across(a, b) > 1 && down(a, b) > 3;
+        return all.flatMap(([text, a], i) => all.slice(i + 1).filter(([, b]) => meets(a, b)).map(([beside]) => [text, beside]));
+    })"""
+    assert browser.run(overlap) == []

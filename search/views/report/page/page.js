@@ -27,7 +27,7 @@
   const tip = (more = {}) => ({
     className: "tip", confine: true, backgroundColor: C.paper, borderColor: C.faint, textStyle: {color: C.ink, fontSize: 12},
     transitionDuration: 0, extraCssText: "font-size: .8rem; line-height: 1.45; white-space: normal; max-width: min(26rem, 90vw); overflow-wrap: anywhere", ...more});
-  const legend = {bottom: 0, textStyle: {color: C.ink}, itemWidth: 24, itemHeight: 8, inactiveColor: C.faint, icon: undefined};
+  const legend = {bottom: 0, left: "center", textStyle: {color: C.ink}, itemWidth: 24, itemHeight: 8, inactiveColor: C.faint, icon: undefined};
   const told = n => {
     const one = trials.get(n);
     const score = one.score == null ? "" : `<br>${esc(study.metric)} ${number(one.score)}`;
@@ -40,7 +40,7 @@
     box.style.height = `${height}px`;
     const chart = echarts.init(box, null, {renderer: "svg"});
     const {tooltip, ...rest} = option;
-    chart.setOption({animation: false, color: [C.ink], textStyle: {fontFamily: "inherit", fontSize: 11, color: C.ink}, tooltip: tip(tooltip), ...rest});
+    chart.setOption({animation: false, color: [C.ink], textStyle: {fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11, color: C.ink}, tooltip: tip(tooltip), ...rest});
     charts.push(chart);
     return chart;
   }
@@ -111,9 +111,10 @@
         kind("best", one => one.n === study.best, {color: C.accent, width: 2.6, opacity: 1})];
       const ends = [0, .5, 1].map(at => [at, number(low + at * span)]);
       const axes = [...data.axes, {name: study.metric, ticks: ends}];
-      const chart = draw(place, 330, {
-        tooltip: {trigger: "item"}, parallel: {left: 44, right: 64, top: 34, bottom: 18, parallelAxisDefault: {}},
-        parallelAxis: axes.map((one, dim) => ({...placed(one.ticks, {}), dim, name: one.name, nameLocation: "end", nameGap: 12, nameTextStyle: {color: C.ink, fontWeight: "bold"}, z: 20,
+      const room = (place.clientWidth - 108) / (axes.length - 1), tight = axes.some(one => 8 * one.name.length > room);  // names in two rows then
+      const chart = draw(place, tight ? 350 : 330, {
+        tooltip: {trigger: "item"}, parallel: {left: 44, right: 64, top: tight ? 52 : 34, bottom: 18, parallelAxisDefault: {}},
+        parallelAxis: axes.map((one, dim) => ({...placed(one.ticks, {}), dim, name: one.name, nameLocation: "end", nameGap: tight && dim % 2 ? 30 : 12, nameTruncate: {maxWidth: (tight ? 2 : 1) * room - 6, ellipsis: "…"}, nameTextStyle: {color: C.ink, fontWeight: "bold"}, z: 20,
           areaSelectStyle: {width: 18, color: C.accent, borderColor: C.accent, opacity: .25}})),
         series});
       chart.on("axisareaselected", () => {
@@ -196,7 +197,7 @@
       const label = row => `<b>${esc(row[0])}</b><br>${number(row[2])} (${number(row[1])} … ${number(row[3])})`;
       draw(place, 60 + 26 * rows.length, {
         grid: {left: 190, right: 16, top: 6, bottom: 40}, tooltip: {trigger: "item"},
-        xAxis: axis({name: study.metric}), yAxis: axis({type: "category", inverse: true, data: rows.map(row => row[0]), axisLine: {show: false}, axisTick: {show: false}, axisLabel: {color: C.ink, width: 178, overflow: "truncate"}}),
+        xAxis: axis({name: study.metric, splitNumber: place.clientWidth < 480 ? 3 : 5}), yAxis: axis({type: "category", inverse: true, data: rows.map(row => row[0]), axisLine: {show: false}, axisTick: {show: false}, axisLabel: {color: C.ink, width: 178, overflow: "truncate"}}),
         series: [
           {type: "line", data: [[0, 0], [0, rows.length - 1]], showSymbol: false, lineStyle: {color: C.soft, width: 1}, silent: true},
           ...rows.map((row, i) => ({type: "line", data: [[row[1], i], [row[3], i]], showSymbol: false, silent: true, lineStyle: {color: C.accent, width: 2}})),
