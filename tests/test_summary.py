@@ -24,6 +24,7 @@ from pitprop.trainer import Lane
 from pitprop.views import words
 from pitprop.views.content import Content
 from pitprop.views.terminal.live import Screen
+from pitprop.views.terminal.markdown_table import WholeMarkdown
 from pitprop.views.terminal.status import print_inactive, print_status
 from pitprop.views.terminal.trial_table import print_trial, print_trials
 from rich.console import Console
@@ -190,6 +191,19 @@ def test_signatures_that_cannot_watch_are_told_at_once(toy: Toy, tmp_path: Path,
     off = f"{len(dict(lacking))} of {len(signatures.names())} checks are off"
     assert said == f"{off}: the trainer does not report what they need (pitprop list)"
     assert printed(print_inactive, toy(signatures="off")) == ""
+
+
+def test_a_table_of_the_answer_cuts_no_name_on_a_narrow_terminal() -> None:
+    heads = ["configuration", "against", "better by", "95 % interval", "verdict", "detectable"]
+    cells = ["trial 26", "weighted_entropy", "+0.0636", "−0.0514 to 0.0759", "no detectable difference", "0.0171"]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * 6, cells))
+    for width in (80, 140):
+        console = Console(file=StringIO(), width=width)
+        console.print(WholeMarkdown(table))
+        assert isinstance(console.file, StringIO)
+        shown = console.file.getvalue()
+        assert set(" ".join([*heads, *cells]).split()) <= set(shown.split())
+        assert max(map(len, shown.splitlines())) <= width
 
 
 # The screen

@@ -12,8 +12,8 @@ from pitprop.views import words
 from pitprop.views.content import Content
 from pitprop.views.report import markdown
 from pitprop.views.terminal.front_table import print_front
+from pitprop.views.terminal.markdown_table import WholeMarkdown
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 from rich.theme import Theme
@@ -116,7 +116,7 @@ def print_confirmation(console: Console, content: Content) -> None:
 def print_sections(console: Console, content: Content, *names: str) -> None:
     """Sections of the report by the name of their block."""
     with console.use_theme(THEME):
-        console.print(Markdown(markdown.section(content, *names)))
+        console.print(WholeMarkdown(markdown.section(content, *names)))
 
 
 def print_known(console: Console, known: Iterable[Known]) -> None:
