@@ -13,7 +13,7 @@ from pitprop.detection import reading
 from pitprop.detection.facts import Facts
 from pitprop.detection.stopping import EarlyStopping
 from pitprop.driver.progress import Ended, SearchError
-from pitprop.driver.reports import misspelt
+from pitprop.driver.reports import Wanted, misspelt
 from pitprop.results.summary import summarise
 from pitprop.space import Space, SpaceError
 from pitprop.study.record import Record, best_epoch
@@ -146,6 +146,8 @@ def test_a_misspelt_objective_is_found_in_the_first_epochs(sparse: Callable[...,
         ("val_accuracy", ["val/accuracy"], "val/accuracy"),
         ("val/accuracy", ["train/accuracy", "val/loss"], None),
         ("val/top1", ["val/top5"], None),
+        ("val/perplexity", ["val/loss", "val/ppl"], "val/ppl"),
+        ("test/accuracy", ["val/accuracy"], None),
         ("val/map", ["val/loss", "val/auc"], None),
     ],
 )
@@ -324,6 +326,33 @@ def test_a_command_that_never_gives_the_objective_fails_with_what_it_gave(
 def test_a_misspelt_objective_of_a_command_is_found_in_its_first_epochs(commanded: Callable[..., Space], tmp_path: Path) -> None:
     space = commanded(EVERY, "{epochs}", "{x}", "1", epochs=400, objective={"metric": "val/acuracy", "goal": "maximize"})
     with pytest.raises(SearchError, match=r"'val/acuracy' is not among .*; did you mean 'val/accuracy'"):
+        events(space, tmp_path)
+    assert records(space, tmp_path)[0].epochs < 400
+
+
+def test_the_first_score_without_the_objective_says_once_which_was_meant(sparse: Callable[..., Space]) -> None:
+    wanted = Wanted(sparse(objective={"metric": "test/score", "goal": "maximize"}))
+    curve = [Epoch(1, {"train/loss": 1.0}), Epoch(2, {"val/score": 0.5, "val/loss": 1.0}), Epoch(3, {"val/score": 0.5})]
+    assert [wanted.take(curve[:count])[1] for count in (1, 2, 3)] == [
+        None,
+        "the first report with a score has val/loss, val/score, and not the objective test/score: did you mean val/score? "
+        "If it never comes, correct objective.metric",
+        None,
+    ]
+    assert wanted.take([Epoch(4, {"test/score": 0.5})]) == (None, None)
+    assert wanted.measured
+
+
+@pytest.mark.parametrize(("metric", "name"), [("test/accuracy", "val_acc"), ("val/perplexity", "val_ppl")])
+def test_an_objective_under_another_name_of_a_command_ends_the_search_in_its_first_epochs(
+    commanded: Callable[..., Space], tmp_path: Path, metric: str, name: str
+) -> None:
+    goal = "minimize" if "ppl" in name else "maximize"
+    space = commanded(
+        EVERY.replace("val_acc", name), "{epochs}", "{x}", "1", epochs=400, objective={"metric": metric, "goal": goal}
+    )
+    meant = name.replace("_", "/").replace("acc", "accuracy")
+    with pytest.raises(SearchError, match=f"'{metric}' is not among .*; did you mean '{meant}'"):
         events(space, tmp_path)
     assert records(space, tmp_path)[0].epochs < 400
 

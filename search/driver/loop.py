@@ -67,7 +67,7 @@ class Search:
         self._failures = Failures()
         self._unanswered = False
         """Whether it was told that the database does not answer."""
-        self._measured = False
+        self._wanted = reports.Wanted(space)
         """Whether the objective has been seen in this search or before it."""
 
     def events(self) -> Generator[Event, None, None]:
@@ -134,7 +134,7 @@ class Search:
     def _reattach(self) -> None:
         """Takes up what finished trials have taught, and then the trials of a killed search, each from its last checkpoint."""
         records = self._study.records()
-        self._measured = any(record.values is not None for record in records)
+        self._wanted.measured = any(record.values is not None for record in records)
         self._failures.recall(records)
         self._laid_by = revival.waiting(records)
         finished = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
@@ -273,18 +273,18 @@ class Search:
         return stopped + self._groups.hand_on(worker, self._study.checkpoints)
 
     def _take(self, training: Training, lane: Lane, epoch: Epoch) -> None:
-        metric, curve = self._space.objective.metric, training.curves[lane.replica]
+        curve = training.curves[lane.replica]
         if (error := reports.beyond(self._space, curve, epoch)) is not None:
             self._conclude(training, Failed(training.epochs, error, alike=True))
         elif training.record(lane.replica, epoch):
             self._grants.spent += epoch.step - (curve[-2].step if len(curve) > 1 else 0)
             self._events.append(Reported(lane, epoch))
-            self._measured = self._measured or metric in epoch.metrics
-            if not self._measured and (error := reports.soon_unreported(metric, training.curves[lane.replica])) is not None:
+            error, missed = self._wanted.take(training.curves[lane.replica])
+            if error is not None:
                 self._conclude(training, Failed(training.epochs, error, alike=True))
                 raise SearchError(error)
-            if training.curves[0] and (said := self._judge.understood(training)) is not None:
-                self._events.append(Understood(said))
+            told = missed, self._judge.understood(training) if training.curves[0] else None
+            self._events.extend(Understood(said) for said in told if said is not None)
             self._warn(training, self._judge.judge(training, lane.replica))
             self._judge.limit(training, lane.replica)
 

@@ -8,8 +8,10 @@ from difflib import SequenceMatcher
 
 from pitprop.detection import detect, levels, metrics, questions, reading
 from pitprop.detection.facts import Facts
+from pitprop.driver.preflight import COMMAND
 from pitprop.errors import nearest
-from pitprop.messages import Message, message
+from pitprop.logs.names import custom
+from pitprop.messages import Message, _, message
 from pitprop.space import Space
 from pitprop.telemetry import Epoch, Telemetry
 
@@ -19,8 +21,27 @@ NAMED = 4
 """How many of the signatures that do not watch are named."""
 SOON = 3
 """After so many reports without the objective, each with a metric of nearly its name, it is taken for misspelt."""
+WORDS = {"perplexity": "ppl", "acc": "accuracy", "err": "error"}
+"""Words that mean the same."""
 ALIKE = 0.8
 """How alike names are, from 0 to 1, of which one is the other misspelt. They share what stands before the last slash."""
+
+
+class Wanted:
+    """The objective of a search, as its first reports have it or lack it. ``measured``: one has had it."""
+
+    def __init__(self, space: Space) -> None:
+        self._space, self.measured, self._told = space, False, False
+
+    def take(self, curve: Sequence[Epoch]) -> tuple[str | None, Message | None]:
+        """After each report: that the objective is misspelt, which ends a search; and once, that the first score is not it."""
+        metric = self._space.objective.metric
+        self.measured = self.measured or metric in curve[-1].metrics
+        if self.measured:
+            return None, None
+        said = not_yet(metric, curve) if not self._told else None
+        self._told = self._told or said is not None
+        return soon_unreported(self._space, curve), said
 
 
 def unreported(metric: str, curves: Iterable[Sequence[Epoch]], where: str = "objective.metric") -> str | None:
@@ -28,25 +49,73 @@ def unreported(metric: str, curves: Iterable[Sequence[Epoch]], where: str = "obj
     names = {name for curve in curves for epoch in curve for name in epoch.metrics}
     if metric in names:
         return None
-    near = misspelt(metric, names) or nearest(metric, names)
-    known = ", ".join(sorted(names)[:KNOWN]) or "nothing"
-    return (
-        f"the objective {metric!r} is not among what the trainer reports"
-        + (f"; did you mean {near!r}? It reports {known}" if near is not None else f"; it reports {known}")
-        + f"; correct {where}"
-    )
+    near, known = _meant(metric, names), ", ".join(sorted(names)[:KNOWN]) or _("nothing")
+    text = _("the objective {metric!r} is not among what the trainer reports; it reports {known}; correct {where}")
+    if near is not None:
+        text = _(
+            "the objective {metric!r} is not among what the trainer reports; did you mean {near!r}? It reports {known}; "
+            "correct {where}"
+        )
+    return text.format(metric=metric, near=near, known=known, where=where)
 
 
-def soon_unreported(metric: str, curve: Sequence[Epoch]) -> str | None:
+def soon_unreported(space: Space, curve: Sequence[Epoch]) -> str | None:
     """The same, as soon as the reports of one seed leave hardly a doubt."""
+    metric = space.objective.metric
     if len(curve) < SOON:
         return None
     common = set.intersection(*(set(epoch.metrics) for epoch in curve[:SOON]))
-    return unreported(metric, [curve]) if misspelt(metric, common) is not None else None
+    translated = space.trainer == COMMAND and another(metric, common) is not None  # what it prints has our names
+    return unreported(metric, [curve]) if translated or misspelt(metric, common) is not None else None
+
+
+def not_yet(metric: str, curve: Sequence[Epoch]) -> Message | None:
+    """That the newest report is the first with a score and lacks the objective, with the name that was probably meant; None if it
+    is not. A trainer may measure its objective more rarely, so it is no error."""
+    names = {name for name in curve[-1].metrics if _scored(name)}
+    if not names or any(map(_scored, (name for epoch in curve[:-1] for name in epoch.metrics))):
+        return None
+    said = {"metric": metric, "known": ", ".join(sorted(names)[:KNOWN])}
+    if (near := _meant(metric, names)) is None:
+        return message(
+            "the first report with a score has {known}, and not the objective {metric}: if that never comes, correct "
+            "objective.metric",
+            **said,
+        )
+    return message(
+        "the first report with a score has {known}, and not the objective {metric}: did you mean {near}? If it never comes, "
+        "correct objective.metric",
+        near=near,
+        **said,
+    )
+
+
+def _scored(name: str) -> bool:
+    """Whether a reading is of a validation, by which a training could be judged."""
+    return not name.startswith("train/") and metrics.of(name).objective
+
+
+def _meant(metric: str, names: Iterable[str]) -> str | None:
+    """Which of ``names`` the objective was probably meant as, by its spelling, by other words for it, or by likeness."""
+    return misspelt(metric, names) or another(metric, names) or nearest(metric, names)
+
+
+def another(metric: str, names: Iterable[str]) -> str | None:
+    """Which of ``names`` says the same in other words: val/accuracy for test/acc, val/ppl for val/perplexity."""
+    return next((name for name in sorted(names) if name != metric and _plain(name) == _plain(metric)), None)
+
+
+def _plain(name: str) -> str:
+    """A name in the words of our own, and one word for those that mean the same."""
+    side, _slash, rest = (custom(name, "val") or name).rpartition("/")
+    return f"{side}/{WORDS.get(rest, rest)}"
 
 
 def misspelt(metric: str, names: Iterable[str]) -> str | None:
     """Which of ``names`` is the objective but for its spelling: val/acuracy, val_accuracy; not train/accuracy, nor val/top5."""
+    names = list(names)
+    if (other := another(metric, names)) is not None and other.rpartition("/")[0] == metric.rpartition("/")[0]:
+        return other
     likeness = {name: _likeness(metric, name) for name in sorted(names)}
     best = max(likeness, key=lambda name: likeness[name], default=None)
     return best if best is not None and likeness[best] >= ALIKE else None
