@@ -62,7 +62,7 @@ TELLING: tuple[tuple[Meaning, str], ...] = (
     (HARD, "ap map mar ar rouge rouge1 rouge2 rougel rougelsum chrf meteor cider spice"),
     (replace(HARD, chance=0.0), "bleu sacrebleu"),
     (replace(SCORE, chance=0.0), "edit"),
-    (QUALITY, "psnr snr sdr sisdr sisnr pesq mos dnsmos elbo likelihood elo inception"),
+    (QUALITY, "psnr snr sdr sisdr sisnr pesq mos dnsmos elbo likelihood loglik llh objf elo inception"),
     (Meaning("reward", True), "reward rewards rew return returns"),
     (Meaning("reward", True, share=True), "win wins winrate success"),
     (Meaning("time", False), "latency"),
@@ -105,6 +105,8 @@ PHRASES = {
 """Words that say it together, at the end of a name."""
 ENDINGS = {"per": replace(ERROR, chance=1.0)}
 """Words that say it only as the last one: ``val/per`` is the phoneme error rate, ``loss_per_token`` is not."""
+COUNTED = re.compile(r"\d+k?$")
+"""What a word may end in: of how many, as in fid50k."""
 CLASSES = frozenset(["top", "top1", "top5", "class", "classes", "classification", "acc"])
 """Words which make an error one of classes, a share."""
 TURNED = re.compile(r"(?:^|_)neg(?:ative)?_(?:mean|root|median|max|brier|log)")
@@ -161,7 +163,7 @@ def _told(words: Sequence[str]) -> Meaning | None:
         return ENDINGS[words[-1]]
     for known in (_words(TELLING), _words(FAINT)):
         for word in reversed(words):
-            found = known.get(word) or known.get(word.rstrip("0123456789"))
+            found = known.get(word) or known.get(COUNTED.sub("", word))
             if found is not None:
                 return ERROR if found is DISTANCE and word[:3] == "err" and (CLASSES & {*words} or word[-1] in "15") else found
     return None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pitprop.logs import wording
+from pitprop.logs import languages
 
 PACKED: Mapping[bytes, Callable[[], Any]] = {
     b"\x1f\x8b": lambda: zlib.decompressobj(31),
@@ -98,7 +98,7 @@ def _encoding(data: bytes) -> str | None:
         codecs.getincrementaldecoder("utf-8")().decode(part)
         return None
     except UnicodeDecodeError:
-        return next((name for name in EASTERN if wording.FOREIGN.search(part.decode(name, "ignore"))), None)
+        return next((name for name in EASTERN if languages.FOREIGN.search(part.decode(name, "ignore"))), None)
 
 
 def _has_holes(data: bytes) -> bool:

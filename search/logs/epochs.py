@@ -19,7 +19,7 @@ class Row(NamedTuple):
 
     ``kind`` is ``"train"`` for some steps of training, ``"mean"`` for the mean over an epoch, which replaces those of its steps,
     ``"val"`` for a validation (or a piece of what is printed of one), ``"part"`` for one batch of a validation, to be averaged,
-    and ``"epoch"`` for everything about a finished epoch.
+    ``"running"`` for the mean of its batches so far, of which the last counts, and ``"epoch"`` for all of a finished epoch.
     ``step`` counts optimizer steps over the whole training and ``epoch`` is the source's own number, each None if not given.
     ``weight`` is the number of rows that this one is the mean of.
     """
@@ -103,7 +103,7 @@ class Epochs:
             self._step = self._step if step is None else step
             self._number = self._number if number is None else number
             self._validated_at = step if kind == "val" else self._validated_at
-            self._open.add(metrics, kind in ("val", "mean"), count)
+            self._open.add(metrics, kind in ("val", "mean", "running"), count)
             if self._has_objective(kind, metrics):
                 self._open.leads |= not self._open.objective and all(name.startswith(("val/", "start/")) for name in self._open)
                 self._open.objective = True
@@ -159,7 +159,7 @@ class Epochs:
         numbered = row.epoch is not None and self._number is not None
         if not self._open or (numbered and row.epoch != self._number):
             return bool(self._open)
-        if not self._open.objective or row.kind == "part" or (numbered and self._by_training):
+        if not self._open.objective or row.kind in ("part", "running") or (numbered and self._by_training):
             return False
         if self._by_training:
             return self.metric in row.metrics

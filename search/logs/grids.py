@@ -46,7 +46,7 @@ class Grids:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._header: list[str] = []
-        self._piped = False
+        self._piped = self._named = False
         self._box: dict[str, str] = {}
         self._prefix = ""
         self._pastes: list[str] = []
@@ -64,7 +64,10 @@ class Grids:
         if RESULTS.fullmatch(line):
             self._header, self._piped = [*RESULT], False
         if self._header and (row := self._values(line)) is not None:
+            self._named = True
             return True, row
+        if self._header and self._piped and not self._named and self._goes_on(cells):
+            return True, None
         if HEADER.match(PROGRESS.sub("", line)) and self._begins(line):
             return True, None
         if line.lstrip().startswith("|") and len(cells) == 2:
@@ -80,7 +83,15 @@ class Grids:
             return False
         if len(cells) == 2 and self._piped and not tells(cells[1]):
             return False
-        self._header = cells
+        self._header, self._named = cells, False
+        return True
+
+    def _goes_on(self, cells: Sequence[str]) -> bool:
+        """Whether ``cells`` are the second line of the names, as MATLAB prints them."""
+        if len(cells) != len(self._header) or any(map(VALUE.fullmatch, cells)) or not any(cells) or cells[0]:
+            return False
+        joined = (f"{above} {below}".strip() for above, below in zip(self._header, cells, strict=True))
+        self._header, self._named = [name.replace("Mini-batch", "Train") for name in joined], True
         return True
 
     def _values(self, line: str) -> Row | None:

@@ -9,8 +9,23 @@ from pitprop.detection import metrics
 from pitprop.logs.wording import NUMBER
 from pitprop.telemetry import VOCABULARY
 
-SIDES = {"train": "train", "training": "train", "trn": "train", "learn": "train", "test": "val", "dev": "val"} | dict.fromkeys(
-    ("val", "valid", "validation", "validating", "eval", "evaluation", "evaluating", "testing", "heldout", "holdout"), "val"
+SIDES = dict.fromkeys(("train", "training", "trn", "tr", "learn"), "train") | dict.fromkeys(
+    (
+        "val",
+        "valid",
+        "validation",
+        "validating",
+        "va",
+        "eval",
+        "evaluation",
+        "evaluating",
+        "test",
+        "testing",
+        "dev",
+        "heldout",
+        "holdout",
+    ),
+    "val",
 )
 """The words for the data that a reading is of."""
 TABLED = ("metrics", "metric", "results", "scores")

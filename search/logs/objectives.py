@@ -113,7 +113,15 @@ def _rank(name: str) -> tuple[int, ...]:
         return 5, depth, len(words)
     first = next((place for place, word in enumerate(HARDEST) if any(word == one.rstrip("0123456789") for one in words)), 99)
     half = any(word in LEAST for word in words)
-    return (1 if measured else 2), 1 + half, depth, first, bool(PARTIAL.search("_".join(words))), len(words)
+    return (
+        (1 if measured else 2),
+        1 + half,
+        depth,
+        first,
+        bool(PARTIAL.search("_".join(words))),
+        meaning.chance is None,
+        len(words),
+    )
 
 
 def _plain(words: list[str]) -> int:

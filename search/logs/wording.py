@@ -1,12 +1,12 @@
-"""Bring what a line says to the form that lines usually have, before it is read.
-
-`plain` works on one line that is of no known shape, `english` on all text that is not ASCII.
-"""
+"""Bring what a line of no known shape says to the form that lines usually have, before it is read."""
 
 from __future__ import annotations
 
 import math
 import re
+
+from pitprop.detection import metrics
+from pitprop.logs.languages import western
 
 NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf(?:inity)?)"
 THOUSANDS = re.compile(r"(?<![\d.,])(?<!\d:)[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
@@ -58,92 +58,60 @@ CLASS = re.compile(r"(?:^|\s)(?!accuracy)\S+:\s+precision:.*\bFB1:")
 """A line of conlleval that is of one class."""
 STAMP = re.compile(r"^\W?\d{4}-\d\d-\d\d[ T][\d:,.]+\]?.*?\b(?:INFO|DEBUG|WARNING)\b\W*")
 """What Python's logging sets before a line."""
-ENGLISH = {
-    "train_": "训练集上的 训练集上 训练集 训练时 训练 訓練集 訓練 訓練集 学習 학습 훈련",
-    "val_": "验证集上的 验证集上 验证集 验证 校验集 校验 驗證集 驗證 検証 검증",
-    "test_": "测试集上的 测试集上 测试集 测试 測試集 測試 評価 テスト 테스트 评估",
-    "best_": "历史最佳 最佳 最好 最优 最高 最低 最良 최고",
-    "mean_": "平均",
-    "lr": "学习率 學習率 学習率 학습률",
-    "loss": "损失函数值 损失函数 损失值 损失 損失 손실",
-    "accuracy": "准确率 准确度 正确率 精度 準確率 正解率 정확도",
-    "precision": "精确率 查准率 適合率 정밀도",
-    "recall": "召回率 查全率 再現率 재현율",
-    "f1": "F1分数 F1值 F1-分数 F1スコア",
-    "perplexity": "困惑度",
-    "reward": "累计奖励 奖励 回报 獎勵 報酬 보상",
-    "time": "总耗时 耗时 用时 时间 時間 시간",
-    "epoch ": "轮次 轮数 训练轮次 エポック 에폭 에포크",
-    "iter ": "迭代次数 迭代",
-    "step ": "步数 步骤 ステップ 스텝",
-}
-"""Words of logs in Chinese, Japanese and Korean, and what they are in English."""
-RUSSIAN = {
-    "train_": "обучающая обучающие обучение обучения обучении тренировка тренировочная тренировочные трен",
-    "val_": "валидация валидации валидационная валидационные проверка вал",
-    "test_": "тест тесте тестовая тестовые",
-    "best_": "лучшая лучшие лучший",
-    "mean_": "средняя средние",
-    "lr": "шаг_обучения скорость_обучения",
-    "loss": "потери потеря лосс",
-    "accuracy": "точность",
-    "recall": "полнота",
-    "reward": "награда вознаграждение",
-    "time": "время",
-    "epoch ": "эпоха эпохи эпоху",
-    "iter ": "итерация",
-    "step ": "шаг",
-}
-"""The same in Russian, where a word ends as its sentence asks, so that it is looked for as a whole; ``_`` is a blank in one."""
-WORDS = {theirs: ours for ours, words in ENGLISH.items() for theirs in words.split()}
-FOREIGN = re.compile("|".join(sorted(map(re.escape, WORDS), key=len, reverse=True)))
-CYRILLIC = {theirs.replace("_", " "): ours for ours, words in RUSSIAN.items() for theirs in words.split()}
-SLAVIC = re.compile(
-    rf"(?<![а-яё])(?:на )?(?P<word>{'|'.join(sorted(CYRILLIC, key=len, reverse=True))})(?:\.(?= ?[а-яё])|(?![а-яё]))", re.I
-)
-GERMAN = {
-    "train_": "trainings",
-    "val_": "validierungs validierung",
-    "test_loss": "testverlust",
-    "test_accuracy": "testgenauigkeit",
-    "lr": "lernrate",
-    "loss": "verlust",
-    "accuracy": "genauigkeit",
-    "precision": "präzision",
-    "recall": "trefferquote",
-    "reward": "belohnung",
-    "epoch ": "epoche",
-    "step ": "schritt",
-}
-"""The same in German, where words are written together."""
-TEUTONIC = {theirs: ours for ours, words in GERMAN.items() for theirs in words.split()}
-COMPOUND = re.compile("|".join(sorted(TEUTONIC, key=len, reverse=True)), re.I)
-SUSPECT = ("erlust", "enauigkeit", "poche", "ernrate", "alidierung", "elohnung", "chritt")
-"""Parts of words of which a line in German, which may be ASCII, has one."""
-EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\uff01-\uff5e]")
-CYRILLIC_LETTER = re.compile("[\u0430-\u044f]")
-ROUND = re.compile(r"第\s*(\d+)\s*(?:/\s*(\d+)\s*)?(?:个|個)?\s*(?:轮|輪|代|回|次迭代|周期|[Ee]poch)")
-PUNCTUATION = str.maketrans(
-    {"：": ":", "，": ",", "；": ";", "（": "(", "）": ")", "％": "%", "。": " ", "、": ",", "【": "[", "】": "]", "№": " "}
-)
-PUNCTUATION |= str.maketrans({"│": "|", "┃": "|", "║": "|", "━": "-", "─": "-", "═": "-", "−": "-", "\u00a0": " "})
 
 
-def english(text: str) -> str:
-    """``text`` with the words of logs that are not English, and signs that are not ASCII, replaced."""
-    text = text.translate(PUNCTUATION)
-    if CYRILLIC_LETTER.search(text):
-        text = SLAVIC.sub(lambda match: CYRILLIC[match["word"].lower()], text)
-    if not EASTERN.search(text):
-        return text
-    text = ROUND.sub(lambda match: f" Epoch {match[1]}" + (f"/{match[2]} " if match[2] else " "), text)
-    return FOREIGN.sub(lambda match: WORDS[match[0]], text)
+PRETRAINED = re.compile(
+    r"\b(?:load|restor|resum)(?:e?s|e?d|ing|e)?\s+(?:the\s+)?(?:model\s+)?(?:from|pre-?trained|checkpoint|weights|state_dict)\b|"
+    r"\b(?:load|init)_from\s*[:=]\s*['\"]?(?!scratch\b|none\b|null\b|['\"])[\w./]|\bfrom_pretrained|"
+    r"\bfrom the (?:model )?checkpoint|\bfine-?tun\w*\s+from\b|\binitiali[sz](?:ed|ing) from\b(?!\s+(?:scratch|random))",
+    re.I,
+)
+"""What says that a training began from a checkpoint."""
+OTHER_NAN = re.compile(r"1\.#(?P<kind>QNAN|SNAN|IND|INF)\d*")
+"""How Windows prints what is not finite."""
+WRAPPED = re.compile(
+    rf"\b(?:\w+\.)?(?:[A-Z]?[a-z]*[aA]rray|Variable|mpf)\(\s*\[?\s*(?P<number>{NUMBER})\s*\]?(?:\s*,[^()]*)?\)"
+    rf"|<tf\.\w+: [^<>]*?numpy=(?P<value>{NUMBER})[^<>]*>",
+    re.I,
+)
+"""A number as an array without axes, or as a tensor of TensorFlow."""
+SPREAD = re.compile(r"(?P<mean>\d\.\d+)\s?\+(?:/-|-)?\s?\d+\.?\d*(?:[eE]-?\d+)?")
+"""A mean with its standard deviation."""
+DECIMAL_COMMA = re.compile(r"(?:[:=]\s*|\s)[-+]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,}))(?![\d,]|\.\d)")
+POINT = re.compile(r"(?<![\w,.]\d)\d\.\d")
+WITH_COMMA = re.compile(r"(?<![\w,.])([-+]?\d+),(\d+)(?!,?\d)")
+"""A number with a comma before its decimals."""
+TOP_TUPLE = re.compile(rf"\b(?P<name>(?:\w+[ _])?acc(?:uracy)?)\s*[:=]?\s*\((?P<one>{NUMBER}), (?P<five>{NUMBER})\)", re.I)
+"""Accuracies among the first and among the first five answers, as a pair."""
+BATCHED = re.compile(r"^\W*(?:test|val\w*|eval\w*)\b[^|\[]{0,20}\[\s*\d+\s*/\s*\d+\s*\]", re.I)
+METER = re.compile(rf"{NUMBER}\s+\(\s*(?P<mean>{NUMBER})\)")
+"""What a batch of a validation reads, and with it the mean of all batches so far, which alone counts."""
+TIMM = re.compile(r"^(?P<side>\W*Train: )(?P<epoch>\d+) (?=\[\s*\d+/\d+ )")
+TORCHTUNE = re.compile(r"^\s*(?P<epoch>\d+)\|(?P<step>\d+)\|(?=[A-Z]\w*: )")
+ELLIPSIS = re.compile(r"^(?P<word>Epoch|Step)\.{2,3} ?\((?=\d)")
+"""Places as timm, torchtune and the examples of Flax write them."""
+SAVES = re.compile(r",?\s*(?:saving (?:the )?(?:model|checkpoint|weights) (?:to|in|as)|was not in top)\b.*$", re.I)
+"""What a line adds of a file that is written, in whose name there may be numbers, too."""
+SIDES_ALONE = re.compile(
+    rf"(?<![\w/\-.])(?P<side>train(?:ing)?|val(?:id(?:ation)?)?|dev|test)(?P<mark>\s*[:=]\s*)(?={NUMBER})", re.I
+)
+TOLD = re.compile(r"\b(?P<name>[a-z][\w\-]*)\W*$", re.I)
+"""A side that stands for what was said before it, as in ``loss: train 0.5 val 0.4``; and the word for that."""
+
+
+PLACED_BEHIND = re.compile(
+    r"(?<=\w) (?:at|after|in|for|of) (?:the )?(?:(?P<word>epoch|step|iter(?:ation)?|round)s? (?P<number>\d+)"
+    r"|(?P<first>\d+) (?P<unit>epochs?|steps?|iter(?:ation)?s?|rounds?|kimg))(?P<rest>\s*(?:is|was|[:=]))",
+    re.I,
+)
+"""A place between a name and its number, as in ``accuracy at epoch 3: 0.5``."""
+GAMES = re.compile(rf"\breward\s+(?:min )?{NUMBER}(?:/|\s+mean )\s*(?P<mean>{NUMBER})(?:/|\s+max )\s*{NUMBER}")
+"""The least, the mean and the greatest return, as scripts of RLlib print them."""
 
 
 def plain(line: str) -> str:
     """``line`` with shares as fractions, lists by class as means, thousands without commas; without what it says of the best."""
-    if any(part in line for part in SUSPECT):
-        line = COMPOUND.sub(lambda match: TEUTONIC[match[0].lower()], line)
+    line = _numbers(_places(western(line)))
     if "," in line:
         line = THOUSANDS.sub(lambda match: match[0].replace(",", ""), line)
     if "[" in line or "(" in line or "<" in line:
@@ -207,3 +175,56 @@ def _coco(match: re.Match[str]) -> str:
     if match["area"] != "all" or match["short"] != "AP" or match["iou"] not in names:
         return ""
     return f"val {names[match['iou']]}: {match['value']}"
+
+
+def _places(line: str) -> str:
+    """``line`` with its place, and what each number is of, as they are usually said."""
+    if line.startswith(("Epoch..", "Step..")):
+        line = ELLIPSIS.sub(r"\g<word> (", line)
+    if " reward " in line:
+        line = GAMES.sub(r"mean_reward: \g<mean>", line)
+    if behind := PLACED_BEHIND.search(line):
+        place = f"{behind['word'] or behind['unit'].rstrip('s')} {behind['number'] or behind['first']}"
+        line = f"{place} {line[: behind.start()]}{line[behind.start('rest') :]}"
+    if "|" in line:
+        line = TORCHTUNE.sub(r"Epoch \g<epoch> step \g<step> ", line)
+    if "Train: " in line:
+        line = TIMM.sub(r"\g<side>Epoch \g<epoch> ", line)
+    if "aving " in line or "was not in top" in line:
+        line = SAVES.sub("", line)
+    if ", " in line and "(" in line:
+        line = TOP_TUPLE.sub(r"\g<name>_top1: \g<one> \g<name>_top5: \g<five>", line)
+    if len({match["side"].lower() for match in SIDES_ALONE.finditer(line)}) > 1:
+        line = _sided(line)
+    return METER.sub(r"\g<mean>", line) if "(" in line and running(line) else line
+
+
+def running(line: str) -> bool:
+    """Whether ``line`` is of a batch of a validation, and has the mean of all batches so far."""
+    return BATCHED.match(line) is not None and "(" in line
+
+
+def _sided(line: str) -> str:
+    """``line`` whose readings are called by their sides only: each by what was named before the first of them, else the loss."""
+    said, name, at = "", "loss", 0
+    for match in SIDES_ALONE.finditer(line):
+        told = TOLD.search(line[at : match.start()])
+        if told and metrics.rises(told["name"]) is not None:
+            name = told["name"]
+        before = line[at : at + told.start()] if told and told["name"] == name else line[at : match.start()]
+        said += f"{before}{match['side']}_{name}{match['mark']}"
+        at = match.end()
+    return said + line[at:]
+
+
+def _numbers(line: str) -> str:
+    """``line`` with its numbers as they are usually written."""
+    if "#" in line:
+        line = OTHER_NAN.sub(lambda match: "inf" if match["kind"] == "INF" else "nan", line)
+    if "rray(" in line or "numpy=" in line:
+        line = WRAPPED.sub(lambda match: match["number"] or match["value"], line)
+    if "+" in line:
+        line = SPREAD.sub(r"\g<mean>", line)
+    if "," in line and DECIMAL_COMMA.search(line) and not POINT.search(line):
+        line = WITH_COMMA.sub(r"\1.\2", line)
+    return line

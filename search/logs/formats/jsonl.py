@@ -17,7 +17,7 @@ JUDGED = (
     "mmengine: its score (`acc/top1` is `val/top1`). detectron2: `bbox/AP`, which is `val/bbox_ap`; `total_loss` is `train/loss`."
 )
 TRAITS = Traits(Unit.LINES, {"scalars.json": 0, "*.json": 2, "*.jsonl": 2}, single=True, exact=True, judged=JUDGED)
-EPOCH = ("epoch", "Epoch", "epochs", "n_epoch", "train/epoch")
+EPOCH = ("epoch", "Epoch", "epochs", "n_epoch", "train/epoch", "ep")
 STEP = ("iter", "global_step", "iteration", "step", "_step", "trainer/global_step", "num_updates", "total_timesteps")
 SETTINGS = ("config", "cfg", "args", "params", "hparams", "hyperparameters", "hyper_parameters", "hyperparams", "settings")
 """Keys of what a training was given, not of what it reached."""

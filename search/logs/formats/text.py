@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pitprop.detection import metrics
 from pitprop.errors import UserError
-from pitprop.logs import decoding, wording
+from pitprop.logs import decoding, languages, wording
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.grids import Grids
@@ -46,7 +46,7 @@ EPOCH = re.compile(
     re.I,
 )
 STEP = re.compile(
-    r"\b(?:iters?|iterations?|it|steps?|global_step|episodes?|batch|batches|batch_idx|updates?|round)(?:\((?P<side>\w+)\))?['\"]?"
+    r"\b(?:iters?|iterations?|it|kimg|steps?|global_step|episodes?|batch|batches|batch_idx|updates?|round)(?:\((?P<side>\w+)\))?['\"]?"
     r"[\s:=#\['\"(]{1,4}(?P<step>\d+)(?![\d.]*\d)(?:\s*/\s*(?P<steps>\d+))?",
     re.I,
 )
@@ -60,10 +60,13 @@ BOTH = re.compile(r"^\s*\[\s*(?P<epoch>\d+)\s*/\s*(?P<epochs>\d+)\s*\]\s*\[\s*(?
 BAR = re.compile(r"\|\s*(?P<part>\d+)/(?P<parts>\d+)\s*\[\d")
 KERAS = re.compile(r"^\s*(?P<part>\d+)/(?P<parts>\d+) (?:\[[=>.]|━)")
 """How far a progress bar is, of tqdm or of Keras: of the epoch, where that has no number."""
-ALONE_STEP = re.compile(rf"^\s*\[\s*(?P<mark>\d+)\s*\][\s:\-]+(?=[a-z][\w./\- ]{{0,80}}[:=]\s*{NUMBER})", re.I)
+ALONE_STEP = re.compile(rf"^\s*(?:\[\s*)?(?P<mark>\d+)\s*(?:\][\s:\-]+|\s)(?=[a-z][\w./\- ]{{0,80}}[:=]\s*{NUMBER})", re.I)
 """A number in brackets before readings: a step if it rises, else a rank or a process."""
 IDLE_BAR = re.compile(r"\| \d+/\d+ \[[\d:?]+<[\d:?]+, [^,=:\]]*\]\s*$")
 """The end of a bar that reads nothing."""
+SAID = re.compile(rf"(?:loss|acc|f1|score|reward|error)\w*[\s:=]{{1,3}}{NUMBER}", re.I)
+LED = re.compile(r"(?<![\w/.])(?:train|valid|val|dev|test|eval)\s?:\s+(?=[a-z])", re.I)
+"""A reading in the description of a bar, and what begins the readings of a side."""
 USUAL = (
     r"(?:[a-z]\w{0,30}_)?loss(?:_[a-z]\w{0,30})?|acc|accuracy|f1|auc|macro[ _]f1|top[15]|acc@[15]|prec@[15]|perplexity|"
     r"ppl|lr|learning rate|grad norm|map|miou|iou|dice|bleu(?:-\d)?|wer|cer|rmse|mae|psnr|ssim|reward|precision|recall"
@@ -72,14 +75,15 @@ SIDE = r"train|training|val|valid|validation|validating|test|testing|eval|evalua
 PAIR = re.compile(
     r"(?<![\w./\-])(?P<name>[a-z][\w./\-]{0,80}(?:'s|:\d+_[\w./\-]{1,60}|@[\d.:]{1,9})?"
     r"(?: [a-z][\w\-]{0,30}){0,5}(?: ?\([a-z][\w \-]{0,20}\))?)"
-    rf"['\"]?\s*(?:[:=]|->|is\b)\s*(?:tensor\(|np\.\w{{1,9}}\()?['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
+    rf"['\"]?\s*(?:[:=]|->|is\b|reached\b)\s*(?:tensor\(|np\.\w{{1,9}}\()?['\"]?(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w)"
     rf"|\b(?P<bare>(?:best[ _])?(?:(?:{SIDE})[ _-])?(?:{USUAL})|(?:{SIDE})[ _]err(?:or)?(?:[ _]rate)?)"
     rf"\s+(?P<value>{NUMBER})(?P<part>\s?%)?(?!\w|\.\w|\s+\d+\.\d+\s*\()"
     rf"|(?<=\| )(?P<cell>[a-z][\w/\-]{{0,40}}) (?P<held>{NUMBER})(?=\s*(?:\||$))",
     re.I | re.A,
 )
 WORDY = re.compile(
-    rf"(?<![\w./\-:=])(?P<name>[a-z][\w/]{{1,40}}(?:-\d{{1,2}})?)\s+(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w|\s*[:=/]|\s+of\b)",
+    rf"(?<![\w./\-:=])(?P<name>(?:(?:{SIDE})[ _])?[a-z][\w/]{{1,40}}(?:-\d{{1,2}})?)\s+"
+    rf"(?P<number>{NUMBER})(?P<share>\s?%)?(?!\w|\.\w|\s*[:=/]|\s+of\b)",
     re.I | re.A,
 )
 """A name and its number with nothing between, which counts where the line says how far it is, and the name is of a metric."""
@@ -102,13 +106,6 @@ FACT = re.compile(
     r"\b(max_epochs|num_epochs|num_train_epochs|max_iters|max_steps|num_classes|num_labels|n_classes|vocab_size|"
     r"warmup_epochs|warmup_steps)['\"]?\s*[:=]\s*(\d+)\b"
 )
-PRETRAINED = re.compile(
-    r"\b(?:load|restor|resum)(?:e?s|e?d|ing|e)?\s+(?:the\s+)?(?:model\s+)?(?:from|pre-?trained|checkpoint|weights|state_dict)\b|"
-    r"\b(?:load|init)_from\s*[:=]\s*['\"]?(?!scratch\b|none\b|null\b|['\"])[\w./]|\bfrom_pretrained|"
-    r"\bfrom the (?:model )?checkpoint|\bfine-?tun\w*\s+from\b|\binitiali[sz](?:ed|ing) from\b(?!\s+(?:scratch|random))",
-    re.I,
-)
-"""What says that a training began from a checkpoint."""
 PLACED = re.compile(r"poch|step|iter|loss", re.I)
 FOLD = re.compile(r"\b(?:fold|折)(?:\W{0,3}|_)(?P<fold>\d{1,2})(?!\d|\.\d)|第\s*(?P<nth>\d{1,2})\s*折", re.I)
 """What begins a fold of a cross-validation, each of which is a training, or names it on each line."""
@@ -169,7 +166,7 @@ class Reader:
             text = "".join(piece for fold, piece in pieces if fold == self._only)
         if "\x1b" in text:
             text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-        text = text if text.isascii() else wording.english(text)
+        text = text if text.isascii() else languages.english(text)
         yield from self._shapes.read(text, self._matched if self._patterns else self._line)
 
     def _matched(self, line: str) -> Row | None:
@@ -189,7 +186,9 @@ class Reader:
         if line.endswith(("]", "] ")) and IDLE_BAR.search(line):
             place = EPOCH.search(line[:60])
             self._epoch = int(place["epoch"]) if place else self._epoch
-            return self._tabled(line)[1] if len(line.partition("|")[0].split()) > 5 else None
+            told = line.partition("%|")[0]
+            if not SAID.search(told):
+                return self._tabled(line)[1] if len(told.partition("|")[0].split()) > 5 else None
         if known := self._shapes.match(line):
             return known[0].row(known[1])
         return self._learn(line)
@@ -198,7 +197,7 @@ class Reader:
         """A line of a kind not seen before."""
         for name, number in FACT.findall(line):
             self.facts[name] = int(number)
-        if PRETRAINED.search(line):
+        if wording.PRETRAINED.search(line):
             self.facts["pretrained"] = 1
         line = self._given.joined(line)
         taken, row = self._tabled(line)
@@ -213,7 +212,7 @@ class Reader:
         if not roles:
             return None
         self._placed_once |= bool(places)
-        kind = "mean" if SUMMARY.search(said) else _kind(found.values())
+        kind = "mean" if SUMMARY.search(said) else "running" if wording.running(line) else _kind(found.values())
         shape = Shape(said, roles, kind, self._placed if places else self._unplaced, self._shapes.merge)
         if said == line:
             self._shapes.learn(shape)
@@ -354,7 +353,7 @@ def _pairs(line: str, given: re.Pattern[str] | None, placed: bool) -> Iterator[t
         if not any(start < match.end(number) and match.start(number) < end for start, end in taken):
             taken.append(match.span(number))
             yield match[name], match.start(name), match.span(number), "%" if share and match[share] else ""
-    for match in WORDY.finditer(line) if placed else ():
+    for match in WORDY.finditer(line) if placed or LED.search(line) else ():
         if tells(match["name"]) and not any(start < match.end() and match.start("number") < end for start, end in taken):
             yield match["name"], match.start(), match.span("number"), "%" if match["share"] else ""
 
