@@ -153,3 +153,24 @@ def test_a_preflight_is_the_same_in_an_actor_and_a_death_in_it_is_told(tmp_path:
         assert trained(actors, tmp_path / "one") is False
         assert actors.take(replace(job, folder=tmp_path / "two"), 1)
         assert trained(actors, tmp_path / "two")
+
+
+def test_a_ray_that_is_started_here_runs_nothing_that_serves_a_dashboard_or_an_autoscaler(tmp_path: Path, scratch: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pitprop.workers.cluster import connection as c\n"
+        "c.start(c.Local(Path(sys.argv[1]), 1), logs=False)\n"
+        "print('up', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(scratch / "ray")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path, text=True) as driver:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "up\n"
+        said = " ".join(leftovers(scratch)).replace("\0", " ")
+        driver.communicate("")
+    assert "gcs_server" in said
+    assert "workers/cluster/agent.py" in said
+    assert "autoscaler" not in said
+    assert "dashboard/dashboard.py" not in said
+    assert "ray::DashboardAgent" not in said
+    shutil.rmtree(scratch / "ray")
+    assert left_after_a_while(scratch) == []

@@ -20,6 +20,7 @@ from typing import Any
 from pitprop.imports import search_path
 from pitprop.messages import _
 from pitprop.trainer import public_environment
+from pitprop.workers.cluster import agent
 from pitprop.workers.cluster.placement import Node
 from pitprop.workers.launch import LaunchError
 
@@ -249,19 +250,33 @@ def _environment(changed: Mapping[str, str], *, logs: bool) -> Iterator[Any]:
 
 @contextmanager
 def _lean(ray: Any, logs: bool) -> Iterator[None]:
-    """Has a Ray that is started here start no process for its dashboard, nor one that reads the workers' ``logs`` for nobody.
+    """Has a Ray that is started here start no process for its dashboard, nor what serves an autoscaler, nor one that reads the
+    workers' ``logs`` for nobody.
 
-    `ray.init` has no flag for it: without a dashboard it still starts that one's server, and waits until it has imported all.
+    `ray.init` has no flag for it: without a dashboard it still starts that one's server and its agent, and waits until they have
+    imported all.
     """
-    services, node = ray._private.services, ray._private.node.Node
-    before = services.start_api_server, node.start_log_monitor
-    services.start_api_server = lambda *_args, **_options: ("", None)
-    if not logs:
-        node.start_log_monitor = lambda _node: None
+    services, utils, node = ray._private.services, ray._private.utils, ray._private.node.Node
+    built = services._build_python_executable_command_memory_profileable
+
+    def command(component: str, *args: Any, **options: Any) -> list[str]:
+        return agent.command() if component == "dashboard_agent" else list(built(component, *args, **options))
+
+    changed = {
+        (services, "start_api_server"): lambda *_args, **_options: ("", None),
+        (services, built.__name__): command,
+        (utils, "get_dashboard_dependency_error"): ImportError,  # which imports what a dashboard needs, to see if it is there
+        (node, "start_monitor"): lambda _node: None,
+        **({} if logs else {(node, "start_log_monitor"): lambda _node: None}),
+    }
+    before = {(owner, name): getattr(owner, name) for owner, name in changed}
     try:
+        for (owner, name), value in changed.items():
+            setattr(owner, name, value)
         yield
     finally:
-        services.start_api_server, node.start_log_monitor = before
+        for (owner, name), value in before.items():
+            setattr(owner, name, value)
 
 
 def fault(said: str) -> str:
