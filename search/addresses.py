@@ -66,6 +66,9 @@ def _ray(address: str) -> str | None:
                 "run there"
             ).format(address=address, host=host)
         )
+    if not re.fullmatch(r"local|auto|https?://.+|shared:.+|.+:\d+", address, re.DOTALL):
+        text = _("{address} is no address of a Ray: give auto, HOST:PORT, or http://HOST:8265, in --ray or RAY_ADDRESS")
+        raise UserError(text.format(address=address))
     return None if address == "local" else address
 
 

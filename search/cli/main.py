@@ -90,6 +90,9 @@ def _sentence(error: Exception) -> str | None:
     """What a user is told of an error that is not a bug of ours; None if it is one."""
     if isinstance(error, UserError):
         return str(messages.localized(error.args[0])) if error.args else str(error)
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "pitprop").startswith("pitprop"):
+        text = _("{python} has no {name}, which pitprop needs: pip install pitprop for it, or start another Python (PATH)")
+        return text.format(python=sys.executable, name=error.name)
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror or error}{where}"

@@ -96,21 +96,26 @@ def _order(space: Space, key: str, words: Sequence[str]) -> Order:
 
 def _environment() -> dict[str, str]:
     """The addresses that the search needs there. A job's environment can be read by whoever sees Ray's dashboard."""
-    given = {name: os.environ[name] for name in ADDRESSES if os.environ.get(name)}
-    for name, url in given.items():
-        if re.search("//[^/@]*:[^/@]*@", url):
-            text = _(
-                "{name} holds a password, which Ray's dashboard would show: leave it out of the URL, and keep it on the "
-                "cluster's head (for PostgreSQL in ~/.pgpass)"
-            )
-            raise UserError(text.format(name=name))
-    return given
+    return {name: _public(name, os.environ[name]) for name in ADDRESSES if os.environ.get(name)}
+
+
+def _public(name: str, url: str) -> str:
+    """The URL, if it may be seen. `UserError`."""
+    if re.search("//[^/@]*:[^/@]*@", url):
+        text = _(
+            "{name} holds a password, which Ray's dashboard would show: leave it out of the URL, and keep it on the "
+            "cluster's head (for PostgreSQL in ~/.pgpass)"
+        )
+        raise UserError(text.format(name=name))
+    return url
 
 
 def _flags(options: StudyOptions, run: RunOptions) -> list[str]:
     """The flags of every training, as they were given."""
     given = {"--workers": run.workers, "--seed": run.seed, "--timeout": run.timeout}
-    named = [word for name, value in given.items() if value is not None for word in (name, f"{value:g}")]
+    named = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    if storage := run.storage or addresses(None).storage:
+        named += ["--storage", _public("--storage", storage)]
     switches = {"--json": options.json, "--quiet": run.quiet, "--no-report": not run.report, "--worker-logs": run.worker_logs}
     return [*named, *(name for name, on in {**switches, "--code-changed": run.code_changed}.items() if on)]
 

@@ -6,13 +6,14 @@ import logging
 import math
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ START = 300.0
 SLOW = 20.0
 """Seconds after which a start of Ray that failed has run into a time limit of its own, so that another attempt may succeed."""
 
-
+CONNECT = 5.0
+"""Seconds for a connection to a cluster's head."""
 RETURN = 600.0
 """Seconds in which a cluster's head, or this machine as its node, may come back."""
 
@@ -81,6 +83,7 @@ def start(local: Local, *, logs: bool) -> Any:
 
 def join(address: str, *, logs: bool, code: Callable[[], Mapping[str, Any]]) -> Any:
     """Joins the Ray at ``address``, whose workers find the ``code`` that a runtime environment says. `LaunchError`."""
+    _refuse_silent(address)
     mode = {}
     if "RAY_AUTH_MODE" not in os.environ and has_token():  # made by any Ray here; with it a cluster without one fails
         mode["RAY_AUTH_MODE"] = "token" if _asks_for_token(address) else "disabled"
@@ -92,6 +95,23 @@ def join(address: str, *, logs: bool, code: Callable[[], Mapping[str, Any]]) -> 
             ray.shutdown()
             raise LaunchError(_refused(address, error, heard())) from error
         return ray
+
+
+def _refuse_silent(address: str) -> None:
+    """`LaunchError` if no Ray listens at an address that names a port: Ray itself would try for as long as a head may be away."""
+    host, _colon, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        asked = socket.create_connection((host.strip("[]"), int(port)), CONNECT)
+    except (OSError, OverflowError) as error:
+        text = _("{address} does not answer: {why}; start the head (`ray start --head`), or correct --ray or RAY_ADDRESS")
+        raise LaunchError(text.format(address=address, why=str(error))) from error
+    with asked, suppress(OSError):  # Ray's head closes upon it
+        asked.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        if asked.recv(5) == b"HTTP/":
+            text = _("{address} is a web server's; if it is Ray's dashboard, --ray http://{address} runs the search there")
+            raise LaunchError(text.format(address=address))
 
 
 def join_here(address: str, mode: str, *, logs: bool) -> Any:

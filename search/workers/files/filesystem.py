@@ -107,9 +107,8 @@ def remove(url: str) -> None:
 
 def names(url: str) -> list[str]:
     """What is stored under ``url``, by the names that `under` takes. `StorageError`."""
-    from pyarrow import fs
-
     system, path = _opened(url)
+    from pyarrow import fs
 
     def listed() -> Any:
         with _told("read", url):
@@ -164,9 +163,12 @@ def _bucket(scheme: str, rest: str) -> str:
 @cache
 def _system(root: str) -> Any:
     """The file system at the root of a URL; of this machine for none."""
-    import pyarrow
-    from pyarrow import fs
-
+    try:
+        import pyarrow
+        from pyarrow import fs
+    except ImportError as error:  # Ray alone does not bring it
+        text = _("a storage takes PyArrow, which is not installed here: pip install pyarrow on every node, or pip: in the space")
+        raise StorageError(text) from error
     if not root:
         return fs.LocalFileSystem()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,8 +20,6 @@ from pitprop.workers.health.node_report import Report, report, tried
 from pitprop.workers.launch import LaunchError
 
 AREA, STORAGE = N_("cluster"), N_("storage")
-CONNECT = 5.0
-"""Seconds to reach the head."""
 LITTLE = 2 * 2**30
 """Bytes of free disk below which checkpoints may not find room."""
 
@@ -41,8 +38,6 @@ class Asked:
 
 def look(asked: Asked, draft: Path) -> list[Check]:
     """What is found of the cluster and each of its nodes; ``draft`` is a new folder."""
-    if (silent := _silent(asked.address)) is not None:
-        return [silent]
     try:
         ray = connection.join(asked.address, logs=False, code=lambda: packed(Code(), draft / "code")[0])
     except LaunchError as error:
@@ -52,19 +47,6 @@ def look(asked: Asked, draft: Path) -> list[Check]:
         return [*_whole(ray, nodes, asked), *_each(ray, nodes, asked)]
     finally:
         ray.shutdown()
-
-
-def _silent(address: str) -> Check | None:
-    """That nobody listens at an address that names a port: Ray itself would try for minutes."""
-    host, _colon, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        return None
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT).close()
-    except OSError as error:
-        said = message("{address} does not answer: {why}", address=address, why=str(error))
-        return Check(AREA, "bad", said, message("start the head (`ray start --head`), or correct --ray or RAY_ADDRESS"))
-    return None
 
 
 def look_at_storage(url: str) -> list[Check]:
@@ -118,7 +100,7 @@ def _each(ray: Any, nodes: list[Node], asked: Asked) -> Iterator[Check]:
                 area, "bad", said, message("look at its Ray (`ray status`, and its logs); a search would wait for it too")
             )
         except ray.exceptions.RayError as error:
-            said = message("pitprop cannot run there: {why}", why=" ".join(str(error).split())[-300:])
+            said = message("pitprop cannot run there: {why}", why=connection.fault(str(error)))
             yield Check(area, "bad", said, message("a search leaves it out; give it the Python and Ray of this machine"))
         else:
             yield from _node(area, node, found, here, asked)
