@@ -228,8 +228,9 @@ def diagnose(path: str | Path, **facts: Any) -> Diagnosis:
 
     ``path`` is a log, or the folder of one training. ``facts`` say what the log may lack: ``metric`` and ``maximize`` of the
     objective, ``epochs`` of the whole training, ``labels`` (validation samples by class) or ``classes``, ``batch`` (samples),
-    ``loss`` (cross_entropy, supcon, ntxent, clip), ``chance_loss``, ``checkpoint`` (scores of what training started from),
-    ``gates`` (`Gate`), ``format``, ``pattern`` and ``names`` of the log. `pitprop.errors.UserError` if there is nothing to judge.
+    ``loss`` (cross_entropy, supcon, ntxent, clip), ``chance_loss``, ``chance_score``, ``checkpoint`` (scores of what training
+    started from), ``gates`` (`Gate`), ``format``, ``pattern`` and ``names`` of the log. `pitprop.errors.UserError` if there is
+    nothing to judge.
     """
     from pitprop.logs.diagnosis import diagnose as read
     from pitprop.logs.sources import trainings

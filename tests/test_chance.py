@@ -31,6 +31,11 @@ def test_focal_with_gamma_zero_is_weighted_cross_entropy(prior: list[float], dat
     assert chance.focal(prior, alpha, 0.0) == nearly(sum(terms) * chance.cross_entropy(terms), 1e-8)
 
 
+def test_the_perplexity_of_a_guess_is_the_number_of_tokens() -> None:
+    assert chance.score("val/ppl", [1] * 65) == nearly(65.0)
+    assert chance.score("val/perplexity", [3, 1]) == nearly(math.exp(chance.cross_entropy([3, 1])))
+
+
 @given(st.integers(2, 8), st.floats(0.0, 6.0))
 def test_focal_of_equal_classes_predicts_them_equally(classes: int, gamma: float) -> None:
     expected = (1 - 1 / classes) ** gamma * math.log(classes)
@@ -108,7 +113,7 @@ def test_score_knows_a_metric_by_the_last_part_of_its_name() -> None:
     assert chance.score("val/auc", []) == 0.5
     assert chance.score("val/accuracy", []) is None
     assert chance.score("val/edit", [3, 1]) == 0
-    assert chance.score("val/perplexity", [3, 1]) is None
+    assert chance.score("val/psnr", [3, 1]) is None
 
 
 @given(st.lists(st.integers(1, 500), min_size=2, max_size=5))

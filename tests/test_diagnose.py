@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -75,6 +76,23 @@ def test_budget_and_chance_are_read_off_the_log() -> None:
     assert (found.facts.budget, found.chance_loss) == (6, math.log(65))
     assert of("mmengine_healthy").facts.budget == 8
     assert of("nanogpt_lr_1e-7.log", Given(epochs=100)).facts.budget == 100
+
+
+@pytest.mark.parametrize(
+    ("line", "facts", "level"),
+    [
+        ("Epoch {epoch}: train_loss 4.2 val_ppl {ppl:.2f}", {"classes": 65}, 65.0),
+        ("Epoch {epoch}: train_loss 4.2 val_psnr {ppl:.2f}", {"chance_score": 64.0}, 64.0),
+        ("Epoch {epoch}: train_loss 4.2 val_acc {ppl:.2f}%", {"chance_score": 70.0}, 0.7),
+    ],
+)
+def test_the_chance_of_an_objective_follows_from_the_classes_or_is_stated(
+    tmp_path: Path, line: str, facts: dict[str, Any], level: float
+) -> None:
+    log = tmp_path / "train.log"
+    log.write_text("\n".join(line.format(epoch=n, ppl=64.9 + 0.01 * (n % 3)) for n in range(1, 21)))
+    found = diagnose([log], Given(epochs=20, **facts))
+    assert found.chance == pytest.approx(level)
 
 
 def test_what_was_not_watched_is_said() -> None:

@@ -10,7 +10,7 @@ from curves import CASE, HEALTHY, ILL, KNOWN, curve, joined
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop.detection import levels, reading, signatures
-from pitprop.detection.detect import Signature, replay
+from pitprop.detection.detect import Signature, judge, replay
 from pitprop.detection.facts import Facts, Peer
 from pitprop.telemetry import Epoch, Telemetry
 
@@ -101,7 +101,7 @@ def test_facts_come_before_what_is_reported_and_that_before_a_guess() -> None:
     assert levels.score(told, Facts(40, "val/accuracy")) == 0.75
     assert levels.score(told, Facts(40, "val/accuracy", chance_score=0.6)) == 0.6
     assert levels.score(told, Facts(40, "val/loss", maximize=False)) == 0.7
-    assert levels.score(told, replace(KNOWN, metric="val/perplexity")) is None
+    assert levels.score(told, replace(KNOWN, metric="val/psnr")) is None
 
 
 @pytest.mark.parametrize("counts", [(math.nan, 3.0), (-1.0, 3.0), (0.0, 0.0), (math.inf, 1.0)])
@@ -202,3 +202,23 @@ def test_what_stands_where_it_began_a_little_above_what_is_told_is_at_chance_and
         assert levels.score(curve, facts) == pytest.approx(level)
         said = [verdict.reason for verdict in replay(curve, facts, [Signature("chance_plateau")])]
         assert ["it began at 0.05 and never left that" in reason for reason in said] == [True] * (at == level)
+
+
+def test_a_chance_that_only_curves_show_is_told_in_two_digits_and_with_its_metric() -> None:
+    curve = Telemetry(Epoch(n, {"val/loss": 2.31 + 0.001 * n, "val/accuracy": 10.66 - 0.1 * n}) for n in range(1, 11))
+    facts = Facts(12, "val/accuracy")
+    stands = [one for one in judge(curve, facts, [Signature("chance_plateau")]) if one.signature == "chance_plateau"]
+    seen = judge(curve, replace(facts, chance_score=10.66), [Signature("chance_plateau")])
+    assert [str(one.chance) for one in stands] == ["val/accuracy about 10, by where the loss stands, ln 10"]
+    assert "chance seems to be about 10" in stands[0].reason
+    assert [str(one.chance) for one in seen] == ["val/accuracy 10.66, stated"]
+
+
+def test_what_is_many_times_as_large_is_told_by_its_values_and_not_in_percent() -> None:
+    start = [Epoch(1, {"start/loss": 25.6, "chance/loss": 2.303, "val/loss": 25.0})]
+    (bad,) = judge(start, Facts(12, "val/accuracy"), [Signature("bad_start")])
+    assert bad.reason == "loss 25.6 before the first step, 11 times chance (2.303)"
+    risen = [Epoch(n, {"val/loss": 2.4 + n**4, "val/accuracy": 0.1}) for n in range(1, 13)]
+    (slow,) = judge(risen, Facts(12, "val/accuracy", chance_score=0.1), [Signature("hopelessly_slow")])
+    assert "%" not in slow.reason
+    assert "rose from 4098 to 2.074e+04" in slow.reason

@@ -225,6 +225,7 @@ def _diagnose_flags(parser: ArgumentParser) -> None:
     add("--loss", choices=["cross_entropy", "supcon", "ntxent", "clip"], help="what the loss is")
     add("--batch", type=whole, metavar="N", help="samples in a batch")
     add("--chance-loss", type=float, metavar="X", help="the loss of a model that has learned nothing")
+    add("--chance-score", type=float, metavar="X", help="the objective of a model that has learned nothing")
     add = parser.add_argument_group("how to read the log").add_argument
     add("--format", metavar="NAME", help="name of the format (found by content)")
     add("--pattern", metavar="RE", action="append", default=[], help=r"step (?P<step>\d+): .* val loss (?P<val_loss>\S+)")

@@ -158,6 +158,7 @@ def _given(options: DiagnoseOptions) -> Given:
         batch=options.batch,
         loss=options.loss,
         chance_loss=options.chance_loss,
+        chance_score=options.chance_score,
         gates=[_gate(text, names) for text in options.gate],
         format=options.format,
         pattern=[*options.pattern],

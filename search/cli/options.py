@@ -124,6 +124,7 @@ class DiagnoseOptions:
     loss: str | None
     batch: int | None
     chance_loss: float | None
+    chance_score: float | None
     format: str | None
     pattern: tuple[str, ...]
     name: tuple[str, ...]

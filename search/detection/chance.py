@@ -108,6 +108,11 @@ def balanced_accuracy(classes: int) -> float:
     return 1 / classes
 
 
+def perplexity(prior: Sequence[float]) -> float:
+    """The exponential of the entropy: K for K equally frequent classes, such as the tokens of a vocabulary."""
+    return math.exp(cross_entropy(prior))
+
+
 ERRORS = frozenset(("error_rate", "class_error", "classification_error", "top1_error", "err1"))
 """Names for the share of samples that are classified wrongly."""
 
@@ -130,6 +135,8 @@ def score(metric: str, prior: Sequence[float]) -> float | None:
         return 1 - accuracy(prior)
     known = {"macro_f1": macro_f1, "f1_macro": macro_f1, "accuracy": accuracy, "acc": accuracy, "top1": accuracy}
     known |= {"average_precision": average_precision, "ap": average_precision}
+    if name in ("ppl", "perplexity") and prior:
+        return perplexity(prior)
     if name == "balanced_accuracy" and prior:
         return balanced_accuracy(len(prior))
     return known[name](prior) if name in known and prior else None

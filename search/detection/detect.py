@@ -248,10 +248,21 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature, over: boo
         reason = Message.join([reason, life.absent(telemetry, facts, count, despite)], "; ")
     last = telemetry[-1]
     evidence = {name: value for name, value in last.metrics.items() if name == facts.metric or _wanted(signature.name, name)}
-    known = (levels.known_score(telemetry, facts) or levels.known_loss(telemetry, facts)) if module.KIND == "soft" else None
-    where = message("{level:.4g}, {source}", level=known.value, source=known.source) if known is not None else ""
+    where = _where(telemetry, facts) if module.KIND == "soft" else ""
     verdict = Verdict(signature.name, last.step, signature.action, reason, evidence, chance=where)
     return verdict.advised(remedies(signature.name, telemetry, facts))
+
+
+def _where(telemetry: Telemetry, facts: Facts) -> str:
+    """Where chance is, of which metric, and who says so; what is only seen in curves in two digits, as others show another."""
+    score = levels.known_score(telemetry, facts)
+    known = score or levels.known_loss(telemetry, facts)
+    if known is None:
+        return ""
+    said = {"metric": facts.metric if score is not None else "val/loss", "level": known.value, "source": known.source}
+    if known.told:
+        return message("{metric} {level:.4g}, {source}", **said)
+    return message("{metric} about {level:.2g}, {source}", **said)
 
 
 def remedies(name: str, telemetry: Telemetry, facts: Facts) -> tuple[Advice, ...]:

@@ -67,6 +67,11 @@ class Level:
     value: float
     source: Message
 
+    @property
+    def told(self) -> bool:
+        """Whether somebody told it, and not this curve or others of the study, of which each shows a little another one."""
+        return self.source in (STATED, REPORTED, NAMED, COUNTED, BY_CLASSES)
+
 
 STATED, REPORTED, NAMED = message("stated"), message("reported"), message("by its name")
 COUNTED, BY_CLASSES = message("by the class counts"), message("by the number of classes")

@@ -48,6 +48,7 @@ class Given:
     batch: int | None = None
     loss: str | None = None
     chance_loss: float | None = None
+    chance_score: float | None = None
     checkpoint: Mapping[str, float] = field(default_factory=dict)
     gates: Sequence[Bound] = ()
     format: str | None = None
@@ -124,15 +125,21 @@ def facts(telemetry: Telemetry, metric: str, given: Given, log: Finished, budget
         batch=given.batch,
         loss=given.loss,
         chance_loss=given.chance_loss,
+        chance_score=given.chance_score,
         checkpoint=given.checkpoint,
         untrained=False,  # whether its start is that of an untrained model is decided here, by `_chance`
     )
     notes += _concluded(telemetry, found)
     if levels.known_loss(telemetry, found, guess=False) is None and (count := _fallen_to(telemetry, found)):
         notes.append(f"it ends at ln {count} and {metric} at 1/{count}: that is chance with {count} classes of one size")
-        return replace(found, chance_loss=math.log(count), chance_score=1 / count), False
+        return replace(found, chance_loss=math.log(count), chance_score=_stated(found, 1 / count)), False
     level, score, guessed = _guessed(telemetry, found, given, log, notes)
-    return (found if level is None else replace(found, chance_loss=level, chance_score=score)), guessed
+    return (found if level is None else replace(found, chance_loss=level, chance_score=_stated(found, score))), guessed
+
+
+def _stated(facts: Facts, score: float | None) -> float | None:
+    """The chance of the score as a person states it, else ``score``, which was concluded."""
+    return score if facts.chance_score is None else facts.chance_score
 
 
 def said(facts: Mapping[str, int], *, by_steps: bool = False) -> dict[str, float]:

@@ -169,6 +169,8 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
                 metric=metric, name=files[0].name, known=", ".join(known)
             )
         )
+    if (stated := given.chance_score or 0.0) > 1 and metrics.of(metric).share and max(telemetry.column(metric).values) <= 1:
+        given = replace(given, chance_score=stated / 100)  # in percent, as the log may print it
     if metric in percent:
         notes.append(f"{metric} is printed in percent, and shown as a share")
     if log.from_0 and not few and each == 1:

@@ -14,6 +14,8 @@ from pitprop.telemetry import Telemetry
 READS = ("start/loss or val/loss",)
 KIND = "advice"
 BY_LOSS = True
+MANIFOLD = 3
+"""From so many times chance on the excess is said as a multiple, not in percent."""
 ELSEWHERE = "TheDeepChecker, Karpathy's recipe, in words"
 
 
@@ -35,6 +37,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 1, share: floa
     if not starts:
         when = message("at epoch {step}", step=telemetry.column("val/loss").steps[0])
     said = {"loss": first, "when": when, "level": level, "share": abs(off)}
+    if off >= MANIFOLD - 1:
+        return message("loss {loss:.4g} {when}, {times:.4g} times chance ({level:.4g})", times=float(f"{off + 1:.2g}"), **said)
     if off > 0:
         return message("loss {loss:.4g} {when}, above chance ({level:.4g}) by {share:.0%}", **said)
     return message("loss {loss:.4g} {when}, below chance ({level:.4g}) by {share:.0%}", **said)

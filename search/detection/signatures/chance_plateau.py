@@ -51,7 +51,9 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
     said = {"metric": facts.metric, "best": best, "first": losses[0][0], "last": telemetry[-1].step}
     if levels.known(telemetry, facts) == levels.score(telemetry, facts):
         told = N_("{metric} no better than {best:.4g} in epochs {first}-{last}, chance is {level:.4g}")
-        return message(told, **said, level=levels.score(telemetry, facts))
+        seen = N_("{metric} no better than {best:.4g} in epochs {first}-{last}, chance seems to be about {level:.2g}")
+        known = levels.known_score(telemetry, facts)
+        return message(told if known is None or known.told else seen, **said, level=levels.score(telemetry, facts))
     began = N_("{metric} no better than {best:.4g} in epochs {first}-{last}, it began at {level:.4g} and never left that")
     return message(began, **said, level=levels.score(telemetry, facts))
 

@@ -36,6 +36,11 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
     ahead = 5 * drop * max(0, facts.budget - step) / max(step - since, 1)
     if not 0 <= ahead < least:
         return None
+    if drop <= -1:
+        return message(
+            "at chance, and {name} rose from {begun:.4g} to {now:.4g} in epochs {first}-{last}",
+            **{"name": name, "begun": first, "now": last, "first": since, "last": step},
+        )
     if drop <= 0:
         still = N_("at chance, and {name} did not fall at all in epochs {first}-{last}")
         rose = N_("at chance, and {name} rose by {rise:.2%} in epochs {first}-{last}")
