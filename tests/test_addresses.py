@@ -67,3 +67,13 @@ def test_a_python_without_our_libraries_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "has no rich, which pitprop needs" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_job_server_that_is_not_reached_through_a_proxy_is_told_with_it(
+    pitprop: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://me:secret@127.0.0.1:{free_port()}")
+    said = pitprop("search", "lr", "--ray", "http://head:8265")
+    assert said.code == 1
+    assert "through the proxy http://me:***@127.0.0.1" in said.err
+    assert "no_proxy=head" in said.err

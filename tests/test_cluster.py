@@ -155,6 +155,28 @@ def test_what_dies_of_a_node_costs_no_trial_and_no_epoch_that_had_ended(
     assert "is tried again from its checkpoint" in told
 
 
+def test_a_node_whose_disk_is_full_is_left_out_and_costs_no_trial(
+    cluster: Cluster, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (disk := tmp_path / "disk").mkdir()
+    with monkeypatch.context() as its:
+        its.setitem(cluster.environment, "TMPDIR", str(disk))
+        cluster.hidden = [project.folder, disk]  # the node has one of its own there
+        small = cluster.add()
+    cluster.hidden = [project.folder]
+    cluster.add()
+    space = project.space(options={"signals": str(project.signals), "gate": 4})
+    running = search(cluster, project, space)
+    until(project.waiting(2), "two trainings at the gate", running)
+    subprocess.run(small.inside("mount", "-o", "remount,size=4m", disk), check=True)
+    subprocess.run(small.inside("dd", "if=/dev/zero", f"of={disk / 'fill'}", "bs=4k"), capture_output=True)  # until it is full
+    project.go()
+    told = said(running)
+    assert f"node {small.address} is left out: the checkpoint" in told
+    assert "(No space left on device)" in told
+    assert outcomes(records(space, project.runs)) == undisturbed(space, tmp_path / "undisturbed")
+
+
 def test_a_node_that_joins_is_used(cluster: Cluster, project: Project, tmp_path: Path) -> None:
     first = cluster.add()
     space = project.space(options={"signals": str(project.signals), "gate": 4}, epochs=6, trials=5)

@@ -361,7 +361,7 @@ class Search:
     def _break_up(self, worker: int, failure: Failure) -> None:
         """Tries the trials of a broken group again from their checkpoints, or fails the one that broke it."""
         self._leaving.pop(worker, None)
-        if failure.cause is Cause.CHECKPOINT:
+        if failure.cause in (Cause.CHECKPOINT, Cause.DISK):
             self._study.check()  # where the whole folder is gone, nothing is kept
             raise SearchError(
                 _("{error}; finished trials are kept, and the same command continues from there").format(error=failure.error)

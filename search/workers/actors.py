@@ -248,8 +248,7 @@ class OnRay:
         for reference, number in asked.items():
             place = self._places[number]
             if reference in ready:
-                answer = self._answer(number, place, reference)
-                yield Step(number, answer.heard(self._told, self._tell) if isinstance(answer, Answer) else answer)
+                yield Step(number, self._answer(number, place, reference))
             elif place.deadline <= now:
                 self._refuse_dead()
                 self._replace(number)
@@ -277,13 +276,17 @@ class OnRay:
 
     def _answer(self, number: int, place: Place, reference: Any) -> Any:
         try:
-            return self._ray.get(reference)
+            answer = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             self._refuse_dead()
             lost = self._watch.lost(place.node, error)
             told = deaths.told(place.note, error)
             self._replace(number)
-            return Failure(lost, Cause.LOST) if lost else Failure(f"its worker {told}", Cause.WORKER_DIED)
+            return Failure(lost or f"its worker {told}", Cause.LOST if lost else Cause.WORKER_DIED)
+        if isinstance(answer, Answer) and answer.unfit:
+            self._watch.leave_out(place.node, answer.unfit, working=True)
+            self._replace(number)
+        return answer.heard(self._told, self._tell) if isinstance(answer, Answer) else answer
 
     # Who is there
 
@@ -357,13 +360,11 @@ class OnRay:
         self._heed_installing()
         starting = {place.starting: number for number, place in self._places.items() if place.starting is not None}
         ready, started = self._ready(list(starting), patience), []
-        for reference in ready:
-            number = starting[reference]
-            place = self._places[number]
+        for number, place in [(starting[one], self._places[starting[one]]) for one in ready]:
             if not self._here:
                 place.node = connection.node_of(self._ray, place.actor)
             try:
-                problem = self._ray.get(reference)
+                problem = self._ray.get(place.starting)
             except self._ray.exceptions.RuntimeEnvSetupError as error:
                 problem = f"its environment cannot be made there: {connection.fault(str(error))}"
             except self._ray.exceptions.RayError as error:  # it died as it started

@@ -30,7 +30,8 @@ class Cause(Enum):
     WORKER_DIED = "the worker is gone: another attempt may help"
     LOST = "its node, or all that Ray ran, is gone: no fault of a trial, and others take it over"
     TOO_MANY_LANES = "the memory is full: fewer lanes at once may fit"
-    CHECKPOINT = "none can be written, or one cannot be read, or not safely: the search stops, and the trials resume later"
+    CHECKPOINT = "none can be read, or not safely: the search stops, and the trials resume later"
+    DISK = "no checkpoint can be written: as above, unless the disk is that of one node of several"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Worker:
                     self._bests.note(epochs, self._file, self._folders)
         except (checkpoint.NotWritten, states.Refused, StorageError) as error:
             self.close()
-            return Failure(str(error), Cause.CHECKPOINT)
+            return Failure(str(error), Cause.DISK if isinstance(error, checkpoint.NotWritten) else Cause.CHECKPOINT)
         except BaseException as error:  # of the trainer's code, which may raise what it likes; Ctrl-C is for `Inline`
             if hasattr(error, "ray_terminate_msg"):  # by which Ray says that the process has got a SIGTERM
                 deaths.say("was killed by signal 15 (terminated)")

@@ -14,7 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+from pitprop.addresses import safe
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.workers.cluster.connection import has_token
@@ -133,6 +136,12 @@ def _refused(address: str, error: Exception) -> str:
         return (
             f"the job server at {address} asks for Ray's token, and the one here is another, or there is none: copy "
             f"~/.ray/auth_token from the head to the same place here, or name the file in RAY_AUTH_TOKEN_PATH"
+        )
+    host = urlsplit(address).hostname or ""
+    if (proxy := getproxies().get(urlsplit(address).scheme)) and not proxy_bypass(host):
+        return (
+            f"no job server of Ray's answers at {address} through the proxy {safe(proxy)}: if it is reached without one, set "
+            f"no_proxy={host}; {said[:200]}"
         )
     return (
         f"no job server of Ray's answers at {address}: the head takes jobs where ray[default] is installed and its dashboard is "

@@ -16,10 +16,11 @@ from pitprop.workers.worker import Cause, Failure, Worker
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a worker answers to an advance, and what is to be ``said`` of where its files went."""
+    """What a worker answers to an advance, and what is to be ``said`` of where its files went; ``unfit``: why its node is so."""
 
     outcome: Epochs | Failure
     said: Sequence[Message] = ()
+    unfit: str = ""
 
     def heard(self, told: set[str], tell: Callable[[Message], object]) -> Epochs | Failure:
         """The outcome; what is said is told once, whichever worker says it first: ``told`` are the templates that were."""
@@ -63,7 +64,11 @@ class Remote(Worker):
             return Answer(Failure(str(error), Cause.CHECKPOINT))
         outcome = self.advance(change)
         epochs = {} if isinstance(outcome, Failure) else outcome
-        return Answer(outcome, mirror.keep(epochs, left=bool(before - epochs.keys())))
+        said = mirror.keep(epochs, left=bool(before - epochs.keys()))
+        if isinstance(outcome, Failure) and outcome.cause is Cause.DISK:  # the node's own: the others have theirs
+            self.leave()
+            return Answer(replace(outcome, cause=Cause.LOST), said, outcome.error)
+        return Answer(outcome, said)
 
     def _here(self, file: str) -> str:
         return self._mirror.path(file) if self._mirror is not None else file
