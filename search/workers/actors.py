@@ -116,7 +116,7 @@ class OnRay:
         if self._shared is not None:
             self._ray = self._shared.join(logs=self._logs)
         elif self._address is None:
-            local = Local(self._scratch, connection.cpus_for(self._need.cpus, self._size.held), meanwhile)
+            local = Local(self._scratch, connection.cpus_for(self._need.cpus, self._size.held), meanwhile, alone=True)
             self._ray = connection.start(local, logs=self._logs)
         else:
             self._ray = connection.join(self._address, logs=self._logs, code=self._pack)
