@@ -136,3 +136,9 @@ def test_bins_hold_every_reading_and_never_too_many(count: int) -> None:
     assert len(found) <= MOST
     assert {epoch.metrics["train/loss"] for epoch in found} <= {1.0}
     assert len(found) == count if count < MOST else len(found) >= MOST / 2
+
+
+def test_unnumbered_training_after_the_validation_of_a_numbered_epoch_belongs_to_the_next_validation() -> None:
+    first = [train(4, epoch=1), val(4), train(3)]
+    rows = [*first, train(3, epoch=2), val(3), train(2), train(1, epoch=3), val(2), train(1)]
+    assert [(epoch.step, epoch.metrics.get("val/loss")) for epoch in joined(rows, "val/loss")] == [(1, 4), (2, 3), (3, 2)]

@@ -59,7 +59,10 @@ class Epochs:
     measured  of training, where the validation stands       added                                          measured
               above it (`Cells.leads`)
     measured  any other                                      added                                          measured
-    any       (end of the source)                            finishes the epoch if measured or numbered     idle
+    open      of the next number, where this one has been    added: what is trained after a validation      open
+              given (`_is_rest`)                             belongs to the next one
+    any       (end of the source)                            finishes the epoch if measured or numbered,    idle
+                                                             and drops such a rest
     ========  =============================================  =============================================  ========
 
     Where an added row has the objective, open becomes measured; where it also completes the epoch (a row of kind ``"epoch"``, or
@@ -68,6 +71,7 @@ class Epochs:
     The other fields are places and memory. Of the latest row that gave one: ``_step``, the optimizer step, ``_number``, the
     source's own epoch, and ``_trained_to``, the step of training (-1 before any). Of the epoch under way: ``_validated_at``,
     the step of its validation. Of the source: ``_first_number``, the first epoch that it numbered. Of finished epochs:
+    ``_given``, the source's number of the latest;
     ``_finished``, each one's step and how far training had come; ``_expected``, the names that the last one had;
     ``_carried``, the label counts that hold for the next ones too.
     """
@@ -80,6 +84,7 @@ class Epochs:
         self._number: int | None = None
         self._validated_at: int | None = None
         self._first_number: int | None = None
+        self._given: int | None = None
         self._trained_to = -1
         self._expected: set[str] = set()
         self._carried: dict[str, float] = {}
@@ -113,7 +118,7 @@ class Epochs:
 
     def end(self) -> list[Epoch]:
         """Finishes the epoch under way, if it is measured or numbered: also for the end of the source."""
-        if not (self._open.objective or (self._open and self._number is not None)):
+        if not (self._open.objective or (self._open and self._number is not None)) or self._is_rest:
             return []
         metrics = {**self._carried, **self._open.means()}
         self._carried = {name: value for name, value in metrics.items() if name.startswith(CARRIED)}
@@ -124,6 +129,7 @@ class Epochs:
         number = self._step if self._by_steps else None if self._number is None else self._number + self.from_0
         self.last = max(self.last + 1, number or 0)
         self._finished.append((self.last, self._trained_to))
+        self._given = self._number
         return [Epoch(self.last, metrics)]
 
     @property
@@ -158,7 +164,7 @@ class Epochs:
         """Whether the epoch under way ends before ``row``."""
         numbered = row.epoch is not None and self._number is not None
         if not self._open or (numbered and row.epoch != self._number):
-            return bool(self._open)
+            return bool(self._open) and not self._is_rest
         if not self._open.objective or row.kind in ("part", "running") or (numbered and self._by_training):
             return False
         if self._by_training:
@@ -170,6 +176,11 @@ class Epochs:
         if row.step is None or self._validated_at is None:
             return not numbered and self._validated_at is None and self._repeats(row)
         return row.step != self._validated_at
+
+    @property
+    def _is_rest(self) -> bool:
+        """Whether what is under way is training of a number that has had its validation: it belongs to the next one."""
+        return not self._open.objective and self._number is not None and self._number == self._given
 
     def _repeats(self, row: Row) -> bool:
         """Whether ``row`` reads again what the epoch under way has: the objective, else anything."""
