@@ -101,12 +101,16 @@ class Jobs:
                     shown = max(shown, seen)
 
         while True:
-            with suppress(RuntimeError, OSError):
+            with suppress(Exception):  # of Ray's and of its HTTP client's
                 asyncio.run(tail())
-            with suppress(RuntimeError, OSError):
+            try:
                 info = self._client.get_job_info(job)
                 if info.status.is_terminal():
                     return _code(info)
+            except Exception as error:
+                if "does not exist" in str(error):
+                    text = _("the cluster knows no job {job} any more, as its head was started anew: the same command resumes")
+                    raise UserError(text.format(job=job)) from error
             time.sleep(AGAIN)
 
     def stop(self, job: str) -> None:
