@@ -119,10 +119,7 @@ def events(
 
     With trials to ``revive`` it trains those, and asks for no new ones.
     """
-    database = folder / "study.db"
-    if not database.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        database.write_bytes(_empty())
+    database = prepared(folder)
     with opened(space, f"sqlite:///{database}", folder / space.name) as study:
         if trials is not None:
             study.plan(trials)
@@ -143,6 +140,15 @@ def events(
                 running.close()
         launcher.close()
         return seen
+
+
+def prepared(folder: Path) -> Path:
+    """The database in a folder, made if there is none."""
+    database = folder / "study.db"
+    if not database.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        database.write_bytes(_empty())
+    return database
 
 
 @cache

@@ -5,12 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable
+from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import events
+from conftest import events, prepared
 from pitprop import space as spaces
 from pitprop import telemetry
 from pitprop.driver.grants import Grants
@@ -35,13 +39,23 @@ def sampled(*points: int) -> list[Any]:
 
 def kill(space: Space, folder: Path, at: int, width: int, *revive: int) -> int:
     """The exit code of a search that is killed at its ``at``-th write; with trials it revives those instead."""
-    server = multiprocessing.get_context("forkserver")  # which imports once what every search needs
-    server.set_forkserver_preload(["killed", "pitprop.trainers.imbalanced"])
-    process = server.Process(target=search, args=(space.path, folder, at, width, revive))
+    prepared(folder)  # here, where an empty database is at hand
+    process = forking().Process(target=search, args=(space.path, folder, at, width, revive))
     process.start()
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode
+
+
+@cache
+def forking() -> ForkServerContext:
+    """Processes from one that has imported what every search needs."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["killed", "pitprop.trainers.imbalanced"])
+    with pytest.MonkeyPatch.context() as patch:  # it does not get our `sys.path`, and says nothing of what it does not find
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        forkserver.ensure_running()
+    return server
 
 
 def search(path: str, folder: Path, at: int, width: int, revive: tuple[int, ...]) -> None:

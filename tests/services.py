@@ -29,6 +29,7 @@ from pitprop.service.http.app import application
 from pitprop.service.http.dependencies import Service
 from pitprop.service.http.guard import Guard, Rate
 from pitprop.service.lookup import Reader
+from pitprop.service.models import SearchState
 from pitprop.service.running.drivers import LocalDrivers
 from pitprop.service.running.places import Places
 from pitprop.service.running.supervision import Supervisor
@@ -87,6 +88,13 @@ class Kit:
         found = self.store.find(search)
         assert found is not None
         return found
+
+    def hurry(self, search: str) -> None:
+        """If it waits to be started again, that wait is over."""
+        with self.store.writing() as connection:
+            found = self.entry(search)
+            if found.state == SearchState.QUEUED and found.retry_at:
+                self.store.set(connection, found, retry_at=0.0)
 
     def kinds(self, search: str) -> list[str]:
         return [one.kind for one in self.store.events(search)]

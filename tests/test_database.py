@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import sqlite3
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from killed import forking
 from pitprop.addresses import addresses, safe, sqlite_file, sqlite_url
 from pitprop.study import database
 
@@ -30,8 +30,7 @@ def _connect(url: str, start: Any, told: Any) -> None:
 
 def at_once(url: str, number: int = 8) -> list[str]:
     """What so many processes are told that open the database in one moment; empty for those that could."""
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["pitprop.study.database"])
+    server = forking()
     start, told = server.Barrier(number), server.SimpleQueue()
     processes = [server.Process(target=_connect, args=(url, start, told)) for _ in range(number)]
     for process in processes:

@@ -89,6 +89,7 @@ def test_a_silent_trial_fails_with_that_reason(toy: Callable[..., Space], tmp_pa
     assert "no epoch came in 5 seconds" in json.loads(done.stdout)["failed"][0]["error"]
 
 
+@pytest.mark.slow
 def test_a_killed_driver_leaves_nothing_behind_and_goes_on(toy: Callable[..., Space], tmp_path: Path, scratch: Path) -> None:
     space = toy(params=PLAIN, options={"marker": str(tmp_path / "killed"), "victim": "driver"})
     assert search(space, tmp_path / "runs", scratch).returncode == -9

@@ -29,6 +29,16 @@ def reach(parts: Kit, search: str, state: SearchState, *supervisors: Supervisor)
     until(list(supervisors), lambda: parts.entry(search).state == state)
 
 
+def hurried(parts: Kit, search: str, state: SearchState, *supervisors: Supervisor) -> None:
+    """Looks after the queue until the search is in the state, without the waits before it is started again."""
+
+    def reached() -> bool:
+        parts.hurry(search)
+        return parts.entry(search).state == state
+
+    until(list(supervisors), reached)
+
+
 def test_a_search_that_is_submitted_runs_and_is_done_and_says_so_in_order(parts: Kit) -> None:
     entry = parts.submit("trials=2")
     reach(parts, entry.id, DONE, parts.supervisor())
@@ -76,7 +86,7 @@ def test_an_earlier_confirmation_is_no_news_of_a_search_that_begins_again(parts:
 
 def test_a_killed_driver_is_started_again(parts: Kit) -> None:
     entry = parts.submit("die=2")
-    reach(parts, entry.id, DONE, parts.supervisor())
+    hurried(parts, entry.id, DONE, parts.supervisor())
     assert len(parts.runs(entry)) == 3
     assert parts.kinds(entry.id).count("restarted") == 2
 
@@ -141,16 +151,7 @@ def test_a_driver_on_a_machine_without_a_service_is_said_to_go_on(parts: Kit) ->
 
 def test_a_driver_that_always_dies_is_given_up_with_a_reason(parts: Kit) -> None:
     entry = parts.submit("die=99 trials=0")
-    one = parts.supervisor()
-
-    def hurried() -> bool:
-        with parts.store.writing() as connection:
-            found = parts.entry(entry.id)
-            if found.state == SearchState.QUEUED and found.retry_at:
-                parts.store.set(connection, found, retry_at=0.0)
-        return found.state == FAILED
-
-    until([one], hurried)
+    hurried(parts, entry.id, FAILED, parts.supervisor())
     assert "6 times" in parts.entry(entry.id).reason
 
 
@@ -166,7 +167,7 @@ def test_an_error_that_is_not_mended_by_trying_again_is_told_at_once(parts: Kit)
 )
 def test_an_error_of_what_is_out_for_a_while_is_tried_again(parts: Kit, kind: type[Exception]) -> None:
     entry = parts.submit(f"error={kind.__name__}")
-    reach(parts, entry.id, DONE, parts.supervisor())
+    hurried(parts, entry.id, DONE, parts.supervisor())
     assert len(parts.runs(entry)) == 2
 
 
@@ -205,7 +206,7 @@ def test_a_driver_that_does_not_begin_is_started_again(parts: Kit, monkeypatch: 
     monkeypatch.setattr("pitprop.service.running.supervision.BEGINNING", 0.0)
     until([one], lambda: "restarted" in parts.kinds(entry.id))
     monkeypatch.undo()
-    reach(parts, entry.id, DONE, one)
+    hurried(parts, entry.id, DONE, one)
     assert len(parts.runs(entry)) == 2
 
 
@@ -268,7 +269,7 @@ def test_more_trials_than_were_planned_when_it_began_are_searched_after_it(parts
     file = parts.places.space_file(entry)
     file.write_text(file.read_text().replace("hold", "trials=1"))
     os.kill(int(parts.runs(entry)[0].split()[0]), signal.SIGKILL)
-    reach(parts, entry.id, DONE, one)
+    hurried(parts, entry.id, DONE, one)
     assert "--trials 10" in parts.runs(entry)[-1]
 
 

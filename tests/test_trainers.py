@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,15 @@ def whole(name: str, folder: Path) -> list[Epochs]:
     return epochs
 
 
+Trained = Callable[[str], list[Epochs]]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The epochs of each trainer, trained once for all the questions about them."""
+    return cache(lambda name: whole(name, tmp_path_factory.mktemp(name)))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_says_what_it_is_without_being_imported(name: str) -> None:
     card = trainer.card(f"pitprop.trainers.{name}")
@@ -85,9 +95,9 @@ def test_it_says_what_it_is_without_being_imported(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_reports_what_it_says_in_the_words_of_the_vocabulary(name: str, tmp_path: Path) -> None:
+def test_it_reports_what_it_says_in_the_words_of_the_vocabulary(name: str, trained: Trained) -> None:
     said = trainer.card(f"pitprop.trainers.{name}").reports or ()
-    for epochs in whole(name, tmp_path):
+    for epochs in trained(name):
         for epoch in epochs.values():
             assert name in OPTIONS or all(gives(metric, said) for metric in epoch.metrics)
             assert all(gives(metric, VOCABULARY) for metric in epoch.metrics)
@@ -96,21 +106,20 @@ def test_it_reports_what_it_says_in_the_words_of_the_vocabulary(name: str, tmp_p
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_losses_are_numbers(name: str, tmp_path: Path) -> None:
-    last = whole(name, tmp_path)[-1]
+def test_its_losses_are_numbers(name: str, trained: Trained) -> None:
+    last = trained(name)[-1]
     assert all(math.isfinite(epoch.metrics["val/loss"]) for epoch in last.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_seed_gives_the_same_epochs(name: str, tmp_path: Path) -> None:
-    first, second = whole(name, tmp_path), whole(name, tmp_path)
-    for one, other in zip(first, second, strict=True):
+def test_the_same_seed_gives_the_same_epochs(name: str, tmp_path: Path, trained: Trained) -> None:
+    for one, other in zip(trained(name), whole(name, tmp_path), strict=True):
         assert [plain(epoch) for epoch in one.values()] == [plain(epoch) for epoch in other.values()]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_steps_count_from_one(name: str, tmp_path: Path) -> None:
-    assert [[epoch.step for epoch in epochs.values()] for epochs in whole(name, tmp_path)] == [
+def test_steps_count_from_one(name: str, trained: Trained) -> None:
+    assert [[epoch.step for epoch in epochs.values()] for epochs in trained(name)] == [
         [step] * width(name) for step in range(1, EPOCHS + 1)
     ]
 
@@ -128,8 +137,7 @@ def test_a_yield_leaves_grad_mode_and_the_global_rng_alone(name: str, tmp_path: 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_goes_on_from_its_checkpoint_as_if_nothing_had_been(name: str, tmp_path: Path) -> None:
-    undisturbed = whole(name, tmp_path)
+def test_it_goes_on_from_its_checkpoint_as_if_nothing_had_been(name: str, tmp_path: Path, trained: Trained) -> None:
     group = worker(name, tmp_path)
     advance(group, Change(started=[start(name, lane, tmp_path) for lane in LANES[: width(name)]]))
     group.close()
@@ -140,7 +148,7 @@ def test_it_goes_on_from_its_checkpoint_as_if_nothing_had_been(name: str, tmp_pa
     group.close()
     for lane, epoch in resumed.items():
         assert epoch.step == 2
-        assert plain(epoch) == pytest.approx(plain(undisturbed[1][lane]), rel=1e-5, abs=1e-6)
+        assert plain(epoch) == pytest.approx(plain(trained(name)[1][lane]), rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
