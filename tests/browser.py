@@ -47,7 +47,7 @@ class Browser:
 
     def __exit__(self, *_: object) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(20)
+        self._process.wait(120)
         os.close(self._in)
         os.close(self._out)
 

@@ -402,7 +402,7 @@ def test_a_search_waits_for_the_exporter_of_the_one_before(uri: str, tmp_path: P
     folder, log = tmp_path / "artifacts", tmp_path / "track.log"
     with Exporter(uri, folder, CARD, log) as killed:
         killed.send(trial(tmp_path, 0, "RUNNING"))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not locked(log):
             assert time.monotonic() < deadline
             select.select([], [], [], 0.01)

@@ -57,7 +57,7 @@ def server(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
+        process.wait(120)
 
 
 def _await(process: subprocess.Popen[bytes], port: int) -> None:
