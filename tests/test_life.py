@@ -9,8 +9,8 @@ from curves import ILL, KNOWN, Ill, curve, joined
 from hypothesis import given
 from hypothesis import strategies as st
 from pitprop.detection import life, signatures
-from pitprop.detection.detect import Signature, judge
-from pitprop.detection.facts import Facts
+from pitprop.detection.detect import Signature, defaults, judge, replay
+from pitprop.detection.facts import Facts, Peer
 from pitprop.telemetry import Epoch, Telemetry
 
 NOW = 30
@@ -194,3 +194,25 @@ def test_a_rate_that_falls_and_is_still_high_spares_what_had_learned_and_fell() 
     assert seen(fallen, KNOWN) == {"cooling"}
     assert seen(joined(fallen, lr=0.1), KNOWN) == set()
     assert seen(joined(fallen, val__macro_f1=0.43), KNOWN) == set(), "it never learned"
+
+
+def weak(best: float, start: float = 0.5) -> Telemetry:
+    """30 epochs of two classes, of which little can be learned: the score rises by less in a window than it scatters."""
+    wobble = (0.0008, -0.0005, 0.0002)
+    return Telemetry(
+        Epoch(t, {"val/loss": 0.6932 - 0.0003 * t, "val/accuracy": start + (best - start) * t / 30 + wobble[t % 3]})
+        for t in range(1, 31)
+    )
+
+
+@pytest.mark.parametrize(("best", "stopped"), [(0.545, False), (0.5, True)])
+def test_a_slow_rise_spares_a_training_where_no_trial_comes_far(best: float, stopped: bool) -> None:
+    peers = tuple(Peer(n, {"lr": 10.0**-n}, weak(0.56 - 0.005 * n)) for n in range(4))
+    facts = Facts(30, "val/accuracy", True, classes=2, peers=peers)
+    assert any(verdict.ends for verdict in replay(weak(best), facts, defaults())) is stopped
+
+
+def test_a_slow_rise_spares_no_training_where_others_learned() -> None:
+    peers = tuple(Peer(n, {"lr": 10.0**-n}, weak(0.95 - 0.05 * n)) for n in range(4))
+    facts = Facts(30, "val/accuracy", True, classes=2, peers=peers)
+    assert any(verdict.ends for verdict in replay(weak(0.515), facts, defaults()))

@@ -34,6 +34,12 @@ RECOVERED = 3
 """Reports in which one class was all that was predicted, before it is worth telling that this ended."""
 FITS = 0.01
 """The share by which the training loss falls from window to window, and lies below any validation loss, in one that learns."""
+TREND, SURE = 8, 3.3
+"""How many readings show a trend at least, and how many standard errors of Kendall's statistic make one that is no chance."""
+SLOW = 0.1
+"""The share of what the study has shown above chance that a slow rise has to reach by the end of the budget to count."""
+BESIDE = ("fitting", "score_trending")
+"""Signs that count only where neither AUC nor spread is reported."""
 OVERRULED = 0.3
 """The share of the budget after which weak signs no longer count where better ones are reported."""
 
@@ -65,6 +71,7 @@ def signs(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ..
         loss_falling,
         loss_accelerating,
         score_rising,
+        score_trending,
         cooling,
         memorising,
         fitting,
@@ -76,17 +83,18 @@ def signs(telemetry: Telemetry, facts: Facts, count: int, despite: tuple[str, ..
 def alive(signs: Sequence[Sign], telemetry: Telemetry, facts: Facts) -> bool:
     """Whether any sign counts. After ``OVERRULED`` of the budget a falling loss does not, where AUC and spread show nothing.
 
-    Nor does at any time a training loss below that of validation where one of these is reported: classes may be weighted in it.
+    Nor do at any time, where one of these is reported, a slow trend of the score, or a training loss below that of validation:
+    classes may be weighted in it.
     """
     strong = [sign for sign in signs if sign.name in ("ranking", "logits_spreading")]
     overruled = len(strong) == 2 and telemetry[-1].step >= OVERRULED * facts.budget
-    weak = ("loss_falling", "fitting") if overruled else ("fitting",) if strong else ()
+    weak = ("loss_falling", *BESIDE) if overruled else BESIDE if strong else ()
     return any(sign.alive for sign in signs if sign.name not in weak)
 
 
 def watched(signs: Sequence[Sign]) -> bool:
     """Whether life could be seen at all: by more than the score, which stands still in whatever is at chance."""
-    return any(sign.name not in ("score_rising", "cooling") for sign in signs)
+    return any(sign.name not in ("score_rising", "score_trending", "cooling") for sign in signs)
 
 
 @reading.once
@@ -163,6 +171,31 @@ def score_rising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
         rises = gain > max(least, 2 * noise * math.sqrt(2 / count))
     seen = {"name": facts.metric, "first": values[0], "last": values[-1]}
     return Sign("score_rising", rises, N_("{name} {first:.4g} to {last:.4g}"), seen)
+
+
+def score_trending(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
+    """On a hard problem, the objective better over four windows by Kendall's test, and at that rate above chance at the end.
+
+    So rises what learns a little: by less in each window than readings scatter. A problem is hard where the best that the study
+    has shown is above chance by less than `levels.HARD` of what lies there; alone, no training tells that.
+    """
+    values, level = telemetry.column(facts.metric).values[-4 * count :], levels.score(telemetry, facts)
+    best, many = levels.surpassed(telemetry, facts), len(values)
+    if many < TREND or level is None or best is None or len(facts.peers) < reading.LEAST:
+        return None
+    shown = facts.sign * (best - level)
+    if not 0 < shown < levels.HARD * levels.room(telemetry, facts) or not metrics.of(facts.metric).share:
+        return None
+    ways = (facts.sign * (later - value) for index, value in enumerate(values) for later in values[index + 1 :])
+    ups = sum((way > 0) - (way < 0) for way in ways)
+    sure = ups / math.sqrt(many * (many - 1) * (2 * many + 5) / 18) >= SURE
+    half = many // 2
+    before, after = fmean(values[:half]), fmean(values[-half:])
+    left = max(0, facts.budget - telemetry[-1].step) / reading.stride(telemetry, facts)
+    end = after + (after - before) / (many - half) * (left + half / 2)
+    rises = sure and facts.sign * (end - level) > SLOW * shown
+    seen = {"name": facts.metric, "first": before, "last": after, "count": many}
+    return Sign("score_trending", rises, N_("{name} {first:.4g} to {last:.4g} between the halves of {count} readings"), seen)
 
 
 def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:

@@ -16,7 +16,7 @@ READS = ("val/ or train/loss",)
 KIND = "soft"
 BLIND = 0.27
 ELSEWHERE = ""
-DESPITE = ("loss_falling", "score_rising")
+DESPITE = ("loss_falling", "score_rising", "score_trending")
 
 
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, faster: float = 2.0, margin: float = 0.1) -> Message | None:
