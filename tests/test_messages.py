@@ -24,6 +24,9 @@ from pitprop.messages import Message, from_json, in_language, message, ngettext,
 ROOT = Path(__file__).parents[1]
 KNOWN = (explosion.__doc__ or "").partition("\n")[0]
 """A text of the catalogue."""
+OF_PROBLEMS = (ROOT / "search" / "space", ROOT / "search" / "space" / "schema")
+PROBLEMS = {"ValueError", "_refused"}
+"""What becomes a problem of a space in these rooms."""
 MARKS = ("_", "N_", "ngettext", "message", "nmessage")
 
 
@@ -154,9 +157,7 @@ def test_english_reads_no_catalogue() -> None:
 def told(call: ast.Call, errors: set[str]) -> list[ast.expr]:
     """What a call tells a user in words: the text of an error, or of a problem of a space."""
     name = call.func.id if isinstance(call.func, ast.Name) else call.func.attr if isinstance(call.func, ast.Attribute) else ""
-    of_problems = (
-        isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) and call.func.value.id == "problems"
-    )
+    of_problems = isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) in ("problems", "self.problems")
     return call.args[1:] if of_problems and name == "add" else call.args[:1] if name in errors else []
 
 
@@ -181,7 +182,7 @@ def test_every_error_of_ours_and_every_problem_of_a_space_is_marked_where_it_is_
         f"{path.relative_to(ROOT)}:{node.lineno}: {' '.join(words)}"
         for path, node in nodes
         if isinstance(node, ast.Call)
-        for text in told(node, errors)
+        for text in told(node, errors | (PROBLEMS if path.parent in OF_PROBLEMS else set()))
         if (words := unmarked(text))
     ]
     assert not found

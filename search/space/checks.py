@@ -13,7 +13,7 @@ from typing import Any
 from pitprop import trainer
 from pitprop.detection import metrics, signatures
 from pitprop.errors import hint, shown
-from pitprop.messages import _
+from pitprop.messages import N_, _
 from pitprop.space import constraints, params, sampling
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Choices, Leaf, check_when, place, read_leaf
@@ -326,7 +326,7 @@ def _signatures(given: Any, card: Card, problems: Problems) -> tuple[dict[str, S
     """The signatures that watch, and those that cannot see, each with what it lacks."""
     if boolean(given) is False:
         return {}, {}
-    rows = read(signature_rows(), given, "signatures", problems, unknown="unknown signature") if given is not None else None
+    rows = read(signature_rows(), given, "signatures", problems, unknown=N_("unknown signature")) if given is not None else None
     named = rows.model_fields_set if rows is not None else set()
     watching, lacking = {}, {}
     for name in signatures.names():

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from pitprop.messages import N_, _
+
 LONGEST = 300
-WHAT = "a constraint takes names, numbers, text, comparisons, + - * / // %, and, or, not, and indexing"
+WHAT = N_("a constraint takes names, numbers, text, comparisons, + - * / // %, and, or, not, and indexing")
 ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -52,18 +54,18 @@ class Constraint:
 def parse(text: str) -> Constraint:
     """The constraint ``text``; ``ValueError`` says what is wrong with it. Whether its names exist is not looked at."""
     if len(text) > LONGEST:
-        raise ValueError(f"is longer than {LONGEST} characters; write several")
+        raise ValueError(_("is longer than {n} characters; write several").format(n=LONGEST))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise ValueError(f"{text!r} is no expression; {WHAT}") from error
+        raise ValueError(_("{text!r} is no expression; {what}").format(text=text, what=_(WHAT))) from error
     names: dict[str, None] = {}
     try:
         _names(tree, names)
     except RecursionError as error:
-        raise ValueError(f"{text!r} is nested too deeply") from error
+        raise ValueError(_("{text!r} is nested too deeply").format(text=text)) from error
     return Constraint(text, tuple(names), tree)
 
 
@@ -89,7 +91,7 @@ def _names(node: ast.expr, names: dict[str, None]) -> None:
             _names(node.value, names)
             _names(node.slice, names)
         case _:
-            raise ValueError(f"{ast.unparse(node)!r} is not allowed; {WHAT}")
+            raise ValueError(_("{text!r} is not allowed; {what}").format(text=ast.unparse(node), what=_(WHAT)))
 
 
 def _dotted(node: ast.expr) -> str:
@@ -97,7 +99,7 @@ def _dotted(node: ast.expr) -> str:
         return node.id
     if isinstance(node, ast.Attribute):
         return f"{_dotted(node.value)}.{node.attr}"
-    raise ValueError(f"{ast.unparse(node)!r} is not allowed; {WHAT}")
+    raise ValueError(_("{text!r} is not allowed; {what}").format(text=ast.unparse(node), what=_(WHAT)))
 
 
 def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:

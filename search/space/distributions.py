@@ -135,7 +135,8 @@ class Leaf:
             return code(value)
         found = number(value) if self.domain.kind == "float" else integer(value)
         if found is None:
-            raise ValueError(f"{shown(value)} is not a {'' if self.domain.kind == 'float' else 'whole '}number")
+            text = _("{value} is not a number") if self.domain.kind == "float" else _("{value} is not a whole number")
+            raise ValueError(text.format(value=shown(value)))
         return self._stepped(found)
 
     def holds(self, value: Any) -> bool:
@@ -162,9 +163,12 @@ class Leaf:
         if isinstance(one, Choices):
             known = [self.decode(choice) for choice in one.choices]
             words = all(isinstance(word, str) for word in (value, *known))
-            raise ValueError(f"{shown(value)} is not a choice{hint(value, known) if words else '; known: ' + shown(known)}")
-        steps = f" in steps of {one.step}" if one.step else ""
-        raise ValueError(f"{shown(value)} is not within [{one.low}, {one.high}]{steps}")
+            rest = hint(value, known) if words else _("; known: {names}").format(names=shown(known))
+            raise ValueError(_("{value} is not a choice{hint}").format(value=shown(value), hint=rest))
+        text = _("{value} is not within [{low}, {high}]")
+        if one.step:
+            text = _("{value} is not within [{low}, {high}] in steps of {step}")
+        raise ValueError(text.format(value=shown(value), low=one.low, high=one.high, step=one.step))
 
 
 def _ends(parse: Any) -> Any:
@@ -257,7 +261,7 @@ def read_leaf(name: str, rows: Mapping[str, Any], where: str, problems: Problems
 def _range(row: Float | Int, written: Any) -> Range:
     low, high = row.ends
     if isinstance(row, Int) and max(abs(low), abs(high)) > WIDEST:
-        raise ValueError(f"{shown(written)} is too wide; whole numbers go to 2**53")
+        raise ValueError(_("{value} is too wide; whole numbers go to 2**53").format(value=shown(written)))
     if fault := _fault(low, high, row.log, row.step):
         raise ValueError(fault)
     if isinstance(row, Int):
@@ -268,17 +272,17 @@ def _range(row: Float | Int, written: Any) -> Range:
 def _fault(low: float, high: float, log: bool, step: float | None) -> str | None:
     span, stride = Decimal(str(high)) - Decimal(str(low)), Decimal(str(step or 1))
     if low > high:
-        return f"low {low} is above high {high}"
+        return _("low {low} is above high {high}").format(low=low, high=high)
     if log and low <= 0:
-        return f"low {low} must be above 0 with log: true"
+        return _("low {low} must be above 0 with log: true").format(low=low)
     if log and step:
-        return "takes either log or step, not both"
+        return _("takes either log or step, not both")
     if not math.isfinite(float(span)) or (step and span / stride > STEPS):
-        return f"[{low}, {high}] is too wide" + (f" for steps of {step}" if step else "")
+        text = _("[{low}, {high}] is too wide for steps of {step}") if step else _("[{low}, {high}] is too wide")
+        return text.format(low=low, high=high, step=step)
     if step and span % stride:
-        return (
-            f"high {high} is not reached from {low} in steps of {step}; the nearest below is {Decimal(str(high)) - span % stride}"
-        )
+        text = _("high {high} is not reached from {low} in steps of {step}; the nearest below is {below}")
+        return text.format(high=high, low=low, step=step, below=Decimal(str(high)) - span % stride)
     return None
 
 
@@ -288,9 +292,9 @@ def _choice(row: Choice, codes: dict[str, Any]) -> Choices:
         try:
             coded.append(code(value))
         except ValueError as error:
-            raise ValueError(f"{shown(value)} cannot be a choice; it is not finite") from error
+            raise ValueError(_("{value} cannot be a choice; it is not finite").format(value=shown(value))) from error
         if coded[-1] in coded[:-1]:
-            raise ValueError(f"{shown(value)} is given twice")
+            raise ValueError(_("{value} is given twice").format(value=shown(value)))
         if isinstance(value, list | dict):
             codes[coded[-1]] = value
     return Choices(tuple(coded))

@@ -250,7 +250,7 @@ class Rows:
 
     cls: Any
     plain: Kind | None = None
-    unknown: str = "unknown key"
+    unknown: str = N_("unknown key")
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._read, handler.generate_schema(self.cls))
@@ -266,7 +266,7 @@ class Rows:
             return self.plain(value)
         failed, rows = value is FAILED, {} if value is FAILED or value is None else value
         if not isinstance(rows, dict):
-            raise _refused(f"must be a mapping, not {shown(rows)}")
+            raise _refused(_("must be a mapping, not {value}").format(value=shown(rows)))
         fields: dict[str, FieldInfo] = {one.alias or name: one for name, one in self.cls.__pydantic_fields__.items()}
         known = {name: rows[name] for name, one in fields.items() if _counts(rows.get(name), one)}
         for name, one in fields.items():
@@ -274,7 +274,7 @@ class Rows:
                 known[name] = FAILED if failed else {}
         absent = [name for name in fields if name not in rows]
         wrong = [
-            InitErrorDetails(type=_refused(f"{self.unknown}{hint(name, fields)}", misspelt=True), loc=(name,), input=absent)
+            InitErrorDetails(type=_refused(_(self.unknown) + hint(name, fields), misspelt=True), loc=(name,), input=absent)
             for name in rows
             if name not in fields and rows[name] is not FAILED
         ]
@@ -304,15 +304,15 @@ def _ours(error: Any, fields: Mapping[str, FieldInfo]) -> InitErrorDetails:
             kinds = [tag for tag in fields[loc[-1]].metadata if isinstance(tag, Kind)]
             text = _("is missing; it takes {wanted}").format(wanted=kinds[0].told) if kinds else _("is missing")
         case "dict_type":
-            text = f"must be a mapping, not {shown(given)}"
+            text = _("must be a mapping, not {value}").format(value=shown(given))
         case "list_type":
-            text = f"must be a list, not {shown(given)}"
+            text = _("must be a list, not {value}").format(value=shown(given))
         case _:
             text = error["msg"]
     return InitErrorDetails(type=_refused(text, misspelt=error["type"] == "misspelt"), loc=loc, input=given)
 
 
-def read(cls: type[T], rows: Any, where: str, problems: Problems, unknown: str = "unknown key") -> T:
+def read(cls: type[T], rows: Any, where: str, problems: Problems, unknown: str = N_("unknown key")) -> T:
     """The mapping ``rows``, which stands at ``where``, as ``cls``; what was refused is noted, and blank or a default in it."""
     adapter: TypeAdapter[T] = _adapter(cls, unknown)  # type: ignore[arg-type]
     try:

@@ -126,7 +126,7 @@ class _Loader(yaml.SafeLoader):
         """Refuses half a character, which an escape can be and no file or answer can hold."""
         node = super().compose_scalar_node(anchor)
         if HALF.search(node.value):
-            said = "an escape from \\ud800 to \\udfff is half a character; write the character itself"
+            said = _("an escape from \\ud800 to \\udfff is half a character; write the character itself")
             raise yaml.composer.ComposerError(None, None, said, node.start_mark)
         return node
 
@@ -155,7 +155,7 @@ class _TooMany(Exception):
 
 def _where(error: yaml.YAMLError) -> str:
     mark, what = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    place = _("line {line}, column {column}: ").format(line=mark.line + 1, column=mark.column + 1) if mark else ""
     return place + (what or " ".join(str(error).split()))
 
 
@@ -170,13 +170,13 @@ class _Values:
         if self.left < 0:
             raise _TooMany
         if id(node) in above or len(above) > DEPTH:
-            self.problems.add(key, "refers to itself" if id(node) in above else f"is nested more than {DEPTH} deep")
+            text = _("refers to itself") if id(node) in above else _("is nested more than {n} deep").format(n=DEPTH)
+            self.problems.add(key, text)
             return None
         kind = node.tag.removeprefix(TAG)
         if kind not in (*PLAIN, "str", "seq", "map"):
-            self.problems.add(
-                key, f"has the tag {kind if kind.startswith('!') else '!!' + kind}; values here are plain, without one"
-            )
+            tag = kind if kind.startswith("!") else "!!" + kind
+            self.problems.add(key, _("has the tag {tag}; values here are plain, without one").format(tag=tag))
             return None
         above = (*above, id(node))
         if isinstance(node, yaml.MappingNode):
@@ -192,9 +192,10 @@ class _Values:
             name = name_node.value if isinstance(name_node, yaml.ScalarNode) else None
             place = f"{key}.{name}" if key else str(name)
             if name is None:
-                self.problems.add(key, "has a list or a mapping as a key; keys are words")
+                self.problems.add(key, _("has a list or a mapping as a key; keys are words"))
             elif name in rows or (name == "<<" and merged):
-                self.problems.add(place, f"is given twice, the second time in line {name_node.start_mark.line + 1}")
+                text = _("is given twice, the second time in line {line}")
+                self.problems.add(place, text.format(line=name_node.start_mark.line + 1))
             elif name == "<<" and name_node.style is None:
                 for one in self.merges(value_node, place, above):
                     merged = {**one, **merged}  # of several the first counts
@@ -209,13 +210,14 @@ class _Values:
             if isinstance(one, dict):
                 yield one
             elif self.problems.fine(place):
-                self.problems.add(place, f"merges a mapping such as *name, or a list of them, not {shown(one)}")
+                text = _("merges a mapping such as *name, or a list of them, not {value}")
+                self.problems.add(place, text.format(value=shown(one)))
 
     def scalar(self, text: str, kind: str, key: str) -> Any:
         if kind in ("str", "seq", "map"):
             return text
         if not PLAIN[kind].fullmatch(text) and not (kind == "float" and PLAIN["int"].fullmatch(text)):
-            self.problems.add(key, f"{text[:40]!r} is not a {kind}")
+            self.problems.add(key, _("{value!r} is not a {kind}").format(value=text[:40], kind=kind))
             return None
         if kind in ("null", "bool"):
             return text.lower() == "true" if kind == "bool" else None
@@ -223,6 +225,6 @@ class _Values:
             return meant(float(text.lower().replace(".inf", "inf").replace(".nan", "nan").replace("_", "")))
         value = int(text, {"0o": 8, "0x": 16}.get(text[:2], 10)) if len(text) <= 40 else LARGEST
         if abs(value) >= LARGEST:
-            self.problems.add(key, f"{text[:20]}... is too large a number")
+            self.problems.add(key, _("{value}... is too large a number").format(value=text[:20]))
             return None
         return value
