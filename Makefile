@@ -127,8 +127,9 @@ mcp: $(READY)  ## let an assistant look at the searches of the server, on standa
 test: $(DEV)  ## the tests, under four minutes on two cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu and not browser and not cluster" $(ARGS)
 
+# Each file in one process, for what its tests share; side by side they have ports, folders, Rays and database servers of their own.
 test-slow: $(DEV)  ## the tests that take minutes
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "(slow or gpu) and not cluster" $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "(slow or gpu) and not cluster" $(ARGS)
 
 test-cluster: $(DEV)  ## searches on several Ray nodes in namespaces of this machine, in some minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster $(ARGS)
