@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from pitprop.space import Confirm, Space, SpaceError
 from pitprop.space.distributions import Leaf, Range
 from pitprop.views import effects
 from pitprop.views.content import Content
+from pitprop.views.report.markdown import measured
 
 from tests.bench import by_parameter
 
@@ -215,7 +217,9 @@ def test_scores_that_no_seed_changes_are_told_apart_and_said_not_to_show_how_sur
     same = [replace(one, scores=(0.5 + place / 10,) * 5) for place, one in enumerate(found.candidates)]
     fixed = replace(found, candidates=tuple(same), baselines=(replace(found.baselines[0], scores=(0.5,) * 5),))
     assert fixed.seedless
-    assert [one.margin for one in fixed.candidates] == [0.0, 0.0]
+    assert all(math.isnan(one.margin) for one in fixed.candidates)
+    assert measured(fixed.candidates[0]).endswith("each time")
+    assert "±" in measured(found.candidates[0])
     assert confirmation._ties(fixed) == ()
     assert confirmation._ties(replace(fixed, candidates=(same[0], replace(same[1], scores=same[0].scores)))) == (same[1].name,)
 
@@ -261,6 +265,7 @@ def test_a_search_stops_at_its_target(write_space: Write, pitprop: Pitprop) -> N
     assert said["trials"]["COMPLETE"] == 3  # the baseline, one below the target, and the one that reached it
     assert said["targets"] == [{"name": "easy", "value": 0.58, "trial": 2}]
     assert "has reached its target easy" in pitprop("search", write_space(**rows), "--inline").out
+    assert "ended early, as trial 2 reached the target easy." in " ".join(pitprop("status", write_space(**rows)).out.split())
     free = {key: value for key, value in rows.items() if key != "stop_when"}
     assert pitprop("search", write_space(**free), "--inline", "--json").json["trials"]["COMPLETE"] == 6
 

@@ -122,7 +122,15 @@ def test_a_search_ends_when_nothing_improves_and_says_so(write_space: Write, pit
     told = pitprop("search", space, "--inline", "--json").json
     best = told["best"][0]["trial"]
     assert told["trials"]["COMPLETE"] == best + 1 + ranking.STAGNANT
-    assert "none of its last 20 trials is better" in pitprop("search", space, "--inline").out
+    again = pitprop("search", space, "--inline").out
+    assert "none of its last 20 trials is better" in again
+    assert "ended early, as nothing had improved for a while (stop_when)." in " ".join(pitprop("status", space).out.split())
+
+
+def test_a_trial_that_a_rule_stopped_is_not_called_hopeless(write_space: Write, pitprop: Pitprop) -> None:
+    said = pitprop("search", write_space(**{**NOISY, "trial_timeout": 1e-9}), "--inline").out
+    assert "A rule of yours stopped trial 2, no verdict; to continue it: pitprop revive" in said
+    assert "hopeless" not in said
 
 
 def test_a_trial_that_takes_too_long_is_parked_and_no_baseline_is(toy: Toy, tmp_path: Path) -> None:

@@ -70,11 +70,11 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
         print_command(console, text.format(n=n), next_command("search", space, where, *repeat.words("search")))
     if content.advice.doubtful is not None:
         given = (str(content.advice.doubtful), *repeat.words("revive"))
-        print_command(
-            console,
-            _("If you doubt that {trial} was hopeless:").format(trial=words.trial(content.advice.doubtful)),
-            next_command("revive", space, where, *given),
-        )
+        text = _("A rule of yours stopped {trial}, no verdict; to continue it:")
+        if results.records[content.advice.doubtful].collapsed:
+            text = _("If you doubt that {trial} was hopeless:")
+        command = next_command("revive", space, where, *given)
+        print_command(console, text.format(trial=words.trial(content.advice.doubtful)), command)
     if summary.best and sure is None and not content.hopeless:
         confirm = next_command("confirm", space, where, *repeat.words("confirm"))
         print_command(console, _("Is the best really better?"), confirm)

@@ -59,7 +59,7 @@ class Contender:
 
     @property
     def margin(self) -> float:
-        """Half of the 95 % interval of the mean, by Student's t; NaN with fewer than two scores."""
+        """Half of the 95 % interval of the mean, by Student's t; NaN with fewer than two scores, or if all are alike."""
         from pitprop.results import statistics
 
         return statistics.margin(self.scores)

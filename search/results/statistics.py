@@ -147,7 +147,10 @@ def changed(
 
 
 def margin(scores: Sequence[float]) -> float:
-    """Half of the 95 % interval of the mean of the scores that are there, by Student's t; NaN for fewer than two."""
+    """Half of the 95 % interval of the mean of the scores that are there, by Student's t.
+
+    NaN for fewer than two, and where all are alike: these show no spread, which is not to say that there is none.
+    """
     from scipy import special
 
     there = [score for score in scores if math.isfinite(score)]
@@ -155,6 +158,8 @@ def margin(scores: Sequence[float]) -> float:
     if few < 1:
         return math.nan
     variance = _squares(np.array(there), max(map(abs, there))) / few
+    if variance == 0:
+        return math.nan
     return float(special.stdtrit(few, 1 - LEVEL / 2)) * math.sqrt(variance / (few + 1))
 
 

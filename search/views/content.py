@@ -15,8 +15,8 @@ from pitprop import telemetry
 from pitprop.addresses import Addresses
 from pitprop.detection.detect import Bound, Verdict
 from pitprop.results.results import Results
-from pitprop.results.summary import Reason, Remedied, Summary
-from pitprop.space import Gate, Relative, Space, nested
+from pitprop.results.summary import Reason, Remedied, Summary, Target
+from pitprop.space import STAGNATION, Gate, Relative, Space, nested
 from pitprop.space.distributions import STOPPING
 from pitprop.study import ranking
 from pitprop.study.record import Known, Record, State, best_epoch
@@ -101,6 +101,16 @@ class Content:
     @property
     def best_epoch(self) -> int | None:
         return best_epoch(self.best, self.space.objective) if self.best is not None else None
+
+    @property
+    def early(self) -> Target | None:
+        """What ended the search before all its trials: the target of `stop_when`, or that without a trial if nothing improved."""
+        stop = self.space.stop_when
+        if stop is None or self.summary.finished or self.summary.states[State.RUNNING]:
+            return None
+        if stop == STAGNATION:
+            return Target(stop, math.nan, None) if ranking.stagnates(self.space, self.records) else None
+        return next((one for one in self.summary.targets if one.name == stop and one.trial is not None), None)
 
     @property
     def level(self) -> list[int]:

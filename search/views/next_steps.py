@@ -105,7 +105,7 @@ class Advice:
 
     @property
     def doubtful(self) -> int | None:
-        """The parked trial to revive if one doubts that it was hopeless: the most promising, else the one with the best score."""
+        """The parked trial to revive if one doubts what stopped it: the most promising, else the one with the best score."""
         return self.promising if self.promising is not None else next(iter(self._parked), None)
 
     @cached_property

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pitprop import messages
+from pitprop.messages import _
 from pitprop.views import effects, landscape, words
 from pitprop.views.content import Content, outcome
 from pitprop.views.next_steps import REMEDIES
@@ -119,9 +120,11 @@ def _applied(given: Any, macro: Callable[..., str]) -> Markup:
 
 
 def measured(one: Contender) -> Markup:
-    """The mean of a configuration on fresh seeds, with half of its 95 % interval."""
+    """The mean of a configuration on fresh seeds, with half of its 95 % interval; scores that are all alike have none."""
     mean, margin = strong(words.score(one.mean)), one.margin
-    return Markup(f"{mean} ± {words.score(margin)}") if math.isfinite(margin) else mean
+    if math.isfinite(margin):
+        return Markup(f"{mean} ± {words.score(margin)}")
+    return Markup(_("{mean} each time").format(mean=mean)) if len(one.scores) > 1 else mean
 
 
 def settings(params: Mapping[str, Any]) -> Markup:
