@@ -86,10 +86,11 @@ TOP_TUPLE = re.compile(rf"\b(?P<name>(?:\w+[ _])?acc(?:uracy)?)\s*[:=]?\s*\((?P<
 BATCHED = re.compile(r"^\W*(?:test|val\w*|eval\w*)\b[^|\[]{0,20}\[\s*\d+\s*/\s*\d+\s*\]", re.I)
 METER = re.compile(rf"{NUMBER}\s+\(\s*(?P<mean>{NUMBER})\)")
 """What a batch of a validation reads, and with it the mean of all batches so far, which alone counts."""
-TIMM = re.compile(r"^(?P<side>\W*Train: )(?P<epoch>\d+) (?=\[\s*\d+/\d+ )")
+TIMM = re.compile(r"^\W*Train: (?P<epoch>\d+) \[\s*(?P<part>\d+)/(?P<parts>\d+) ")
 TORCHTUNE = re.compile(r"^\s*(?P<epoch>\d+)\|(?P<step>\d+)\|(?=[A-Z]\w*: )")
+"""Places without a word for them, as timm and torchtune write them."""
 ELLIPSIS = re.compile(r"^(?P<word>Epoch|Step)\.{2,3} ?\((?=\d)")
-"""Places as timm, torchtune and the examples of Flax write them."""
+"""A place as the examples of Flax write it."""
 SAVES = re.compile(r",?\s*(?:saving (?:the )?(?:model|checkpoint|weights) (?:to|in|as)|was not in top)\b.*$", re.I)
 """What a line adds of a file that is written, in whose name there may be numbers, too."""
 SIDES_ALONE = re.compile(
@@ -186,10 +187,6 @@ def _places(line: str) -> str:
     if behind := PLACED_BEHIND.search(line):
         place = f"{behind['word'] or behind['unit'].rstrip('s')} {behind['number'] or behind['first']}"
         line = f"{place} {line[: behind.start()]}{line[behind.start('rest') :]}"
-    if "|" in line:
-        line = TORCHTUNE.sub(r"Epoch \g<epoch> step \g<step> ", line)
-    if "Train: " in line:
-        line = TIMM.sub(r"\g<side>Epoch \g<epoch> ", line)
     if "aving " in line or "was not in top" in line:
         line = SAVES.sub("", line)
     if ", " in line and "(" in line:

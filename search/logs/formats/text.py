@@ -61,7 +61,7 @@ BAR = re.compile(r"\|\s*(?P<part>\d+)/(?P<parts>\d+)\s*\[\d")
 KERAS = re.compile(r"^\s*(?P<part>\d+)/(?P<parts>\d+) (?:\[[=>.]|━)")
 """How far a progress bar is, of tqdm or of Keras: of the epoch, where that has no number."""
 ALONE_STEP = re.compile(rf"^\s*(?:\[\s*)?(?P<mark>\d+)\s*(?:\][\s:\-]+|\s)(?=[a-z][\w./\- ]{{0,80}}[:=]\s*{NUMBER})", re.I)
-"""A number in brackets before readings: a step if it rises, else a rank or a process."""
+WORDLESS = (BARE, BOTH, ALONE_STEP, wording.TIMM, wording.TORCHTUNE)  # a number alone is a step if it rises, else a rank
 IDLE_BAR = re.compile(r"\| \d+/\d+ \[[\d:?]+<[\d:?]+, [^,=:\]]*\]\s*$")
 """The end of a bar that reads nothing."""
 SAID = re.compile(rf"(?:loss|acc|f1|score|reward|error)\w*[\s:=]{{1,3}}{NUMBER}", re.I)
@@ -229,7 +229,7 @@ class Reader:
 
     def _readings(self, line: str) -> dict[tuple[int, int], str]:
         """What each number of ``line`` that is a reading is of, by where it stands."""
-        placed = any(pattern.search(line) for pattern in (EPOCH, STEP, TOTAL, BARE, BOTH, ALONE_STEP))
+        placed = any(pattern.search(line) for pattern in (EPOCH, STEP, TOTAL, *WORDLESS))
         free = placed or line.lstrip().startswith(("{", "[{"))
         pairs: list[tuple[str, tuple[int, int], str]] = []  # name, where its number stands, its side if it does not say so
         sides = [(match.start(), SIDES[match["side"].lower()]) for match in SIDED.finditer(line)]
@@ -367,7 +367,7 @@ def _places(line: str) -> dict[tuple[int, int], str]:
             for name in pattern.groupindex:
                 if name != "side" and match[name] is not None and not (inner and name != "epoch"):
                     found[match.span(name)] = name.upper()
-    wordless = (match for pattern in (BARE, BOTH, BAR, KERAS, ALONE_STEP) if (match := pattern.search(line)))
+    wordless = (match for pattern in (*WORDLESS, BAR, KERAS) if (match := pattern.search(line)))
     match = None if found else next(wordless, None)
     return {match.span(name): name.upper() for name in match.re.groupindex} if match else found
 
