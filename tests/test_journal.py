@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Said
+from conftest import ROOT, Said
 from pitprop.service.models import Progress
 
 Pitprop = Callable[..., Said]
@@ -56,6 +56,16 @@ def test_what_was_told_is_not_told_again_and_what_was_not_is(followed: tuple[Cal
     search()
     found = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
     assert Counter(one["body"]["trial"] for one in found if one["kind"] == "trial") == Counter(range(4))
+
+
+def test_how_far_a_search_came_is_told_when_it_is_terminated(shell: Pitprop, write_space: Write, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    told = {"trainer": str(ROOT / "tests" / "toys" / "told.py"), "objective": {"metric": "score"}, "signatures": "off"}
+    space = write_space(**told, params={"slope": {"float": [0.01, 0.1]}}, trials=3, options={"interrupt": ["0001", 5]})
+    shell("search", space, "--inline", "--events", path, before="import signal\nsignal.SIGINT = signal.SIGTERM")
+    found = lines(path)
+    assert [one["kind"] for one in found][-2:] == ["progress", "left"]
+    assert (found[-2]["body"]["complete"], found[-2]["body"]["begun"]) == (1, 2)
 
 
 def test_an_error_is_told_in_its_sentence(pitprop: Pitprop, write_space: Write, tmp_path: Path) -> None:

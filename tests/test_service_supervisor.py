@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from optuna.exceptions import StorageInternalError
 from pitprop.service.database.lifecycle import Change
 from pitprop.service.models import SearchState
+from pitprop.service.running import supervision
 from pitprop.service.running.supervision import SLOWEST, Supervisor
 from pitprop.study.database import DatabaseError
 from services import Kit, kit, until
@@ -290,3 +292,14 @@ def test_workers_go_to_a_newcomer_while_a_search_runs(parts: Kit) -> None:
     assert parts.places.share(first).read_text() == "2\n"
     one._stop.set()
     one._end_all()
+
+
+def test_why_trials_are_left_is_not_said_to_be_a_limit_where_a_trial_was_revived(parts: Kit) -> None:
+    entry = replace(parts.submit("hold"), progress={"begun": 3, "target": 9})
+    told = {verb: supervision._short_of(replace(entry, task={"verb": verb})) for verb in ("search", "revive", "confirm")}
+    assert "time or budget" in told["search"]
+    assert (
+        told["revive"]
+        == told["confirm"]
+        == ("3 of 9 trials have begun, and no more were asked for; extend it to train the others too")
+    )

@@ -85,8 +85,10 @@ def run(
     search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
     with Screen(console, space, study.target, records, confirms=not checks, then=then) as screen:
         journal = Journal(options.events, space, study.target, records, confirms=not checks)
-        code = _watch(search, study, exporter, screen, journal)
-        journal.tell()
+        try:
+            code = _watch(search, study, exporter, screen, journal)
+        finally:  # also where the service ends this process: how far the search came is what it shows from then on
+            journal.tell()
     if not code and asks and deadline is not None and time.time() >= deadline:
         _tell_time_over(console, study)
     if code and options.exits:

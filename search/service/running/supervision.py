@@ -341,4 +341,6 @@ def _short_of(entry: Entry) -> str:
     if begun >= target:
         return ""
     text = _("{begun} of {target} trials have begun: its time or budget is used up, or its target is reached")
+    if entry.task["verb"] != "search":  # it was cancelled or had failed, and a trial of it was revived, or the best confirmed
+        text = _("{begun} of {target} trials have begun, and no more were asked for; extend it to train the others too")
     return text.format(begun=begun, target=target)
