@@ -51,6 +51,13 @@ def public_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in (*SECRET, *withheld)}
 
 
+class Unfit(Exception):
+    """What a trainer raises where this machine lacks what another one may have, as a program: one sentence.
+
+    On a cluster the machine is left out, and the trial goes on elsewhere; else the trial fails.
+    """
+
+
 class Lane(NamedTuple):
     """One training: a trial's number, and which of its seeds."""
 

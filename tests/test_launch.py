@@ -156,15 +156,16 @@ def test_a_preflight_is_the_same_in_an_actor_and_a_death_in_it_is_told(tmp_path:
         assert trained(actors, tmp_path / "two")
 
 
-def started_for_one_driver(folder: Path, cwd: Path, **environment: str) -> tuple[str, str]:
-    """The command lines of a Ray that was started in ``folder``, while it runs, and what a worker of it finds in ``GIVEN``."""
+def started(folder: Path, cwd: Path, asked: str) -> tuple[str, str]:
+    """The command lines of a Ray that was started in ``folder``, while it runs, and what a worker that is ``asked`` for so finds
+    in the variable ``GIVEN``."""
     code = (
         "import os, sys; from pathlib import Path; from pitprop.workers.cluster import connection as c\n"
-        "ray = c.start(c.Local(Path(sys.argv[1]), 1, alone=True), logs=False)\n"
-        "print(ray.get(ray.remote(lambda: os.environ.get('GIVEN')).remote()), flush=True); sys.stdin.read()"
+        "ray = c.start(c.Local(Path(sys.argv[1]), 1), logs=False)\n"
+        f"print(ray.get(ray.remote(lambda: os.environ.get('GIVEN')).options({asked}).remote()), flush=True); sys.stdin.read()"
     )
-    command, given = [sys.executable, "-c", code, str(folder)], {**os.environ, **environment}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=cwd, env=given, text=True) as driver:
+    command = [sys.executable, "-c", code, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=cwd, text=True) as driver:
         assert driver.stdout is not None
         answer = driver.stdout.readline().strip()
         said = " ".join(leftovers(folder.parent)).replace("\0", " ")
@@ -174,17 +175,14 @@ def started_for_one_driver(folder: Path, cwd: Path, **environment: str) -> tuple
     return said, answer
 
 
-def test_a_ray_for_one_driver_runs_nothing_that_nobody_asks(tmp_path: Path, scratch: Path) -> None:
-    said, answer = started_for_one_driver(scratch / "ray", tmp_path)
+def test_a_ray_that_is_started_here_runs_nothing_that_nobody_asks(tmp_path: Path, scratch: Path) -> None:
+    said, answer = started(scratch / "ray", tmp_path, "")
     assert answer == "None"
-    assert all(part in said for part in ("gcs_server", "--ports=metrics_agent,", "--ports=runtime_env_agent "))
+    assert all(part in said for part in ("gcs_server", "agent.py dashboard_agent", "agent.py runtime_env_agent"))
     assert not [part for part in ("autoscaler", "dashboard/dashboard.py", "log_monitor") if part in said]
 
 
-def test_a_ray_that_a_hook_gives_an_environment_makes_it(tmp_path: Path, scratch: Path) -> None:
-    (tmp_path / "hook.py").write_text("def hook(given):\n    return {**(given or {}), 'env_vars': {'GIVEN': 'yes'}}\n")
-    found = {"RAY_RUNTIME_ENV_HOOK": "hook.hook", "PYTHONPATH": str(tmp_path)}
-    said, answer = started_for_one_driver(scratch / "ray", tmp_path, **found)
+def test_a_worker_that_asks_for_an_environment_has_it(tmp_path: Path, scratch: Path) -> None:
+    said, answer = started(scratch / "ray", tmp_path, "runtime_env={'env_vars': {'GIVEN': 'yes'}}")
     assert answer == "yes"
-    assert "--ports=metrics_agent," in said
-    assert "--ports=runtime_env_agent " not in said
+    assert "agent.py dashboard_agent" in said

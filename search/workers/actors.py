@@ -116,7 +116,7 @@ class OnRay:
         if self._shared is not None:
             self._ray = self._shared.join(logs=self._logs)
         elif self._address is None:
-            local = Local(self._scratch, connection.cpus_for(self._need.cpus, self._size.held), meanwhile, alone=True)
+            local = Local(self._scratch, connection.cpus_for(self._need.cpus, self._size.held), meanwhile)
             self._ray = connection.start(local, logs=self._logs)
         else:
             self._ray = connection.join(self._address, logs=self._logs, code=self._pack)
@@ -174,7 +174,7 @@ class OnRay:
                 pass
             place.asked = None
             answer: Epoch | Failure | None = answers[0].outcome  # type: ignore[assignment]
-            return answer
+            return self.preflight(start) if isinstance(answer, Failure) and answer.cause is Cause.LOST else answer
         except RayDied as died:
             self._start_anew(died)
             return self.preflight(start)
@@ -283,10 +283,12 @@ class OnRay:
             told = deaths.told(place.note, error)
             self._replace(number)
             return Failure(lost or f"its worker {told}", Cause.LOST if lost else Cause.WORKER_DIED)
-        if isinstance(answer, Answer) and answer.unfit:
-            self._watch.leave_out(place.node, answer.unfit, working=True)
+        outcome = answer.heard(self._told, self._tell) if isinstance(answer, Answer) else answer
+        if not self._here and isinstance(outcome, Failure) and outcome.cause is Cause.UNFIT:
+            self._watch.leave_out(place.node, outcome.error, working=True)
             self._replace(number)
-        return answer.heard(self._told, self._tell) if isinstance(answer, Answer) else answer
+            return replace(outcome, cause=Cause.LOST)
+        return outcome
 
     # Who is there
 

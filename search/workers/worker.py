@@ -32,6 +32,7 @@ class Cause(Enum):
     TOO_MANY_LANES = "the memory is full: fewer lanes at once may fit"
     CHECKPOINT = "none can be read, or not safely: the search stops, and the trials resume later"
     DISK = "no checkpoint can be written: as above, unless the disk is that of one node of several"
+    UNFIT = "this machine lacks what the trial needs: the trial fails, unless there are other nodes, where it goes on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ class Worker:
                 return None
             answer = measure(params, replace(self._context, seed=seed, folder=str(self._file.parent)))
         except (Exception, SystemExit) as error:
-            return Failure(_sentence(error), traceback=traceback.format_exc())
+            cause = Cause.UNFIT if isinstance(error, trainer.Unfit) else Cause.TRAINER
+            return Failure(_sentence(error), cause, traceback.format_exc())
         if not isinstance(answer, Epoch):
             return Failure(f"preflight() of trainer {self._location} gave {type(answer).__name__}, not an Epoch of step 0")
         try:
@@ -153,6 +155,8 @@ class Worker:
         """What is to be said of an exception in a group of ``size`` lanes."""
         if isinstance(error, NotAnEpoch | states.NotPlain):
             return Failure(str(error))
+        if isinstance(error, trainer.Unfit):
+            return Failure(_sentence(error), Cause.UNFIT, traceback.format_exc())
         sentence, full = _sentence(error), _out_of_memory(error)
         if full and size == 1:
             owner = "the GPU's memory" if self._context.device.startswith("cuda") else "memory"

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from pitprop.trainer import Unfit
+
 PLACE = re.compile(r"\{\{([\w.\-]+)\}\}|\{([\w.\-]+)\}")
 """``{name}`` is a place; ``{{name}}`` stands for the text ``{name}``."""
 NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")
@@ -24,6 +26,10 @@ BOOLEANS = ("flag", "switch", "lower", "title")
 
 class CommandError(Exception):
     """A command that cannot be run, or that failed: one sentence."""
+
+
+class NotHere(CommandError, Unfit):
+    """A program, script or folder that is not on this machine: one sentence."""
 
 
 @dataclass(frozen=True, slots=True)

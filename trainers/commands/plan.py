@@ -14,7 +14,7 @@ from typing import Any
 
 from pitprop.trainer import Context, public_environment
 from pitprop.trainers.commands import flags
-from pitprop.trainers.commands.arguments import PARAMS, CommandError, fill, flat, placed, written
+from pitprop.trainers.commands.arguments import PARAMS, CommandError, NotHere, fill, flat, placed, written
 from pitprop.trainers.commands.quoting import fill_all
 from pitprop.trainers.commands.settings import STREAMS, Settings, Source
 from pitprop.trainers.commands.template import render
@@ -82,7 +82,13 @@ def plan(settings: Settings, params: Mapping[str, Any], context: Context, folder
     if rest and PARAMS not in named and not style.environment:
         lost = next(iter(rest))
         raise CommandError(f"the parameter {lost!r} does not reach the command: write {{params}} or {{{lost}}} where it goes")
-    _check(arguments, cwd, folder, {**os.environ, **given}.get("PATH"))
+    try:
+        _check(arguments, cwd, folder, {**os.environ, **given}.get("PATH"))
+    except NotHere as error:
+        files = [settings.command[0], settings.cwd, *(word for word in settings.command if word.endswith(SCRIPTS))]
+        if placed(files) & values.keys():  # a value chose it, so that another machine lacks it as well
+            raise CommandError(str(error)) from error
+        raise
     return Plan(arguments, cwd, given, file, [Source(str(folder / "report.jsonl"), "report", (), settings.names), *sources])
 
 
@@ -144,14 +150,15 @@ def _placed(source: Source, place: str, cwd: Path, folder: Path) -> Source:
 
 
 def _check(arguments: list[str], cwd: Path, folder: Path, path: str | None) -> None:
-    """Refuses a program, script or folder that is not there; one below ``folder`` will be made."""
+    """`NotHere` if the program, the script or the folder is not there; a folder below ``folder`` will be made."""
     if not cwd.is_relative_to(folder) and not cwd.is_dir():
-        raise CommandError(f"options.cwd {str(cwd)!r} is no folder; a relative one starts at the folder of the space's file")
+        raise NotHere(f"options.cwd {str(cwd)!r} is no folder; a relative one starts at the folder of the space's file")
     program = arguments[0]
     if shutil.which(str(cwd / program) if os.sep in program else program, path=path) is None:
-        raise CommandError(f"the command {program!r} is not found, neither on PATH nor in {cwd}, or may not be executed")
+        hint = "; {python} stands for the Python that runs the search" if program.startswith("python") else ""
+        raise NotHere(f"the command {program!r} is not found, neither on PATH nor in {cwd}, or may not be executed{hint}")
     if (script := _script(arguments)) is not None and not (cwd / arguments[script]).exists():
-        raise CommandError(f"the script {arguments[script]!r} is not in {cwd}: correct options.command or options.cwd")
+        raise NotHere(f"the script {arguments[script]!r} is not in {cwd}: correct options.command or options.cwd")
 
 
 def _script(arguments: Sequence[str]) -> int | None:

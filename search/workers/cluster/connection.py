@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +45,11 @@ class RayDied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A Ray to start here: with so many CPUs, and its files in ``folder``; ``meanwhile`` is done in a thread. ``alone``: no other
-    driver joins it, and no worker gets a runtime environment unless Ray gives it one by itself."""
+    """A Ray to start here: with so many CPUs, and its files in ``folder``; ``meanwhile`` is done in a thread."""
 
     folder: Path
     cpus: int
     meanwhile: Callable[[], object] | None = None
-    alone: bool = False
 
 
 def start(local: Local, *, logs: bool) -> Any:
@@ -72,7 +69,7 @@ def start(local: Local, *, logs: bool) -> Any:
         while True:
             began = time.monotonic()
             try:
-                with _lean(ray, logs, local.alone):
+                with _lean(ray, logs):
                     ray.init(address="local", log_to_driver=logs, logging_level=logging.ERROR, **own)
                 return ray
             except Exception as error:  # Ray raises bare ones, too
@@ -272,9 +269,9 @@ def _environment(changed: Mapping[str, str], *, logs: bool) -> Iterator[Any]:
 
 
 @contextmanager
-def _lean(ray: Any, logs: bool, alone: bool) -> Iterator[None]:
+def _lean(ray: Any, logs: bool) -> Iterator[None]:
     """Has a Ray that is started here start no process for its dashboard, nor what serves an autoscaler, nor one that reads the
-    workers' ``logs`` for nobody, nor, used by one driver ``alone``, one that makes runtime environments where none is asked for.
+    workers' ``logs`` for nobody, and one that makes runtime environments only when the first is asked for.
 
     `ray.init` has no flag for it: without a dashboard it still starts that one's server and its agent, and waits until they have
     imported all.
@@ -282,10 +279,9 @@ def _lean(ray: Any, logs: bool, alone: bool) -> Iterator[None]:
     services, utils, node = ray._private.services, ray._private.utils, ray._private.node.Node
     built = services._build_python_executable_command_memory_profileable
 
-    idle = {"dashboard_agent"} | ({"runtime_env_agent"} if alone and not _gives_environments(ray) else set())
-
     def command(component: str, *args: Any, **options: Any) -> list[str]:
-        return agent.command(component) if component in idle else list(built(component, *args, **options))
+        words = list(built(component, *args, **options))
+        return agent.command(component, words) if component in (agent.DASHBOARD, agent.ENVIRONMENTS) else words
 
     changed = {
         (services, "start_api_server"): lambda *_args, **_options: ("", None),
@@ -302,13 +298,6 @@ def _lean(ray: Any, logs: bool, alone: bool) -> Iterator[None]:
     finally:
         for (owner, name), value in before.items():
             setattr(owner, name, value)
-
-
-def _gives_environments(ray: Any) -> bool:
-    """Whether Ray gives workers a runtime environment by itself: in a job of its own, by a hook, and under ``uv run``."""
-    uv = import_module("ray._private.runtime_env.uv_runtime_env_hook")
-    asked = {"RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_RUNTIME_ENV_HOOK"} & os.environ.keys()
-    return bool(asked or (ray._private.ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV and uv._get_uv_run_cmdline()))
 
 
 def fault(said: str) -> str:

@@ -16,11 +16,10 @@ from pitprop.workers.worker import Cause, Failure, Worker
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a worker answers to an advance, and what is to be ``said`` of where its files went; ``unfit``: why its node is so."""
+    """What a worker answers to an advance, and what is to be ``said`` of where its files went."""
 
     outcome: Epochs | Failure
     said: Sequence[Message] = ()
-    unfit: str = ""
 
     def heard(self, told: set[str], tell: Callable[[Message], object]) -> Epochs | Failure:
         """The outcome; what is said is told once, whichever worker says it first: ``told`` are the templates that were."""
@@ -67,7 +66,7 @@ class Remote(Worker):
         said = mirror.keep(epochs, left=bool(before - epochs.keys()))
         if isinstance(outcome, Failure) and outcome.cause is Cause.DISK:  # the node's own: the others have theirs
             self.leave()
-            return Answer(replace(outcome, cause=Cause.LOST), said, outcome.error)
+            outcome = replace(outcome, cause=Cause.UNFIT)
         return Answer(outcome, said)
 
     def _here(self, file: str) -> str:
