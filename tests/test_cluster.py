@@ -177,6 +177,24 @@ def test_a_node_whose_disk_is_full_is_left_out_and_costs_no_trial(
     assert outcomes(records(space, project.runs)) == undisturbed(space, tmp_path / "undisturbed")
 
 
+def test_a_node_without_the_program_of_a_command_is_left_out_and_costs_no_trial(
+    cluster: Cluster, project: Project, tmp_path: Path
+) -> None:
+    program = tmp_path / "bin" / "train"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\nfor epoch in 1 2 3; do echo "{\\"epoch\\": $epoch, \\"val/macro_f1\\": 0.$epoch}"; done\n')
+    program.chmod(0o755)
+    cluster.hidden = [project.folder, program.parent]
+    bad = cluster.add()
+    cluster.hidden = [project.folder]
+    cluster.add()
+    options = {"command": [str(program), "{params}"]}
+    space = project.space(trainer="command", options=options, epochs=3, resources={"workers": 2})
+    told = said(search(cluster, project, space))
+    assert f"node {bad.address} is left out: NotHere: the command {str(program)!r} is not found" in told
+    assert [(one.state, one.epochs) for one in records(space, project.runs)] == [(State.COMPLETE, 3)] * 4  # type: ignore[attr-defined]
+
+
 def test_a_node_that_joins_is_used(cluster: Cluster, project: Project, tmp_path: Path) -> None:
     first = cluster.add()
     space = project.space(options={"signals": str(project.signals), "gate": 4}, epochs=6, trials=5)
