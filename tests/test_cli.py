@@ -17,6 +17,7 @@ from typing import Any
 import pitprop
 import pytest
 from conftest import ROOT, TOLD, Said
+from nodes import free_port
 from optuna.storages import RDBStorage
 from pitprop import space as spaces
 from pitprop import trainer
@@ -122,6 +123,15 @@ def test_more_trials_are_added_to_those_that_were_planned(write_space: Write, pi
     pitprop("search", space, "--inline", "--trials", 2)
     assert pitprop("search", space, "--inline", "--json", "--trials", "+3").json["trials"]["COMPLETE"] == 5
     assert pitprop("search", space, "--inline", "--json").json["target"] == 5
+
+
+def test_trials_that_were_asked_for_where_no_worker_could_be_had_count_once(write_space: Write, pitprop: Pitprop) -> None:
+    space = write_space(params=SLOPE, **QUIET)
+    pitprop("search", space, "--inline", "--trials", 2)
+    refused = pitprop("search", space, "--ray", f"127.0.0.1:{free_port()}", "--trials", "+1")
+    assert refused.code == 1
+    assert "does not answer" in refused.err
+    assert pitprop("search", space, "--inline", "--json", "--trials", "+1").json["trials"]["COMPLETE"] == 3
 
 
 def test_a_finished_search_says_so_and_how_to_extend_it(write_space: Write, pitprop: Pitprop) -> None:

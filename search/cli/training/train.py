@@ -69,8 +69,10 @@ def _searched(
     from pitprop.driver import revival
     from pitprop.driver.journal import Journal
     from pitprop.study import study as studies
+    from pitprop.workers.launch import LaunchError
 
     with studies.opened(space, where.study_db, where.folder(space.name)) as study:
+        before = study.planned, len(study.records())
         if trials is not None:
             study.plan(trials.number + (study.planned if trials.more else 0))
         code, ended = 0, revival.ended(study)
@@ -89,7 +91,12 @@ def _searched(
                 publish.send(mlflow, _results(study, where))
             else:
                 then = _then(space.confirm)
-                code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew, then=then)
+                try:
+                    code = session.run(space, study, where, run, console=console, exporter=mlflow, crew=crew, then=then)
+                except LaunchError:
+                    if trials is not None and len(study.records()) == before[1]:
+                        study.plan(before[0])  # so that the same command adds its trials once
+                    raise
             if not code and revival.ended(study):
                 due = partial(_due, space, space.confirm, study.records(), where)
                 code = _confirm(due, space, space.confirm, where, run, console, crew, mlflow)
