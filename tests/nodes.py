@@ -161,6 +161,7 @@ class Cluster:
     def __init__(self, folder: Path, wired: bool) -> None:
         self._folder, self._wired = folder, wired
         self._port = PORT if wired else free_port()
+        self._own = () if wired else (f"--dashboard-port={free_port()}", f"--dashboard-agent-listen-port={free_port()}")
         self.environment = {**os.environ, **PLAIN, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "MLFLOW_TRACKING_URI": NOWHERE}
         self.hidden: list[Path] = []
         """Folders that nodes started from now on do not see."""
@@ -178,6 +179,11 @@ class Cluster:
         """Where the head's Ray listens."""
         return f"{self.head.address}:{self._port}"
 
+    @property
+    def jobs(self) -> str:
+        """The address of its job server, if it has a dashboard."""
+        return f"http://{self.head.address}:{self._own[0].rpartition('=')[2] if self._own else 8265}"
+
     def start(self, *, cpus: int = 0, gpus: int = 0, dashboard: bool = False, **environment: str) -> None:
         """Starts the head, which sees what we see."""
         self.environment |= environment
@@ -189,7 +195,7 @@ class Cluster:
         dashboard, cpus, gpus = self._head
         if not self._machines or self.head.process.poll() is not None:
             self.head = self.machine(1)
-        self.ray(self.head, "--head", f"--port={self._port}", dashboard, cpus=cpus, gpus=gpus)
+        self.ray(self.head, "--head", f"--port={self._port}", dashboard, *self._own, cpus=cpus, gpus=gpus)
 
     def add(self, *, cpus: int = 1, gpus: int = 0, bare: bool = True) -> Machine:
         """Starts a node that has Python and Ray, and if ``bare`` nothing of ours."""

@@ -15,6 +15,7 @@ from pitprop.errors import UserError
 from pitprop.service.database import tokens
 from pitprop.service.database.tables import AUDIT, SEARCHES, TOKENS
 from pitprop.service.models import Scope
+from pitprop.service.running import outlook
 from pitprop.service.serving import ServiceOptions, served
 from pitprop.service.submission import validated
 from services import Kit, kit, space
@@ -375,7 +376,33 @@ def test_a_refused_trainer_file_says_how_an_operator_allows_it(client: TestClien
     assert any("--catalogue FILE` with `trainers:`" in one for one in said), said
 
 
-def test_a_service_is_not_begun_on_a_job_server_that_it_could_not_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "http://10.0.0.5:8265")
-    with pytest.raises(UserError, match="hands no search"), served(ServiceOptions(str(tmp_path))):
+@pytest.mark.parametrize(
+    ("database", "catalogue", "said"),
+    [
+        ("", "{}", "the studies lie in the file .*study.db: name a database that the cluster reaches"),
+        ("postgresql+psycopg://me:secret@db/studies", "capacity: {cpus: 4}", "STUDY_DB holds a password, which Ray's dashboard"),
+        ("postgresql+psycopg://me@db/studies?password=secret", "capacity: {cpus: 4}", "STUDY_DB holds a password"),
+        ("postgresql+psycopg://me@db/studies", "{}", "the catalogue does not say how much of its cluster there is"),
+        ("postgresql+psycopg://me@db/studies", "capacity: {cpus: 4}", "no job server of Ray's answers at http://127.0.0.1:9"),
+    ],
+)
+def test_a_service_is_not_begun_on_a_job_server_where_its_drivers_could_not_run(
+    database: str, catalogue: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:9")
+    monkeypatch.setenv("STUDY_DB", database)
+    (tmp_path / "catalogue.yaml").write_text(catalogue)
+    options = ServiceOptions(str(tmp_path), catalogue=str(tmp_path / "catalogue.yaml"))
+    with pytest.raises(UserError, match=said) as refused, served(options):
         pass
+    assert "secret" not in str(refused.value)
+
+
+def test_what_a_cluster_lacks_for_drivers_is_seen_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDY_DB", "postgresql+psycopg://me@127.0.0.1:9/studies")
+    (tmp_path / "mark").write_text("ours")
+    found = outlook.look(str(tmp_path), "ours", [str(tmp_path), "/no/such"])
+    assert (found["shared"], found["missing"]) == (True, ["/no/such"])
+    assert "127.0.0.1:9" in str(found["database"])
+    assert not outlook.look(str(tmp_path), "theirs", [])["shared"]
+    assert not outlook.look(str(tmp_path / "elsewhere"), "ours", [])["shared"]

@@ -117,6 +117,15 @@ class Catalogue:
     visible: Literal["own", "all"] = "own"
     inline: bool = False
     notices: Settings = field(default_factory=Settings)
+    counted: bool = False
+    """Whether the CPUs and GPUs are those of this machine, as the operator has not said what there is."""
+
+    @property
+    def files(self) -> list[Path]:
+        """What it names by a path: spaces and trainers of the operator's, folders of commands and of data."""
+        own = [path for name, path in self.spaces.items() if name not in spaces.names() or path != spaces.find(name).resolve()]
+        trainers = [Path(where) for where in self.trainers.values() if where.endswith(".py")]
+        return [*own, *trainers, *(Path(one.cwd) for one in self.commands.values()), *self.folders]
 
     @cached_property
     def told(self) -> inventory.Catalogue:
@@ -185,6 +194,7 @@ def _found(file: CatalogueFile, home: Path) -> Catalogue:
         file.visible,
         file.inline,
         _notices(file.notices),
+        file.capacity is None,
     )
 
 

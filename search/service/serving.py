@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from pitprop.addresses import is_job_server, safe
+from pitprop.addresses import is_job_server
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.service import catalogue
@@ -22,7 +22,7 @@ from pitprop.service.http.dependencies import Service
 from pitprop.service.http.guard import Guard, Rate, is_loopback
 from pitprop.service.lookup import Reader
 from pitprop.service.notices.sending import Notifier
-from pitprop.service.running.drivers import LocalDrivers
+from pitprop.service.running.drivers import Drivers, LocalDrivers
 from pitprop.service.running.places import Places
 from pitprop.service.running.supervision import LEASE, Supervisor
 
@@ -55,12 +55,7 @@ def opened_store(runs: str | None) -> Iterator[Store]:
 def served(options: ServiceOptions) -> Iterator[FastAPI]:
     """The application, with the queue looked after as long as this lasts; `UserError` if it may not be served so."""
     places, allowed = Places.under(options.runs), catalogue.read(options.catalogue)
-    if is_job_server(places.home.ray) and not allowed.inline:
-        text = _(
-            "RAY_ADDRESS {address} is a job server, to which the service hands no search: make this machine a node of it "
-            "(ray start) and give HOST:PORT, or leave RAY_ADDRESS out"
-        )
-        raise UserError(text.format(address=safe(places.home.ray or "")))
+    drivers = _drivers(places, allowed)
     with opened_store(options.runs) as store:
         needs_token = options.tokens or not is_loopback(options.host)
         if needs_token and not tokens.any_made(store):
@@ -68,7 +63,6 @@ def served(options: ServiceOptions) -> Iterator[FastAPI]:
             raise UserError(text.format(host=options.host))
         name = f"{platform.node()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
         guard = Guard(store, Rate(allowed.limits.requests), options.host, frozenset(options.names), needs_token)
-        drivers = LocalDrivers(places, inline=allowed.inline, cpus=allowed.cpus)
         supervisor = Supervisor(name, store, allowed, places, drivers, lease=options.lease)
         app = application(Service(name, store, allowed, places, guard, Reader(places)))
         notifier = Notifier(store, allowed.notices, next((f"https://{name}" for name in options.names), ""))
@@ -81,3 +75,12 @@ def served(options: ServiceOptions) -> Iterator[FastAPI]:
             logging.getLogger("pitprop.service").info("the drivers are ended; their searches wait for the service to come back")
             supervisor.close()
             drivers.close()
+
+
+def _drivers(places: Places, allowed: catalogue.Catalogue) -> Drivers:
+    """Jobs of the cluster where ``RAY_ADDRESS`` is its job server, else processes of this machine."""
+    if is_job_server(places.home.ray) and not allowed.inline:
+        from pitprop.service.running.ray_jobs import JobDrivers
+
+        return JobDrivers(places, allowed)
+    return LocalDrivers(places, inline=allowed.inline, cpus=allowed.cpus)

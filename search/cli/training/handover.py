@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from pitprop import space as spaces
 from pitprop.addresses import addresses
 from pitprop.cli.options import RunOptions, StudyOptions
-from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.space import Space, scripts
 from pitprop.study.source import space_word
-from pitprop.trainer import ADDRESSES
-from pitprop.workers.cluster.jobs import SPACE, Jobs, Order
+from pitprop.workers.cluster.jobs import SPACE, Jobs, Order, public, public_addresses
 from pitprop.workers.cluster.runtime_env import Code
 
 RUNS = "~/pitprop/runs"
@@ -42,7 +40,7 @@ def look_there(name: str | None, runs: str | None, ray: str | None, words: Seque
     """Runs ``pitprop doctor`` with ``words`` on the cluster, where a search that is handed over runs: its exit code."""
     jobs, there = _jobs(runs, ray), _there(runs or RUNS)
     if name is None:
-        job = jobs.submit(Order("doctor", ["doctor", *words, *there], "", Code(), _environment()))
+        job = jobs.submit(Order("doctor", ["doctor", *words, *there], "", Code(), public_addresses()))
     else:
         job = jobs.submit(_order(spaces.load(name), "doctor", ["doctor", SPACE, *words, *there]))
     try:
@@ -91,23 +89,7 @@ def _order(space: Space, key: str, words: Sequence[str]) -> Order:
     named = [space_word(space.path) if word == SPACE and ships else word for word in words]
     files = [] if ships else [space.home / space.path.rpartition(os.sep)[2]]
     code = Code(scripts.folders(space), scripts.modules(space), space.pip, [addresses(None).runs], files)
-    return Order(key, named, str(files[0]) if files else "", code, _environment())
-
-
-def _environment() -> dict[str, str]:
-    """The addresses that the search needs there. A job's environment can be read by whoever sees Ray's dashboard."""
-    return {name: _public(name, os.environ[name]) for name in ADDRESSES if os.environ.get(name)}
-
-
-def _public(name: str, url: str) -> str:
-    """The URL, if it may be seen. `UserError`."""
-    if re.search("//[^/@]*:[^/@]*@", url):
-        text = _(
-            "{name} holds a password, which Ray's dashboard would show: leave it out of the URL, and keep it on the "
-            "cluster's head (for PostgreSQL in ~/.pgpass)"
-        )
-        raise UserError(text.format(name=name))
-    return url
+    return Order(key, named, str(files[0]) if files else "", code, public_addresses())
 
 
 def _flags(options: StudyOptions, run: RunOptions) -> list[str]:
@@ -115,7 +97,7 @@ def _flags(options: StudyOptions, run: RunOptions) -> list[str]:
     given = {"--workers": run.workers, "--seed": run.seed, "--timeout": run.timeout}
     named = [word for name, value in given.items() if value is not None for word in (name, str(value))]
     if storage := run.storage or addresses(None).storage:
-        named += ["--storage", _public("--storage", storage)]
+        named += ["--storage", public("--storage", storage)]
     switches = {"--json": options.json, "--quiet": run.quiet, "--no-report": not run.report, "--worker-logs": run.worker_logs}
     return [*named, *(name for name, on in {**switches, "--code-changed": run.code_changed}.items() if on)]
 

@@ -46,6 +46,9 @@ class Drivers(Protocol):
     host: str
     """The name of what runs them: only there a driver can be found again."""
 
+    def look(self) -> None:
+        """Finds out which drivers run, for what `lives` says until the next look; `Unanswered` if nobody can say."""
+
     def start(self, entry: Entry) -> None:
         """Starts the driver of a search; `OSError` if that cannot be, ``BlockingIOError`` where one lives already."""
 
@@ -57,6 +60,12 @@ class Drivers(Protocol):
 
         False if it runs where this service can end nothing.
         """
+
+    def why(self, search: str) -> str:
+        """Why a driver has ended that has said nothing itself; empty if that is not known."""
+
+    def close(self) -> None:
+        """Ends what drivers share, once the last of them has ended."""
 
 
 class LocalDrivers:
@@ -72,11 +81,14 @@ class LocalDrivers:
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._asked: dict[str, float] = {}
 
+    def look(self) -> None:
+        """Nothing: locks of files are looked at when somebody asks."""
+
     def start(self, entry: Entry) -> None:
         """Writes the space and starts the command that searches it."""
         folder = self._places.folder(entry.id)
         folder.mkdir(parents=True, exist_ok=True)
-        self._lay_out(entry)
+        lay_out(entry, self._places)
         lock = os.open(self._lock(entry.id), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,6 +111,10 @@ class LocalDrivers:
         self._asked.pop(entry.id, None)
         if self._head is not None:
             self._head.begin()
+
+    def why(self, search: str) -> str:
+        """Nothing is known of a process that somebody has killed."""
+        return ""
 
     def close(self) -> None:
         """The Ray that the drivers share ends with the last of them."""
@@ -144,40 +160,10 @@ class LocalDrivers:
         """The program that takes the command."""
         return module_command("pitprop.cli.main")
 
-    def command(self, entry: Entry) -> Iterator[str]:
-        """What follows ``pitprop`` on the command line of a driver: no secret is in it."""
-        folder, task, given = self._places.folder(entry.id), entry.task, entry.overrides
-        yield from (task["verb"], str(self._places.space_file(entry)))
-        if task["verb"] == "search":
-            left = max(1.0, given["timeout"] - task.get("spent", 0.0))  # of the time of all starts together
-            yield from ("--trials", str(entry.trials), "--timeout", f"{left:g}")
-        elif task["verb"] == "revive":
-            yield from map(str, task["trials"])
-        else:
-            for name in ("top", "seeds"):
-                yield from (f"--{name}", str(task[name])) if task.get(name) else ()
-            for number in task.get("trials", ()):
-                yield from ("--trial", str(number))
-        yield from ("--runs", str(folder), "--events", str(self._places.journal(entry)), "--quiet", "--code-changed")
-        if "seed" in given:
-            yield from ("--seed", str(given["seed"]))
-        if self._ray is not None:
-            yield from ("--ray", str(self._ray))
-        if self._inline:
-            yield "--inline"
-        elif task["verb"] == "search":
-            yield from ("--workers", str(entry.wants), "--share", str(self._places.share(entry)))
-        else:
-            yield from ("--workers", str(entry.share))
-
-    def _lay_out(self, entry: Entry) -> None:
-        """Puts the space where its study is called after it; one of the catalogue by a link, for paths in it go from there."""
-        file = self._places.space_file(entry)
-        if not file.exists():
-            if entry.source:
-                file.symlink_to(entry.source)
-            else:
-                file.write_text(entry.space, encoding="utf-8")
+    def command(self, entry: Entry) -> list[str]:
+        """What follows ``pitprop`` on the command line of a driver."""
+        ray = str(self._ray) if self._ray is not None else None
+        return [*words(entry, self._places, ray=ray, inline=self._inline)]
 
     def _environment(self) -> dict[str, str]:
         """All searches log to the same MLflow. Addresses with passwords are in the environment alone, which only we can read."""
@@ -192,6 +178,45 @@ class LocalDrivers:
             return int(json.loads(self._lock(search).read_text())["pid"])
         lines, _end = journal_lines(self._places.folder(search) / "events.jsonl", 0)
         return next((int(line.body["pid"]) for line in reversed(lines) if line.kind == "joined"), None)
+
+
+def words(entry: Entry, places: Places, *, ray: str | None = None, inline: bool = False) -> Iterator[str]:
+    """The command line of a driver, but for the program: no secret is in it."""
+    folder, task, given = places.folder(entry.id), entry.task, entry.overrides
+    yield from (task["verb"], str(places.space_file(entry)))
+    if task["verb"] == "search":
+        left = max(1.0, given["timeout"] - task.get("spent", 0.0))  # of the time of all starts together
+        yield from ("--trials", str(entry.trials), "--timeout", f"{left:g}")
+    elif task["verb"] == "revive":
+        yield from map(str, task["trials"])
+    else:
+        for name in ("top", "seeds"):
+            yield from (f"--{name}", str(task[name])) if task.get(name) else ()
+        for number in task.get("trials", ()):
+            yield from ("--trial", str(number))
+    yield from ("--runs", str(folder), "--events", str(places.journal(entry)), "--quiet", "--code-changed")
+    if "seed" in given:
+        yield from ("--seed", str(given["seed"]))
+    if ray is not None:
+        yield from ("--ray", ray)
+    if inline:
+        yield "--inline"
+    elif task["verb"] == "search":
+        yield from ("--workers", str(entry.wants), "--share", str(places.share(entry)))
+    else:
+        yield from ("--workers", str(entry.share))
+
+
+def lay_out(entry: Entry, places: Places, *, link: bool = True) -> Path:
+    """Puts the space where its study is called after it; one of the catalogue by a link, for paths in it go from there."""
+    file = places.space_file(entry)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        if entry.source and link:
+            file.symlink_to(entry.source)
+        else:
+            file.write_text(entry.space, encoding="utf-8")
+    return file
 
 
 def journal_lines(path: Path, start: int) -> tuple[list[Line], int]:

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.service.catalogue import Catalogue
 from pitprop.service.database.ledger import LIVE, Entry, Fenced, Happened, Store
@@ -22,6 +23,7 @@ from pitprop.service.models import SearchState
 from pitprop.service.running import queue
 from pitprop.service.running.drivers import Drivers, Line, journal_lines
 from pitprop.service.running.places import Places
+from pitprop.workers.cluster.jobs import Unanswered
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -60,6 +62,7 @@ class Supervisor:
         self._store, self._catalogue, self._places, self._drivers = store, catalogue, places, drivers
         self._lease = lease
         self._renewed = 0.0
+        self._silent = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
@@ -80,12 +83,31 @@ class Supervisor:
         """One look: at what others have left, at every search of ours, and at whose turn it is."""
         now = self._store.now()
         self._renew(now)
+        known = self._known()
         for entry in self._ours(now):
             try:
-                self._look_after(entry, now)
+                if known:
+                    self._look_after(entry, now)
+                else:
+                    self._read(entry)
             except Fenced:
                 logger.warning("search %s was taken over by another service", entry.id)
-        self._deal(now)
+        if known:
+            self._deal(now)
+
+    def _known(self) -> bool:
+        """Finds out which drivers run. Where nobody can say, none is started, and none is taken for dead."""
+        try:
+            self._drivers.look()
+        except Unanswered as error:
+            if not self._silent:
+                logger.warning("searches wait, and those that run are left to themselves: %s", error)
+            self._silent = True
+            return False
+        if self._silent:
+            logger.info("the job server answers again")
+        self._silent = False
+        return True
 
     def _run(self) -> None:
         said = ""
@@ -104,6 +126,8 @@ class Supervisor:
         while entries := [one for one in self._store.searches(LIVE) if one.service == self.name]:
             now = self._store.now()
             self._renew(now)
+            if not self._known():
+                return  # the drivers go on, and whoever comes next finds them
             for entry in entries:
                 if self._drivers.lives(entry.id):
                     self._drivers.end(entry, now)
@@ -222,7 +246,7 @@ class Supervisor:
         elif how == "error" and left is not None and left["class"] not in PASSING:
             self._to(entry, SearchState.FAILED, "failed", left["said"], ended=now)
         else:
-            self._again(entry, now, left)
+            self._again(entry, now, left or {"said": self._drivers.why(entry.id)})
 
     def _last_word(self, entry: Entry) -> Line | None:
         """The last that a driver has said to us, which an earlier look may have read."""
@@ -273,9 +297,9 @@ class Supervisor:
             try:
                 self._places.set_share(entry)
                 self._drivers.start(entry)
-            except OSError as error:
-                kind = "Owned" if isinstance(error, BlockingIOError) else "OSError"
-                self._again(entry, now, {"class": kind, "said": str(error.strerror or error)})
+            except (OSError, UserError) as error:
+                kind = "Owned" if isinstance(error, BlockingIOError) else type(error).__name__
+                self._again(entry, now, {"class": kind, "said": str(getattr(error, "strerror", None) or error)})
 
     def _dealt(self, connection: Connection, now: float) -> list[Entry]:
         entries = self._store.searches((SearchState.QUEUED, *LIVE), connection=connection, lock=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from urllib.request import getproxies, proxy_bypass
 from pitprop.addresses import safe
 from pitprop.errors import UserError
 from pitprop.messages import _
+from pitprop.trainer import ADDRESSES
 from pitprop.workers.cluster.connection import has_token
 from pitprop.workers.cluster.runtime_env import Code, packed
 
@@ -27,13 +29,16 @@ KEY = "pitprop"
 """Of a job's metadata: which study it searches, so that the same command finds it again."""
 AGAIN = 2.0
 """Seconds before a connection that broke is tried again."""
+SILENT = 60.0
+"""Seconds after which a server that says nothing does not answer: its network may be cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is to run: ``words`` of a command line of ours, the ``code`` for it, and variables of its environment.
 
-    ``key`` tells the study from others; ``space`` is the file of its space, which the words name as ``SPACE``.
+    ``key`` tells the study from others; ``space`` is the file of its space, which the words name as ``SPACE``. ``name`` is
+    that of the job, if Ray is not to choose one, and ``log`` a file there that takes what the job says in place of Ray's.
     """
 
     key: str
@@ -41,9 +46,28 @@ class Order:
     space: str
     code: Code
     environment: Mapping[str, str]
+    name: str | None = None
+    log: str = ""
+    module: str = "pitprop.cli.main"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job of the list: whether it ``runs``, or has ``ended`` by itself or by being stopped, or else what Ray says of it."""
+
+    name: str
+    key: str
+    runs: bool
+    ended: bool
+    said: str
+
+
+class Unanswered(UserError):
+    """The job server does not answer, so that nobody can say now which jobs run: one sentence."""
 
 
 SPACE = "{space}"
+STORAGE = "PITPROP_STORAGE"
 
 
 class Jobs:
@@ -54,23 +78,28 @@ class Jobs:
             os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ["RAY_ADDRESS"] = address  # which Ray prefers to the one that it is given
-        from ray.job_submission import JobSubmissionClient
-
-        logging.disable(logging.WARNING)  # each of Ray's modules has a level of its own
-
         self.address = address
-        try:
-            self._client: Any = JobSubmissionClient(address)
-        except Exception as error:  # of Ray's and of its HTTP client's
-            raise UserError(_refused(address, error)) from error
+        with self._asked():
+            from ray.job_submission import JobSubmissionClient
+
+            client: Any = JobSubmissionClient(address)
+            client._do_request = functools.partial(client._do_request, timeout=SILENT)  # which waits for ever by itself
+        self._client = client
+        for name in [one for one in logging.root.manager.loggerDict if one.startswith("ray.")]:
+            logging.getLogger(name).setLevel(logging.ERROR)  # each of Ray's modules has a level of its own
+
+    def known(self) -> list[Job]:
+        """Our jobs that Ray knows, the latest first. `Unanswered`."""
+        with self._asked():
+            found = [one for one in self._client.list_jobs() if KEY in (one.metadata or {}) and one.submission_id]
+        return [_job(one) for one in sorted(found, key=lambda one: -(one.start_time or 0))]
 
     def running(self, key: str) -> str | None:
         """The job that searches this study now; None if none does."""
-        jobs = [one for one in self._client.list_jobs() if (one.metadata or {}).get(KEY) == key]
-        return next((one.submission_id for one in jobs if not one.status.is_terminal()), None)
+        return next((one.name for one in self.known() if one.key == key and one.runs), None)
 
     def submit(self, order: Order) -> str:
-        """Hands the search over; the id of its job."""
+        """Hands the search over; the id of its job. `Unanswered`, too, where the server takes it and its answer is lost."""
         draft = Path(tempfile.mkdtemp(prefix="pitprop-"))
         try:
             environment, moved = packed(order.code, draft / "code")
@@ -78,11 +107,13 @@ class Jobs:
                 raise UserError(next(iter(moved.heavy.values())))
             environment["env_vars"] |= {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1", **order.environment}
             words = [moved.place(order.space) if word == SPACE else word for word in order.words]
-            entry = shlex.join(["python", "-m", "pitprop.cli.main", *words])
-            found: str = self._client.submit_job(entrypoint=entry, runtime_env=environment, metadata={KEY: order.key})
+            entry = shlex.join(["python", "-m", order.module, *words])
+            if order.log:
+                entry += f" >>{shlex.quote(order.log)} 2>&1"
+            given = {"runtime_env": environment, "metadata": {KEY: order.key}, "submission_id": order.name}
+            with self._asked():
+                found: str = self._client.submit_job(entrypoint=entry, **given)
             return found
-        except RuntimeError as error:
-            raise UserError(_refused(self.address, error)) from error
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
@@ -107,6 +138,8 @@ class Jobs:
                 info = self._client.get_job_info(job)
                 if info.status.is_terminal():
                     return _code(info)
+            except UserError:
+                raise  # it did not run
             except Exception as error:
                 if "does not exist" in str(error):
                     text = _("the cluster knows no job {job} any more, as its head was started anew: the same command resumes")
@@ -115,9 +148,52 @@ class Jobs:
 
     def stop(self, job: str) -> None:
         """Ends the job as a SIGTERM does, and waits for it, so that the same command begins anew: what was finished is kept."""
-        self._client.stop_job(job)
+        self.ask_to_stop(job)
         while not self._client.get_job_status(job).is_terminal():
             time.sleep(0.2)
+
+    def ask_to_stop(self, job: str) -> None:
+        """Sends the job a SIGTERM, and KILL after a while, as the environment that it was submitted with says. `Unanswered`."""
+        with self._asked():
+            self._client.stop_job(job)
+
+    def forget(self, job: str) -> None:
+        """Takes a job that has ended off Ray's list. `Unanswered`."""
+        with self._asked():
+            self._client.delete_job(job)
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # of Ray's and of its HTTP client's
+            raise Unanswered(_refused(self.address, error)) from error
+
+
+def public_addresses(**given: str) -> dict[str, str]:
+    """Where studies, runs and checkpoints are kept, for a job: its environment can be read by whoever sees Ray's dashboard.
+
+    ``given`` is in place of the environment here. `UserError` if there is a password in it.
+    """
+    found = {name: os.environ[name] for name in (*ADDRESSES, STORAGE) if os.environ.get(name)} | given
+    return {name: public(name, url) for name, url in found.items()}
+
+
+def public(name: str, url: str) -> str:
+    """The URL, if it may be seen. `UserError`."""
+    if safe(url) != url:
+        text = _(
+            "{name} holds a password, which Ray's dashboard would show: leave it out of the URL, and keep it on the "
+            "cluster's head (for PostgreSQL in ~/.pgpass)"
+        )
+        raise UserError(text.format(name=name))
+    return url
+
+
+def _job(info: Any) -> Job:
+    ended = info.status in ("SUCCEEDED", "STOPPED") or info.driver_exit_code is not None
+    runs, said = not info.status.is_terminal(), " ".join(str(info.message or "").split())[:300]
+    return Job(info.submission_id, info.metadata[KEY], runs, ended and not runs, said)
 
 
 def _code(info: Any) -> int:
@@ -137,17 +213,20 @@ def _code(info: Any) -> int:
 def _refused(address: str, error: Exception) -> str:
     said = " ".join(str(error).split())
     if "401" in said or "403" in said or "oken" in said:
-        return (
-            f"the job server at {address} asks for Ray's token, and the one here is another, or there is none: copy "
-            f"~/.ray/auth_token from the head to the same place here, or name the file in RAY_AUTH_TOKEN_PATH"
+        text = _(
+            "the job server at {address} asks for Ray's token, and the one here is another, or there is none: copy "
+            "~/.ray/auth_token from the head to the same place here, or name the file in RAY_AUTH_TOKEN_PATH"
         )
+        return text.format(address=address)
     host = urlsplit(address).hostname or ""
     if (proxy := getproxies().get(urlsplit(address).scheme)) and not proxy_bypass(host):
-        return (
-            f"no job server of Ray's answers at {address} through the proxy {safe(proxy)}: if it is reached without one, set "
-            f"no_proxy={host}; {said[:200]}"
+        text = _(
+            "no job server of Ray's answers at {address} through the proxy {proxy}: if it is reached without one, set "
+            "no_proxy={host}; {said}"
         )
-    return (
-        f"no job server of Ray's answers at {address}: the head takes jobs where ray[default] is installed and its dashboard is "
-        f"on (ray start --head --dashboard-host=0.0.0.0); {said[:200]}"
+        return text.format(address=address, proxy=safe(proxy), host=host, said=said[:200])
+    text = _(
+        "no job server of Ray's answers at {address}: the head takes jobs where ray[default] is installed and its dashboard is "
+        "on (ray start --head --dashboard-host=0.0.0.0); {said}"
     )
+    return text.format(address=address, said=said[:200])

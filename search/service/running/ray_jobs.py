@@ -1,0 +1,167 @@
+"""Drivers as jobs of a Ray cluster, for a service that is no node of it: whatever becomes of the service, they go on there.
+
+A job is found by its search, which stands in Ray's list beside it, so a service that comes back follows the jobs that run. Work
+and words go by the folder of runs, which the cluster sees at the same place: the number of workers, the journal, the curves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pitprop import space as spaces
+from pitprop.addresses import PRIVATE, safe, sqlite_file
+from pitprop.errors import UserError
+from pitprop.messages import _
+from pitprop.service.catalogue import Catalogue
+from pitprop.service.database.ledger import Entry
+from pitprop.service.running.drivers import GRACE, lay_out, words
+from pitprop.service.running.places import Places
+from pitprop.space import scripts
+from pitprop.workers.cluster.jobs import Job, Jobs, Order, Unanswered, public_addresses
+from pitprop.workers.cluster.runtime_env import Code
+
+ASKED_AGAIN = 10.0
+"""Seconds after which a job that still runs is asked to end once more: a head that has just started forgets that it was."""
+
+
+class JobDrivers:
+    """Drivers on the cluster of one job server. `UserError` if searches cannot run there as things are."""
+
+    def __init__(self, places: Places, allowed: Catalogue) -> None:
+        self.host = places.home.ray or ""
+        self._places = places
+        self._environment = _environment(places, allowed)
+        self._server = Jobs(self.host)
+        _try_out(self._server, places, allowed, self._environment)
+        self._jobs: dict[str, Job] = {}
+        """By search, the latest job that drives it, as of the last look."""
+        self._refused: dict[str, str] = {}
+        self._asked: dict[str, float] = {}
+
+    def look(self) -> None:
+        """Asks the job server for its list."""
+        found = self._server.known()
+        self._jobs = {one.key: one for one in reversed(found)} | {one.key: one for one in found if one.runs}
+
+    def start(self, entry: Entry) -> None:
+        """Hands the driver to the cluster.
+
+        Where the answer is lost nobody knows whether it runs, so that this is for the next look to say.
+        """
+        key = _key(entry.id)
+        before = self._jobs.get(key)
+        if before is not None and before.runs:
+            raise BlockingIOError(_("an earlier driver of it is still running on the cluster"))
+        if before is not None:
+            self._forget(before)
+        file = lay_out(entry, self._places, link=not _ships(entry))
+        space, log = spaces.load(str(file)), self._places.folder(entry.id) / "driver.log"
+        log.touch(0o666 & ~PRIVATE)
+        line = [*words(entry, self._places, ray="auto")]
+        code = Code(modules=scripts.modules(space), pip=space.pip)
+        name = f"pitprop-{entry.id}-{entry.token}"
+        self._refused.pop(entry.id, None)
+        self._asked.pop(entry.id, None)
+        try:
+            self._server.submit(Order(key, line, "", code, self._environment, name, str(log)))
+        except Unanswered as error:
+            self._refused[entry.id] = str(error)
+
+    def lives(self, search: str) -> bool:
+        """Whether a job drives the search; what one that ended has to say is in its journal, so it goes off Ray's list."""
+        job = self._jobs.get(_key(search))
+        if job is not None and job.ended:
+            self._forget(job)
+        return job is not None and job.runs
+
+    def end(self, entry: Entry, now: float) -> bool:
+        """Has Ray send TERM, and KILL after a while."""
+        job = self._jobs.get(_key(entry.id))
+        if job is not None and job.runs and not 0 <= now - self._asked.get(entry.id, -ASKED_AGAIN) < ASKED_AGAIN:
+            self._asked[entry.id] = now
+            with suppress(Unanswered):
+                self._server.ask_to_stop(job.name)
+        return True
+
+    def why(self, search: str) -> str:
+        """Why its job did not come to run, or what Ray says of its end."""
+        job = self._jobs.get(_key(search))
+        return self._refused.get(search) or (job.said if job is not None and not job.ended else "")
+
+    def close(self) -> None:
+        """Nothing: the cluster is not ours."""
+
+    def _forget(self, job: Job) -> None:
+        with suppress(Unanswered):
+            self._server.forget(job.name)
+
+
+def _key(search: str) -> str:
+    return f"serve {search}"
+
+
+def _ships(entry: Entry) -> bool:
+    """Whether its space is one that ships, which lies at another place there; all that it names goes by name."""
+    return any(Path(entry.source) == spaces.find(name).resolve() for name in spaces.names()) if entry.source else False
+
+
+def _environment(places: Places, allowed: Catalogue) -> dict[str, str]:
+    """What a job finds in its environment; `UserError` if studies lie where the cluster does not reach them."""
+    where = places.home
+    if sqlite_file(where.study_db) is not None:
+        text = _(
+            "RAY_ADDRESS {address} is a job server, on whose cluster the drivers run, and the studies lie in the file {file}: "
+            "name a database that the cluster reaches, STUDY_DB=postgresql+psycopg://USER@HOST/DATABASE"
+        )
+        raise UserError(text.format(address=safe(places.home.ray or ""), file=sqlite_file(where.study_db)))
+    if allowed.counted:
+        text = _(
+            "RAY_ADDRESS {address} is a job server, and the catalogue does not say how much of its cluster there is to share: "
+            "add capacity: {{cpus: 64, gpus: 8}} to the file of --catalogue"
+        )
+        raise UserError(text.format(address=safe(where.ray or "")))
+    given = {"STUDY_DB": where.study_db, "MLFLOW_TRACKING_URI": where.mlflow}
+    return {**public_addresses(**given), "RAY_JOB_STOP_WAIT_TIME_S": f"{GRACE:.0f}"}
+
+
+def _try_out(server: Jobs, places: Places, allowed: Catalogue, environment: Mapping[str, str]) -> None:
+    """Runs a job that looks from there at what drivers need; `UserError` with all that is missing."""
+    places.home.runs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=places.home.runs, prefix=".cluster-") as name:
+        mark, said = secrets.token_hex(8), list[str]()
+        Path(name, "mark").write_text(mark, encoding="ascii")
+        line = [name, mark, *map(str, allowed.files)]
+        module = "pitprop.service.running.outlook"
+        job = server.submit(Order("serve", line, "", Code(), environment, module=module))
+        code = server.follow(job, said.append)
+        answered = os.access(Path(name, "answer"), os.R_OK)
+    rows = [row for row in "".join(said).splitlines() if row.startswith("{")]
+    if code or not rows:
+        text = _("a job on the cluster of {address} cannot run this program there: {said}")
+        raise UserError(text.format(address=server.address, said="".join(said).strip()[-300:]))
+    with suppress(Unanswered):
+        server.forget(job)
+    if lacks := _lacking(json.loads(rows[-1]), places, shared=answered):
+        text = _("the cluster of {address} cannot drive searches of this service: {lacks}")
+        raise UserError(text.format(address=server.address, lacks="; ".join(lacks)))
+
+
+def _lacking(found: Mapping[str, Any], places: Places, *, shared: bool) -> list[str]:
+    """What is missing there, a sentence each."""
+    lacks = []
+    if not found["shared"] or not shared:
+        text = _("the folder of runs {runs} is not the same folder there, or takes no files: share it, and name it by --runs")
+        lacks.append(text.format(runs=places.home.runs))
+    if found["database"]:
+        lacks.append(str(found["database"]))
+    if found["missing"]:
+        text = _("{paths} of the catalogue is not there, where it has to be at the same place")
+        lacks.append(text.format(paths=", ".join(found["missing"])))
+    return lacks

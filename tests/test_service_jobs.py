@@ -1,0 +1,182 @@
+"""A service whose drivers are jobs of a Ray cluster: it follows, ends and replaces them, and never drives a search twice."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nodes
+import pytest
+import yaml
+from nodes import Cluster, until
+from postgres import Server
+from services import Serving
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(bool(nodes.why_not()), reason=f"no namespaces here: {nodes.why_not()}"),
+    pytest.mark.skipif(importlib.util.find_spec("aiohttp_cors") is None, reason="Ray's job server needs ray[default]"),
+]
+PLACED = Path(__file__).parent / "toys" / "placed.py"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A service, the head that runs its drivers, and a folder through which trainings wait for us."""
+
+    head: Cluster
+    service: Serving
+    folder: Path
+
+    def submit(self, name: str, gate: int = 3) -> str:
+        """A search of three trials, the first of which waits at an epoch until the gate of that name is open."""
+        (self.folder / name).mkdir()
+        rows = {
+            "question": "Where?",
+            "trainer": "placed",
+            "objective": {"metric": "val/macro_f1"},
+            "epochs": 6,
+            "trials": 3,
+            "params": {"speed": {"float": [0.05, 1.0]}},
+            "sampler": "random",
+            "signatures": "off",
+            "options": {"signals": str(self.folder / name), "gate": gate},
+        }
+        return self.service.submit(yaml=yaml.safe_dump(rows), name=name)
+
+    def waits(self, name: str) -> None:
+        until(lambda: any((self.folder / name).glob("waits-*")), "a training at the gate")
+
+    def go(self, name: str) -> None:
+        (self.folder / name / "go").touch()
+
+    def reaches(self, search: str, state: str) -> None:
+        until(lambda: self.state(search) == state, f"that the search is {state}")
+
+    def state(self, search: str) -> str:
+        found = self.service.ask("GET", f"/searches/{search}")
+        assert found["state"] != "failed", (found["reason"], self.log(search))
+        return str(found["state"])
+
+    def log(self, search: str) -> str:
+        file = self.service.runs / "searches" / search / "driver.log"
+        return file.read_text() if file.exists() else ""
+
+    def kinds(self, search: str) -> list[str]:
+        return [one["kind"] for one in self.service.events(search)]
+
+    def said(self, search: str) -> list[dict[str, Any]]:
+        """What its drivers have said."""
+        lines = (self.service.runs / "searches" / search / "events.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def drivers(self, search: str) -> list[int]:
+        """The processes on the head that drive the search."""
+        found = []
+        for pid in self.head.head.pids("python"):
+            with suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                found += [pid] if b"pitprop.cli.main" in words and any(search.encode() in word for word in words) else []
+        return found
+
+    def curves(self, search: str) -> list[list[int]]:
+        """The steps of each trial, as they were recorded."""
+        files = sorted((self.service.runs / "searches" / search).glob("*/trials/*/telemetry.jsonl"))
+        return [[json.loads(line)["step"] for line in file.read_text().splitlines()] for file in files]
+
+    def told_once(self, search: str) -> None:
+        """Every trial has all its epochs once, and has ended once."""
+        assert self.curves(search) == [[*range(1, 7)]] * 3
+        ends = [one["body"]["trial"] for one in self.service.events(search) if one["kind"] == "trial"]
+        assert sorted(ends) == [0, 1, 2]
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Server]:
+    found = Server()
+    try:
+        found.start()
+        yield found
+    finally:
+        found.remove()
+
+
+@pytest.fixture
+def site(database: Server, tmp_path: Path) -> Iterator[Site]:
+    """A service that has begun on a head with its job server."""
+    allowed = f"trainers: [{PLACED}]\nfolders: [{tmp_path}]\ncapacity: {{cpus: 1}}\n"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with nodes.cluster(wired=False, cpus=1, dashboard=True, PATH=path) as head:
+        auth = {name: value for name, value in head.environment.items() if name.startswith("RAY_AUTH")}
+        url = database.new_database().replace(":secret@", "@")
+        addresses = {"STUDY_DB": url, "RAY_ADDRESS": head.jobs, "MLFLOW_TRACKING_URI": nodes.NOWHERE}
+        service = Serving(tmp_path / "service", allowed, **addresses, **auth)
+        try:
+            service.start()
+            yield Site(head, service, tmp_path)
+        finally:
+            service.close()
+
+
+def test_a_service_that_is_killed_and_comes_back_follows_the_same_job_to_its_end(site: Site) -> None:
+    search = site.submit("one")
+    site.waits("one")
+    before = site.drivers(search)
+    assert len(before) == 1
+    site.service.kill()
+    site.service.start()
+    site.reaches(search, "running")
+    assert site.drivers(search) == before
+    site.go("one")
+    site.reaches(search, "done")
+    assert [one["kind"] for one in site.said(search)].count("joined") == 1
+    assert site.kinds(search).count("started") == 1
+    site.told_once(search)
+
+
+def test_cancel_and_pause_end_the_job_and_resume_goes_on_from_its_checkpoint(site: Site) -> None:
+    search = site.submit("one")
+    for action, state in (("cancel", "cancelled"), ("pause", "paused")):
+        site.waits("one")
+        site.service.ask("POST", f"/searches/{search}/{action}")
+        site.reaches(search, state)
+        assert site.drivers(search) == []
+        assert [one["body"]["how"] for one in site.said(search) if one["kind"] == "left"][-1] == "interrupted"
+        for gate in (site.folder / "one").glob("waits-*"):
+            gate.unlink()
+        site.service.ask("POST", f"/searches/{search}/resume")
+    site.go("one")
+    site.reaches(search, "done")
+    site.told_once(search)
+
+
+def test_a_job_that_is_killed_is_started_again_and_resumes(site: Site) -> None:
+    search = site.submit("one")
+    site.waits("one")
+    for pid in site.drivers(search):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: "restarted" in site.kinds(search), "that its end is noticed")
+    site.go("one")
+    site.reaches(search, "done")
+    site.told_once(search)
+
+
+def test_a_head_that_dies_and_comes_back_gets_its_jobs_again(site: Site) -> None:
+    search = site.submit("one")
+    site.waits("one")
+    site.head.head.kill()
+    log = site.folder / "service" / "service.log"
+    until(lambda: "no job server of Ray's answers" in log.read_text(), "that the service says so")
+    assert site.state(search) == "running"
+    site.head.start_again()
+    site.go("one")
+    site.reaches(search, "done")
+    site.told_once(search)
