@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -254,6 +255,7 @@ def _environment(changed: Mapping[str, str], *, logs: bool) -> Iterator[Any]:
         os.environ.setdefault(f"RAY_{limit}", f"{START:.0f}")
     if not logs:  # Ray prints deaths of workers between our lines otherwise; the step that comes of one says so
         os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."
+    ends = signal.getsignal(signal.SIGTERM)
     before = dict(os.environ)
     for name in before.keys() - public_environment().keys():
         del os.environ[name]
@@ -266,6 +268,8 @@ def _environment(changed: Mapping[str, str], *, logs: bool) -> Iterator[Any]:
         for name in changed.keys() - before.keys():
             del os.environ[name]
         os.environ.update(before)
+        if callable(ends) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ends)  # with Ray's a process that takes more than 3 s to end is killed
 
 
 @contextmanager
