@@ -157,6 +157,19 @@ def test_a_search_that_is_as_it_was_is_not_sent_again(server: Served, visit: req
     assert visit.get(server.address + rows).status_code == 204
 
 
+def test_the_best_of_the_search_is_told_apart_from_the_trial_that_fresh_seeds_chose(
+    server: Served, visit: requests.Session
+) -> None:
+    space = "\n".join(line for line in SPACE.splitlines() if not line.startswith("confirm:")) + "\nconfirm: {top: 1, seeds: 2}\n"
+    sent = visit.post(f"{server.address}/submit", form(visit, yaml=space, name="sure"))
+    with server.client() as client:
+        assert [one.kind for one in client.followed(sent.url.rpartition("/")[2])][-1] == "done"
+    page = visit.get(sent.url).text
+    assert "with each of 2 seeds" in page
+    assert re.search(r"<dt>Best val/\w+ in the search</dt>", page)
+    assert 'class="params"' not in page
+
+
 def test_what_is_not_there_or_not_possible_is_told_on_a_page(server: Served, visit: requests.Session) -> None:
     assert visit.get(f"{server.address}/searches/nothere").status_code == 404
     assert visit.get(f"{server.address}/static/../page.py").status_code == 404

@@ -60,6 +60,8 @@ class Study:
     curves: Markup
     revivable: Sequence[int]
     confirmable: bool
+    confirmed: bool
+    """Whether fresh seeds chose the trial to take, which need not be the best of the search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ def _study(parts: Service, entry: Entry) -> Study | None:
         curves=_curves(content),
         revivable=sorted({*content.summary.revivable, *content.summary.waiting}),
         confirmable=bool(content.summary.best),
+        confirmed=content.winner is not None,
     )
 
 
