@@ -221,3 +221,10 @@ def test_what_is_many_times_as_large_is_told_by_its_values_and_not_in_percent() 
     risen = [Epoch(n, {"val/loss": 2.4 + n**4, "val/accuracy": 0.1}) for n in range(1, 13)]
     (slow,) = judge(risen, Facts(12, "val/accuracy", chance_score=0.1), [Signature("hopelessly_slow")])
     assert "rose from 6563 to 2.074e+04" in slow.reason
+
+
+def test_a_training_that_is_held_against_its_own_start_says_that_this_is_a_guess() -> None:
+    good = Peer(9, {"lr": 9.0}, Telemetry(Epoch(step, {"val/accuracy": 0.7 + 0.03 * step}) for step in range(1, 11)))
+    curve = Telemetry(Epoch(n, {"val/loss": 0.45 - 0.001 * n, "val/accuracy": 0.79}) for n in range(1, 12))
+    found = judge(curve, Facts(12, "val/accuracy", peers=(good,)), [Signature("hopelessly_slow")])
+    assert [str(one.chance) for one in found] == ["val/accuracy about 0.79, a guess: this training began there and stays"]

@@ -258,7 +258,9 @@ def _where(telemetry: Telemetry, facts: Facts) -> str:
     score = levels.known_score(telemetry, facts)
     known = score or levels.known_loss(telemetry, facts)
     if known is None:
-        return ""
+        began = levels.begun(telemetry, facts)
+        text = "{metric} about {level:.2g}, a guess: this training began there and stays"
+        return "" if began is None else message(text, metric=facts.metric, level=began)
     said = {"metric": facts.metric if score is not None else "val/loss", "level": known.value, "source": known.source}
     if known.told:
         return message("{metric} {level:.4g}, {source}", **said)
