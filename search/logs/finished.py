@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pitprop.errors import UserError
-from pitprop.logs import decoding, formats
+from pitprop.logs import formats
 from pitprop.logs.epochs import Bins, Epochs, Row, forget
 from pitprop.logs.follow import Follower
 from pitprop.logs.formats import Traits
+from pitprop.logs.lines import decoding
 from pitprop.logs.names import SIDES
 from pitprop.messages import _
 from pitprop.telemetry import Epoch, Telemetry

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.logs import formats
-from pitprop.logs.decoding import Decoder
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Unit
+from pitprop.logs.lines.decoding import Decoder
 from pitprop.logs.names import Names
 
 CHUNK = 1 << 20

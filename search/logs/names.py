@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from pitprop.detection import metrics
-from pitprop.logs.wording import NUMBER
+from pitprop.logs.lines.wording import NUMBER
 from pitprop.telemetry import VOCABULARY
 
 SIDES = dict.fromkeys(("train", "training", "trn", "tr", "learn"), "train") | dict.fromkeys(

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from pitprop.errors import UserError, hint
-from pitprop.logs import decoding
 from pitprop.logs.epochs import Row
+from pitprop.logs.lines import decoding
 from pitprop.logs.names import Names
 from pitprop.messages import _
 

@@ -8,9 +8,9 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pitprop.logs import decoding
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
+from pitprop.logs.lines import decoding
 from pitprop.logs.names import SIDES, Names, bare, column, tells
 from pitprop.logs.shapes import Shape, Shapes
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pitprop.logs import decoding
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.formats.jsonl import Objects, as_number
+from pitprop.logs.lines import decoding
 from pitprop.logs.names import Names, column, tells
 
 TRAITS = Traits(Unit.DOCUMENT, single=True, exact=True)

@@ -4,7 +4,7 @@ Without patterns, a line counts that names a place (``Epoch 3/20``, ``step 50``,
 or a score, each as ``name: value``, ``name=value``, or (for the usual names) ``name value``; and a line without a place that
 holds nothing unusual, such as ``f1_macro: 0.5494`` or ``Prediction distribution: {0: 900}``. What is between two carriage
 returns, as progress bars print it, is a line. Tables and boxes are read by `pitprop.logs.grids`, words that are not English and
-unusual ways to write a number by `pitprop.logs.wording`; a name that the user gives is read wherever it stands. Folds of a
+unusual ways to write a number by `pitprop.logs.lines.wording`; a name that the user gives is read wherever it stands. Folds of a
 cross-validation (``Fold 2``, on a line of its own or on each) are trainings of their own.
 """
 
@@ -17,14 +17,14 @@ from pathlib import Path
 
 from pitprop.detection import metrics
 from pitprop.errors import UserError
-from pitprop.logs import decoding, languages, wording
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.grids import Grids
+from pitprop.logs.lines import decoding, languages, wording
+from pitprop.logs.lines.wording import NUMBER
 from pitprop.logs.names import ALONE, COUNTS, LONE, SCORES, SIDES, WORDS, Asked, Names, column, tells
 from pitprop.logs.objectives import EVALUATED
 from pitprop.logs.shapes import Shape, Shapes
-from pitprop.logs.wording import NUMBER
 from pitprop.messages import _
 
 JUDGED = (

@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pitprop.logs import decoding
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import HEAD, Traits, Unit
+from pitprop.logs.lines import decoding
 from pitprop.logs.names import Names
 
 TRAITS = Traits(Unit.DOCUMENT, exact=True, judged="The metric of the chart.")

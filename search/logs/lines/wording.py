@@ -6,7 +6,7 @@ import math
 import re
 
 from pitprop.detection import metrics
-from pitprop.logs.languages import western
+from pitprop.logs.lines.languages import western
 
 NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf(?:inity)?)"
 THOUSANDS = re.compile(r"(?<![\d.,])(?<!\d:)[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
