@@ -228,3 +228,6 @@ def test_a_training_that_is_held_against_its_own_start_says_that_this_is_a_guess
     curve = Telemetry(Epoch(n, {"val/loss": 0.45 - 0.001 * n, "val/accuracy": 0.79}) for n in range(1, 12))
     found = judge(curve, Facts(12, "val/accuracy", peers=(good,)), [Signature("hopelessly_slow")])
     assert [str(one.chance) for one in found] == ["val/accuracy about 0.79, a guess: this training began there and stays"]
+    assert [str(one.reason).partition(":")[0] for one in found] == [
+        "still where it began, and validation loss fell by 0.68% in epochs 8-11"
+    ]

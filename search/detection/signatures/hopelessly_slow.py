@@ -36,19 +36,21 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
     ahead = 5 * drop * max(0, facts.budget - step) / max(step - since, 1)
     if not 0 <= ahead < least:
         return None
+    known = levels.known_score(telemetry, facts) or levels.known_loss(telemetry, facts)
+    where = message("at chance") if known is not None else message("still where it began")
     if drop <= -1:
         return message(
-            "at chance, and {name} rose from {begun:.4g} to {now:.4g} in epochs {first}-{last}",
-            **{"name": name, "begun": first, "now": last, "first": since, "last": step},
+            "{where}, and {name} rose from {begun:.4g} to {now:.4g} in epochs {first}-{last}",
+            **{"where": where, "name": name, "begun": first, "now": last, "first": since, "last": step},
         )
     if drop <= 0:
-        still = N_("at chance, and {name} did not fall at all in epochs {first}-{last}")
-        rose = N_("at chance, and {name} rose by {rise:.2%} in epochs {first}-{last}")
-        return message(rose if drop <= -5e-5 else still, name=name, rise=-drop, first=since, last=step)
+        still = N_("{where}, and {name} did not fall at all in epochs {first}-{last}")
+        rose = N_("{where}, and {name} rose by {rise:.2%} in epochs {first}-{last}")
+        return message(rose if drop <= -5e-5 else still, where=where, name=name, rise=-drop, first=since, last=step)
     return message(
-        "at chance, and {name} fell by {drop:.2%} in epochs {first}-{last}: at five times that rate it would be "
+        "{where}, and {name} fell by {drop:.2%} in epochs {first}-{last}: at five times that rate it would be "
         "{ahead:.1%} lower at the end",
-        **{"name": name, "drop": drop, "first": since, "last": step, "ahead": ahead},
+        **{"where": where, "name": name, "drop": drop, "first": since, "last": step, "ahead": ahead},
     )
 
 
