@@ -421,3 +421,22 @@ def test_a_search_that_is_handed_over_goes_on_when_nobody_looks_and_the_same_com
         refused = head.driver(*words, STUDY_DB="postgresql://user:word@host/studies")
         assert "STUDY_DB holds a password, which Ray's dashboard would show" in refused.communicate()[1]
     assert [one.state for one in records(space, project.runs)] == [State.COMPLETE] * 4
+
+
+@pytest.mark.skipif(importlib.util.find_spec("aiohttp_cors") is None, reason="Ray's job server needs ray[default]")
+def test_who_follows_a_search_is_told_that_its_head_is_gone_and_that_a_new_one_does_not_know_it(tmp_path: Path) -> None:
+    shutil.copyfile(PLACED, tmp_path / "placed.py")
+    project = Project(tmp_path, tmp_path)
+    space, python = project.space(options={"signals": str(tmp_path), "gate": 3}), str(Path(sys.executable).parent)
+    with nodes.cluster(cpus=1, dashboard=True, PATH=f"{python}:{os.environ['PATH']}") as head:
+        words = ["search", space.path, "--runs", str(project.runs), "--no-report", "--ray", "http://127.0.0.1:8265"]
+        follower = head.driver(*words)
+        until(project.waiting(1), "a training at the gate", follower)
+        head.stop(head.head)
+        assert follower.stdout is not None
+        while "does not answer: the job is followed again when it does" not in (line := follower.stdout.readline()):
+            assert line, follower.communicate()
+        head.start_again()
+        _out, err = follower.communicate(timeout=nodes.PATIENCE)
+        assert follower.returncode == 1
+        assert "any more, as its head was started anew: the same command resumes" in err

@@ -20,15 +20,17 @@ from urllib.request import getproxies, proxy_bypass
 
 from pitprop.addresses import safe
 from pitprop.errors import UserError
-from pitprop.messages import _
+from pitprop.messages import N_, _
 from pitprop.trainer import ADDRESSES
-from pitprop.workers.cluster.connection import has_token
+from pitprop.workers.cluster.connection import RETURN, has_token
 from pitprop.workers.cluster.runtime_env import Code, packed
 
 KEY = "pitprop"
 """Of a job's metadata: which study it searches, so that the same command finds it again."""
 AGAIN = 2.0
 """Seconds before a connection that broke is tried again."""
+AWAY = N_("{address} does not answer: the job is followed again when it does, for up to {n:g} minutes")
+GONE = N_("{address} has not answered for {n:g} minutes: nobody here can say whether {job} goes on; the same command looks again")
 SILENT = 60.0
 """Seconds after which a server that says nothing does not answer: its network may be cut."""
 
@@ -118,8 +120,11 @@ class Jobs:
             shutil.rmtree(draft, ignore_errors=True)
 
     def follow(self, job: str, show: Callable[[str], object]) -> int:
-        """Shows what the job says until it ends: its exit code, 130 if it was stopped. A broken connection is tried again."""
-        shown = 0
+        """Shows what the job says until it ends: its exit code, 130 if it was stopped. A broken connection is tried again.
+
+        `UserError` if the job did not run, if the server knows no such job, or if it has not answered for `RETURN` seconds.
+        """
+        shown, lost = 0, None
 
         async def tail() -> None:
             nonlocal shown
@@ -136,14 +141,19 @@ class Jobs:
                 asyncio.run(tail())
             try:
                 info = self._client.get_job_info(job)
-                if info.status.is_terminal():
-                    return _code(info)
-            except UserError:
-                raise  # it did not run
             except Exception as error:
                 if "does not exist" in str(error):
                     text = _("the cluster knows no job {job} any more, as its head was started anew: the same command resumes")
                     raise UserError(text.format(job=job)) from error
+                if lost is None:
+                    lost = time.monotonic()
+                    show(_(AWAY).format(address=self.address, n=RETURN / 60) + "\n")
+                elif time.monotonic() - lost > RETURN:
+                    raise UserError(_(GONE).format(address=self.address, n=RETURN / 60, job=job)) from error
+            else:
+                lost = None
+                if info.status.is_terminal():
+                    return _code(info)
             time.sleep(AGAIN)
 
     def stop(self, job: str) -> None:
