@@ -42,6 +42,8 @@ PATIENCE = 600.0
 MORTAL = ("setpriv", "--pdeathsig=KILL")
 """What a killed test leaves nothing of."""
 APART = (*MORTAL, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+HEEDS = ("env", "--default-signal=INT")
+"""Has a program heed Ctrl-C, which it inherits as ignored where a shell has put the tests into the background."""
 WIRED = {True: ("--net",), False: ()}
 LIVES = 'ip link set lo up; for folder; do mount -t tmpfs none "$folder"; done; exec env --ignore-signal=CHLD sleep infinity'
 """What the first process of a node does: whoever loses its parent there is reaped by the system."""
@@ -247,7 +249,7 @@ class Cluster:
     def driver(self, *words: str, on: Machine | None = None, **environment: str) -> subprocess.Popen[str]:
         """Starts ``pitprop`` on the head, or ``on`` another machine."""
         given = {**self.environment, "RAY_ADDRESS": self.address, **environment}
-        command = (on or self.head).inside(sys.executable, "-m", "pitprop.cli.main", *words)
+        command = (on or self.head).inside(*HEEDS, sys.executable, "-m", "pitprop.cli.main", *words)
         return subprocess.Popen(command, env=given, cwd=self._folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def alive(self) -> list[str]:
@@ -279,7 +281,7 @@ class Cluster:
         """Starts ``pitprop`` on the head, in a terminal of its own."""
         ours, theirs = pty.openpty()
         given = {**self.environment, "RAY_ADDRESS": self.address, "TERM": "dumb"}
-        command = self.head.inside("setsid", "--ctty", "--wait", sys.executable, "-m", "pitprop.cli.main", *words)
+        command = self.head.inside("setsid", "--ctty", "--wait", *HEEDS, sys.executable, "-m", "pitprop.cli.main", *words)
         with os.fdopen(theirs, "rb") as end:
             process = subprocess.Popen(command, env=given, cwd=self._folder, stdin=end, stdout=end, stderr=end)
         return Terminal(process, ours)
