@@ -10,7 +10,7 @@ FLAGS   = $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 # Runs pip with a line every ten seconds: it says nothing while it unpacks, which takes minutes on a busy machine.
 define counted
 @echo "$(1)"; $(1) & pip=$$!; \
-	( while sleep 10 >&- 2>&-; do echo "  $$(ls -d $(VENV)/lib/python*/site-packages/*.dist-info | wc -l) of $$(cat $(2) | grep -c ==) packages are in place"; done ) & told=$$!; \
+	( while sleep 10 >&- 2>&-; do echo "  $$(ls -d $(VENV)/lib/python*/site-packages/*.dist-info | grep -cvE '/(pip|setuptools|pitprop)-') of $$(cat $(2) | grep -c ==) packages are in place"; done ) & told=$$!; \
 	trap "kill $$pip $$told" INT TERM; wait $$pip; code=$$?; kill $$told; exit $$code
 endef
 
