@@ -101,3 +101,14 @@ class Server:
     def _options(self) -> dict[str, Any]:
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return {"cwd": self._folder, "env": self._environment, **quiet, **self._who}
+
+
+@contextmanager
+def started() -> Iterator[Server]:
+    """A server that runs until the block is left, and leaves nothing."""
+    found = Server()
+    try:
+        found.start()
+        yield found
+    finally:
+        found.remove()

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -375,13 +376,23 @@ def test_a_cluster_that_asks_for_its_token_takes_who_has_it_and_tells_others_whe
     assert [one.state for one in records(space, tmp_path / "runs")] == [State.COMPLETE] * 4
 
 
-@pytest.mark.skipif(importlib.util.find_spec("aiohttp_cors") is None, reason="Ray's job server needs ray[default]")
-def test_an_interrupt_of_a_followed_search_asks_and_stops_it_if_told_to(tmp_path: Path) -> None:
-    shutil.copyfile(PLACED, tmp_path / "placed.py")
-    project = Project(tmp_path, tmp_path)
-    space, python = project.space(options={"signals": str(tmp_path), "gate": 3}), str(Path(sys.executable).parent)
+JOBS = pytest.mark.skipif(importlib.util.find_spec("aiohttp_cors") is None, reason="Ray's job server needs ray[default]")
+
+
+@contextmanager
+def with_jobs(folder: Path) -> Iterator[tuple[Cluster, Project, Space, list[str]]]:
+    """A head that takes jobs, a project whose first trial waits at epoch 3, its space, and the command that hands it over."""
+    shutil.copyfile(PLACED, folder / "placed.py")
+    project = Project(folder, folder)
+    space = project.space(options={"signals": str(folder), "gate": 3})
     words = ["search", space.path, "--runs", str(project.runs), "--no-report", "--ray", "http://127.0.0.1:8265"]
-    with nodes.cluster(cpus=1, dashboard=True, PATH=f"{python}:{os.environ['PATH']}") as head:
+    with nodes.cluster(cpus=1, dashboard=True, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}") as head:
+        yield head, project, space, words
+
+
+@JOBS
+def test_an_interrupt_of_a_followed_search_asks_and_stops_it_if_told_to(tmp_path: Path) -> None:
+    with with_jobs(tmp_path) as (head, project, space, words):
         follower = head.terminal(*words)
         follower.until("runs on the cluster as job")
         until(project.waiting(1), "a training at the gate")
@@ -402,13 +413,9 @@ def test_an_interrupt_of_a_followed_search_asks_and_stops_it_if_told_to(tmp_path
     assert [one.state for one in records(space, project.runs)] == [State.COMPLETE] * 4
 
 
-@pytest.mark.skipif(importlib.util.find_spec("aiohttp_cors") is None, reason="Ray's job server needs ray[default]")
+@JOBS
 def test_a_search_that_is_handed_over_goes_on_when_nobody_looks_and_the_same_command_follows_it(tmp_path: Path) -> None:
-    shutil.copyfile(PLACED, tmp_path / "placed.py")
-    project = Project(tmp_path, tmp_path)
-    space, python = project.space(options={"signals": str(tmp_path), "gate": 3}), str(Path(sys.executable).parent)
-    with nodes.cluster(cpus=1, dashboard=True, PATH=f"{python}:{os.environ['PATH']}") as head:
-        words = ["search", space.path, "--runs", str(project.runs), "--no-report", "--ray", "http://127.0.0.1:8265"]
+    with with_jobs(tmp_path) as (head, project, space, words):
         first = head.driver(*words)
         until(project.waiting(1), "a training at the gate")
         interrupt(first)
@@ -423,13 +430,9 @@ def test_a_search_that_is_handed_over_goes_on_when_nobody_looks_and_the_same_com
     assert [one.state for one in records(space, project.runs)] == [State.COMPLETE] * 4
 
 
-@pytest.mark.skipif(importlib.util.find_spec("aiohttp_cors") is None, reason="Ray's job server needs ray[default]")
+@JOBS
 def test_who_follows_a_search_is_told_that_its_head_is_gone_and_that_a_new_one_does_not_know_it(tmp_path: Path) -> None:
-    shutil.copyfile(PLACED, tmp_path / "placed.py")
-    project = Project(tmp_path, tmp_path)
-    space, python = project.space(options={"signals": str(tmp_path), "gate": 3}), str(Path(sys.executable).parent)
-    with nodes.cluster(cpus=1, dashboard=True, PATH=f"{python}:{os.environ['PATH']}") as head:
-        words = ["search", space.path, "--runs", str(project.runs), "--no-report", "--ray", "http://127.0.0.1:8265"]
+    with with_jobs(tmp_path) as (head, project, _space, words):
         follower = head.driver(*words)
         until(project.waiting(1), "a training at the gate", follower)
         head.stop(head.head)

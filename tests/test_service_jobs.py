@@ -17,7 +17,7 @@ import nodes
 import pytest
 import yaml
 from nodes import Cluster, until
-from postgres import Server
+from postgres import Server, started
 from services import Serving
 
 pytestmark = [
@@ -101,12 +101,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Server]:
-    found = Server()
-    try:
-        found.start()
+    with started() as found:
         yield found
-    finally:
-        found.remove()
 
 
 @pytest.fixture

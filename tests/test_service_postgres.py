@@ -17,7 +17,7 @@ from pitprop.service.http.feed import Feed
 from pitprop.service.models import SearchState
 from pitprop.service.notices import outbox
 from pitprop.service.running.supervision import Supervisor
-from postgres import Server
+from postgres import Server, started
 from services import Kit, kit, until
 
 pytestmark = pytest.mark.slow
@@ -25,12 +25,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    found = Server()
-    try:
-        found.start()
+    with started() as found:
         yield found
-    finally:
-        found.remove()
 
 
 @pytest.fixture
