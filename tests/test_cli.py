@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 import pitprop
 import pytest
 from conftest import ROOT, TOLD, Said
+from mlflow import MlflowClient
 from nodes import free_port
 from optuna.storages import RDBStorage
 from pitprop import space as spaces
@@ -293,6 +295,20 @@ def test_ui_says_that_its_port_is_taken(pitprop: Pitprop, uri: str, monkeypatch:
     assert said.code == 1
     assert f"port {port} cannot be used" in said.err
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_ui_says_where_the_trials_of_the_newest_search_are_and_not_those_that_were_trained_again(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(store)
+    made = {name: client.create_experiment(name, tags={"pitprop.question": "?"}) for name in ("a", "a.confirm5", "a.each8")}
+    words = ["-m", "pitprop.cli.main", "ui", "--no-browser", "--port", str(free_port())]
+    given = {**os.environ, "MLFLOW_TRACKING_URI": store}
+    with subprocess.Popen([sys.executable, *words], cwd=tmp_path, env=given, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        place = next((line for line in server.stdout if line.startswith("The trials: ")), "")
+        server.send_signal(signal.SIGINT)
+    assert f"/#/experiments/{made['a']}/runs?" in place
 
 
 def test_ui_says_that_there_is_nothing_to_show(pitprop: Pitprop) -> None:

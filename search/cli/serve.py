@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,8 @@ from pitprop.study.source import command_line, find_space
 
 OURS = "tags.`pitprop.question` LIKE '%'"
 """MLflow's filter for experiments of searches."""
+CONFIRMS = re.compile(r"\.(?:confirm|each)\d")
+"""What the name of an experiment has that confirms another, or changes its best trial."""
 
 
 def watch(options: StudyOptions, port: int, *, browser: bool) -> int:
@@ -60,8 +63,7 @@ def ui(options: ServeOptions) -> int:
         raise UserError(str(error)) from error
     address = f"http://127.0.0.1:{options.port}"
     print(_("{page} on {address}, in some seconds (Ctrl-C ends it)").format(page="MLflow UI", address=address), flush=True)
-    if options.browser:
-        threading.Thread(target=_browse, args=(address, name), daemon=True).start()
+    threading.Thread(target=_browse, args=(address, name, options.browser), daemon=True).start()
     with no_folder_named_by(where.mlflow):
         return _serve(command, served(where.mlflow))
 
@@ -98,8 +100,8 @@ def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
             os.killpg(server.pid, signal.SIGTERM)
 
 
-def _browse(address: str, name: str | None) -> None:
-    """Opens the trials of the experiment ``name``, or of the newest, in a browser when the server answers."""
+def _browse(address: str, name: str | None, browser: bool) -> None:
+    """Says where the trials of the experiment ``name`` are, or of the newest search, when the server answers, and opens that."""
     from pitprop.track import page
     from pitprop.track.exporter import NAME
 
@@ -109,12 +111,15 @@ def _browse(address: str, name: str | None) -> None:
             with urllib.request.urlopen(f"{address}/api/2.0/mlflow/experiments/{asked}", timeout=5) as answer:  # nosec B310
                 said = json.loads(answer.read())
             found = [said["experiment"]] if name else said.get("experiments", [])
-            first = next((one for one in found if name or ".confirm" not in one["name"]), None)
+            first = next((one for one in found if name or not CONFIRMS.search(one["name"])), None)
             named = address.replace("127.0.0.1", NAME)
-            webbrowser.open(page(named, first["experiment_id"]) if first else f"{named}/#/experiments")
-            return
+            place = page(named, first["experiment_id"]) if first else f"{named}/#/experiments"
         except urllib.error.HTTPError:
-            webbrowser.open(address)  # it answers, but knows no such experiment
-            return
+            place = address  # it answers, but knows no such experiment
         except OSError:
             time.sleep(0.5)
+            continue
+        print(_("The trials: {address}").format(address=place), flush=True)
+        if browser:
+            webbrowser.open(place)
+        return
