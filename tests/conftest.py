@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -244,9 +243,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("mlflow") / "empty.db"
     sqlite.make(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's own use of SQLAlchemy
-        MlflowClient(f"sqlite:///{path}").search_experiments()
+    MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
 
 

@@ -35,7 +35,6 @@ from pitprop.track import ENVIRONMENT, Exporter, sqlite, trial_run, ui_command
 from pitprop.track.view import TAG, Kept, addresses_of, views
 
 os.environ.update(ENVIRONMENT)
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
 
 CARD = StudyCard(
     "focal_alpha", "Which alpha beats plain cross entropy?", Objective("val/macro_f1"), "name: focal_alpha\n", {"paper": 0.6}

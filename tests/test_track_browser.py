@@ -24,7 +24,6 @@ from test_track import CARD, PARKED, VERDICT, closed_port, runs, trial
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium or google-chrome on the PATH"),
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),  # MLflow's own use of SQLAlchemy
 ]
 Look = Callable[[str], str]
 

@@ -7,14 +7,12 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from pitprop.study import ranking
 from pitprop.track import ENVIRONMENT, note
 from pitprop.track.code import code
 from test_track import CARD, PARKED, VERDICT, runs, trial
 
 os.environ.update(ENVIRONMENT)
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
 
 
 def test_the_note_names_the_best_trial_its_leads_and_what_was_stopped(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from test_track import CARD, closed_port, export, runs, trial
 
 os.environ.update(ENVIRONMENT)
 EXPORT = "pitprop export sorter"
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # MLflow's own use of SQLAlchemy
 
 
 def test_a_run_is_recalled_by_its_latest_or_its_best_values(uri: str, tmp_path: Path) -> None:
