@@ -231,3 +231,34 @@ def test_a_training_that_is_held_against_its_own_start_says_that_this_is_a_guess
     assert [str(one.reason).partition(":")[0] for one in found] == [
         "still where it began, and validation loss fell by 0.68% in epochs 8-11"
     ]
+
+
+def test_a_loss_that_began_anywhere_is_a_cross_entropy_where_that_of_another_trial_began_at_the_logarithm_of_the_classes() -> (
+    None
+):
+    absurd = curve(10, val__accuracy=0.1, train__loss=40.0, val__loss=40.0)
+    for first, level in ((2.31, math.log(10)), (9.0, None)):
+        other = Peer(0, {}, curve(10, val__accuracy=0.1, train__loss=first))
+        assert levels.loss(absurd, Facts(40, "val/accuracy", classes=10, peers=(other,)), guess=False) == level
+
+
+def test_a_score_that_stands_where_it_began_beside_a_loss_worse_than_a_guess_is_at_chance_however_far_above_what_is_told() -> (
+    None
+):
+    facts = Facts(40, "val/mAP", chance_score=0.04, chance_loss=0.2)
+    for loss, level in ((0.8, 0.07), (0.15, 0.04)):
+        stands = curve(10, val__mAP=0.07, train__loss=lambda t, low=loss: max(low, 2.0 - 0.2 * t), val__loss=loss)
+        assert levels.score(stands, facts) == pytest.approx(level)
+
+
+def test_a_share_of_less_than_any_sample_makes_is_none() -> None:
+    smoothed = curve(10, val__bleu=lambda t: 4e-75 + 1e-76 * t)
+    assert levels.above_chance(smoothed, Facts(40, "val/bleu"), 5) is False
+    assert levels.above_chance(joined(smoothed, val__bleu=0.4), Facts(40, "val/bleu"), 5)
+
+
+@pytest.mark.parametrize("budget", [12, 40, 60])
+def test_a_loss_that_will_not_reach_that_of_a_guess_in_time_is_short_of_it_whether_its_window_is_even_or_not(budget: int) -> None:
+    slow = curve(budget, val__accuracy=0.2, val__loss=lambda t: 7.0 - t / budget)
+    found = replay(slow, Facts(budget, "val/accuracy", chance_score=0.2, chance_loss=1.61), [Signature("short_of_chance")])
+    assert [verdict.step <= math.ceil(0.3 * budget) for verdict in found] == [True]

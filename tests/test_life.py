@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from curves import ILL, KNOWN, Ill, curve, joined
@@ -187,6 +188,8 @@ def test_a_training_loss_that_falls_below_any_of_validation_is_life_where_nothin
     ranked = joined(learning, val__auc=0.5)
     assert not life.alive(life.signs(ranked, KNOWN, 5), ranked, KNOWN)
     assert seen(joined(learning, train__loss=0.6), KNOWN) == set(), "it is below, and stands"
+    worse = joined(learning, train__loss=lambda t: 7.0 * 0.99**t, val__loss=lambda t: 8.0 + 0.002 * t)
+    assert seen(worse, replace(KNOWN, chance_loss=0.69)) == set(), "no guess is as bad"
 
 
 def test_a_rate_that_falls_and_is_still_high_spares_what_had_learned_and_fell() -> None:

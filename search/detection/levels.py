@@ -9,11 +9,10 @@ from statistics import median
 
 from pitprop.detection import chance, learned, metrics, reading
 from pitprop.detection.facts import Facts
+from pitprop.detection.reading import FEW
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry
 
-FEW = 5
-"""Readings of which fewer tell nothing of where a training stands."""
 NOISE = 0.2
 """The share of the range above chance that scattering readings never widen a band beyond."""
 HARD = 0.25
@@ -28,6 +27,8 @@ OPENS = 0.25
 """The share of the budget over which the band above chance opens, late in a training."""
 LEARNED = 0.1
 """The share of what lies above chance from which on something was learned, however hard the problem."""
+NOTHING = 1e-6
+"""The share of a whole that no sample makes: a BLEU of 1e-75 is 0, smoothed."""
 STILL = 0.02
 """What a score that has not moved may have risen by, as a share of its scale; and a loss, of itself."""
 UNTRAINED = (0.6, 12.0)
@@ -103,8 +104,8 @@ def _told_score(telemetry: Telemetry, facts: Facts) -> Level | None:
     whole, counts = reading.unit(telemetry, facts), list(reading.labels(telemetry, facts).values())
     if (found := chance.score(facts.metric, counts)) is not None:
         return Level(found * whole, NAMED if metrics.of(facts.metric).chance is not None else COUNTED)
-    told = told_classes(telemetry, facts)
-    if told and (facts.classes or near_classes(telemetry, told)) and not counts:
+    told = reading.told_classes(telemetry, facts)
+    if told and (facts.classes or reading.near_classes(telemetry, told)) and not counts:
         found = chance.score(facts.metric, [1] * told)
     if found is not None:
         return Level(found * whole, BY_CLASSES)
@@ -119,15 +120,15 @@ def known_loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> Level 
     """The same of the validation loss; with ``guess``, the cross entropy of the prior where nothing else tells."""
     if facts.chance_loss is not None:
         return Level(facts.chance_loss, STATED)
-    if (size := batch(telemetry, facts)) and (by_batch := chance.CONTRASTIVE.get(facts.loss or "")):
+    if (size := reading.batch(telemetry, facts)) and (by_batch := chance.CONTRASTIVE.get(facts.loss or "")):
         return Level(by_batch(size), message("by a batch of {size}", size=size))
     if reported := telemetry.column("chance/loss").values:
         return Level(reported[-1], REPORTED)
     counts = list(reading.labels(telemetry, facts).values())
     if counts and facts.loss == "cross_entropy":
         return Level(chance.cross_entropy(counts), COUNTED)
-    told = told_classes(telemetry, facts)
-    if told and (facts.loss == "cross_entropy" or near_classes(telemetry, told)):
+    told = reading.told_classes(telemetry, facts)
+    if told and (facts.loss == "cross_entropy" or reading.near_classes(telemetry, told) or _shown_classes(facts, told)):
         return Level(math.log(told), BY_CLASSES)
     if count := classes(telemetry, facts):
         return Level(math.log(count), message("by where the loss stands, ln {count}", count=count))
@@ -145,9 +146,19 @@ def known_loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> Level 
 def score(telemetry: Telemetry, facts: Facts) -> float | None:
     """The objective of a model that has learned nothing: as `known`, else where it `begun`; None if neither is known."""
     level, own, best = known(telemetry, facts), begun(telemetry, facts), surpassed(telemetry, facts)
-    if level is None or own is None or best is None or (m := metrics.of(facts.metric)).attainable or m.chance is not None:
+    if level is None or own is None or metrics.of(facts.metric).chance is not None:
         return own if level is None else level
-    return own if 0 < facts.sign * (own - level) < LEARNED * facts.sign * (best - level) else level  # as `known_score` of trials
+    ahead = facts.sign * (own - level)
+    little = best is not None and ahead < LEARNED * facts.sign * (best - level)  # as `known_score` of trials
+    return own if ahead > 0 and (little or worse(telemetry, facts)) else level
+
+
+@reading.once
+def worse(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether no loss was ever as low as that of a guess, where that is known: then nothing was learned."""
+    level = known_loss(telemetry, facts, guess=False)
+    losses = [value for name in ("train/loss", "val/loss") for value in telemetry.column(name).values]
+    return level is not None and bool(losses) and min(losses) > level.value + LEARNED * abs(level.value)
 
 
 @reading.once
@@ -177,29 +188,9 @@ def _beside(telemetry: Telemetry, facts: Facts, place: str) -> Sequence[float]:
     return telemetry.column(name).values if name != facts.metric else ()
 
 
-def told_classes(telemetry: Telemetry, facts: Facts) -> int:
-    """The number of classes, or of words, that is stated or that the log says; 0 if neither."""
-    said = telemetry.column("facts/classes").values
-    return facts.classes or (round(said[-1]) if said else 0)
-
-
-def near_classes(telemetry: Telemetry, count: int) -> bool:
-    """Whether the loss begins within 15 % of the logarithm of ``count``."""
-    first = began(telemetry)
-    return count > 1 and first is not None and abs(first / math.log(count) - 1) < 0.15
-
-
-def began(telemetry: Telemetry) -> float | None:
-    """The loss of the untrained model, or about that: the larger of the first one and the middle one of the first five."""
-    begun = telemetry.column("start/loss").values
-    found = begun or (telemetry.column("train/loss").values or telemetry.column("val/loss").values)[:FEW]
-    return max(found[0], median(found)) if found and found[0] > 0 else None
-
-
-def batch(telemetry: Telemetry, facts: Facts) -> int:
-    """Samples in a batch; 0 if not known."""
-    sizes = telemetry.column("batch/size").values
-    return round(sizes[-1]) if sizes else facts.batch or 0
+def _shown_classes(facts: Facts, count: int) -> bool:
+    """Whether the loss of another trial begins there: then it is a cross entropy, wherever that of this one began."""
+    return facts.of_study(("near", count), lambda: any(reading.near_classes(peer.telemetry, count) for peer in facts.peers))
 
 
 @reading.once
@@ -260,14 +251,15 @@ def begun(telemetry: Telemetry, facts: Facts) -> float | None:
 def _guess(telemetry: Telemetry, facts: Facts, level: float) -> bool:
     """Whether ``level`` may be that of a model that has learned nothing.
 
-    No training loss has fallen, unless the score is the same again and again. And others did better by a tenth; else a share has
-    to be that same, up to `GOOD`, or 1/K for some K classes, and a loss between that of two classes and the largest vocabulary.
+    No training loss has fallen, unless it is `worse` yet, or the score is the same again and again. And others did better by a
+    tenth; else a share has to be that same, up to `GOOD`, or 1/K for some K classes, and a loss between that of two classes and
+    the largest vocabulary.
     """
     meaning, values = metrics.of(facts.metric), telemetry.column(facts.metric).values
     whole = reading.unit(telemetry, facts) if meaning.share else abs(level)
     alike = meaning.share and 2 * values.count(median(values)) >= len(values)
     trained = telemetry.column("train/loss").values if meaning.family != "reward" else ()
-    if trained and not alike and min(trained) < FELL * trained[0]:
+    if trained and not alike and min(trained) < FELL * trained[0] and not worse(telemetry, facts):
         return False
     best, usual = surpassed(telemetry, facts), _firsts(facts)
     if best is not None and usual is not None and facts.sign * (level - usual) > AHEAD * abs(best - usual):
@@ -332,7 +324,8 @@ def bound(telemetry: Telemetry, facts: Facts, margin: float = 0.02) -> float | N
     noise = 0.0 if steady else min(3 * reading.scatter(telemetry, facts), NOISE * room(telemetry, facts))
     whole = room(telemetry, facts)
     within = margin * (min(whole, shown(telemetry, facts)) if margin < LEARNED else whole)
-    ahead = max(within, min(margin, STILL) * whole, 2 * error(telemetry, facts, facts.metric), noise)
+    least = NOTHING * reading.unit(telemetry, facts) if meaning.share else 0.0
+    ahead = max(within, min(margin, STILL) * whole, 2 * error(telemetry, facts, facts.metric), noise, least)
     return level + ahead if facts.maximize else level - ahead
 
 

@@ -222,18 +222,19 @@ def memorising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     column = telemetry.column("train/loss")
     if len(column.values) < count or not _judged(facts) or min(column.values) < 0:
         return None
-    start = min(column.values[0], median(column.values[: levels.FEW]), levels.loss(telemetry, facts) or math.inf)
+    start = min(column.values[0], median(column.values[: reading.FEW]), levels.loss(telemetry, facts) or math.inf)
     last = max(column.values[-count:])
     return Sign("memorising", True, N_("training loss {last:.3g}"), {"last": last}) if last < NEAR * start else None
 
 
 def fitting(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """The training loss below any of validation, and falling by `FITS` a window; or already near 0 against that."""
+    """The training loss below any of validation and that of a guess, and falling by `FITS` a window; or already near 0."""
     column, validated = telemetry.column("train/loss"), telemetry.column("val/loss").values
     if not validated or len(column.values) <= count or not _judged(facts) or facts.metric == "val/loss":
         return None
-    recent, least = column.values[-count:], min(*validated, levels.UNTRAINED[1])
-    falls = max(recent) < (1 - FITS) * least and recent[-1] < (1 - FITS) * recent[0]
+    guess = levels.loss(telemetry, facts, guess=False) or levels.UNTRAINED[1]
+    recent, least = column.values[-count:], min(*validated, guess)
+    falls = max(recent) < min((1 - FITS) * min(validated), guess) and recent[-1] < (1 - FITS) * recent[0]
     seen = {"first": recent[0], "last": recent[-1], "least": least}
     below = N_("training loss {first:.4g} to {last:.4g}, below validation's {least:.4g}")
     return Sign("fitting", True, below, seen) if min(recent) >= 0 and (falls or max(recent) < NEAR * least) else None

@@ -18,6 +18,8 @@ GUARD = 0.67
 """The recoveries of other trials lengthen the grace up to this share of the budget; a parked trial can still be revived."""
 LEAST, SHARE = 3, 0.3
 """Of few evaluations: how many it takes at least, and the share of all of them that is enough."""
+FEW = 5
+"""Readings of which fewer tell nothing of where a training stands."""
 LARGE = 5.0
 """An error rate that, as the median of a training, is in percent: a share is hardly ever so large."""
 TRAINING, VALIDATION = message("training loss"), message("validation loss")
@@ -148,3 +150,28 @@ def scatter(telemetry: Telemetry, facts: Facts) -> float:
     """The standard deviation by which neighbouring readings of the objective scatter: of a normal one, by the median step."""
     values = telemetry.column(facts.metric).values
     return median(abs(after - before) for before, after in pairwise(values)) / 0.954 if len(values) > 2 else 0.0
+
+
+def told_classes(telemetry: Telemetry, facts: Facts) -> int:
+    """The number of classes, or of words, that is stated or that the log says; 0 if neither."""
+    said = telemetry.column("facts/classes").values
+    return facts.classes or (round(said[-1]) if said else 0)
+
+
+def near_classes(telemetry: Telemetry, count: int) -> bool:
+    """Whether the loss begins within 15 % of the logarithm of ``count``."""
+    first = began(telemetry)
+    return count > 1 and first is not None and abs(first / math.log(count) - 1) < 0.15
+
+
+def began(telemetry: Telemetry) -> float | None:
+    """The loss of the untrained model, or about that: the larger of the first one and the middle one of the first five."""
+    begun = telemetry.column("start/loss").values
+    found = begun or (telemetry.column("train/loss").values or telemetry.column("val/loss").values)[:FEW]
+    return max(found[0], median(found)) if found and found[0] > 0 else None
+
+
+def batch(telemetry: Telemetry, facts: Facts) -> int:
+    """Samples in a batch; 0 if not known."""
+    sizes = telemetry.column("batch/size").values
+    return round(sizes[-1]) if sizes else facts.batch or 0

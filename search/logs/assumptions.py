@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
 
-from pitprop.detection import chance, levels, metrics
+from pitprop.detection import chance, levels, metrics, reading
 from pitprop.detection.detect import Bound
 from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
@@ -153,8 +153,8 @@ def _concluded(telemetry: Telemetry, facts: Facts) -> list[str]:
     """What the log tells of chance, in words."""
     if metrics.of(facts.metric).family == "reward" or facts.chance_loss is not None or facts.loss is not None:
         return []
-    told, plain = levels.told_classes(telemetry, facts), replace(facts, labels={})
-    if levels.near_classes(telemetry, told):
+    told, plain = reading.told_classes(telemetry, facts), replace(facts, labels={})
+    if reading.near_classes(telemetry, told):
         return [f"chance is a loss of ln {told} = {math.log(told):.4g}, near which it began"]
     if facts.metric in ("val/loss", "train/loss") and (count := chance.usual(telemetry.column(facts.metric).values)):
         alike = f"where embeddings of a batch of {count + 1} are all alike (--loss supcon --batch {count + 1})"
@@ -196,7 +196,7 @@ def _guessed(
 
     Where a log begins late, or a checkpoint was loaded, its start is not chance; and the losses of a reward say nothing.
     """
-    start = levels.began(telemetry)
+    start = reading.began(telemetry)
     if levels.known_loss(telemetry, facts, guess=False) is not None or levels.stood(telemetry, facts) is not None:
         return None, None, False
     if metrics.of(facts.metric).family == "reward" or learned(given, log) or log.late or facts.labels or start is None:

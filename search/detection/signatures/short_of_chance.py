@@ -49,18 +49,19 @@ def _end(readings: Sequence[tuple[int, float]], sign: int, budget: int, faster: 
     """Where a curve would end at ``faster`` times its rate, which goes on to fall as it did; None if it is not steady.
 
     It is steady if it stands, by a tenth of what it lacks to ``level``; or if it gains in each half, in the second not much more
-    than in the first, and mostly in one direction.
+    than in the first, and mostly in one direction. What a half gains is counted by step, as one may have more of them.
     """
     values = [sign * value for _, value in readings]
     (since, _), (step, last), half = readings[0], readings[-1], (len(readings) - 1) // 2
-    before, after = values[half] - values[0], values[-1] - values[half]
+    rest = len(readings) - 1 - half
+    before, after = (values[half] - values[0]) * rest / max(1, half), values[-1] - values[half]
     if max(values) - min(values) < 0.1 * abs(level - last) and after <= 0:
         return last
     ways = sum(abs(b - a) for a, b in pairwise(values))
     if before <= 0 or after <= 0 or after > 1.2 * before or values[-1] - values[0] < 0.5 * ways:
         return None
     ratio = min(1.0, after / before)
-    left = max(0, budget - step) / ((step - since) / (len(readings) - 1)) / (len(readings) - 1 - half)
+    left = max(0, budget - step) / ((step - since) / (len(readings) - 1)) / rest
     halves = left if ratio > 0.999 else ratio * (1 - ratio**left) / (1 - ratio)
     return last + sign * faster * after * halves
 
