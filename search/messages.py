@@ -6,6 +6,7 @@ English is the source, and costs nothing: no catalogue is read for it. The catal
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,9 @@ CATALOGUES = Path(__file__).with_name("locale")
 
 _STEPS = {"en": (re.compile(r"(?<![{(\w])epoch(?=s?\b)"), "step"), "zh": (re.compile(r"个 epoch\b"), "步")}
 """How each language says steps where our texts say epochs; places such as ``{epoch}`` are none of a text."""
+
+PACKED, NUMBER = "pitprop:message", "pitprop:number"
+"""The only keys of what `packed` makes of a message, and of a number of one that is none."""
 
 _language = LANGUAGES[0]
 _within: ContextVar[str | None] = ContextVar("language", default=None)
@@ -211,6 +215,45 @@ def from_json(found: Any) -> Any:
     kind = _Row if found.get("row") else _OfSteps if found.get("steps") else Message
     values = {name: from_json(value) for name, value in found["values"].items()}
     return kind(found["template"], values, found.get("plural", ""), found.get("n", 1))
+
+
+def packed(value: Any) -> Any:
+    """A tree of mappings and lists as JSON holds it, with its messages so that `unpacked` finds them."""
+    if isinstance(value, Message):
+        values = {name: _number(one) for name, one in value.values.items()}
+        return {PACKED: {**value.to_json(), "values": packed(values)}}
+    if isinstance(value, Mapping):
+        return {str(name): packed(one) for name, one in value.items()}
+    return [packed(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def unpacked(value: Any) -> Any:
+    """What `packed` was given. A message that cannot be told as it is kept is its template."""
+    if isinstance(value, list):
+        return [unpacked(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {NUMBER} and value[NUMBER] in ("nan", "inf", "-inf"):
+        return float(value[NUMBER])
+    kept = value.get(PACKED) if len(value) == 1 else None
+    if not isinstance(kept, dict):
+        return {name: unpacked(one) for name, one in value.items()}
+    try:
+        return from_json({**kept, "values": {name: unpacked(one) for name, one in kept["values"].items()}})
+    except (LookupError, ValueError, TypeError, AttributeError):
+        return str(kept.get("template", ""))
+
+
+def told(value: Any) -> Any:
+    """The same tree with its messages in the language in force."""
+    if isinstance(value, Mapping):
+        return {name: told(one) for name, one in value.items()}
+    return [told(one) for one in value] if isinstance(value, list | tuple) else localized(value)
+
+
+def _number(value: Any) -> Any:
+    """A number that JSON does not have, so that it can still be formatted when it is read; any other value as it is."""
+    return {NUMBER: str(float(value))} if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def extract(file: IO[bytes], keywords: Any, tags: Any, options: Any) -> Iterator[Any]:

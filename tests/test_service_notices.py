@@ -149,7 +149,7 @@ def test_people_are_told_of_the_end_of_a_target_and_that_everything_dies_and_of_
     assert Notifier(parts.store, parts.catalogue.notices).tick() == 2
     assert [(headers["Title"], body.decode()) for _path, headers, body in receiver.got] == [
         ("toy: everything dies", "4 of 4 trials died"),
-        ("toy: target middle reached", "Trial 3 reached 0.6600."),
+        ("toy: target middle is reached", "trial 3 reached 0.6600"),
     ]
 
 

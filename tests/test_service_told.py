@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Said, events, records
 from pitprop.driver.journal import Journal
+from pitprop.messages import unpacked
 from pitprop.service.running.supervision import PASSING
 from pitprop.space import Space
 
@@ -37,7 +38,7 @@ def test_that_everything_dies_is_told_as_such(toy: Callable[..., Space], tmp_pat
     lines = told(space, tmp_path, list(events(space, tmp_path / "runs")))
     dead = [line["body"] for line in lines if line["kind"] == "told" and line["body"].get("dead")]  # type: ignore[attr-defined]
     assert len(dead) == 1
-    assert "died" in dead[0]["text"]  # type: ignore[index]
+    assert "died" in unpacked(dead[0]["text"])  # type: ignore[index]
 
 
 def test_a_confirmation_counts_its_trainings_up_to_all_of_them(toy: Callable[..., Space], tmp_path: Path) -> None:

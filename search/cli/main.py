@@ -69,10 +69,17 @@ def _run(called: Command, given: Namespace) -> int:
         return code
     except Exception as error:
         said = _sentence(error)
-        left = {"how": "bug" if said is None else "error", "class": type(_first(error)).__name__, "said": said or str(error)}
+        how, kind = "bug" if said is None else "error", type(_first(error)).__name__
+        left = {"how": how, "class": kind, "said": _message(error) or said or str(error)}
         raise
     finally:
         journal.write(path, "left", left)
+
+
+def _message(error: Exception) -> messages.Message | None:
+    """What is told of an error in the language of who reads it, if it is told so."""
+    said = error.args[0] if isinstance(error, UserError) and error.args else None
+    return said if isinstance(said, messages.Message) else None
 
 
 def _first(error: BaseException) -> BaseException:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.driver.progress import Ended, Event, Reported, Rested, Retried, Started, Unanswered, Understood, Warned
+from pitprop.messages import Message, message, packed
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record, State
@@ -26,7 +27,7 @@ PART = 600.0
 
 def write(path: Path, kind: str, body: Mapping[str, Any]) -> None:
     """Appends a line in one piece; what a full disk has left of one before it stays a line of its own."""
-    line = json.dumps({"kind": kind, "at": time.time(), "body": _plain(body)}) + "\n"
+    line = json.dumps({"kind": kind, "at": time.time(), "body": _plain(packed(body))}) + "\n"
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         size = os.fstat(file).st_size
@@ -88,7 +89,7 @@ class Journal:
                 self._write("target", said)
         elif isinstance(event, Warned):
             verdict = event.verdict
-            said = {"signature": verdict.signature, "step": verdict.step, "reason": str(verdict.reason)}
+            said = {"signature": verdict.signature, "step": verdict.step, "reason": verdict.reason}
             self._write("warned", {"trial": event.number, **said})
         else:
             dead = {"dead": True} if isinstance(event, Understood) and event.dead else {}
@@ -181,12 +182,14 @@ def _told(path: Path) -> set[int]:
     return found
 
 
-def _text(event: Understood | Retried | Unanswered) -> str:
+def _text(event: Understood | Retried | Unanswered) -> Message:
     if isinstance(event, Understood):
-        return str(event.text)
+        return event.text
     if isinstance(event, Retried):
-        return f"trial {event.number} is tried again from its checkpoint: {event.error}"
-    return "the study database answers again" if event.why is None else f"the study database does not answer: {event.why}"
+        return message("trial {n} is tried again from its checkpoint: {error}", n=event.number, error=event.error)
+    if event.why is None:
+        return message("the study database answers again")
+    return message("the study database does not answer: {why}", why=event.why)
 
 
 def _trial(record: Record) -> dict[str, Any]:
@@ -202,8 +205,8 @@ def _trial(record: Record) -> dict[str, Any]:
                 "signature": one.signature,
                 "step": one.step,
                 "action": one.action,
-                "reason": str(one.reason),
-                "remedy": str(one.remedy),
+                "reason": one.reason,
+                "remedy": one.remedy,
             }
             for one in record.verdicts
         ],

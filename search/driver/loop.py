@@ -29,7 +29,7 @@ from pitprop.driver.progress import (
 from pitprop.driver.scheduler import NEW
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
-from pitprop.messages import _
+from pitprop.messages import message
 from pitprop.space import Space
 from pitprop.study.record import Failed, Outcome, State
 from pitprop.study.study import Study, Trial
@@ -364,7 +364,7 @@ class Search:
         if failure.cause in (Cause.CHECKPOINT, Cause.DISK):
             self._study.check()  # where the whole folder is gone, nothing is kept
             raise SearchError(
-                _("{error}; finished trials are kept, and the same command continues from there").format(error=failure.error)
+                message("{error}; finished trials are kept, and the same command continues from there", error=failure.error)
             )
         group = self._groups.break_up(worker)
         if failure.cause is Cause.TOO_MANY_LANES:
@@ -387,7 +387,12 @@ class Search:
         """Continues with fewer lanes at once, each from its checkpoint: that there were too many is no fault of the trials."""
         lanes = sum(map(len, group.values()))
         width = self._groups.narrow(lanes)
-        said = f"{lanes} at once do not fit into memory, so {width} at once continue ({failure.error})"
+        said = message(
+            "{lanes} at once do not fit into memory, so {width} at once continue ({error})",
+            lanes=lanes,
+            width=width,
+            error=failure.error,
+        )
         self._events.append(Retried(next(iter(group)), said))  # once, not for each of its neighbours too
         self._requeue(group)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pitprop.detection import questions
 from pitprop.driver.preflight_checks import Finding, judge
 from pitprop.errors import UserError
-from pitprop.messages import _, localized, message
+from pitprop.messages import message
 from pitprop.seeds import of_training
 from pitprop.space import Space
 from pitprop.telemetry import Telemetry
@@ -64,11 +64,11 @@ def refuse(findings: Sequence[Finding], command: str) -> None:
     """Raises `Unfit` if a finding stops the search; ``command`` is the command line that shows all findings."""
     stops = [finding for finding in findings if finding.severity == "stop"]
     if stops:
-        text = _("the search is not begun: {reason}; {remedy}")
-        if len(stops) > 1:
-            text = _("the search is not begun: {reason}; {remedy} (and {n} more: {command})")
-        reason, remedy = localized(stops[0].reason), localized(stops[0].remedy)
-        raise Unfit(text.format(reason=reason, remedy=remedy, n=len(stops) - 1, command=command))
+        said = {"reason": stops[0].reason, "remedy": stops[0].remedy}
+        if len(stops) == 1:
+            raise Unfit(message("the search is not begun: {reason}; {remedy}", **said))
+        more = {"n": len(stops) - 1, "command": command}
+        raise Unfit(message("the search is not begun: {reason}; {remedy} (and {n} more: {command})", **said, **more))
 
 
 def first(space: Space) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pitprop.detection.detect import Verdict
 from pitprop.errors import UserError
-from pitprop.messages import Message, ngettext
+from pitprop.messages import Message, nmessage
 from pitprop.study.record import Record, State
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Lane
@@ -104,9 +104,11 @@ class Failures:
             return
         self._records.append(record)
         if len(self._records) >= min(HOPELESS, target) and len({one.error for one in self._records}) == 1:
-            text = ngettext(
-                "the first {n} trial failed, and the search stops: {error}",
-                "the first {n} trials failed alike, and the search stops: {error}",
-                len(self._records),
+            raise SearchError(
+                nmessage(
+                    "the first {n} trial failed, and the search stops: {error}",
+                    "the first {n} trials failed alike, and the search stops: {error}",
+                    len(self._records),
+                    error=record.error,
+                )
             )
-            raise SearchError(text.format(n=len(self._records), error=record.error))

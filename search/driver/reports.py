@@ -11,7 +11,7 @@ from pitprop.detection.facts import Facts
 from pitprop.driver.preflight import COMMAND
 from pitprop.errors import nearest
 from pitprop.logs.names import custom
-from pitprop.messages import Message, _, message
+from pitprop.messages import Message, message
 from pitprop.space import Space
 from pitprop.telemetry import Epoch, Telemetry
 
@@ -33,7 +33,7 @@ class Wanted:
     def __init__(self, space: Space) -> None:
         self._space, self.measured, self._told = space, False, False
 
-    def take(self, curve: Sequence[Epoch]) -> tuple[str | None, Message | None]:
+    def take(self, curve: Sequence[Epoch]) -> tuple[Message | None, Message | None]:
         """After each report: that the objective is misspelt, which ends a search; and once, that the first score is not it."""
         metric = self._space.objective.metric
         self.measured = self.measured or metric in curve[-1].metrics
@@ -44,22 +44,25 @@ class Wanted:
         return soon_unreported(self._space, curve), said
 
 
-def unreported(metric: str, curves: Iterable[Sequence[Epoch]], where: str = "objective.metric") -> str | None:
+def unreported(metric: str, curves: Iterable[Sequence[Epoch]], where: str = "objective.metric") -> Message | None:
     """That no curve has the objective, in a sentence with what there is; None if one has. An epoch may be without it."""
     names = {name for curve in curves for epoch in curve for name in epoch.metrics}
     if metric in names:
         return None
-    near, known = _meant(metric, names), ", ".join(sorted(names)[:KNOWN]) or _("nothing")
-    text = _("the objective {metric!r} is not among what the trainer reports; it reports {known}; correct {where}")
-    if near is not None:
-        text = _(
-            "the objective {metric!r} is not among what the trainer reports; did you mean {near!r}? It reports {known}; "
-            "correct {where}"
+    said = {"metric": metric, "known": ", ".join(sorted(names)[:KNOWN]) or message("nothing"), "where": where}
+    if (near := _meant(metric, names)) is None:
+        return message(
+            "the objective {metric!r} is not among what the trainer reports; it reports {known}; correct {where}", **said
         )
-    return text.format(metric=metric, near=near, known=known, where=where)
+    return message(
+        "the objective {metric!r} is not among what the trainer reports; did you mean {near!r}? It reports {known}; "
+        "correct {where}",
+        near=near,
+        **said,
+    )
 
 
-def soon_unreported(space: Space, curve: Sequence[Epoch]) -> str | None:
+def soon_unreported(space: Space, curve: Sequence[Epoch]) -> Message | None:
     """The same, as soon as the reports of one seed leave hardly a doubt."""
     metric = space.objective.metric
     if len(curve) < SOON:
@@ -131,7 +134,7 @@ def _likeness(one: str, other: str) -> float:
     return SequenceMatcher(None, name, another).ratio()
 
 
-def beyond(space: Space, curve: Sequence[Epoch], epoch: Epoch) -> str | None:
+def beyond(space: Space, curve: Sequence[Epoch], epoch: Epoch) -> Message | None:
     """That a report lies so far beyond the budget that it counts something else, in a sentence; None if it does not.
 
     One that comes every few epochs may end a little beyond. One that passes more than half of the budget at once does not
@@ -141,10 +144,16 @@ def beyond(space: Space, curve: Sequence[Epoch], epoch: Epoch) -> str | None:
     if epoch.step <= space.epochs or epoch.step - before <= space.epochs / 2:
         return None
     other = "steps" if space.unit == "epochs" else "epochs"
-    said = f"the trainer reports {space.unit[:-1]} {epoch.step}" + (f" after {before}" if before else " first")
-    return (
-        f"{said}, and the budget is `{space.unit}: {space.epochs}`: if it counts {other}, write `{other}:` with their number in "
-        f"place of `{space.unit}:` in the space"
+    said = {"unit": space.unit[:-1], "step": epoch.step, "before": before}
+    return message(
+        "{what}, and the budget is `{units}: {budget}`: if it counts {other}, write `{other}:` with their number in place of "
+        "`{units}:` in the space",
+        what=message("the trainer reports {unit} {step} after {before}", **said)
+        if before
+        else message("the trainer reports {unit} {step} first", **said),
+        units=space.unit,
+        budget=space.epochs,
+        other=other,
     )
 
 

@@ -11,6 +11,7 @@ from pitprop import telemetry
 from pitprop.detection.detect import Verdict, agreeing
 from pitprop.detection.stopping import EarlyStopping, objective, objectives
 from pitprop.driver import reports
+from pitprop.messages import Message, message
 from pitprop.seeds import of_training
 from pitprop.space import Objective, Space
 from pitprop.study.record import SCHEDULER, Completed, Failed, Outcome, Pruned
@@ -184,7 +185,7 @@ class Training:
         verdicts = [v for replica, v in self.ended.items() if v is not None and not self._cut(replica, stopping)]
         told = tuple(agreeing([*verdicts, *self.warnings.values()]))
         if not any(self.curves.values()):
-            return Failed(0, "the trainer ended without a single epoch", alike=True)
+            return Failed(0, message("the trainer ended without a single epoch"), alike=True)
         values = self.values(space, stopping)
         stopped, patience = self._left_out(space.epochs, stopping)
         if len(verdicts) == self.seeds:
@@ -206,15 +207,18 @@ class Training:
         stopped = judged - cut
         return sum(left[replica] for replica in stopped), sum(left[replica] for replica in cut)
 
-    def _lacking(self, metric: str) -> str:
+    def _lacking(self, metric: str) -> Message:
         """Why there is no score, in a sentence."""
         curves = [telemetry.series(curve, metric) for curve in self.curves.values()]
         lacking = [curve for curve in curves if math.isnan(objective(curve))]
         infinite = any(not math.isnan(value) for curve in lacking for value in curve)
-        what = f"{metric} was {'NaN or infinite' if infinite else 'NaN'}"
+        what = message("{metric} was NaN", metric=metric)
+        if infinite:
+            what = message("{metric} was NaN or infinite", metric=metric)
         if self.seeds == 1:
-            return f"{what} in all of {sum(metric in epoch.metrics for epoch in self.curves[0])} reports"
-        return f"{what} in every epoch of {len(lacking)} of {self.seeds} seeds"
+            reports = sum(metric in epoch.metrics for epoch in self.curves[0])
+            return message("{what} in all of {n} reports", what=what, n=reports)
+        return message("{what} in every epoch of {n} of {seeds} seeds", what=what, n=len(lacking), seeds=self.seeds)
 
     def _cut(self, replica: int, stopping: EarlyStopping | None) -> bool:
         """Whether early stopping had ended the seed before anything else did."""

@@ -104,7 +104,7 @@ class Reader:
 
     def content(self, entry: Entry) -> Content:
         """What there is to say of its study."""
-        return self._once(entry, "content", lambda found: _content(self.results(found)))
+        return self._once(entry, f"content {messages.language()}", lambda found: _content(self.results(found)))
 
     def report(self, entry: Entry, lang: str) -> str:
         """The report as an HTML page that asks nobody for anything."""
@@ -189,7 +189,7 @@ def trial(record: Record) -> models.Trial:
             )
             for one in record.verdicts
         ],
-        error=record.error,
+        error=localized(record.error),
         epochs=record.epochs,
         saved=record.saved,
         started=record.started,

@@ -59,6 +59,8 @@ STATES = {
     "failed": N_("failed"),
 }
 """How the states of searches are called."""
+CHANGES = {"restarted": N_("queued again"), "resumed": N_("queued again"), "extended": N_("more trials are planned")}
+"""What events of these kinds say, beside their reason."""
 
 
 class Row(BaseModel):
@@ -236,6 +238,8 @@ class SearchDetail(Search):
     """As YAML."""
     overrides: Mapping[str, Any]
     answer: Answer | None
+    language: str = "en"
+    """In which people are told outside how it went: that of the request that has submitted it."""
     unanswered: str = ""
     """Why its study cannot be read, where there is one."""
     mlflow: str | None
@@ -287,6 +291,13 @@ class TrialDetail(Trial):
     traceback: str
 
 
+class Worded(Row):
+    """A text as it is kept, which is the same in every language: its ``template``, and the ``values`` that fill it."""
+
+    template: str
+    values: Mapping[str, Any]
+
+
 class Event(Row):
     """What happened in a search. Ids count up from 1 in each search, without gaps.
 
@@ -299,6 +310,9 @@ class Event(Row):
     kind: str
     at: float
     body: Mapping[str, Any]
+    """What there is to say, with its texts in the language of the request."""
+    texts: Mapping[str, Worded] = Field(default_factory=dict)
+    """How these texts are kept, by where they stand in ``body``: ``reason``, or ``verdicts.0.reason``."""
 
 
 class Caller(Row):

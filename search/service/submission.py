@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pitprop import messages
 from pitprop import space as spaces
 from pitprop.errors import UserError, hint, shown
 from pitprop.messages import _
@@ -109,6 +110,7 @@ def submitted(request: Submit, catalogue: Catalogue, owner: str, uploads: Path, 
         priority=request.priority,
         cpus=resources.cpus,
         gpus=resources.gpus,
+        language=messages.language(),
         request_key=key,
         request_digest=digest(request),
     )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pitprop import telemetry
 from pitprop.addresses import Addresses, sqlite_file
 from pitprop.detection.detect import Verdict
+from pitprop.messages import from_json
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -411,7 +412,7 @@ def _record(
         values=tuple(values or known.get(REACHED, ())) or None if finished else None,
         baseline=known.get("baseline"),
         verdicts=tuple(map(Verdict.from_json, known.get("verdicts", ()))) if finished else (),
-        error=known.get("error") if finished else None,
+        error=from_json(known.get("error")) if finished else None,
         epochs=int(known.get("epochs", 0)) if finished else 0,
         folder=folder,
         started=times[0] or 0.0,

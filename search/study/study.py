@@ -23,7 +23,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pitprop.addresses import safe
 from pitprop.errors import UserError
-from pitprop.messages import _
+from pitprop.messages import Message, _
 from pitprop.space import HELD, STAGNATION, Baseline, Space, scripts
 from pitprop.study import database, imported, ranking, storage
 from pitprop.study.memory import Memory, TooNarrow
@@ -370,6 +370,8 @@ def opened(space: Space, url: str, folder: Path) -> Iterator[Study]:
 def _attributes(outcome: Outcome) -> dict[str, Any]:
     given: dict[str, Any] = {"epochs": outcome.epochs, "verdicts": [verdict.to_json() for verdict in outcome.verdicts]}
     given |= {name: getattr(outcome, name, None) for name in ("error", "alike", "saved", "patience")}
+    if isinstance(given["error"], Message):
+        given["error"] = given["error"].to_json()
     if isinstance(outcome, Pruned) and len(outcome.values) > 1 and all(map(finite, outcome.values)):
         given[REACHED] = outcome.values
     return {name: value for name, value in given.items() if value}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pitprop import imports
-from pitprop.messages import _
+from pitprop.messages import _, localized
 from pitprop.space import Space
 from pitprop.space.distributions import STOPPING, Choices, Leaf, same
 from pitprop.study.record import Record, State
@@ -186,7 +186,7 @@ def _failing(space: Space, ended: Sequence[Record], cause: str, records: Sequenc
 
     parts = (deadly(axis, ended, among) for axis in axes(space))
     worst = max((part for part in parts if part is not None), key=lambda part: part.excess, default=None)
-    return Failing(cause if FULL.search(error) else error.rstrip("."), tuple(records), worst)
+    return Failing(cause if FULL.search(error) else localized(error).rstrip("."), tuple(records), worst)
 
 
 def deadly(axis: Axis, ended: Sequence[Record], died: Callable[[Record], bool] = died) -> Part | None:

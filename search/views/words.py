@@ -268,7 +268,7 @@ def story(record: Record, space: Space) -> str:
     if verdict is not None:
         found = gist(verdict)
     else:
-        found = record.error or (
+        found = localized(record.error) or (
             _("baseline {name}").format(name=record.baseline) if record.baseline else configuration(record, space)
         )
     excluded = _("excluded") if record.excluded else ""

@@ -187,8 +187,8 @@ def _told(event: models.Event, unit: str) -> Iterator[str]:
         case kind if kind in models.STATES:
             reason = str(body.get("reason", ""))
             yield words.styled("bold", _(models.STATES[kind])) + (f": {escape(reason)}" if reason else "")
-        case "restarted" | "resumed" | "extended":
-            yield words.styled("dim", str(body.get("reason") or event.kind))
+        case kind if kind in models.CHANGES:
+            yield words.styled("dim", str(body.get("reason") or _(models.CHANGES[kind])))
 
 
 def _ended(body: Mapping[str, Any], unit: str) -> str:

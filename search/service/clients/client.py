@@ -100,7 +100,7 @@ class Client:
 
     def search(self, search: str) -> models.SearchDetail:
         """One search by its id, with what it says so far."""
-        return self._asked(models.SearchDetail, "GET", f"/searches/{quote(search, '')}", params=_lang())
+        return self._asked(models.SearchDetail, "GET", f"/searches/{quote(search, '')}")
 
     def found(self, word: str) -> models.Search:
         """The search with this id, or the newest one of this name; `ServerError` with the nearest name if there is none."""
@@ -116,21 +116,21 @@ class Client:
 
     def answer(self, search: str, *, width: int = 100, colour: bool = False, full: bool = False) -> str:
         """What `pitprop status` says of a search, as text."""
-        params = {"width": width, "colour": colour, "full": full, **_lang()}
+        params = {"width": width, "colour": colour, "full": full}
         return self._ask("GET", f"/searches/{quote(search, '')}/answer", params=params).text
 
     def trials(self, search: str, states: Iterable[str] = (), *, most: int | None = None) -> Iterator[models.Trial]:
         """The trials of a search by number."""
-        params = {"state": [str(state) for state in states], **_lang()}
+        params = {"state": [str(state) for state in states]}
         return self._paged(models.Trial, f"/searches/{quote(search, '')}/trials", params, most)
 
     def trial(self, search: str, number: int) -> models.TrialDetail:
         """One trial with its curves, its verdicts, and the end of what it printed."""
-        return self._asked(models.TrialDetail, "GET", f"/searches/{quote(search, '')}/trials/{number:d}", params=_lang())
+        return self._asked(models.TrialDetail, "GET", f"/searches/{quote(search, '')}/trials/{number:d}")
 
     def report(self, search: str) -> str:
         """The report as one HTML page."""
-        return self._ask("GET", f"/searches/{quote(search, '')}/report", params=_lang()).text
+        return self._ask("GET", f"/searches/{quote(search, '')}/report").text
 
     def events(self, search: str, after: int = 0) -> Iterator[models.Event]:
         """What happens in a search, from the event after that one on, as it happens; it goes on over lost connections."""
@@ -256,6 +256,7 @@ class Client:
 
     def _ask(self, method: str, path: str, *, again: bool = False, timeout: Any = None, **more: Any) -> requests.Response:
         url = f"{self.server}/v1{path}"
+        more["headers"] = {"Accept-Language": messages.language(), **more.get("headers", {})}
         try:
             answer = self._session.request(method, url, timeout=timeout or self._timeout, allow_redirects=False, **more)
         except requests.exceptions.SSLError as error:
@@ -328,10 +329,6 @@ def _address(server: str) -> str:
         text = _("{server} is not the address of a server: give one such as http://127.0.0.1:8400, and the token in {name}")
         raise ServerError(text.format(server=repr(server.rpartition("@")[2]), name=TOKEN))
     return server.rstrip("/")
-
-
-def _lang() -> dict[str, str]:
-    return {"lang": messages.language()}
 
 
 def _cause(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pitprop.errors import UserError
+from pitprop.messages import LANGUAGES
 from pitprop.service.database.tables import AUDIT, EVENTS, NOTICES, SEARCHES, reading
 from pitprop.service.models import SearchState
 from pitprop.service.notices import outbox
@@ -48,7 +49,7 @@ class Entry:
 
     ``task`` is what a driver has to do: ``{"verb": "search"}``, or revive or confirm with what was asked. ``token`` goes up with
     each service that takes the search over; ``lease`` is until when the service has it. ``used`` are the worker seconds so far,
-    ``tailed`` the bytes read of its driver's journal, ``events`` the number of its last event.
+    ``tailed`` the bytes read of its driver's journal, ``events`` the number of its last event. ``reason`` may be a message.
     """
 
     id: str
@@ -82,13 +83,14 @@ class Entry:
     started: float | None = None
     ended: float | None = None
     changed: float = 0.0
+    language: str = LANGUAGES[0]
     request_key: str | None = None
     request_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """An event of a search."""
+    """An event of a search. Its texts are messages, which are told in the language of who reads them."""
 
     kind: str
     body: Mapping[str, Any] = field(default_factory=dict)

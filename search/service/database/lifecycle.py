@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from pitprop.messages import _
+from pitprop.messages import _, message
 from pitprop.service.database.ledger import LIVE, Conflict, Entry, Fenced, Happened, Store
 from pitprop.service.models import SearchState
 from sqlalchemy import Connection
@@ -30,9 +30,9 @@ class Change:
             if entry.state in (SearchState.PAUSED, SearchState.PAUSING):
                 return entry
             if entry.state == SearchState.QUEUED:
-                return self._to(connection, entry, SearchState.PAUSED, "paused", _("it was not running"))
+                return self._to(connection, entry, SearchState.PAUSED, "paused", message("it was not running"))
             self._refuse(entry, entry.state == SearchState.RUNNING, _("only a search that waits or runs can be paused"))
-            return self._to(connection, entry, SearchState.PAUSING, "pausing", _("its driver is coming to a stop"))
+            return self._to(connection, entry, SearchState.PAUSING, "pausing", message("its driver is coming to a stop"))
 
     def resume(self) -> Entry:
         """Queues a search again that was paused or cancelled, or has failed: it goes on where it stopped."""
@@ -50,10 +50,10 @@ class Change:
                 return entry
             if entry.state in (SearchState.QUEUED, SearchState.PAUSED):
                 now = self._store.now(connection)
-                return self._to(connection, entry, SearchState.CANCELLED, "cancelled", _("it was not running"), ended=now)
+                return self._to(connection, entry, SearchState.CANCELLED, "cancelled", message("it was not running"), ended=now)
             may = entry.state in (SearchState.RUNNING, SearchState.PAUSING)
             self._refuse(entry, may, _("it is over already"))
-            return self._to(connection, entry, SearchState.CANCELLING, "cancelling", _("its driver is coming to a stop"))
+            return self._to(connection, entry, SearchState.CANCELLING, "cancelling", message("its driver is coming to a stop"))
 
     def extend(self, trials: int, limit: int) -> Entry:
         """Plans so many more trials; a search that is done is queued again, one that runs goes on after what it has planned."""

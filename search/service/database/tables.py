@@ -6,24 +6,56 @@ Alembic brings them up to date (`migrated`); what a version changed stands in ``
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy
 from pitprop.addresses import safe
 from pitprop.locks import one_maker
-from pitprop.messages import _
+from pitprop.messages import _, packed, unpacked
 from pitprop.study import database
-from sqlalchemy import BigInteger, Column, Engine, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Dialect, Engine, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import JSON
+from sqlalchemy.types import JSON, TypeDecorator
 
 SCHEMA = "pitprop"
 VERSION = "pitprop_version"
 """The table of Alembic: Optuna and MLflow have their own, of its usual name."""
 READS = "pitprop_reads"
 Ident = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Worded(TypeDecorator[str]):
+    """A text that is told in the language of who reads it, if it is a message; kept as JSON."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """As JSON."""
+        return None if value is None else json.dumps(packed(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """The text, or the message."""
+        return None if value is None else cast(str, unpacked(json.loads(value)))
+
+
+class Body(TypeDecorator[Mapping[str, Any]]):
+    """What is said of an event, with messages as its texts; values of parameters are the searchers' own, and none."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> Any:
+        """With messages as JSON holds them."""
+        return packed(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Mapping[str, Any] | None:
+        """With messages as such."""
+        return None if value is None else {name: one if name == "params" else unpacked(one) for name, one in value.items()}
+
 
 metadata = MetaData()
 """Tables are named ``pitprop_searches`` and so on; in a schema of their own where the database has such."""
@@ -41,7 +73,7 @@ SEARCHES = Table(
     Column("overrides", JSON, nullable=False),
     Column("task", JSON, nullable=False),
     Column("state", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Worded, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("trials", Integer, nullable=False),
     Column("wants", Integer, nullable=False),
@@ -62,6 +94,7 @@ SEARCHES = Table(
     Column("started", Float),
     Column("ended", Float),
     Column("changed", Float, nullable=False),
+    Column("language", String(8), nullable=False),  # in which people are told outside how it went
     Column("request_key", String(200)),
     Column("request_digest", String(64), nullable=False),
     UniqueConstraint("owner", "request_key", name="pitprop_searches_request"),
@@ -76,7 +109,7 @@ EVENTS = Table(
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", String(32), nullable=False),
     Column("at", Float, nullable=False),
-    Column("body", JSON, nullable=False),
+    Column("body", Body, nullable=False),
 )
 
 TOKENS = Table(

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pitprop import __version__
 from pitprop.service.http import problems, rest, searches, studies
 from pitprop.service.http.dependencies import Service
 from pitprop.service.http.feed import Feed
 from pitprop.service.http.guard import Bounded
+from pitprop.service.http.language import Speaking, spoken
 from pitprop.service.models import Problem
 from pitprop.service.page import routes
 
@@ -38,10 +39,13 @@ def application(parts: Service) -> FastAPI:
     )  # fmt: skip
     app.state.service = parts
     problems.handle(app)
-    for router in (searches.router, studies.router, rest.router, rest.watched, routes.router):
+    for router in (searches.router, studies.router, rest.router):
+        app.include_router(router, dependencies=[Depends(spoken)])
+    for router in (rest.watched, routes.router):
         app.include_router(router)
     limits = parts.catalogue.limits
     app.add_middleware(Bounded, most=limits.body, uploads=limits.upload)
+    app.add_middleware(Speaking)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
 

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
-from pitprop.messages import LANGUAGES
 from pitprop.service.catalogue import Catalogue
 from pitprop.service.database.ledger import OPEN, Entry, Store
 from pitprop.service.database.lifecycle import Gone
@@ -127,7 +126,6 @@ Submits = Annotated[Caller, Depends(submits)]
 Administers = Annotated[Caller, Depends(administers)]
 SearchId = Annotated[str, Path(pattern="^[a-z0-9]{1,32}$", description="id of a search", examples=["k3m9x2abcdef"])]
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
-Lang = Annotated[str, Query(pattern=f"^({'|'.join(LANGUAGES)})$", description="language of what is told")]
 RequestKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern="^[!-~]+$")]
 
 

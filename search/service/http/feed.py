@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 
+from pitprop import messages
+from pitprop.messages import Message
 from pitprop.service import models
 from pitprop.service.database.ledger import News, Store, Told
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,8 +25,23 @@ GONE = News(-1, None, 0.0)
 
 
 def event(told: Told) -> models.Event:
-    """An event as the API tells it."""
-    return models.Event(id=told.id, search=told.search, kind=told.kind, at=told.at, body=told.body)
+    """An event as the API tells it, in the language in force."""
+    said = dict(_texts(told.body))
+    return models.Event(id=told.id, search=told.search, kind=told.kind, at=told.at, body=messages.told(told.body), texts=said)
+
+
+def _texts(value: Any, place: str = "") -> Iterator[tuple[str, models.Worded]]:
+    """The messages of what is told, by where they stand."""
+    if isinstance(value, Message):
+        yield place, _worded(value)
+    elif isinstance(value, Mapping | list):
+        for name, one in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _texts(one, f"{place}.{name}" if place else str(name))
+
+
+def _worded(said: Message) -> models.Worded:
+    values = {name: _worded(one) if isinstance(one, Message) else one for name, one in said.values.items()}
+    return models.Worded(template=said.plural if said.plural and said.n != 1 else said.template, values=values)
 
 
 class Feed:

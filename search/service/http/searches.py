@@ -9,12 +9,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query, Response
 from pitprop.addresses import safe
 from pitprop.errors import UserError
-from pitprop.messages import _, in_language
+from pitprop.messages import _, localized
 from pitprop.service import bodies, inventory, models, submission
 from pitprop.service.database.ledger import LIVE, OPEN, Conflict, Entry, Twice
 from pitprop.service.database.lifecycle import Change
 from pitprop.service.http.dependencies import (
-    Lang,
     Limit,
     Parts,
     Reads,
@@ -51,6 +50,7 @@ def detailed(parts: Service, entry: Entry) -> models.SearchDetail:
         overrides={**entry.overrides, **_hidden(entry)},
         answer=answer,
         unanswered=why,
+        language=entry.language,
         mlflow=safe(where) if (where := parts.places.home.mlflow).startswith("http") else None,
     )
 
@@ -71,7 +71,7 @@ def _fields(parts: Service, entry: Entry, estimates: Mapping[str, models.Estimat
         "owner": entry.owner,
         "question": entry.question,
         "state": entry.state,
-        "reason": entry.reason,
+        "reason": localized(entry.reason),
         "task": entry.task["verb"],
         "priority": entry.priority,
         "trials": entry.trials,
@@ -159,11 +159,9 @@ def listed(
 
 
 @router.get("/searches/{search}", summary="one search", responses=documented(404))
-def look(parts: Parts, caller: Reads, search: SearchId, lang: Lang = "en") -> models.SearchDetail:
+def look(parts: Parts, caller: Reads, search: SearchId) -> models.SearchDetail:
     """A search, how far it is, what it says so far, and its space."""
-    entry = visible(parts, caller, search)
-    with in_language(lang):
-        return detailed(parts, entry)
+    return detailed(parts, visible(parts, caller, search))
 
 
 @router.patch("/searches/{search}", summary="change priority or workers", responses=CHANGES)

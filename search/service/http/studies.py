@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
-from pitprop.messages import in_language
+from pitprop import messages
 from pitprop.service import lookup, models
-from pitprop.service.http.dependencies import Lang, Limit, Parts, Reads, SearchId, visible
+from pitprop.service.http.dependencies import Limit, Parts, Reads, SearchId, visible
 from pitprop.service.http.feed import STREAM, Feed, event
 from pitprop.service.http.problems import documented
 
@@ -25,29 +25,26 @@ def trials(
     state: Annotated[list[str], Query(description="complete, pruned, parked, waiting, fail or running")] = [],  # noqa: B006
     after: Annotated[int | None, Query(ge=0, le=models.MOST, description="after the trial with this number")] = None,
     limit: Limit = 100,
-    lang: Lang = "en",
 ) -> models.Listing[models.Trial]:
     """The trials by number."""
     records = parts.reader.trials(visible(parts, caller, search))
     chosen = [one for one in records[0 if after is None else after + 1 :] if not state or one.word in state]
-    with in_language(lang):
-        items = [lookup.trial(record) for record in chosen[:limit]]
+    items = [lookup.trial(record) for record in chosen[:limit]]
     return models.Listing[models.Trial](items=items, next=str(items[-1].number) if len(chosen) > limit else None)
 
 
 @router.get("/trials/{number}", summary="one trial")
 def trial(
-    parts: Parts, caller: Reads, search: SearchId, number: Annotated[int, Path(ge=0, le=models.MOST)], lang: Lang = "en"
+    parts: Parts, caller: Reads, search: SearchId, number: Annotated[int, Path(ge=0, le=models.MOST)]
 ) -> models.TrialDetail:
     """One trial with its curves, its verdicts, and the end of what it printed."""
-    with in_language(lang):
-        return parts.reader.trial(visible(parts, caller, search), number)
+    return parts.reader.trial(visible(parts, caller, search), number)
 
 
 @router.get("/report", summary="the report", response_class=HTMLResponse)
-def report(parts: Parts, caller: Reads, search: SearchId, lang: Lang = "en") -> HTMLResponse:
+def report(parts: Parts, caller: Reads, search: SearchId) -> HTMLResponse:
     """The report of the study as one HTML page."""
-    page = parts.reader.report(visible(parts, caller, search), lang)
+    page = parts.reader.report(visible(parts, caller, search), messages.language())
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
 
 
@@ -59,11 +56,9 @@ def answer(
     width: Annotated[int, Query(ge=20, le=500, description="columns of the terminal")] = 100,
     colour: Annotated[bool, Query(description="with the colours of a terminal")] = False,
     full: Annotated[bool, Query(description="with every reason, warning and interval")] = False,
-    lang: Lang = "en",
 ) -> PlainTextResponse:
     """What `pitprop status` says of the study, on a terminal of that width."""
-    with in_language(lang):
-        return PlainTextResponse(parts.reader.text(visible(parts, caller, search), width, colour=colour, full=full))
+    return PlainTextResponse(parts.reader.text(visible(parts, caller, search), width, colour=colour, full=full))
 
 
 @router.get(

@@ -16,7 +16,9 @@ from typing import Any
 from urllib.parse import quote
 
 import urllib3
-from pitprop import __version__
+from pitprop import __version__, messages
+from pitprop.messages import _, in_language
+from pitprop.service import models
 from pitprop.service.database.ledger import Entry, Store, Told
 from pitprop.service.notices import outbox
 from pitprop.service.notices.outside import PATIENCE, Forbidden, post
@@ -81,13 +83,15 @@ class Notifier:
 
     def _send(self, notice: outbox.Notice) -> bool:
         entry = self._store.find(notice.search)
-        told = next(iter(self._store.events(notice.search, notice.event - 1, 1)), None)
-        if entry is None or told is None:  # it was deleted
+        event = next(iter(self._store.events(notice.search, notice.event - 1, 1)), None)
+        if entry is None or event is None:  # it was deleted
             outbox.sent(self._store, notice)
             return False
         named = {"search": entry.id, "target": shown(notice.target)}
         try:
-            deliver(notice.target, said(entry, told, self._address), f"{notice.search}-{notice.event}", self._settings)
+            with in_language(entry.language):
+                told = said(entry, event, self._address)
+            deliver(notice.target, told, f"{notice.search}-{notice.event}", self._settings)
         except (Refused, Forbidden) as error:
             outbox.sent(self._store, notice)
             logger.warning("a notice of search %s was refused: %s", entry.id, type(error).__name__, extra=named)
@@ -102,22 +106,24 @@ class Notifier:
         return False
 
 
-def said(entry: Entry, told: Told, address: str = "") -> Said:
-    """What is told of an event of a search."""
-    best = (entry.progress or {}).get("best") or {}
-    score = f"best {words.score(float(best['values'][0]))} in trial {best['trial']}" if best.get("values") else ""
-    if told.kind == "target":
-        title = f"{entry.name}: target {told.body.get('name')} reached"
-        text = f"Trial {told.body.get('trial')} reached {words.score(float(told.body.get('score', 0)))}."
-    elif told.kind == "told":
-        title, text = f"{entry.name}: everything dies", str(told.body.get("text", ""))
+def said(entry: Entry, event: Told, address: str = "") -> Said:
+    """What is told of an event of a search, in the language in force."""
+    body, best = messages.told(event.body), (entry.progress or {}).get("best") or {}
+    if event.kind == "target":
+        title = _("{search}: target {name} is reached").format(search=entry.name, name=body.get("name"))
+        text = _("trial {n} reached {score}").format(n=body.get("trial"), score=words.score(float(body.get("score", 0))))
+    elif event.kind == "told":
+        title, text = _("{search}: everything dies").format(search=entry.name), str(body.get("text", ""))
     else:
-        title = f"{entry.name} is {told.kind}"
-        text = ". ".join(part for part in (str(told.body.get("reason", "")).rstrip("."), score) if part)
+        title = _("{search} is {state}").format(search=entry.name, state=_(models.STATES.get(event.kind, event.kind)))
+        score = ""
+        if best.get("values"):
+            score = _("best {score} in trial {n}").format(score=words.score(float(best["values"][0])), n=best["trial"])
+        text = _("; ").join(part for part in (str(body.get("reason", "")).rstrip("."), score) if part)
     link = f"{address}/searches/{entry.id}" if address else ""
     search = {"id": entry.id, "name": entry.name, "study": entry.study, "state": str(entry.state), "owner": entry.owner}
-    body = {"kind": told.kind, "event": told.id, "at": told.at, "title": title, "text": text, "search": search}
-    return Said(title, text, {**body, "best": best or None, "link": link or None})
+    known = {"kind": event.kind, "event": event.id, "at": event.at, "language": messages.language(), "title": title, "text": text}
+    return Said(title, text, {**known, "search": search, "best": best or None, "link": link or None})
 
 
 def deliver(target: str, told: Said, ident: str, settings: Settings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -24,7 +24,6 @@ from pitprop.views.report.markdown import section
 
 EVENTS, CURVES, AXES, SHOWN = 40, 16, 6, 500
 """So many of the last events, of curves, of parameters, and of trials along each of these are shown."""
-NEWS = ("trial", "warned", "told", "restarted", "resumed", "extended", "share", "started")
 OVER = ("done", "failed", "cancelled")
 
 
@@ -101,7 +100,7 @@ def seen(parts: Service, entry: Entry, search: models.Search) -> Seen:
     """All that is shown of a search."""
     events = parts.store.events(entry.id, max(0, entry.events - EVENTS), EVENTS)
     unit = search.progress.unit if search.progress is not None else "epochs"
-    news = [found for one in reversed(events) for found in _news(one, unit)]
+    news = [found for one in reversed(events) for found in _news(replace(one, body=messages.told(one.body)), unit)]
     return Seen(search, news, _study(parts, entry), stamp(parts, entry))
 
 
@@ -190,9 +189,8 @@ def _news(event: Told, unit: str) -> Iterator[News]:
     elif event.kind in ("started", "share"):
         text = messages.ngettext("{n} worker trains", "{n} workers train", int(body.get("workers", 1)))
         yield News(event.at, text.format(n=body.get("workers", 1)), "", "note")
-    elif event.kind in NEWS:
-        titles = {"restarted": _("queued again"), "resumed": _("queued again"), "extended": _("more trials are planned")}
-        yield News(event.at, titles[event.kind], str(body.get("reason", "")), "note")
+    elif event.kind in models.CHANGES:
+        yield News(event.at, _(models.CHANGES[event.kind]), str(body.get("reason", "")), "note")
 
 
 def _trial(event: Told, unit: str) -> News:

@@ -20,6 +20,7 @@ from pitprop.service.database.lifecycle import Gone
 from pitprop.service.http import problems
 from pitprop.service.http.dependencies import parts_of
 from pitprop.service.http.guard import allow
+from pitprop.service.http.language import preferred
 from pitprop.service.http.problems import Denied
 from pitprop.service.models import Caller, Scope
 from pitprop.service.page import templates
@@ -75,12 +76,7 @@ def language(request: Request) -> str:
     for chosen in (request.query_params.get("lang"), request.cookies.get(LANGUAGE)):
         if chosen in LANGUAGES:
             return str(chosen)
-    wanted: list[tuple[float, str]] = []
-    for part in request.headers.get("accept-language", "")[:500].split(","):
-        found = re.fullmatch(r"\s*([A-Za-z]{1,8})(?:-[\w-]*)?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*", part)
-        if found is not None and found[1].lower() in LANGUAGES:
-            wanted.append((-float(found[2] or 1), found[1].lower()))
-    return min(wanted, key=lambda one: one[0])[1] if wanted else LANGUAGES[0]
+    return preferred(request.headers.get("accept-language", ""))
 
 
 def csrf(request: Request) -> str:

@@ -206,6 +206,7 @@ def words(entry: Entry, places: Places, *, ray: str | None = None, inline: bool 
         for number in task.get("trials", ()):
             yield from ("--trial", str(number))
     yield from ("--runs", str(folder), "--events", str(places.journal(entry)), "--quiet", "--code-changed")
+    yield from ("--lang", entry.language)  # of errors, which are told in no other one
     if "seed" in given:
         yield from ("--seed", str(given["seed"]))
     if ray is not None:

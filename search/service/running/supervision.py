@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pitprop.errors import UserError
-from pitprop.messages import _
+from pitprop.messages import message, unpacked
 from pitprop.service.catalogue import Catalogue
 from pitprop.service.database.ledger import LIVE, Entry, Fenced, Happened, Store
 from pitprop.service.database.tables import SEARCHES
@@ -191,8 +191,10 @@ class Supervisor:
 
     def _cannot_end(self, entry: Entry) -> None:
         """Says that a driver goes on where this service can end nothing."""
-        text = _("its driver runs on {host}, where no service runs that could end it: start one there, or end the driver there")
-        reason = text.format(host=entry.host)
+        reason = message(
+            "its driver runs on {host}, where no service runs that could end it: start one there, or end the driver there",
+            host=entry.host,
+        )
         if entry.reason != reason:
             with self._store.writing() as connection:
                 self._store.set(connection, entry, fence=entry.token, reason=reason)
@@ -230,21 +232,23 @@ class Supervisor:
         how = left["how"] if left is not None else "killed"
         finished = how == "ended" and left is not None and left.get("code") == 0
         if entry.state == SearchState.CANCELLING:
-            self._to(entry, SearchState.CANCELLED, "cancelled", _("what was finished is kept"), ended=now)
+            self._to(entry, SearchState.CANCELLED, "cancelled", message("what was finished is kept"), ended=now)
         elif entry.state == SearchState.PAUSING:
-            self._to(entry, SearchState.PAUSED, "paused", _("once it is resumed, it goes on where it stopped"))
+            self._to(entry, SearchState.PAUSED, "paused", message("once it is resumed, it goes on where it stopped"))
         elif finished and entry.task["verb"] == "search" and entry.trials > entry.task.get("trials", 0):
-            self._to(entry, SearchState.QUEUED, "restarted", _("it was extended while it ran"))
+            self._to(entry, SearchState.QUEUED, "restarted", message("it was extended while it ran"))
         elif finished:
             self._to(entry, SearchState.DONE, "done", _short_of(entry), ended=now)
         elif stopping:
-            self._to(entry, SearchState.QUEUED, "restarted", _("the service was stopped; the search goes on when it is back"))
+            self._to(
+                entry, SearchState.QUEUED, "restarted", message("the service was stopped; the search goes on when it is back")
+            )
         elif how == "ended" and entry.task["verb"] == "search":
-            self._to(entry, SearchState.FAILED, "failed", _("every trial failed: see the errors of its trials"), ended=now)
+            self._to(entry, SearchState.FAILED, "failed", message("every trial failed: see the errors of its trials"), ended=now)
         elif how == "ended":
-            self._to(entry, SearchState.DONE, "done", _("the trials that were trained again failed"), ended=now)
+            self._to(entry, SearchState.DONE, "done", message("the trials that were trained again failed"), ended=now)
         elif how == "error" and left is not None and left["class"] not in PASSING:
-            self._to(entry, SearchState.FAILED, "failed", left["said"], ended=now)
+            self._to(entry, SearchState.FAILED, "failed", unpacked(left["said"]), ended=now)
         else:
             self._again(entry, now, left or {"said": self._drivers.why(entry.id)})
 
@@ -257,17 +261,18 @@ class Supervisor:
     def _again(self, entry: Entry, now: float, left: Mapping[str, Any] | None) -> None:
         """Starts a driver again that was killed, or that may do better next time; gives up after a while."""
         owned = left is not None and left.get("class") in ("Owned", "Lost")  # an earlier driver ends just now
-        said = left["said"] if left is not None and left.get("said") else _("it was killed")
+        said = unpacked(left["said"]) if left is not None and left.get("said") else message("it was killed")
         restarts = entry.restarts + (not owned)
         if restarts > RESTARTS:
-            text = _(
-                "its driver has ended {count} times, and no trial has ended in between: {said}; resume it once that is fixed"
+            reason = message(
+                "its driver has ended {count} times, and no trial has ended in between: {said}; resume it once that is fixed",
+                count=restarts,
+                said=said,
             )
-            self._to(entry, SearchState.FAILED, "failed", text.format(count=restarts, said=said), ended=now)
+            self._to(entry, SearchState.FAILED, "failed", reason, ended=now)
             return
         wait = min(SLOWEST, 2.0 ** max(restarts, 2 * owned))
-        text = _("its driver ended ({said}) and is started again in {seconds:.0f} s")
-        reason = text.format(said=said, seconds=wait)
+        reason = message("its driver ended ({said}) and is started again in {seconds:.0f} s", said=said, seconds=wait)
         self._to(entry, SearchState.QUEUED, "restarted", reason, restarts=restarts, retry_at=now + wait)
 
     def _to(self, entry: Entry, state: SearchState, kind: str, reason: str, **values: Any) -> None:
@@ -364,7 +369,14 @@ def _short_of(entry: Entry) -> str:
     begun, target = progress.get("begun", 0), progress.get("target", 0)
     if begun >= target:
         return ""
-    text = _("{begun} of {target} trials have begun: its time or budget is used up, or its target is reached")
     if entry.task["verb"] != "search":  # it was cancelled or had failed, and a trial of it was revived, or the best confirmed
-        text = _("{begun} of {target} trials have begun, and no more were asked for; extend it to train the others too")
-    return text.format(begun=begun, target=target)
+        return message(
+            "{begun} of {target} trials have begun, and no more were asked for; extend it to train the others too",
+            begun=begun,
+            target=target,
+        )
+    return message(
+        "{begun} of {target} trials have begun: its time or budget is used up, or its target is reached",
+        begun=begun,
+        target=target,
+    )

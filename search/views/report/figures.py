@@ -102,7 +102,7 @@ def _trial(c: Content, record: Record) -> dict[str, Any]:
         "baseline": record.baseline,
         "dead": died(record) and not best,
         "at": [_digits(axis.at(record.params.get(axis.name))) for axis in c.axes],
-        "reason": localized(verdict.reason) if verdict else record.error,
+        "reason": localized(verdict.reason) if verdict else localized(record.error),
         "signature": words.signature(verdict.signature) if verdict else None,
         "remedy": localized(verdict.remedy) if verdict else None,
         "warnings": [_warning(c, one) for one in record.warnings],

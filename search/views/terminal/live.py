@@ -196,7 +196,7 @@ class Screen:
             text = ngettext("{name}: {score} on {n} fresh seed", "{name}: {score} on average over {n} fresh seeds", self._each)
             score = words.score(ranking.score(record))
             told = text.format(name=self._called(record.number), score=score, n=self._each)
-            return escape((record.error and f"{self._called(record.number)}: {record.error}") or told)
+            return escape((record.error and f"{self._called(record.number)}: {localized(record.error)}") or told)
         number = _("trial {n}").format(n=f"{record.number:>3}")
         head = _("{trial} {state} after {epochs}").format(
             trial=number,

@@ -96,7 +96,7 @@ def print_failed(console: Console, content: Content, *, full: bool) -> None:
     failed = [record for record in content.summary.failed if record.number not in placed]
     shown = failed if full else failed[:FAILED_SHOWN]
     for record in shown:
-        line = f"{words.trial(record.number)}: {record.error or ''}"
+        line = f"{words.trial(record.number)}: {localized(record.error) or ''}"
         console.print(words.styled("red", _("failed")), escape(line), highlight=False)
     if more := len(failed) - len(shown):
         line = ngettext("… and {n} more failed; {command} lists all", "… and {n} more failed; {command} lists all", more)

@@ -46,7 +46,7 @@ def print_trial(console: Console, record: Record, space: Space) -> None:
         if verdict.remedy:
             console.print("  " + escape(_("remedy: {remedy}").format(remedy=localized(verdict.remedy))))
     if record.error:
-        console.print(f"[red]{escape(record.error)}[/]")
+        console.print(f"[red]{escape(localized(record.error))}[/]")
     for log in sorted(Path(record.folder).glob("*.log")):  # what the trainer noted, such as how it went on
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-NOTED:]:
             console.print(f"[dim]{escape(log.stem)}: {escape(line)}[/]", highlight=False)

@@ -1,0 +1,155 @@
+"""What has happened is kept as messages and their values, and told in the language of whoever reads it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TOY, Said
+from pitprop.addresses import sqlite_url
+from pitprop.messages import in_language, message, packed, told, unpacked
+from pitprop.service.database import tables
+from pitprop.service.database.ledger import Happened
+from pitprop.service.database.lifecycle import Change
+from pitprop.service.models import SearchState
+from pitprop.service.notices.sending import said
+from pitprop.service.running.drivers import journal_lines
+from services import Kit, kit, until
+
+KEPT = "what was finished is kept"
+IDLE = "it was not running"
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Kit]:
+    with kit(tmp_path / "runs") as found:
+        yield found
+
+
+def zh(text: str) -> str:
+    with in_language("zh"):
+        return str(told(message(text)))
+
+
+def cancelled(parts: Kit) -> str:
+    search = parts.submit().id
+    Change(parts.store, search, "anna").cancel()
+    return search
+
+
+def test_a_tree_of_messages_is_the_same_after_it_was_kept() -> None:
+    nan = message("loss {loss:.3g} at {unit}", loss=float("nan"), unit=message("epochs"))
+    tree = {"reason": nan, "verdicts": [{"reason": message("it was killed"), "step": 3}], "n": None}
+    back = unpacked(json.loads(json.dumps(packed(tree), allow_nan=False)))
+    assert back == tree
+    for lang in ("en", "zh"):
+        with in_language(lang):
+            assert told(back) == told(tree)
+    assert packed(back) == packed(tree)
+
+
+@pytest.mark.parametrize("template", ["{n.__class__}", "{missing}", "{n:>q}", "{", 3, None])
+def test_a_message_that_cannot_be_told_is_told_as_it_is_kept(template: object) -> None:
+    assert isinstance(unpacked({"pitprop:message": {"template": template, "values": {"n": "1"}}}), str)
+
+
+def test_a_parameter_whose_value_looks_like_a_message_stays_that_value(parts: Kit) -> None:
+    value = {"odd": {"pitprop:message": {"template": "it was killed", "values": {}}}}
+    search = parts.submit().id
+    with parts.store.writing() as connection:
+        parts.store.say(connection, search, Happened("trial", {"trial": 0, "params": value}))
+    assert parts.store.events(search)[-1].body["params"] == value
+
+
+@pytest.mark.parametrize("asked", [{"headers": {"Accept-Language": "zh-CN,zh;q=0.9"}}, {"params": {"lang": "zh"}}])
+def test_events_and_reasons_are_told_in_the_language_that_is_asked_for(parts: Kit, asked: dict[str, Any]) -> None:
+    search = cancelled(parts)
+    with parts.client() as client:
+        for more, reason in (({}, IDLE), (asked, zh(IDLE))):
+            event = client.get(f"/v1/searches/{search}/events", **more).json()["items"][-1]
+            assert (event["kind"], event["body"]["reason"]) == ("cancelled", reason)
+            assert event["texts"] == {"reason": {"template": IDLE, "values": {}}}
+            assert client.get(f"/v1/searches/{search}", **more).json()["reason"] == reason
+            assert client.get("/v1/searches", **more).json()["items"][0]["reason"] == reason
+            assert reason in client.get(f"/searches/{search}", **more).text
+    assert zh(IDLE) != IDLE
+
+
+def test_what_is_refused_is_told_in_the_language_that_is_asked_for(parts: Kit) -> None:
+    chinese = {"Accept-Language": "zh"}
+    with parts.client() as client:
+        for path in ("/v1/searches/none", "/v1/catalogue/spaces/none"):
+            said = {client.get(path, headers=headers).json()["detail"] for headers in ({}, chinese)}
+            assert len(said) == 2
+
+
+def test_what_a_driver_says_and_dies_of_is_told_in_every_language(parts: Kit) -> None:
+    one = parts.supervisor()
+    search = parts.submit("die=9").id
+    until([one], lambda: parts.entry(search).retry_at > 0)
+    entry = parts.entry(search)
+    assert entry.state == SearchState.QUEUED
+    with in_language("zh"):
+        assert zh("it was killed") in told(entry.reason)
+    assert "it was killed" in entry.reason
+    assert f"--lang {entry.language}" in parts.runs(entry)[-1]
+
+
+def test_a_notice_is_in_the_language_that_its_search_was_submitted_in(parts: Kit) -> None:
+    with in_language("zh"):
+        search = cancelled(parts)
+    entry = parts.entry(search)
+    assert entry.language == "zh"
+    event = parts.store.events(search)[-1]
+    with in_language(entry.language):
+        notice = said(entry, event)
+    assert zh(IDLE) in notice.text
+    assert notice.body["language"] == "zh"
+    with parts.client() as client:
+        sent = {"yaml": entry.space, "name": "toy"}
+        made = client.post("/v1/searches", json=sent, headers={"Accept-Language": "zh"}).json()["id"]
+    assert parts.entry(made).language == "zh"
+
+
+def test_a_search_that_cannot_be_searched_says_why_in_every_language(
+    pitprop: Callable[..., Said], write_space: Callable[..., Path], tmp_path: Path
+) -> None:
+    path, told_py = tmp_path / "events.jsonl", str(TOY.with_name("told.py"))
+    rows = {
+        "trainer": told_py,
+        "objective": {"metric": "score", "goal": "maximize"},
+        "options": {"harm": "nothing"},
+        "signatures": "off",
+    }
+    space = write_space(**rows, params={"slope": {"float": [0.01, 0.1]}})
+    assert pitprop("search", space, "--inline", "--events", path).code != 0
+    lines = journal_lines(path, 0)[0]
+    ended = "the trainer ended without a single epoch"
+    errors = [unpacked(line.body["error"]) for line in lines if line.kind == "trial"]
+    why = unpacked(lines[-1].body["said"])
+    assert (lines[-1].kind, set(errors)) == ("left", {ended})
+    assert why == f"the first 3 trials failed alike, and the search stops: {ended}"
+    with in_language("zh"):
+        assert told(why) != why
+
+
+def test_reasons_of_an_older_database_stay_as_they_were_written(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "study.db")
+    engine = tables.opened(url)
+    columns = ", ".join(one.name for one in tables.SEARCHES.columns if one.name != "language")
+    with closing(sqlite3.connect(tmp_path / "study.db")) as connection:
+        connection.execute("ALTER TABLE pitprop_searches DROP COLUMN language")
+        values = {"id": "a", "state": "failed", "reason": 'it said "no"', "overrides": "{}", "task": "{}"}
+        row = [values.get(name, 0) for name in columns.split(", ")]
+        connection.execute(f"INSERT INTO pitprop_searches ({columns}) VALUES ({', '.join('?' * len(row))})", row)
+        connection.execute("UPDATE pitprop_version SET version_num = '0002'")
+        connection.commit()
+    engine.dispose()
+    with kit(tmp_path / "runs", url=url) as parts:
+        assert parts.entry("a").reason == 'it said "no"'
+        assert parts.entry("a").language == "en"
