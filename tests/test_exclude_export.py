@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from pitprop.results.opening import results_of
 from pitprop.space import Space, SpaceError
 from pitprop.study import ranking
 from pitprop.study.record import read_study
+from pitprop.track import trial_run
+from pitprop.views.content import Content
+from pitprop.views.report import markdown
 
 Toy = Callable[..., Space]
 Write = Callable[..., Path]
@@ -143,6 +147,20 @@ def test_a_trial_that_takes_too_long_is_parked_and_no_baseline_is(toy: Toy, tmp_
     assert "one trial may take 0 s" in str(found[1].ending.reason)
     events(space, tmp_path, revive=[1])
     assert records(space, tmp_path)[-1].word == "complete"
+
+
+def test_what_a_clock_cut_is_saved_by_no_verdict(write_space: Write, pitprop: Pitprop, tmp_path: Path) -> None:
+    file = write_space(**{**NOISY, "trials": 12, "trial_timeout": 1e-9})
+    assert pitprop("search", file, "--inline", "--json").json["epochs"] == {"spent": 25, "budget": 36, "saved": 0, "patience": 0}
+    for words in (["--full"], []):
+        said = " ".join(pitprop("status", file, *words).out.split())
+        assert not re.search(r"epochs? saved|trials died", said)
+    space, where = spaces.load(str(file)), addresses(str(tmp_path / "runs"))
+    found = results_of(space, where, read_study(where, "toy"))
+    assert {trial_run.measures(record, space.card, {})["epochs_saved"] for record in found.records} == {0.0}
+    said = markdown.section(Content.of(found), "costs")
+    assert "saved" not in said
+    assert "No trial was stopped" not in said
 
 
 @pytest.mark.parametrize(

@@ -429,7 +429,9 @@ def test_nothing_is_recommended_where_every_trial_was_stopped(toy: Toy, tmp_path
     lost = verdict("chance_plateau", "park")
     records = [trial(tmp_path, number, lost, value=0.4 + number / 100) for number in range(3)]
     told = part("answer", toy(), records)
-    assert ("All 3 trials were stopped, so there is nothing to recommend yet. The best of them was") in told
+    assert "No trial has completed (3 parked), so there is nothing to recommend yet. The best was" in told
+    failed = trial(tmp_path, 3, state="FAIL")
+    assert "No trial has completed (3 parked, 1 failed), so there is" in part("answer", toy(), [*records, failed])
     assert "Use " not in told
     assert "revive " in part("stopped", toy(), records)
     assert re.search(r"revive \S+ 2 continues one", part("stopped", toy(), records))  # the one with the best score
@@ -437,7 +439,7 @@ def test_nothing_is_recommended_where_every_trial_was_stopped(toy: Toy, tmp_path
 
 def test_hours_are_saved_at_each_trials_own_pace(study: tuple[Space, list[Record]]) -> None:
     told = part("costs", *study)
-    assert "Stopping 4 collapsed trials saved 20 epochs" in told  # trial 2 was revived, so that nothing was saved by stopping it
+    assert "Stopping 4 trials early saved 20 epochs" in told  # trial 2 was revived, so that nothing was saved by stopping it
     assert "about 10 min" in told
 
 

@@ -19,7 +19,7 @@ from pitprop.driver.training import Training
 from pitprop.messages import Message, message, of_steps
 from pitprop.space import Space
 from pitprop.study import remedies
-from pitprop.study.record import Record
+from pitprop.study.record import LIMIT, Record
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch, Telemetry
 
@@ -106,7 +106,7 @@ class Judge:
         at = {"seconds": round(spent), "limit": round(limit), "unit": self._space.unit.removesuffix("s"), "step": step}
         reason = message("it had trained for {seconds} s at {unit} {step}, and one trial may take {limit} s", **at)
         for lane in training.lanes:
-            training.ended[lane.replica] = Verdict("limit:trial_timeout", step, "park", reason, {})
+            training.ended[lane.replica] = Verdict(f"{LIMIT}trial_timeout", step, "park", reason, {})
 
     def understood(self, training: Training) -> Message | None:
         """What the reports of a foreign trainer are taken for, at the first of them in the study; None at all others."""

@@ -14,7 +14,7 @@ from pitprop.driver import reports
 from pitprop.messages import Message, message
 from pitprop.seeds import of_training
 from pitprop.space import Objective, Space
-from pitprop.study.record import SCHEDULER, Completed, Failed, Outcome, Pruned
+from pitprop.study.record import LIMIT, SCHEDULER, Completed, Failed, Outcome, Pruned
 from pitprop.study.study import Trial
 from pitprop.telemetry import Epoch, Telemetry
 from pitprop.trainer import Lane, Start
@@ -200,10 +200,10 @@ class Training:
 
     def _left_out(self, budget: int, stopping: EarlyStopping | None) -> tuple[int, int]:
         """The epochs that were not trained: because of a verdict, and because of early stopping. What a trainer that ended by
-        itself left of its budget is neither."""
+        itself left of its budget is neither, nor what a limit of time cut: that training may have been the best."""
         left = {replica: max(0, budget - telemetry.trained(curve)) for replica, curve in self.curves.items()}
         cut = {replica for replica in left if self._cut(replica, stopping)}
-        judged = {replica for replica, v in self.ended.items() if v is not None and not v.signature.startswith(SCHEDULER)}
+        judged = {replica for replica, v in self.ended.items() if v is not None and not v.signature.startswith((SCHEDULER, LIMIT))}
         stopped = judged - cut
         return sum(left[replica] for replica in stopped), sum(left[replica] for replica in cut)
 

@@ -32,6 +32,9 @@ _INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}
 SCHEDULER = "scheduler:"
 """What the signatures of the endings begin with that are no verdict on a training: its turn had not come again."""
 
+LIMIT = "limit:"
+"""The same of those that a clock gave: a trial had its time, and nothing is said of its training."""
+
 
 REACHED = "reached"
 """The attribute that holds what a trial of several objectives had reached when it was stopped: Optuna keeps one value of such."""
@@ -54,7 +57,8 @@ WORDS = ("complete", "pruned", "parked", "waiting", "fail", "running")
 class Completed:
     """A trial that ended as it should: its ``values``, one for each objective.
 
-    Verdicts on some of its seeds have ``saved`` so many epochs, and early stopping, by its ``patience``, so many.
+    Verdicts on some of its seeds have ``saved`` so many epochs, and early stopping, by its ``patience``, so many. What a limit of
+    time or the scheduler cut is neither.
     """
 
     epochs: int
@@ -68,7 +72,7 @@ class Completed:
 class Pruned:
     """A trial whose seeds were all stopped, by ``verdicts`` among which warnings may be; ``values`` may be NaN.
 
-    ``saved`` are the epochs that it would have trained.
+    ``saved`` are the epochs that it would have trained but for a verdict.
     """
 
     epochs: int
@@ -144,6 +148,11 @@ class Record:
     def ending(self) -> Verdict | None:
         """The verdict that stopped the trial; None if none did."""
         return next((v for v in self.verdicts if v.action != "warn"), None) if self.state == State.PRUNED else None
+
+    @property
+    def judged(self) -> bool:
+        """Whether the trial ended by what its training showed, or at its end: neither a clock nor the scheduler cut it."""
+        return self.ending is None or not self.ending.signature.startswith((SCHEDULER, LIMIT))
 
     @property
     def collapsed(self) -> bool:

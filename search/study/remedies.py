@@ -257,12 +257,12 @@ def _key(values: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
 def in_common(records: Sequence[Record], metric: str) -> Message | None:
     """What nearly all trials died of, if nearly all died, and what of the set-up it shows; None if they did not, or are few.
 
-    Baselines and revived trials do not count, nor does a trial that died of something else than most.
+    Baselines and revived trials do not count, nor does a trial that died of something else than most, or one that had its time.
     """
     ended = [
         one
         for one in records
-        if one.state in (State.COMPLETE, State.PRUNED) and not one.waits and one.baseline is None and one.revives is None
+        if one.state in (State.COMPLETE, State.PRUNED) and one.judged and one.baseline is None and one.revives is None
     ]
     dead = [one for one in ended if one.ending is not None]
     if len(dead) < ENOUGH or len(dead) < NEARLY * len(ended):

@@ -72,7 +72,7 @@ def _stopped(records: Iterable[Record]) -> str:
     """A table: how many trials each signature stopped, and what it said of the first."""
     groups: dict[str, list[tuple[int, Verdict]]] = {}
     for record in records:
-        if verdict := record.ending:
+        if (verdict := record.ending) and not record.waits:
             groups.setdefault(verdict.signature, []).append((record.number, verdict))
     rows = [
         f"| {len(found)} | {name} | trial {found[0][0]}: {_cell(found[0][1].reason)} |"

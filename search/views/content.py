@@ -264,13 +264,12 @@ class Content:
     def costs(self) -> Costs:
         """What was trained, and what stopping early saved: hours at each trial's own mean pace."""
         known = {r.number: trained_seconds(r, self.space.seeds) for r in self.records if r.state != State.RUNNING}
-        stopped = [r for r in self.records if r.state == State.PRUNED and r.number not in self.summary.revived]
-        lost = {record.number: record.saved for record in stopped}
+        lost = {r.number: r.saved for r in self.records if r.saved and r.number not in self.summary.revived}
         seconds = [time for time, epochs in known.values() if epochs]
         saved = [lost[number] * known[number][0] / known[number][1] for number in lost if known[number][1]]
         return Costs(
             math.fsum(seconds) if seconds else None,
-            len(stopped),
+            len(lost),
             self.summary.left_out.stopped,
             math.fsum(saved) if saved else None,
             self.summary.left_out.patience,

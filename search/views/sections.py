@@ -75,7 +75,7 @@ class Group:
 class Costs:
     """Epochs trained and not trained, and the seconds that go with them (None: the trainer reports no seconds).
 
-    ``stopped`` trials were stopped for good and saved ``stopped_epochs``; ``patience`` are epochs that early stopping saved.
+    Verdicts on ``stopped`` trials saved ``stopped_epochs``; ``patience`` are epochs that early stopping saved.
     """
 
     seconds: float | None
