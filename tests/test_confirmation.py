@@ -20,8 +20,8 @@ from pitprop.addresses import addresses
 from pitprop.results import ablation, confirmation, confirmation_study, summary
 from pitprop.results.ablation import Effect, Step
 from pitprop.results.confirmation_study import Block
-from pitprop.results.statistics import Difference
-from pitprop.space import Confirm, Space, SpaceError
+from pitprop.results.statistics import Difference, interval
+from pitprop.space import Confirm, Objective, Space, SpaceError
 from pitprop.space.distributions import Leaf, Range
 from pitprop.views import effects
 from pitprop.views.content import Content
@@ -211,14 +211,56 @@ def test_a_candidate_that_cannot_be_told_from_the_winner_is_named_a_tie(toy: Toy
     assert found.winner.name not in found.ties
 
 
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=6), st.sampled_from(["val/accuracy", "val/auc", "val/class_error"]))
+def test_no_interval_of_a_bounded_metric_leaves_its_range(scores: list[float], metric: str) -> None:
+    low, high = interval(scores, Objective(metric).bounds(scores))
+    free = interval(scores)
+    assert math.isnan(low) or 0 <= low <= high <= 1
+    assert math.isnan(low) or (low, high) == (max(free[0], 0), min(free[1], 1))
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "wanted"),
+    [
+        ("val/accuracy", [0.9, 1.0], (0, 1)),
+        ("val/accuracy", [90.0, 99.9], (0, 100)),
+        ("val/mcc", [-0.1, 0.2], (-math.inf, 1)),
+        ("val/wer", [0.9, 1.2], (0, math.inf)),
+        ("val/rmse", [3.0], (0, math.inf)),
+        ("val/loss", [0.1], (-math.inf, math.inf)),
+        ("val/accuracy", [-0.1, 0.5], (-math.inf, math.inf)),
+        ("val/accuracy", [math.nan, 0.5], (0, 1)),
+    ],
+)
+def test_a_metric_is_bounded_by_its_name_unless_a_score_is_beyond(
+    metric: str, values: list[float], wanted: tuple[float, float]
+) -> None:
+    assert Objective(metric).bounds(values) == wanted
+    assert Objective(metric, range=(-2, 200)).bounds(values) == (-2, 200)
+
+
+def test_an_interval_that_a_bound_cuts_is_told_by_its_ends(toy: Toy, tmp_path: Path) -> None:
+    near = {"objective": {"metric": "score", "range": [0, 0.72]}}
+    found = confirmed(toy(**{**NOISY, **near, "points": [{"level": 0.7}]}), tmp_path)
+    assert found.winner is not None
+    _low, high = found.winner.intervals[0]
+    assert high <= 0.72
+    scores = (0.999, 1.0, 0.996, 0.9999, 1.0)
+    told = replace(found.winner, scores=scores, intervals=(interval(scores, (0, 1)),))
+    assert re.fullmatch(r"\*\*0.9990\*\* \(0.99\d\d to 1.0000\)", measured(told).replace("\\", ""))
+    assert "±" in measured(replace(told, intervals=(interval(scores),)))
+    leads = [one for row in found.differences.values() for one in row.values()]
+    assert all(-0.72 <= one.low <= one.high <= 0.72 for one in leads if math.isfinite(one.low))
+
+
 def test_scores_that_no_seed_changes_are_told_apart_and_said_not_to_show_how_sure_they_are(toy: Toy, tmp_path: Path) -> None:
     found = confirmed(toy(**NOISY), tmp_path)
     assert not found.seedless
     same = [replace(one, scores=(0.5 + place / 10,) * 5) for place, one in enumerate(found.candidates)]
     fixed = replace(found, candidates=tuple(same), baselines=(replace(found.baselines[0], scores=(0.5,) * 5),))
     assert fixed.seedless
-    assert all(math.isnan(one.margin) for one in fixed.candidates)
-    assert measured(fixed.candidates[0]).endswith("each time")
+    assert all(math.isnan(end) for scores in ([0.5], [0.5] * 5, [math.nan, 0.5]) for end in interval(scores))
+    assert measured(replace(same[0], intervals=((math.nan, math.nan),))).endswith("each time")
     assert "±" in measured(found.candidates[0])
     assert confirmation._ties(fixed) == ()
     assert confirmation._ties(replace(fixed, candidates=(same[0], replace(same[1], scores=same[0].scores)))) == (same[1].name,)

@@ -20,7 +20,7 @@ from pitprop import telemetry
 from pitprop.addresses import Addresses
 from pitprop.detection.detect import Verdict
 from pitprop.results.confirmation import Confirmation, Contender
-from pitprop.results.statistics import paired
+from pitprop.results.statistics import interval, paired
 from pitprop.results.summary import summarise
 from pitprop.space import Space
 from pitprop.study.record import Record
@@ -151,7 +151,8 @@ def confirmation(space: Space, records: Sequence[Record], *, shift: float) -> Co
         tuple(base + one for one in spread[5 * row : 5 * row + 5]) for row, base in enumerate((0.55 + shift, 0.54 + shift, 0.55))
     ]
     trials = tuple(
-        Contender(f"trial {n}", n, records[n].params, records[n].values[0], scores[row]) for row, n in enumerate((1, 6))
+        Contender(f"trial {n}", n, records[n].params, records[n].values[0], scores[row], (), (interval(scores[row]),))
+        for row, n in enumerate((1, 6))
     )  # type: ignore[index]
     leads = paired({one.name: one.scores for one in trials}, scores[2], maximize=True)
     found = {name: {"plain": lead} for name, lead in leads.items()}
@@ -451,6 +452,25 @@ def test_what_to_try_next_draws_on_remedies_edges_and_parked_trials(study: tuple
     assert "The best speed (0.06) lies within 5 % of the lower end of its range (0.05): widen it downwards." in told
     assert "3 of 11 trials were stopped by constant_prediction: the remedy of constant_prediction." in told
     assert "Fix what made 1 trial fail: RuntimeError: a lemon" in told
+
+
+@pytest.mark.parametrize(("score", "widens"), [(0.9, True), (0.9999, True), (0.99999, False), (1.0, False)])
+def test_no_wider_range_is_advised_for_a_score_that_cannot_be_better(
+    score: float, widens: bool, toy: Toy, tmp_path: Path
+) -> None:
+    records = [trial(tmp_path, n, value=0.5) for n in range(12)]
+    records.append(trial(tmp_path, 12, value=score, params={"speed": 0.06, "dead": False}))
+    told = part("advice", toy(trials=13), records)
+    assert ("widen it downwards" in told) is widens
+    assert ("adds twenty" in told) is widens
+    assert ("as good as val/macro_f1 can be" in told) is not widens
+
+
+def test_no_wider_range_is_advised_where_one_inside_is_as_good(toy: Toy, tmp_path: Path) -> None:
+    edge = trial(tmp_path, 0, value=0.62, params={"speed": 0.06, "dead": False})
+    inside = trial(tmp_path, 1, value=0.62, params={"speed": 0.5, "dead": False})
+    assert "widen" in part("advice", toy(), [edge])
+    assert "widen" not in part("advice", toy(), [edge, inside])
 
 
 def test_a_change_that_a_verdict_names_is_told_until_it_has_been_tried(toy: Toy, tmp_path: Path) -> None:

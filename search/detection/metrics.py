@@ -6,6 +6,7 @@ is a setting and ``cls_accuracy`` a score; words of `FAINT` count only where no 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ class Meaning:
     A ``share`` lies between 0 and 1, or is printed in percent; others have no bounds. ``chance`` is what a model that has learned
     nothing reaches whatever the prior, as a share; None if that depends on the prior, or is not known. ``attainable`` tells
     whether the end of the scale can be reached, unlike a BLEU of 1. ``empty`` metrics are 0 where nothing is found or right.
+    ``signed`` ones may also be below 0, as a correlation is.
     """
 
     family: str = ""
@@ -31,6 +33,7 @@ class Meaning:
     chance: float | None = None
     attainable: bool = True
     empty: bool = False
+    signed: bool = False
 
     @property
     def objective(self) -> bool:
@@ -42,6 +45,7 @@ LOSS, ERROR, DISTANCE = Meaning("loss", False), Meaning("error", False, share=Tr
 SCORE, QUALITY = Meaning("score", True, share=True), Meaning("score", True)
 FOUND = replace(SCORE, empty=True)
 HARD = replace(FOUND, attainable=False)
+SIGNED = replace(SCORE, signed=True)
 ASIDE = {family: Meaning(family) for family in ("time", "counter", "place", "rate", "setting", "state")}
 TELLING: tuple[tuple[Meaning, str], ...] = (
     (LOSS, "loss losses perplexity ppl nll logloss xent xentropy ce bce crossentropy bpb bpc bpd kl divergence mlogloss"),
@@ -52,11 +56,12 @@ TELLING: tuple[tuple[Meaning, str], ...] = (
     (DISTANCE, "fid kid lpips fad epe"),
     (DISTANCE, "ade fde mpjpe pve chamfer hausdorff hd hd95 assd emd wasserstein distance mindcf mmd rank_loss"),
     (SCORE, "acc accuracy accuracies macc aacc oa top top1 top5 mean1 knn probe specificity tpr tnr em exact"),
-    (SCORE, "correct pass purity nmi ari"),
-    (SCORE, "silhouette similarity ssim msssim stoi uas las pck gauc aupr auprc mota hota idf1 nds pq fitness"),
+    (SCORE, "correct pass purity nmi"),
+    (SIGNED, "ari silhouette similarity ssim msssim stoi"),
+    (SCORE, "uas las pck gauc aupr auprc mota hota idf1 nds pq fitness"),
     (replace(SCORE, chance=0.5), "auc auroc roc"),
-    (replace(SCORE, chance=0.0), "mcc kappa r2 r2score spearman spearmanr pearson pearsonr kendall corr"),
-    (replace(SCORE, chance=0.0), "correlation ccc lcc srcc plcc"),
+    (replace(SIGNED, chance=0.0), "mcc kappa r2 r2score spearman spearmanr pearson pearsonr kendall corr"),
+    (replace(SIGNED, chance=0.0), "correlation ccc lcc srcc plcc"),
     (FOUND, "f f1 fscore fmeasure miou iou iu meaniu fwiou jaccard dice mdice dsc precision prec recall rec sensitivity"),
     (FOUND, "hits hit mrr ndcg dcg"),
     (HARD, "ap map mar ar rouge rouge1 rouge2 rougel rougelsum chrf meteor cider spice"),
@@ -152,6 +157,20 @@ def percent(metric: str, values: Sequence[float]) -> bool:
     if not meaning.share or not values or max(values) > 1000:
         return False
     return max(values) > (1.001 if meaning.maximize else 5) or median(values) > 1.5
+
+
+def bounds(metric: str, values: Sequence[float]) -> tuple[float, float]:
+    """Between what ``metric`` can lie by its name, in the unit of ``values``; infinite where that is open.
+
+    A share lies between 0 and 1, but one that is ``signed`` may be lower, and an error rate that counts what was written too much
+    (WER) higher. Other errors are not below 0.
+    """
+    meaning = of(metric)
+    error = meaning.family == "error" and meaning.maximize is False
+    low = 0.0 if error or (meaning.share and not meaning.signed) else -math.inf
+    whole = 100.0 if percent(metric, values) else 1.0
+    high = whole if meaning.share and not (error and meaning.chance == 1) else math.inf
+    return low, high
 
 
 def _told(words: Sequence[str]) -> Meaning | None:

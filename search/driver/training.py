@@ -203,8 +203,8 @@ class Training:
         itself left of its budget is neither, nor what a limit of time cut: that training may have been the best."""
         left = {replica: max(0, budget - telemetry.trained(curve)) for replica, curve in self.curves.items()}
         cut = {replica for replica in left if self._cut(replica, stopping)}
-        judged = {replica for replica, v in self.ended.items() if v is not None and not v.signature.startswith((SCHEDULER, LIMIT))}
-        stopped = judged - cut
+        ended = {replica: verdict for replica, verdict in self.ended.items() if verdict is not None}
+        stopped = {replica for replica, one in ended.items() if not one.signature.startswith((SCHEDULER, LIMIT))} - cut
         return sum(left[replica] for replica in stopped), sum(left[replica] for replica in cut)
 
     def _lacking(self, metric: str) -> Message:

@@ -143,10 +143,11 @@ def ablation(space: Space, winner: Record, found: Blocks) -> Ablation | None:
         scores[first], {n: scores[n] for n in names if n and n != first}, maximize=space.objective.sign > 0
     ) if over else {}  # fmt: skip
     widths = [(one.high - one.low) / 2 for one in told.values() if math.isfinite(one.high - one.low)]
+    limits = space.objective.bounds([score for row in scores.values() for score in row])
     usual, effects = median(widths) if widths else math.inf, []
     for leaf in space.leaves:
         mine = [name for name in told if name.removeprefix(f"{first}: ").startswith(f"{leaf.name} ")]
-        steps = [Step(changed[name].get(leaf.name), scores[name], told[name]) for name in mine]
+        steps = [Step(changed[name].get(leaf.name), scores[name], statistics.within(told[name], limits)) for name in mine]
         if steps:
             steps.sort(key=lambda one: _place(leaf, one.value))
             effects.append(Effect(leaf.name, winner.params.get(leaf.name), tuple(steps), usual))

@@ -30,7 +30,7 @@ class Contender:
 
     ``searched`` is the value that it had in the search, None if it was not trained there. ``scores`` are those of the fresh
     seeds, in the order of the seeds, NaN where a training failed; empty while they are not all known. ``further`` are the values
-    of the other objectives on the same seeds, a row for each.
+    of the other objectives on the same seeds, a row for each. ``intervals`` are those of the means (`statistics.interval`).
     """
 
     name: str
@@ -39,6 +39,7 @@ class Contender:
     searched: float | None
     scores: tuple[float, ...]
     further: tuple[tuple[float, ...], ...] = ()
+    intervals: tuple[tuple[float, float], ...] = ()
 
     @property
     def mean(self) -> float:
@@ -49,20 +50,6 @@ class Contender:
     def means(self) -> tuple[float, ...]:
         """The mean of each objective."""
         return tuple(map(mean, (self.scores, *self.further)))
-
-    @property
-    def margins(self) -> tuple[float, ...]:
-        """Half of the 95 % interval of each of these means."""
-        from pitprop.results import statistics
-
-        return tuple(map(statistics.margin, (self.scores, *self.further)))
-
-    @property
-    def margin(self) -> float:
-        """Half of the 95 % interval of the mean, by Student's t; NaN with fewer than two scores, or if all are alike."""
-        from pitprop.results import statistics
-
-        return statistics.margin(self.scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +131,9 @@ def confirmation(space: Space, records: Sequence[Record], found: Blocks) -> Conf
     fresh = tuple(space.seed + FRESH["confirm"] + seed for block in shown for seed in range(block.first, block.last))
     known = Confirmation(fresh, tuple(top), tuple(trained), {}, space.objective.sign > 0)
     confirmed = [record for block in shown for record in found[block]]
-    sure = replace(known, differences=_differences(space, known, _samples(confirmed)), ties=_ties(known))
+    limits = _bounds(space, rows)
+    known = replace(known, candidates=_sure(known.candidates, limits), baselines=_sure(known.baselines, limits))
+    sure = replace(known, differences=_differences(space, known, _samples(confirmed), limits[0]), ties=_ties(known))
     return replace(sure, front=_front(space, known))
 
 
@@ -183,6 +172,23 @@ def _columns(rows: Mapping[str, tuple[tuple[float, ...], ...]], name: str) -> tu
     return first, tuple(further)
 
 
+def _bounds(space: Space, rows: Mapping[str, tuple[tuple[float, ...], ...]]) -> list[tuple[float, float]]:
+    """Between what each objective can lie, by all that was measured of it."""
+    told = [[value for row in rows.values() for value in row[place]] for place in range(len(space.objectives))]
+    return [goal.bounds(values) for goal, values in zip(space.objectives, told, strict=True)]
+
+
+def _sure(found: Sequence[Contender], limits: Sequence[tuple[float, float]]) -> tuple[Contender, ...]:
+    """The same with the intervals of their means."""
+    from pitprop.results import statistics
+
+    def told(one: Contender) -> Contender:
+        rows = (one.scores, *one.further) if one.scores else ()
+        return replace(one, intervals=tuple(map(statistics.interval, rows, limits)))
+
+    return tuple(map(told, found))
+
+
 def _front(space: Space, known: Confirmation) -> tuple[str, ...]:
     """The candidates whose means no other one beats in all objectives; none with one objective, or before all are known."""
     if len(space.objectives) == 1 or known.winner is None:
@@ -206,8 +212,10 @@ def _ties(known: Confirmation) -> tuple[str, ...]:
     return tuple(name for name, one in told.items() if one.verdict == statistics.OPEN)
 
 
-def _differences(space: Space, known: Confirmation, samples: int | None) -> dict[str, dict[str, Difference]]:
-    """The lead of each candidate over trained baselines, recorded numbers and targets."""
+def _differences(
+    space: Space, known: Confirmation, samples: int | None, limits: tuple[float, float]
+) -> dict[str, dict[str, Difference]]:
+    """The lead of each candidate over trained baselines, recorded numbers and targets; a score lies within ``limits``."""
     from pitprop.results import statistics  # numpy takes its time, and most studies have no confirmation yet
 
     scores = {one.name: one.scores for one in known.candidates if one.scores}
@@ -222,7 +230,7 @@ def _differences(space: Space, known: Confirmation, samples: int | None) -> dict
             )
     for target, number in space.targets.items():
         against[f"target {target}"] = statistics.recorded(scores, number, maximize=maximize)
-    return {name: {other: leads[name] for other, leads in against.items()} for name in scores}
+    return {name: {other: statistics.within(leads[name], limits) for other, leads in against.items()} for name in scores}
 
 
 def _values(space: Space, block: Block, record: Record) -> list[tuple[float, ...]]:

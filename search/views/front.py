@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Member:
     """A trial of the front, or a baseline beside it (``trial`` is None), with a value for each objective, NaN if not known.
 
-    ``means`` and ``margins`` (half of the 95 % intervals) are those on fresh seeds, empty where it was not confirmed; ``holds``
+    ``means`` and their 95 % ``intervals`` are those on fresh seeds, empty where it was not confirmed; ``holds``
     says whether no other candidate beats it by these means, None where that is not known.
     """
 
@@ -30,7 +30,7 @@ class Member:
     values: tuple[float, ...]
     params: Mapping[str, Any]
     means: tuple[float, ...] = ()
-    margins: tuple[float, ...] = ()
+    intervals: tuple[tuple[float, float], ...] = ()
     holds: bool | None = None
 
 
@@ -90,7 +90,7 @@ class Front:
 
 
 def _member(content: Content, record: Record, again: Contender | None, holding: tuple[str, ...] | None) -> Member:
-    fresh = (again.means, again.margins) if again is not None and again.scores else ((), ())
+    fresh = (again.means, again.intervals) if again is not None and again.scores else ((), ())
     holds = None if holding is None or again is None else again.name in holding
     params = words.searched(record, content.space)
     return Member(words.trial(record.number), record.number, record.values or (), params, *fresh, holds)
@@ -104,7 +104,7 @@ def _baseline(content: Content, name: str, again: Contender | None) -> Member:
     if known is None:
         recorded = one.values or {}
         known = tuple(recorded.get(goal.metric, math.nan) for goal in content.space.objectives)
-    fresh = (again.means, again.margins) if again is not None and again.scores else ((), ())
+    fresh = (again.means, again.intervals) if again is not None and again.scores else ((), ())
     return Member(name, None, known, {}, *fresh)
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 EDGE = 0.05
 """The best lies at the end of a range if it is within this share of it."""
 
+ROOM = 0.00005
+"""What a score may gain, as a share of its scale, that no view shows."""
+
 REMEDIES = 3
 """The advice repeats the remedies of so many signatures; above the trials of a signature stand up to so many."""
 
@@ -57,12 +60,31 @@ class Advice:
 
     @property
     def edges(self) -> Iterator[Edge]:
-        """Ranges at whose end the best lies; one that ends at 0 mostly cannot be any wider."""
-        for axis in landscape.axes(self._content.space) if self._content.best is not None else ():
-            value = self._content.best.params.get(axis.name) if self._content.best is not None else None
-            at = axis.at(value)
-            if not (axis.choices or at is None or EDGE < at < 1 - EDGE or (at <= EDGE and axis.low == 0)):
-                yield Edge(axis.name, value, axis.low if at <= EDGE else axis.high, at <= EDGE)
+        """Ranges at whose end the best lies, while it can be better; one that ends at 0 mostly cannot be any wider.
+
+        Nor need one be in which a trial with the same score lies elsewhere.
+        """
+        best, level = self._content.best, self._content.level
+        for axis in landscape.axes(self._content.space) if best is not None and not self.perfect else ():
+            alike = [self._content.records[number].params.get(axis.name) for number in level]
+            value = best.params.get(axis.name) if best is not None else None
+            places = [at for one in (value, *alike) if (at := axis.at(one)) is not None]
+            if not axis.choices and places and not any(EDGE < at < 1 - EDGE or (at <= EDGE and axis.low == 0) for at in places):
+                low = places[0] <= EDGE
+                yield Edge(axis.name, value, axis.low if low else axis.high, low)
+
+    @property
+    def perfect(self) -> bool:
+        """Whether the best trial stands, to four digits, where its objective cannot be better."""
+        best, goal = self._content.best, self._content.space.objective
+        scores = [score for one in self._content.records if finite(score := ranking.score(one))]
+        low, high = goal.bounds(scores)
+        end = high if goal.sign > 0 else low
+        shown = (
+            self._content.winner.mean if self._content.winner is not None else math.nan if best is None else ranking.score(best)
+        )
+        whole = high - low if math.isfinite(high - low) else 1.0
+        return len(self._content.space.objectives) == 1 and math.isfinite(end) and abs(end - shown) < ROOM * whole
 
     @property
     def frequent(self) -> list[Group]:
@@ -140,4 +162,4 @@ class Advice:
         """Whether the best came in the last fifth of a search that is over, so that more trials may find better."""
         total = len(self._content.records)
         best = self._content.best.number if self._content.best is not None and self._content.winner is None else -1
-        return self._content.summary.finished and total >= 10 and best >= 0.8 * total
+        return self._content.summary.finished and total >= 10 and best >= 0.8 * total and not self.perfect

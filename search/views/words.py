@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -54,9 +54,19 @@ def values(record: Record, space: Space) -> str:
     return listed(f"{goal.metric} {score(one) if place == 0 else number(one)}" for place, (goal, one) in enumerate(pairs))
 
 
-def measured(mean: float, margin: float) -> str:
-    """A mean with half of its 95 % interval, where there is one."""
-    return f"{number(mean)} ± {rough(margin)}" if math.isfinite(margin) else number(mean)
+def measured(mean: float, interval: tuple[float, float]) -> str:
+    """A mean with its 95 % interval, where there is one."""
+    return f"{number(mean)} {spread(mean, interval, rough)}".rstrip()
+
+
+def spread(mean: float, interval: tuple[float, float], shown: Callable[[float], str]) -> str:
+    """What follows a mean: ``± 0.01``, or ``(0.9962 to 1.0000)`` where a bound of the metric cuts the interval."""
+    low, high = interval
+    if not math.isfinite(low + high):
+        return ""
+    if math.isclose(mean - low, high - mean, rel_tol=1e-6):
+        return f"± {shown(high - mean)}"
+    return _("({low} to {high})").format(low=bound(low), high=bound(high))
 
 
 def fresh(metric: str) -> str:

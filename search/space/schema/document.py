@@ -5,6 +5,7 @@ What depends on more than the value itself, such as on what the trainer reports,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
@@ -123,6 +124,12 @@ class Objective:
     def best_by(self) -> str:
         """The ``goal`` by which an epoch is the best, and counts; empty where the last one does."""
         return self.goal if self.at == "best" else ""
+
+    def bounds(self, values: Sequence[float]) -> tuple[float, float]:
+        """Between what the metric can lie: its ``range``, or what its name says of ``values``; infinite if one is beyond that."""
+        known = [value for value in values if math.isfinite(value)]
+        low, high = self.range or metrics.bounds(self.metric, known)
+        return (low, high) if all(low <= value <= high for value in known) else (-math.inf, math.inf)
 
     def best(self, values: Sequence[float]) -> int | None:
         """The index of the best of ``values``, NaN skipped and the first of equals; None if there is none."""

@@ -296,7 +296,7 @@ def _front(c: Content) -> Figure | None:
         "points": [(r.number, *map(_digits, r.values or ())) for r in shown],
         "front": sorted(c.front.on),
         "baselines": [(one.name, *map(_digits, one.values)) for one in c.front.baselines if any(map(finite, one.values))],
-        "fresh": [(one.trial, list(map(_digits, one.means)), list(map(_digits, one.margins))) for one in fresh],
+        "fresh": [(one.trial, list(map(words.measured, one.means, one.intervals))) for one in fresh],
     }
     return Figure(data, len(c.front.on), len(shown))
 

@@ -120,10 +120,10 @@ def _applied(given: Any, macro: Callable[..., str]) -> Markup:
 
 
 def measured(one: Contender) -> Markup:
-    """The mean of a configuration on fresh seeds, with half of its 95 % interval; scores that are all alike have none."""
-    mean, margin = strong(words.score(one.mean)), one.margin
-    if math.isfinite(margin):
-        return Markup(f"{mean} ± {words.score(margin)}")
+    """The mean of a configuration on fresh seeds, with its 95 % interval; scores that are all alike have none."""
+    mean = strong(words.score(one.mean))
+    if one.intervals and (sure := words.spread(one.mean, one.intervals[0], words.score)):
+        return Markup(f"{mean} {escaped(sure)}")
     return Markup(_("{mean} each time").format(mean=mean)) if len(one.scores) > 1 else mean
 
 

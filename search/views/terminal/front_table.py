@@ -42,6 +42,6 @@ def _cells(front: Front, one: Member) -> Sequence[str]:
     name = one.name if one.trial is None else str(one.trial)
     cells = [escape(name), *map(words.number, one.values)]
     if front.confirmed:
-        cells += map(words.measured, one.means, one.margins) if one.means else ["–"] * len(front.metrics)
+        cells += map(words.measured, one.means, one.intervals) if one.means else ["–"] * len(front.metrics)
         cells += ["" if one.trial is None else "–" if one.holds is None else _("yes") if one.holds else _("no")]
     return cells

@@ -155,7 +155,7 @@
       let chart = null;
       const values = n => {
         const row = data.points.find(one => one[0] === n), fresh = data.fresh.find(one => one[0] === n);
-        const rows = data.names.map((name, i) => `${esc(name)} ${number(row[1 + i])}${fresh ? ` (${number(fresh[1][i])}${fresh[2][i] === null ? "" : ` ± ${number(fresh[2][i])}`})` : ""}`);
+        const rows = data.names.map((name, i) => `${esc(name)} ${number(row[1 + i])}${fresh ? ` (${esc(fresh[1][i])})` : ""}`);
         return `<b>${esc(trials.get(n).title)}</b><br>${rows.join("<br>")}<br>${esc(trials.get(n).params || "")}`;
       };
       const redraw = () => {
