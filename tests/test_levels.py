@@ -9,7 +9,7 @@ import pytest
 from curves import CASE, HEALTHY, ILL, KNOWN, curve, joined
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pitprop.detection import levels, reading, signatures
+from pitprop.detection import detect, levels, reading, signatures
 from pitprop.detection.detect import Signature, judge, replay
 from pitprop.detection.facts import Facts, Peer
 from pitprop.telemetry import Epoch, Telemetry
@@ -262,3 +262,20 @@ def test_a_loss_that_will_not_reach_that_of_a_guess_in_time_is_short_of_it_wheth
     slow = curve(budget, val__accuracy=0.2, val__loss=lambda t: 7.0 - t / budget)
     found = replay(slow, Facts(budget, "val/accuracy", chance_score=0.2, chance_loss=1.61), [Signature("short_of_chance")])
     assert [verdict.step <= math.ceil(0.3 * budget) for verdict in found] == [True]
+
+
+@pytest.mark.parametrize("metric", ["val/accuracy", "val/loss"])
+def test_a_loss_that_is_absurd_from_the_first_epoch_is_given_longer_and_is_stopped_where_it_never_falls(metric: str) -> None:
+    facts = Facts(40, metric, maximize=metric != "val/loss", classes=10)
+
+    def tossed(t: int) -> float:
+        return 30.0 + 70.0 * (t * 0.618 % 1)
+
+    def late(t: int) -> float:
+        return 4 * tossed(t) if t < 14 else 60 * 0.5 ** (t - 14)
+
+    dead = curve(40, val__loss=tossed, val__accuracy=lambda t: 0.1 + 0.004 * math.sin(9.0 * t))
+    wakes = curve(40, val__loss=late, val__accuracy=lambda t: 0.1 if t < 14 else min(0.9, 0.1 * (t - 12)))
+    stops = [verdict.step for verdict in replay(dead, facts, detect.defaults()) if verdict.ends]
+    assert 18 <= min(stops) <= 24
+    assert not any(verdict.ends for verdict in replay(wakes, facts, detect.defaults()))

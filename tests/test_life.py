@@ -197,6 +197,8 @@ def test_a_rate_that_falls_and_is_still_high_spares_what_had_learned_and_fell() 
     assert seen(fallen, KNOWN) == {"cooling"}
     assert seen(joined(fallen, lr=0.1), KNOWN) == set()
     assert seen(joined(fallen, val__macro_f1=0.43), KNOWN) == set(), "it never learned"
+    exploded = joined(fallen, val__macro_f1=0.43, val__loss=lambda t: 0.7 if t < 3 else 1e9 * 1.1**t)
+    assert seen(exploded, KNOWN) == {"cooling"}
 
 
 def weak(best: float, start: float = 0.5) -> Telemetry:

@@ -229,3 +229,14 @@ def test_no_signature_advises_a_rate_away_from_those_with_which_trials_lived(nam
 
 def test_those_that_advise_a_rate_are_known() -> None:
     assert {"chance_plateau", "explosion", "hopelessly_slow", "input_independent", "short_of_chance", "tiny_steps"} <= {*RATED}
+
+
+@pytest.mark.parametrize(
+    ("metric", "ends"), [("val/elbo", True), ("val/rmse", True), ("val/auc", False), ("val/spearman", False)]
+)
+def test_an_error_that_is_not_finite_ends_a_training_without_losses_and_a_score_that_may_be_undefined_does_not(
+    metric: str, ends: bool
+) -> None:
+    broken = [Epoch(step, {metric: math.nan}) for step in range(1, 9)]
+    facts = Facts(40, metric, maximize=metric != "val/rmse")
+    assert [verdict.step for verdict in replay(broken, facts, [Signature("non_finite")])] == ([5] if ends else [])

@@ -28,6 +28,8 @@ WANTED = ("train/loss", "val/loss", "val/auc", "val/logit_spread", "lr")
 """Readings that are evidence in every verdict, since people look at them first."""
 BELOW = 1.5
 """A score below chance gets this many times the usual grace: predicting only a minority class often ends by itself."""
+ABSURD = 0.45
+"""The grace where the loss is absurd, as a share of the budget: it scatters, and tells nothing of whether it will come down."""
 ENDING = ("prune", "park")
 """The actions that end a training; a parked one can be revived."""
 
@@ -242,6 +244,8 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature, over: boo
         share = grace if life.watched(signs) else max(grace, blind)
         if levels.below_chance(telemetry, facts, count):
             share = max(share, BELOW * catalogue.GRACE)
+        if not getattr(module, "SOON", False) and levels.absurd(telemetry, facts, count):
+            share = max(share, ABSURD)
         waits = reading.grace(telemetry, facts, share)
         if telemetry[-1].step < waits or life.alive(signs, telemetry, facts):
             return None

@@ -29,16 +29,12 @@ LEARNED = 0.1
 """The share of what lies above chance from which on something was learned, however hard the problem."""
 NOTHING = 1e-6
 """The share of a whole that no sample makes: a BLEU of 1e-75 is 0, smoothed."""
-STILL = 0.02
-"""What a score that has not moved may have risen by, as a share of its scale; and a loss, of itself."""
 UNTRAINED = (0.6, 12.0)
 """Between which losses one may be that of an untrained classifier: a little less than ln 2, and ln of the largest vocabulary."""
-ABSURD = 20.0
-"""A loss that no classifier has: more than the logarithm of any number of classes."""
+MANY = 5
+"""How many times the loss of a guess is absurd."""
 GOOD = 0.6
 """The share above which no score at the start is taken for that of an untrained model: it learned within its first epoch."""
-ACCURACY = frozenset(("acc", "accuracy", "top1", "mean1"))
-"""Words for the share of samples that are classified rightly."""
 
 
 def left_chance(telemetry: Telemetry, facts: Facts, count: int) -> int | None:
@@ -109,9 +105,9 @@ def _told_score(telemetry: Telemetry, facts: Facts) -> Level | None:
         found = chance.score(facts.metric, [1] * told)
     if found is not None:
         return Level(found * whole, BY_CLASSES)
-    if count := classes(telemetry, facts):
+    if count := reading.classes(telemetry, facts):
         return Level(whole / count, message("by where the loss stands, ln {count}", count=count))
-    lowest = stood(telemetry, facts)
+    lowest = reading.stood(telemetry, facts)
     return None if lowest is None else Level(lowest, message("where it began, at a loss that is worse than any guess"))
 
 
@@ -128,9 +124,10 @@ def known_loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> Level 
     if counts and facts.loss == "cross_entropy":
         return Level(chance.cross_entropy(counts), COUNTED)
     told = reading.told_classes(telemetry, facts)
-    if told and (facts.loss == "cross_entropy" or reading.near_classes(telemetry, told) or _shown_classes(facts, told)):
+    entropy = facts.loss == "cross_entropy" or reading.near_classes(telemetry, told) or _shown_classes(facts, told)
+    if told and (entropy or _tossed(telemetry, facts, told)):
         return Level(math.log(told), BY_CLASSES)
-    if count := classes(telemetry, facts):
+    if count := reading.classes(telemetry, facts):
         return Level(math.log(count), message("by where the loss stands, ln {count}", count=count))
     fresh = not (facts.checkpoint or telemetry.column("facts/pretrained").values) and facts.metric in ("val/loss", "train/loss")
     if fresh and (count := chance.usual(telemetry.column(facts.metric).values)):  # beside a score a loss may rise with it
@@ -141,6 +138,20 @@ def known_loss(telemetry: Telemetry, facts: Facts, guess: bool = True) -> Level 
     if fresh and (begun := telemetry.column("start/loss").values):
         return Level(begun[0], message("the loss before training"))
     return Level(chance.cross_entropy(counts), COUNTED) if guess and counts else None
+
+
+@reading.once
+def absurd(telemetry: Telemetry, facts: Facts, count: int) -> bool:
+    """Whether the loss has been many times that of a guess from the first reading to the last ones, ``count`` of them.
+
+    Such a training may do nothing for long and be among the best once its loss comes down. Where nobody tells that of a guess,
+    one that no classifier has is absurd.
+    """
+    losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
+    level = loss(telemetry, facts, guess=False) or (
+        reading.ABSURD / MANY if reading.ACCURACY & {*metrics.split(facts.metric)} else 0.0
+    )
+    return len(losses) >= count and 0 < MANY * level < min(losses[0], *losses[-count:])
 
 
 def score(telemetry: Telemetry, facts: Facts) -> float | None:
@@ -188,40 +199,21 @@ def _beside(telemetry: Telemetry, facts: Facts, place: str) -> Sequence[float]:
     return telemetry.column(name).values if name != facts.metric else ()
 
 
+def _tossed(telemetry: Telemetry, facts: Facts, count: int) -> bool:
+    """Whether an objective of many times the logarithm of ``count`` scatters and never fell: whatever it is, nothing is learned.
+
+    One that stands may be summed over samples, and have been learned in the first epoch.
+    """
+    values = telemetry.column(facts.metric).values if metrics.of(facts.metric).family == "loss" else ()
+    if len(values) < 2 * FEW or count < 2 or min(values) < MANY * math.log(count):
+        return False
+    recent = values[-max(FEW, len(values) // 2) :]
+    return median(recent) > FELL * median(values[:FEW]) and max(recent) - min(recent) > NOISE * median(recent)
+
+
 def _shown_classes(facts: Facts, count: int) -> bool:
     """Whether the loss of another trial begins there: then it is a cross entropy, wherever that of this one began."""
     return facts.of_study(("near", count), lambda: any(reading.near_classes(peer.telemetry, count) for peer in facts.peers))
-
-
-@reading.once
-def classes(telemetry: Telemetry, facts: Facts) -> int:
-    """The number K of classes of one size: the loss stands at ln K, and the accuracy no higher than at 1/K; 0 if they do not."""
-    losses, scores = telemetry.column("val/loss").values, telemetry.column(facts.metric).values
-    losses = losses or telemetry.column("train/loss").values
-    if min(len(losses), len(scores)) < FEW or not ACCURACY & {*metrics.split(facts.metric)} or reading.labels(telemetry, facts):
-        return 0
-    count = chance.standing(losses) or chance.standing(losses[-max(FEW, len(losses) // 2) :])  # an initial loss may be any
-    highest = max(scores) * count / reading.unit(telemetry, facts)
-    return count if highest < 1.5 and median(scores) * count / reading.unit(telemetry, facts) < 1.15 else 0
-
-
-@reading.once
-def stood(telemetry: Telemetry, facts: Facts) -> float | None:
-    """The best of the first five scores of a training whose loss is absurd and whose score never rose since; else None."""
-    losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
-    absurd = bool(losses) and min(losses) > ABSURD and bool(ACCURACY & {*metrics.split(facts.metric)})
-    return start(telemetry, facts) if absurd else None
-
-
-@reading.once
-def start(telemetry: Telemetry, facts: Facts) -> float | None:
-    """The best of the first five scores, if the mean of five running never rose above that of these by `STILL`; else None."""
-    meaning, values = metrics.of(facts.metric), telemetry.column(facts.metric).values
-    if not (meaning.share and facts.maximize) or len(values) < FEW or not any(values):
-        return None  # where nothing is found, that is what it is judged by
-    means, still = [sum(values[i : i + FEW]) / FEW for i in range(len(values) - FEW + 1)], STILL * reading.unit(telemetry, facts)
-    best = max(values[:FEW])
-    return best if max(means) < means[0] + still and max(values) < best + still else None
 
 
 @reading.once
@@ -243,7 +235,7 @@ def begun(telemetry: Telemetry, facts: Facts) -> float | None:
     before = _beside(telemetry, facts, "start/")[:1]
     firsts = (means[0], values[0] + 2 * facts.sign * noise, *before)
     gain = max(facts.sign * mean for mean in means) - min(facts.sign * first for first in firsts)
-    if gain > max(STILL * scale, 4 * noise * math.sqrt(2 / few), 1e-12):
+    if gain > max(reading.STILL * scale, 4 * noise * math.sqrt(2 / few), 1e-12):
         return None
     return means[0] if _guess(telemetry, facts, means[0]) else None
 
@@ -251,15 +243,16 @@ def begun(telemetry: Telemetry, facts: Facts) -> float | None:
 def _guess(telemetry: Telemetry, facts: Facts, level: float) -> bool:
     """Whether ``level`` may be that of a model that has learned nothing.
 
-    No training loss has fallen, unless it is `worse` yet, or the score is the same again and again. And others did better by a
-    tenth; else a share has to be that same, up to `GOOD`, or 1/K for some K classes, and a loss between that of two classes and
-    the largest vocabulary.
+    No training loss has fallen, and below that of a guess where it is known, unless the score is the same again and again. And
+    others did better by a tenth; else a share has to be that same, up to `GOOD`, or 1/K for some K classes, and a loss between
+    that of two classes and the largest vocabulary.
     """
     meaning, values = metrics.of(facts.metric), telemetry.column(facts.metric).values
     whole = reading.unit(telemetry, facts) if meaning.share else abs(level)
     alike = meaning.share and 2 * values.count(median(values)) >= len(values)
     trained = telemetry.column("train/loss").values if meaning.family != "reward" else ()
-    if trained and not alike and min(trained) < FELL * trained[0] and not worse(telemetry, facts):
+    guess = loss(telemetry, facts, guess=False) if facts.metric not in ("val/loss", "train/loss") else None
+    if trained and not alike and min(trained) < FELL * min(trained[0], guess or math.inf):
         return False
     best, usual = surpassed(telemetry, facts), _firsts(facts)
     if best is not None and usual is not None and facts.sign * (level - usual) > AHEAD * abs(best - usual):
@@ -325,7 +318,7 @@ def bound(telemetry: Telemetry, facts: Facts, margin: float = 0.02) -> float | N
     whole = room(telemetry, facts)
     within = margin * (min(whole, shown(telemetry, facts)) if margin < LEARNED else whole)
     least = NOTHING * reading.unit(telemetry, facts) if meaning.share else 0.0
-    ahead = max(within, min(margin, STILL) * whole, 2 * error(telemetry, facts, facts.metric), noise, least)
+    ahead = max(within, min(margin, reading.STILL) * whole, 2 * error(telemetry, facts, facts.metric), noise, least)
     return level + ahead if facts.maximize else level - ahead
 
 

@@ -201,10 +201,10 @@ def score_trending(telemetry: Telemetry, facts: Facts, count: int) -> Sign | Non
 def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     """A learning rate that is falling and still high, where steps are too large: update ratio of at least .01, loss above chance.
 
-    Too large they are as well where a training had learned, and fell back to chance.
+    Too large they are as well where a training had learned, and fell back to chance, and where its loss exploded under way.
     """
     rates, steps, losses = (_last(telemetry, name, count) for name in ("lr", "update_ratio", "val/loss"))
-    level, fell = levels.loss(telemetry, facts), levels.learned_once(telemetry, facts)
+    level, fell = levels.loss(telemetry, facts), levels.learned_once(telemetry, facts) or _exploded(telemetry, count)
     if not rates or not (fell or (steps and sum(steps) >= 0.01 * count)):
         return None
     if not fell and level is not None and losses and sum(losses) < 1.05 * level * count:
@@ -296,6 +296,12 @@ def _decides(spreads: Sequence[tuple[int, float]], facts: Facts) -> bool:
 def _loss(telemetry: Telemetry) -> str:
     """The loss to look at: of validation where that is measured."""
     return "val/loss" if telemetry.column("val/loss").values else "train/loss"
+
+
+def _exploded(telemetry: Telemetry, count: int) -> bool:
+    """Whether all of the last losses are many times as large as the first."""
+    values = telemetry.column(_loss(telemetry)).values
+    return len(values) > count and 0 < levels.MANY * values[0] < min(values[-count:])
 
 
 def _judged(facts: Facts) -> bool:

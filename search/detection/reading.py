@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
-from pitprop.detection import metrics
+from pitprop.detection import chance, metrics
 from pitprop.detection.facts import WARM_SHARES, WARMUPS, Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry, columns
@@ -22,6 +22,12 @@ FEW = 5
 """Readings of which fewer tell nothing of where a training stands."""
 LARGE = 5.0
 """An error rate that, as the median of a training, is in percent: a share is hardly ever so large."""
+ABSURD = 20.0
+"""A loss that no classifier has: more than the logarithm of any number of classes."""
+ACCURACY = frozenset(("acc", "accuracy", "top1", "mean1"))
+"""Words for the share of samples that are classified rightly."""
+STILL = 0.02
+"""What a score that has not moved may have risen by, as a share of its scale; and a loss, of itself."""
 TRAINING, VALIDATION = message("training loss"), message("validation loss")
 Asks = ParamSpec("Asks")
 Answer = TypeVar("Answer")
@@ -175,3 +181,34 @@ def batch(telemetry: Telemetry, facts: Facts) -> int:
     """Samples in a batch; 0 if not known."""
     sizes = telemetry.column("batch/size").values
     return round(sizes[-1]) if sizes else facts.batch or 0
+
+
+@once
+def classes(telemetry: Telemetry, facts: Facts) -> int:
+    """The number K of classes of one size: the loss stands at ln K, and the accuracy no higher than at 1/K; 0 if they do not."""
+    losses, scores = telemetry.column("val/loss").values, telemetry.column(facts.metric).values
+    losses = losses or telemetry.column("train/loss").values
+    if min(len(losses), len(scores)) < FEW or not ACCURACY & {*metrics.split(facts.metric)} or labels(telemetry, facts):
+        return 0
+    count = chance.standing(losses) or chance.standing(losses[-max(FEW, len(losses) // 2) :])  # an initial loss may be any
+    highest = max(scores) * count / unit(telemetry, facts)
+    return count if highest < 1.5 and median(scores) * count / unit(telemetry, facts) < 1.15 else 0
+
+
+@once
+def stood(telemetry: Telemetry, facts: Facts) -> float | None:
+    """The best of the first five scores of a training whose loss is absurd and whose score never rose since; else None."""
+    losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
+    absurd = bool(losses) and min(losses) > ABSURD and bool(ACCURACY & {*metrics.split(facts.metric)})
+    return start(telemetry, facts) if absurd else None
+
+
+@once
+def start(telemetry: Telemetry, facts: Facts) -> float | None:
+    """The best of the first five scores, if the mean of five running never rose above that of these by `STILL`; else None."""
+    meaning, values = metrics.of(facts.metric), telemetry.column(facts.metric).values
+    if not (meaning.share and facts.maximize) or len(values) < FEW or not any(values):
+        return None  # where nothing is found, that is what it is judged by
+    means, still = [sum(values[i : i + FEW]) / FEW for i in range(len(values) - FEW + 1)], STILL * unit(telemetry, facts)
+    best = max(values[:FEW])
+    return best if max(means) < means[0] + still and max(values) < best + still else None

@@ -160,9 +160,9 @@ def _concluded(telemetry: Telemetry, facts: Facts) -> list[str]:
         alike = f"where embeddings of a batch of {count + 1} are all alike (--loss supcon --batch {count + 1})"
         why = alike if count in chance.ALIKE else f"chance with {count} classes of one size"
         return [f"its loss stands at ln {count} = {math.log(count):.4g}: that is {why}"]
-    if count := levels.classes(telemetry, facts):
+    if count := reading.classes(telemetry, facts):
         return [f"its loss stands at ln {count} and {facts.metric} at 1/{count}: that is chance with {count} classes of one size"]
-    score = None if facts.labels else levels.stood(telemetry, plain)
+    score = None if facts.labels else reading.stood(telemetry, plain)
     if score is None:
         return []
     return [f"{facts.metric} never left {score:.4g}, at a loss that is worse than any guess; that is taken for chance"]
@@ -197,14 +197,14 @@ def _guessed(
     Where a log begins late, or a checkpoint was loaded, its start is not chance; and the losses of a reward say nothing.
     """
     start = reading.began(telemetry)
-    if levels.known_loss(telemetry, facts, guess=False) is not None or levels.stood(telemetry, facts) is not None:
+    if levels.known_loss(telemetry, facts, guess=False) is not None or reading.stood(telemetry, facts) is not None:
         return None, None, False
     if metrics.of(facts.metric).family == "reward" or learned(given, log) or log.late or facts.labels or start is None:
         return None, None, False
     if start < LEAST or good(telemetry, facts.metric) or _moved(telemetry, start):
         return None, None, False
     notes.append(f"its loss never left {start:.4g}, where it began, which is taken for chance; --chance-loss says better")
-    stood = levels.start(telemetry, facts) if metrics.of(facts.metric).chance is None else None
+    stood = reading.start(telemetry, facts) if metrics.of(facts.metric).chance is None else None
     # worse than the loss of a uniform guess among 1 / stood classes: then it is none
     return start, stood, not (stood is not None and 0 < stood < 0.2 and start > -2 * math.log(stood))
 
@@ -216,7 +216,7 @@ def learned(given: Given, log: Finished) -> bool:
 
 def _fallen_to(telemetry: Telemetry, facts: Facts) -> int:
     """The number of classes at whose chance loss and score have stood since, though they were better before; else 0."""
-    return levels.classes(Telemetry(telemetry[-max(2 * FEW, len(telemetry) // 4) :]), facts) if fell(telemetry, facts) else 0
+    return reading.classes(Telemetry(telemetry[-max(2 * FEW, len(telemetry) // 4) :]), facts) if fell(telemetry, facts) else 0
 
 
 def fell(telemetry: Telemetry, facts: Facts) -> bool:

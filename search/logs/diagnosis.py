@@ -350,7 +350,7 @@ def _learns(telemetry: Telemetry, facts: Facts) -> bool:
     curves = [telemetry.column(name).values for name in losses if name != facts.metric]
     if len(values) < FEW:  # too few for a mean: by more than a score that has not moved
         ends = [(values, facts.sign, reading.reach(telemetry, facts)), *((one, -1, abs(one[0])) for one in curves if one)]
-        return any(sign * (one[-1] - one[0]) > levels.STILL * whole for one, sign, whole in ends if len(one) > 1)
+        return any(sign * (one[-1] - one[0]) > reading.STILL * whole for one, sign, whole in ends if len(one) > 1)
     if telemetry[-1].step < catalogue.GRACE * facts.budget:
         return True
     played = metrics.of(facts.metric).family == "reward"  # a return that has fallen back is none that was gained

@@ -10,6 +10,8 @@ A signature is a module with a docstring (its first line is shown in lists) that
     for a soft one: the life signs that do not count,
 ``BY_LOSS = True``
     for one that judges by losses: silent where the objective is a reward,
+``SOON = True``
+    for a soft one that does not wait longer where the loss is absurd from the start,
 ``FALLBACK = True``
     for one that names no cause of its own: its verdicts stand behind all others.
 """
@@ -38,7 +40,7 @@ BLIND = 0.67
 
 KINDS = {"hard": "prune", "soft": "park", "advice": "warn"}
 """The kinds of signatures, and what each does unless a space says otherwise."""
-OPTIONAL = {"GRACE", "BLIND", "DESPITE", "FALLBACK", "BY_LOSS"}
+OPTIONAL = {"GRACE", "BLIND", "DESPITE", "FALLBACK", "BY_LOSS", "SOON"}
 """What a signature may have."""
 
 

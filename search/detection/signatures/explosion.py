@@ -16,6 +16,7 @@ READS = ("val/loss",)
 KIND = "soft"
 GRACE = 0.1  # an exploded loss recovers less often than a run at chance, so this waits less; never less than the warm-up
 BY_LOSS = True
+SOON = True
 ELSEWHERE = "AUTOTRAINER (a loss of 1,000), the deep learning tuning playbook"
 
 

@@ -19,6 +19,8 @@ EXPONENTIALS = ("ppl", "perplexity")
 """What overflows where the loss is only large: infinite is no proof of it, NaN is."""
 STEPS = 5
 """Reports in a row in which the gradient has to be non-finite: steps that are skipped under AMP are normal."""
+MEANS = frozenset(["mse", "rmse", "mae", "error", "psnr", "snr", "sdr", "elbo", "likelihood", "loglik", "r2", "r2score"])
+"""Words for means of outputs over samples."""
 ONCE = N_("{name} is {value} at epoch {last}")
 SEEN = N_("{name} is {value} in {patience} consecutive reports, epochs {first} to {last}")
 
@@ -27,7 +29,8 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> Message 
     """At once for the validation loss; ``patience`` reports for that of training, where one bad step is normal under AMP.
 
     And for any other loss, by its name (cross entropy, perplexity, one of several), where the whole one is not reported; and for
-    the gradient, where the training loss reaches no new minimum. A score may be undefined, and does not count.
+    the gradient, where the training loss reaches no new minimum. A score may be undefined, and does not count; but where no loss
+    is reported an error or a likelihood does, which is finite as long as the outputs are.
     """
     if not telemetry:
         return None
@@ -43,7 +46,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> Message 
             **{"loss": reported[-1].metrics["train/loss"], "patience": patience},
             **{"first": reported[0].step, "last": reported[-1].step},
         )
-    for name, count in sorted(_others(telemetry, patience), key=lambda one: one[0] != facts.metric):
+    for name, count in sorted(_others(telemetry, facts, patience), key=lambda one: one[0] != facts.metric):
         reported = _reports(telemetry, name, count)
         if reported and all(_broken(name, epoch.metrics[name]) for epoch in reported):
             said = {"name": name, "value": last.metrics[name], "patience": count}
@@ -51,7 +54,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 2) -> Message 
     return None
 
 
-def _others(telemetry: Telemetry, patience: int) -> Iterator[tuple[str, int]]:
+def _others(telemetry: Telemetry, facts: Facts, patience: int) -> Iterator[tuple[str, int]]:
     """The other losses that the last epoch reports as non-finite, and the gradient, with how often they have to be."""
     last, losses = telemetry[-1].metrics, telemetry.column("train/loss").values
     for name, value in last.items():
@@ -64,6 +67,8 @@ def _others(telemetry: Telemetry, patience: int) -> Iterator[tuple[str, int]]:
                 yield name, count
         elif side in ("val", "train") and metrics.of(name).family == "loss":
             yield name, patience
+        elif name == facts.metric and MEANS & {*metrics.split(name)} and not (losses or telemetry.column("val/loss").values):
+            yield name, STEPS
 
 
 def _reports(telemetry: Telemetry, name: str, count: int) -> list[Epoch]:

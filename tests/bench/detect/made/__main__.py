@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 import zlib
@@ -17,7 +18,7 @@ import pandas as pd
 import torch
 from pitprop.detection import metrics
 
-from tests.bench.detect.made import returns, tasks
+from tests.bench.detect.made import returns, tasks, unseen
 from tests.bench.detect.made.lanes import Array, Recipe, draw, train
 
 RUNS = 64
@@ -46,6 +47,7 @@ LOSSES: tuple[str, ...] = ("train_loss", "val_loss")
 NONE: tuple[str, ...] = ()
 WIDE, RECURRENT = (-6.0, 0.5), (-6.5, 0.0)
 LONG = {"warmup": [0.0, 0.3, 0.5, 0.7]}
+LARGE = {"gain": [3.2, 5.0, 10.0], "clip": [math.inf]}
 KINDS: dict[str, list[Study]] = {
     "percent": [
         Study("10 classes", partial(tasks.classes, count=10), WIDE),
@@ -120,6 +122,42 @@ KINDS: dict[str, list[Study]] = {
         Study("parity, lr not logged", tasks.parity, (-4, 0), 40, 40, LOSSES, LONG, silent=True),
         Study("classes, lr not logged", partial(tasks.classes, unit=1.0), (-5, 0), 40, 15, LOSSES, LONG, silent=True),
         Study("weak", partial(tasks.classes, count=5, noise=5.0, unit=1.0), (-4, 0), 40, 15, fixed=LONG),
+    ],
+    "absurd": [
+        Study("10 classes", partial(tasks.classes, unit=1.0), (-4, 1.5), fixed=LARGE),
+        Study("losses", partial(tasks.classes, unit=1.0), (-4, 1.5), columns=LOSSES, fixed=LARGE, epochs=40),
+        Study("weak", partial(tasks.classes, count=5, noise=5.0), (-4, 1.5), fixed=LARGE),
+        Study("val only", partial(tasks.classes, count=20), (-4, 1.5), columns=("val_loss",), fixed=LARGE),
+    ],
+    "lists": [
+        Study("ndcg", unseen.lists, WIDE),
+        Study("ndcg, score only", unseen.lists, WIDE, columns=NONE),
+        Study("survival", unseen.survival, WIDE, columns=LOSSES),
+        Study("survival, score only", unseen.survival, WIDE, columns=NONE),
+    ],
+    "vision": [
+        Study("masks", unseen.masks, WIDE, columns=LOSSES),
+        Study("masks, score only", unseen.masks, WIDE, columns=NONE, epochs=40),
+        Study("boxes", unseen.boxes, WIDE, epochs=40),
+        Study("boxes, score only", unseen.boxes, WIDE, columns=NONE, epochs=40),
+    ],
+    "generators": [
+        Study("diffusion", unseen.diffusion, WIDE, columns=LOSSES),
+        Study("autoencoder", unseen.autoencoder, WIDE),
+        Study("autoencoder, score only", partial(unseen.autoencoder, rise=100), WIDE, columns=NONE),
+        Study("embeddings", unseen.embeddings, WIDE, columns=LOSSES),
+    ],
+    "plateaus": [
+        Study("perplexity", unseen.perplexity, RECURRENT, epochs=40, columns=LOSSES, fixed={"warmup": [0.4]}),
+        Study("perplexity, silent", unseen.perplexity, RECURRENT, 40, 15, NONE, {"warmup": [0.4]}, silent=True),
+        Study("copying", unseen.copying, RECURRENT, epochs=50, columns=LOSSES),
+        Study("copying, train", partial(unseen.copying, gap=8), RECURRENT, epochs=50, steps=20, columns=("train_loss",)),
+    ],
+    "quantities": [
+        Study("r2", unseen.regression, WIDE, columns=LOSSES),
+        Study("r2, score only", partial(unseen.regression, shift=8.0), WIDE, columns=NONE),
+        Study("rmse", partial(unseen.regression, metric="val/rmse"), WIDE, columns=NONE, epochs=40),
+        Study("several", unseen.several, WIDE, columns=LOSSES),
     ],
 }
 """The studies of each kind; the bench makes figures of both halves of them."""
