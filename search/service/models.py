@@ -100,6 +100,15 @@ class Best(Row):
     params: Mapping[str, Any]
 
 
+class Chosen(Row):
+    """The trial that the answer says to take, and its score: the mean over fresh ``seeds``, or that of the search where these
+    are 0."""
+
+    trial: int
+    score: float
+    seeds: int = 0
+
+
 class Confirming(Row):
     """How far a confirmation is: its trainings, one for each seed of what is trained again, and how many are over."""
 
@@ -122,6 +131,8 @@ class Progress(Row):
     """Of the pruned ones, those that were fine, and whose turn had not come again."""
     failed: int = 0
     running: int = 0
+    interrupted: int = 0
+    """Begun, and left by a driver that has ended; they go on with their search."""
     epochs: int = 0
     saved: int = 0
     """Epochs that would have been trained, but for verdicts."""
@@ -131,8 +142,22 @@ class Progress(Row):
     best: Best | None = None
     stopped: Mapping[str, int] = Field(default_factory=dict)
     """How many trials each signature, gate or limit has stopped."""
+    answer: Chosen | None = None
+    """None until a driver has come to its end since trials were trained."""
     confirming: Confirming | None = None
     """None where nothing was confirmed since its trials were trained."""
+
+    @property
+    def over(self) -> int:
+        """How many trials have ended."""
+        return self.begun - self.running - self.interrupted
+
+    @property
+    def score(self) -> float | None:
+        """What the trial to take has reached, as far as that is known; None before one has a score."""
+        if self.answer is not None:
+            return self.answer.score
+        return self.best.values[0] if self.best is not None else None
 
 
 class Estimate(Row):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pitprop import __version__
 from pitprop.service.catalogue import Catalogue
-from pitprop.service.database.ledger import Store
+from pitprop.service.database.ledger import LIVE, Store
 from pitprop.service.database.tables import NOTICES, SEARCHES
 from pitprop.service.models import SearchState
 from sqlalchemy import func, select
@@ -22,7 +22,7 @@ from sqlalchemy import func, select
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-TRIALS = ("complete", "pruned", "parked", "waiting", "failed", "running")
+TRIALS = ("complete", "pruned", "parked", "waiting", "failed", "running", "interrupted")
 WAITS = (1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 4 * 3600.0, 86400.0)
 """The bounds of the times in the queue, in seconds."""
 MARGIN = 5.0
@@ -91,6 +91,9 @@ class Metrics:
         for row in rows:
             trials.update({name: int(row.progress.get(name, 0)) for name in TRIALS})
             trials["pruned"] -= int(row.progress.get("parked", 0))
+            if row.state not in LIVE:  # nothing trains without a driver
+                left = int(row.progress.get("running", 0))
+                trials.update({"running": -left, "interrupted": left})
             stopped.update({name: int(count) for name, count in row.progress.get("stopped", {}).items()})
         searches = GaugeMetricFamily("pitprop_searches", "Searches by state", labels=["state"])
         for state in SearchState:

@@ -74,8 +74,8 @@ def queue(asked: Client, *, over: bool, limit: int, json: bool) -> int:
         table.add_column(name)
     for one in found:
         progress = one.progress
-        score = words.score(progress.best.values[0]) if progress is not None and progress.best is not None else ""
-        begun = f"{progress.begun if progress is not None else 0}/{one.trials}"
+        score = words.score(progress.score) if progress is not None and progress.score is not None else ""
+        begun = f"{progress.over}/{progress.target}" if progress is not None else f"0/{one.trials}"
         state = words.listed([_(models.STATES[one.state]), *_confirming(one.confirming)])
         table.add_row(one.id, escape(one.name), escape(one.owner), state, begun, score, _when(one))
     Console().print(table)

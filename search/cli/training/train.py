@@ -41,6 +41,7 @@ def search(options: StudyOptions, run: RunOptions, trials: Trials | None = None)
         return hand_over("search", options, run, *(["--trials", str(trials)] if trials is not None else []))
     (space, where), console = open_space(options, run.seed, ask=True), Console(stderr=options.json)
     code, results = searched(space, where, run, trials, None if run.quiet else console)
+    _tell(run, results)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
         _print_interrupted(console, next_command("search", space, where, *run.repeat().words("search")))
@@ -139,6 +140,7 @@ def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) ->
             space, where, before.records, before.target, knows=before.knows
         )  # which reads the confirmation as it is now
         publish.finish(mlflow, shown, results, report=run.report and not code, meanwhile=crew.close)
+    _tell(run, results)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
         _print_interrupted(console, next_command("confirm", space, where, *words))
@@ -199,6 +201,7 @@ def revive(options: StudyOptions, run: RunOptions, trials: Sequence[int]) -> int
             code = session.run(space, study, where, run, console=shown, exporter=mlflow, crew=crew, asks=False)
             results = _results(study, where)
             publish.finish(mlflow, shown, results, report=run.report and not code, meanwhile=crew.close)
+    _tell(run, results)
     conclude(console, results, json=options.json, repeat=run.repeat())
     if code:
         words = (*map(str, trials), *run.repeat().words("revive"))
@@ -323,6 +326,19 @@ def _refusal(space: Space, where: Addresses, changes: Sequence[str], verb: str, 
     text = _("{changed}; put it back, or train on with the code as it is now: {command}")
     command = next_command(verb, space, where, *flags, "--code-changed")
     return text.format(changed=words.code_changed(changes), command=command)
+
+
+def _tell(run: RunOptions, results: Results) -> None:
+    """Tells whoever follows the run which trial is to be taken, and what it reached: on fresh seeds where it was confirmed."""
+    from pitprop.driver import journal
+    from pitprop.study import ranking
+
+    first, sure = results.best_trial, results.confirmation
+    if run.events is None or first is None:
+        return
+    winner = sure.winner if sure is not None else None
+    score = winner.mean if winner is not None else ranking.score(first)
+    journal.write(run.events, "answer", {"trial": first.number, "score": score, "seeds": len(winner.scores) if winner else 0})
 
 
 def _results(study: Study, where: Addresses) -> Results:

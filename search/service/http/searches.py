@@ -82,9 +82,19 @@ def _fields(parts: Service, entry: Entry, estimates: Mapping[str, models.Estimat
         "started": entry.started,
         "ended": entry.ended,
         "changed": entry.changed,
-        "progress": models.Progress(**entry.progress) if entry.progress is not None else None,
+        "progress": _progress(entry),
         "estimate": estimates.get(entry.id, models.Estimate()),
     }
+
+
+def _progress(entry: Entry) -> models.Progress | None:
+    """How far a search is by what its driver said last, and by what was asked for and has happened since."""
+    if entry.progress is None:
+        return None
+    said = models.Progress(**entry.progress)
+    more = entry.trials - entry.progress.get("planned", entry.trials)
+    left = said.running if entry.state not in LIVE else 0
+    return said.model_copy(update={"target": said.target + max(0, more), "running": said.running - left, "interrupted": left})
 
 
 def estimated(parts: Service) -> dict[str, models.Estimate]:

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 from pitprop import __version__, messages
-from pitprop.messages import _
+from pitprop.messages import N_, _
 from pitprop.service import models
 from pitprop.views import words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+LEFT = {"interrupted": N_("interrupted")}
+"""What trials are called that a driver has left, beside the states that they have in their study."""
 
 
 def render(name: str, **values: Any) -> str:
@@ -38,7 +42,7 @@ def environment() -> Environment:
     found.install_gettext_callables(_, messages.ngettext, newstyle=True)  # type: ignore[attr-defined]
     found.globals |= {"w": words, "version": __version__, "states": models.STATES}
     found.filters |= {"score": words.score, "value": words.value, "time": time, "state": lambda name: _(models.STATES[name])}
-    found.filters |= {"trial_state": lambda name: _(words.STATES[name]), "percent": words.percent}
+    found.filters |= {"trial_state": lambda name: _({**words.STATES, **LEFT}[name]), "percent": words.percent}
     return found
 
 

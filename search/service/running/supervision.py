@@ -39,7 +39,7 @@ SLOWEST = 300.0
 """The longest wait before a driver is started again."""
 LATELY = 86400.0
 """What an owner has used within so many seconds counts against them."""
-VOLATILE = ("progress", "confirming")
+VOLATILE = ("progress", "confirming", "answer")
 """What a driver says of how far it is: the last such line is all that is kept."""
 PRIVATE = ("joined", "left")
 """What it says to us alone."""
@@ -207,10 +207,10 @@ class Supervisor:
         values: dict[str, Any] = {"tailed": end}
         progress = dict(entry.progress or {})
         for line in lines:
-            if line.kind == "progress":
-                progress = dict(line.body)  # what confirms comes after what searches: an earlier confirmation is no news then
-            elif line.kind == "confirming":
-                progress["confirming"] = line.body
+            if line.kind == "progress":  # what confirms comes after what searches: an earlier confirmation is no news then
+                progress = {**line.body, "planned": entry.task.get("planned", entry.trials)}
+            elif line.kind in ("confirming", "answer"):
+                progress[line.kind] = line.body
         if progress:
             values["progress"] = progress
         if any(line.kind == "trial" for line in lines):
@@ -235,8 +235,9 @@ class Supervisor:
             self._to(entry, SearchState.CANCELLED, "cancelled", message("what was finished is kept"), ended=now)
         elif entry.state == SearchState.PAUSING:
             self._to(entry, SearchState.PAUSED, "paused", message("once it is resumed, it goes on where it stopped"))
-        elif finished and entry.task["verb"] == "search" and entry.trials > entry.task.get("trials", 0):
-            self._to(entry, SearchState.QUEUED, "restarted", message("it was extended while it ran"))
+        elif finished and entry.trials > entry.task.get("planned", entry.trials):
+            extended = message("it was extended while it ran")
+            self._to(entry, SearchState.QUEUED, "restarted", extended, task={**entry.task, "verb": "search"})
         elif finished:
             self._to(entry, SearchState.DONE, "done", _short_of(entry), ended=now)
         elif stopping:
@@ -325,8 +326,7 @@ class Supervisor:
         task = {key: one for key, one in entry.task.items() if key not in ("joined", "seen")}
         task |= {"from": self._places.said(entry), "at": now, "begun": False, "spent": _spent(entry.task, now)}
         progress = None if entry.progress is None else {key: one for key, one in entry.progress.items() if key != "confirming"}
-        if entry.task["verb"] == "search":
-            task["trials"] = entry.trials
+        task["planned"] = entry.trials
         return self._store.set(
             connection,
             entry,
