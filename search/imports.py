@@ -91,7 +91,8 @@ def use(folder: str | None, *, fresh: bool = False) -> None:
 def _names_in(folder: str) -> list[str]:
     """The loaded modules that lie in ``folder`` itself, with the submodules of its packages."""
     heads = {name for name, module in list(sys.modules.items()) if "." not in name and folder in _places(module)}
-    return [name for name in sys.modules if name.partition(".")[0] in heads - {"pitprop", "__main__"}]
+    heads -= {"pitprop", "__main__"}
+    return [name for name in sys.modules if name.partition(".")[0] in heads] if heads else []
 
 
 def _places(module: ModuleType) -> list[str]:

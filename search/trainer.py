@@ -27,6 +27,7 @@ import re
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -203,7 +204,7 @@ def card(location: str) -> Card:
     if (source := file_of(location)) is None:
         raise ValueError(f"{location}: no such module")
     try:
-        module = ast.parse(source.read_text(encoding="utf-8"))
+        module = _parsed(source.read_text(encoding="utf-8"))
     except (SyntaxError, OSError) as error:
         raise ValueError(f"{source}: cannot be read as a trainer: {error}") from error
     functions = {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
@@ -224,6 +225,12 @@ def card(location: str) -> Card:
         width,
         *(name in functions for name in ("shell", "check_options")),
     )
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> ast.Module:
+    """The syntax tree of a trainer's text, of which nobody changes anything: a service reads the same trainers all day."""
+    return ast.parse(text)
 
 
 def file_of(location: str) -> Path | None:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pitprop.adapters.tune import CollapseStopper
-from ray import tune
 from test_adapters_monitor import DEAD, LABELS, ROOT, alive, blocks
+
+# Ray Tune takes seconds to import, so the tests do, and this module does not.
 
 BEFORE = """
 import ray
@@ -55,6 +55,9 @@ def test_the_docs_stop_the_dying_trial_and_a_wrong_objective_is_an_error(tmp_pat
 
 
 def test_trials_are_watched_apart_and_only_the_lost_one_has_a_verdict() -> None:
+    from pitprop.adapters.tune import CollapseStopper
+    from ray import tune
+
     stopper = CollapseStopper(budget=20, metric="val/accuracy", labels=LABELS)
     assert isinstance(stopper, tune.Stopper)
     stops = []
@@ -69,5 +72,7 @@ def test_trials_are_watched_apart_and_only_the_lost_one_has_a_verdict() -> None:
 
 
 def test_an_option_that_does_not_exist_is_an_error_at_once() -> None:
+    from pitprop.adapters.tune import CollapseStopper
+
     with pytest.raises(ValueError, match="no option 'label': did you mean 'labels'"):
         CollapseStopper(budget=20, metric="val/accuracy", label=LABELS)

@@ -11,12 +11,10 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp import Client as Assistant
-from mcp import StdioServerParameters
-from pitprop.service.clients.assistant import made
 from pitprop.service.clients.client import Client
 from served import SPACE, Served, service, written
 
+# The SDK takes a second to import, so the tests do, and this module does not.
 LOOKS = {"list_searches", "read_answer", "list_trials", "explain_trial", "list_catalogue", "check_space"}
 
 
@@ -28,6 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def asked(server: Any, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
     """What the tools answer, one after the other: their tools first."""
+    from mcp import Client as Assistant
 
     async def talk() -> list[Any]:
         async with Assistant(server) as assistant:
@@ -42,6 +41,8 @@ def text(result: Any) -> str:
 
 
 def test_over_standard_input_and_output_searches_are_listed_and_a_sentence_says_what_is_wrong(server: Served) -> None:
+    from mcp import StdioServerParameters
+
     with server.client() as client:
         client.cancel(client.submit(written(server.folder, name="known")).id)
     command = ["-m", "pitprop.cli.main", "mcp", "--server", server.address]
@@ -58,6 +59,8 @@ def test_over_standard_input_and_output_searches_are_listed_and_a_sentence_says_
 
 
 def test_only_with_leave_is_anything_changed(server: Served) -> None:
+    from pitprop.service.clients.assistant import made
+
     with Client(server.address, "") as client:
         assert {one.name for one in asked(made(client, write=False))[0]} == LOOKS
         _tools, sent = asked(made(client, write=True), ("submit_search", {"yaml": SPACE, "name": "asked"}))

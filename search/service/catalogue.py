@@ -9,7 +9,7 @@ import ctypes
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -207,12 +207,13 @@ def _notices(section: NoticesSection) -> Settings:
 
 def _shipped_spaces() -> dict[str, Path]:
     found = {name: spaces.find(name) for name in spaces.names()}
-    return {name: path for name, path in found.items() if _trainer_of(path) != COMMAND}
+    return {name: path for name, path in found.items() if _trainer_of(path.read_text(encoding="utf-8")) != COMMAND}
 
 
-def _trainer_of(path: Path) -> Any:
-    problems = Problems(path.name)
-    return (yaml_text.parse(path.read_text(encoding="utf-8"), problems) or {}).get("trainer")
+@lru_cache(maxsize=64)
+def _trainer_of(text: str) -> Any:
+    """The trainer that a space's text names."""
+    return (yaml_text.parse(text, Problems("")) or {}).get("trainer")
 
 
 def _shipped_trainers() -> dict[str, str]:
