@@ -305,6 +305,60 @@ PRINTED: dict[str, tuple[str, Mapping[str, float]]] = {
         each("epoch {n} valid | loss 0.{n}\nepoch {n} train | loss 0.5\n"),
         {"train/loss": 0.5, "val/loss": 0.2},
     ),
+    "nemo": (
+        each("[NeMo I 2024-05-03 10:11:12 wer:318] reference :a\nEpoch {n}, global step {n}00: 'val_wer' reached 0.5{n} (best 0.1)\n"),
+        {"val/wer": 0.52},
+    ),
+    "flax's masked words": (
+        each("Step... ({n}00 | Loss: 2.0, Learning Rate: 0.1)\nStep... ({n}00 | Loss: 2.5, Acc: 0.{n})\n"),
+        {"train/loss": 2.0, "val/loss": 2.5, "val/accuracy": 0.2},
+    ),
+    "wenet": (
+        each(
+            "DEBUG TRAIN Batch {n}/100 loss 9.0 loss_att 8.0 lr 0.1 rank 0\nDEBUG CV Batch {n}/0 loss 4.0 history loss 5.0 rank 0\n"
+            "DEBUG CV Batch {n}/100 loss 4.0 history loss 6.{n} rank 0\n"
+        ),
+        {"train/loss": 9.0, "val/loss": 6.2},
+    ),
+    "flair": (
+        each("EPOCH {n} done: loss 0.5 - lr 0.02\nDEV : loss 0.07 - f1-score (micro avg)  0.8{n}\n"),
+        {"train/loss": 0.5, "val/loss": 0.07, "val/micro_f1": 0.82},
+    ),
+    "allennlp": (
+        each(
+            "trainer - Epoch {n}/9\nconsole_logger -            Training |  Validation\n"
+            "console_logger - accuracy  |     0.7  |     0.8{n}\nconsole_logger - gpu_0_MB  |     7.1  |       N/A\n"
+        ),
+        {"train/accuracy": 0.7, "val/accuracy": 0.82},
+    ),
+    "stable-baselines3's evaluation": (
+        each("Eval num_timesteps={n}000, episode_reward=2{n}.00 +/- 12.31\nEpisode length: 22.00 +/- 12.31\n"),
+        {"val/episode_reward": 22.0},
+    ),
+    "a container's log": (
+        each('{{"log":"Epoch {n} loss: 0.5 val_loss: 0.{n}\\n","stream":"stdout","time":"2024-05-03T10:11:12.1Z"}}\n'),
+        {"train/loss": 0.5, "val/loss": 0.2},
+    ),
+    "a logger of json": (
+        each('{{"created": 17.{n}, "level": "INFO", "message": "Epoch {n} loss: 0.5 val_loss: 0.{n}"}}\n'),
+        {"train/loss": 0.5, "val/loss": 0.2},
+    ),
+    "hugging face's last line": (
+        each("{{'eval_loss': 0.{n}, 'epoch': {n}.0}}\n") + "{'train_runtime': 12.1, 'train_loss': 3.2, 'epoch': 2.0}\n",
+        {"val/loss": 0.2},
+    ),
+    "chinese units": (
+        each("[{n}/20轮] 平均训练损失 0.5，验证损失 0.6，验证集准确率 4{n}.0%，用时 12.1秒\n"),
+        {"train/loss": 0.5, "val/loss": 0.6, "val/accuracy": 0.42},
+    ),
+    "chinese sentences": (
+        each("第{n}个epoch的训练loss为：0.5，测试准确率为：0.8{n}\n"),
+        {"train/loss": 0.5, "val/accuracy": 0.82},
+    ),
+    "russian errors": (
+        each("Эпоха [{n}/20] Ошибка на обучении: 0.5, Ошибка на валидации: 0.6, F1-мера: 0.7{n}\n"),
+        {"train/error": 0.5, "val/error": 0.6, "val/f1": 0.72},
+    ),
     "places without words": (each("[{n}/500] train_loss: 0.9 val_loss: 0.{n}\n"), {"train/loss": 0.9, "val/loss": 0.2}),
 }  # fmt: skip
 
@@ -418,6 +472,39 @@ def test_a_packed_log_that_is_torn_gives_what_comes_before(tmp_path: Path) -> No
     found = read(written(tmp_path, "a.log.gz", torn[: len(torn) // 2]))
     assert 100 < len(found) < 5000
     assert found[99].metrics == {"val/loss": 100.5}
+
+
+RESULT = """Result for {trial}:
+  date: 2021-05-03_10-11-12
+  info:
+    learner:
+      stats:
+        entropy: 0.6
+        total_loss: 8.5
+  {score}
+  pid: 123
+  time_total_s: 1.1
+  training_iteration: {n}
+  trial_id: 1_00000
+
+== Status ==
+"""
+
+
+def test_results_that_ray_tune_prints_are_read_by_trial(tmp_path: Path) -> None:
+    text = "".join(RESULT.format(trial=f"train_{t}", score=f"mean_accuracy: 0.{n}{t}", n=n) for n in (1, 2) for t in (5, 6))
+    assert formats.recognise(path := written(tmp_path, "tune.log", text)) == "tune"
+    found = trainings(path)
+    assert list(found) == ["tune.log#train_5", "tune.log#train_6"]
+    curves = [finished.read(files, None, None, (), {}).epochs for files in found.values()]
+    assert [[epoch.metrics["val/mean_accuracy"] for epoch in curve] for curve in curves] == [[0.15, 0.25], [0.16, 0.26]]
+    assert not any("time" in name or "pid" in name or "id" in name for curve in curves for name in curve[-1].metrics)
+
+
+def test_results_that_rllib_prints_are_returns(tmp_path: Path) -> None:
+    text = "".join(RESULT.format(trial="PPO_a", score=f"episode_reward_mean: {n}0.5", n=n) for n in (1, 2))
+    (epoch, last) = read(written(tmp_path, "rllib.log", text))
+    assert (epoch.metrics["train/episode_reward_mean"], last.metrics["train/episode_reward_mean"]) == (10.5, 20.5)
 
 
 def test_boxes_of_stable_baselines_are_returns_by_step(tmp_path: Path) -> None:

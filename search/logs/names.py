@@ -22,6 +22,7 @@ SIDES = dict.fromkeys(("train", "training", "trn", "tr", "learn"), "train") | di
         "test",
         "testing",
         "dev",
+        "cv",
         "heldout",
         "holdout",
     ),
@@ -73,7 +74,7 @@ COUNTS = {
 OURS = tuple(name for name in VOCABULARY if name.endswith("/"))
 IDLE = re.compile(
     r"(data|batch|train|load|forward|backward|epoch|iter|step)?_?time|time_.*|eta(_.*)?|mem(ory)?|max_mem|gpu_mem(ory)?|mfu|"
-    r"iters?|its?|iterations?|steps?|epochs?|batch(es)?|batch_idx|batch_size|global_step|trainer_global_step|rounds?|"
+    r"iters?|its?|iterations?|steps?|epochs?|batch(es)?|batch_idx|(.*_)?batch_size|number_of_.*|global_step|trainer_global_step|rounds?|"
     r"n?um_.*|n_updates|updates?|ups|wps|wpb|bsz|fps|sps|created_at|total_flos|(.*_)?best(_.*)?|data|index|folds?|"
     r".*(_per_second|_runtime|_ms|_secs?|_seconds|_sec|_minutes|_hours|_timesteps|_tokens|_samples|_scale|_cpp|_cc|_py)|"
     r"wall(_.*)?|elapsed(_.*)?|runtime|timestamp|timesteps|max_.*|min_.*|seed|sec|secs|ms|hours?|minutes?|images?|targets?|"

@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 from pitprop.logs.epochs import Row
 
 NUMBER = "[-+.0-9A-Za-z_]+"
-OTHER = re.compile(r"(?<![\w.])[-+]?(?:\d[-+.\w]*|\.\d[-+.\w]*|NaN|nan|-?Infinity|inf)(?!\w)")
+OTHER = re.compile(r"(?<![\w.])[-+]?(?:\d[-+.\w]*|\.\d[-+.\w]*|NaN|nan|-?Infinity|inf)(?!\w)", re.A)
 KNOWN = 16
 """How many shapes are known at a time."""
 Places = tuple[int | None, int | None]

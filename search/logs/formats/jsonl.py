@@ -10,6 +10,7 @@ from typing import Any
 
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
+from pitprop.logs.lines import decoding
 from pitprop.logs.names import Names, column
 from pitprop.logs.shapes import Shape, Shapes
 
@@ -31,6 +32,8 @@ def recognises(head: bytes, path: Path) -> bool:
     first = head.lstrip().split(b"\n", 1)[0]
     if path.name == "telemetry.jsonl" or b'"nbformat"' in head or b'"cells"' in first[:200]:
         return False  # ours, or a notebook
+    if decoding.wrapped(head):
+        return False
     try:
         return isinstance(json.loads(first), dict) and first.rstrip().endswith(b"}") and b'"log_history"' not in first
     except ValueError:

@@ -46,7 +46,7 @@ EPOCH = re.compile(
     re.I,
 )
 STEP = re.compile(
-    r"\b(?:iters?|iterations?|it|kimg|steps?|global_step|episodes?|batch|batches|batch_idx|updates?|round)(?:\((?P<side>\w+)\))?['\"]?"
+    r"\b(?:iters?|iterations?|it|kimg|steps?|global_step|num_timesteps|episodes?|batch|batches|batch_idx|updates?|round)(?:\((?P<side>\w+)\))?['\"]?"
     r"[\s:=#\['\"(]{1,4}(?P<step>\d+)(?![\d.]*\d)(?:\s*/\s*(?P<steps>\d+))?",
     re.I,
 )
@@ -71,7 +71,7 @@ USUAL = (
     r"(?:[a-z]\w{0,30}_)?loss(?:_[a-z]\w{0,30})?|acc|accuracy|f1|auc|macro[ _]f1|top[15]|acc@[15]|prec@[15]|perplexity|"
     r"ppl|lr|learning rate|grad norm|map|miou|iou|dice|bleu(?:-\d)?|wer|cer|rmse|mae|psnr|ssim|reward|precision|recall"
 )
-SIDE = r"train|training|val|valid|validation|validating|test|testing|eval|evaluation|evaluating|dev"
+SIDE = r"train|training|val|valid|validation|validating|test|testing|eval|evaluation|evaluating|dev|cv(?!\d)"
 PAIR = re.compile(
     r"(?<![\w./\-])(?P<name>[a-z][\w./\-]{0,80}(?:'s|:\d+_[\w./\-]{1,60}|@[\d.:]{1,9})?"
     r"(?: [a-z][\w\-]{0,30}){0,5}(?: ?\([a-z][\w \-]{0,20}\))?)"
@@ -99,7 +99,7 @@ SUMMARY = re.compile(r"\| train \| (?:epoch\b|\{\W*epoch\b)")
 TABLE = re.compile(r"(?P<name>[A-Za-z][\w ]{0,60}?)\s*[:=]\s*\{(?P<items>[^{}]*)\}")
 ITEM = re.compile(r"(?:^|,)\s*(?:np\.\w+\()?['\"]?([\w.\- ]+?)['\"]?\)?\s*:\s*(?:np\.\w+\()?(\d+)")
 VALIDATES = re.compile(
-    r"\b(val|valid|validation|validating|eval|evaluation|evaluating|test|testing)\b|\((val|test)\)|\bSaving dict for\b", re.I
+    r"\b(val|valid|validation|validating|eval|evaluation|evaluating|test|testing|cv)\b|\((val|test)\)|\bSaving dict for\b", re.I
 )
 PLACES = {"epoch": "EPOCH", **dict.fromkeys(("step", "iter", "iteration"), "STEP")}
 FACT = re.compile(
@@ -159,7 +159,7 @@ class Reader:
         self._only = name
 
     def feed(self, data: bytes) -> Iterator[Row]:
-        text = data.decode("utf-8", "replace").replace("\b", "\n")
+        text = decoding.unwrapped(data.decode("utf-8", "replace")).replace("\b", "\n")
         if self._only:
             pieces = list(_folds(text, self._fold))
             self._fold = pieces[-1][0]

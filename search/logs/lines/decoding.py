@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import bz2
 import codecs
+import json
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 
 from pitprop.logs.lines import languages
 
+STAMPED = re.compile(r"time|stamp|created|msecs|\bts\b|elapsed", re.I)
+"""Numbers that a logger adds by itself."""
 PACKED: Mapping[bytes, Callable[[], Any]] = {
     b"\x1f\x8b": lambda: zlib.decompressobj(31),
     b"BZh": bz2.BZ2Decompressor,
@@ -21,6 +25,8 @@ PACKED: Mapping[bytes, Callable[[], Any]] = {
 EASTERN = ("gb18030", "big5", "shift_jis", "euc_kr")
 """Encodings beside UTF-8 and UTF-16 in which the words of logs are not ASCII: told by these words, as a log is mostly numbers."""
 
+WRAPS = ("log", "message", "msg", "textPayload")
+"""Keys under which the log of a container, or a logger that writes JSON, has a line of text."""
 CONTROLS = frozenset([*range(1, 7), *range(14, 27), 28, 29, 30])
 """Bytes that no text has."""
 
@@ -72,6 +78,39 @@ class _Nothing:
 
     def decompress(self, data: bytes) -> bytes:
         return b""
+
+
+def wrapped(head: bytes) -> bool:
+    """Whether each line of a file that begins so is an object around a line of text, and no number is told beside that."""
+    lines = head.split(b"\n", 20)[:20]
+    found = [_object(line) for line in (lines[:-1] if len(lines) > 1 else lines) if line.strip()]
+    return bool(found) and all(one is not None and _said(one) is not None and not _told(one) for one in found)
+
+
+def unwrapped(text: str) -> str:
+    """``text`` with the lines that its objects are around, if it begins with an object; other lines as they are."""
+    if not text.startswith('{"'):
+        return text
+    found = ((line, _object(line)) for line in text.splitlines())
+    said = (line if one is None or _told(one) or (within := _said(one)) is None else within for line, one in found)
+    return "".join(line if line.endswith(("\n", "\r")) else f"{line}\n" for line in said)
+
+
+def _object(line: str | bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _said(found: Mapping[str, Any]) -> str | None:
+    return next((found[name] for name in WRAPS if isinstance(found.get(name), str)), None)
+
+
+def _told(found: Mapping[str, Any]) -> bool:
+    """Whether an object has readings of its own."""
+    return any(isinstance(value, float) and not STAMPED.search(name) for name, value in found.items())
 
 
 def whole(path: Path) -> bytes:

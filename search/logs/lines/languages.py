@@ -35,6 +35,8 @@ RUSSIAN = {
     "mean_": "средняя средние",
     "lr": "шаг_обучения скорость_обучения",
     "loss": "потери потеря лосс",
+    "error": "ошибка ошибки",
+    "f1": "f1-мера f1_мера f-мера",
     "accuracy": "точность",
     "recall": "полнота",
     "reward": "награда вознаграждение",
@@ -102,6 +104,9 @@ FOREBODES = (
 EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\uff01-\uff5e]")
 CYRILLIC_LETTER = re.compile("[\u0430-\u044f]")
 ROUND = re.compile(r"第\s*(\d+)\s*(?:/\s*(\d+)\s*)?(?:个|個)?\s*(?:轮|輪|代|回|次迭代|周期|[Ee]poch)")
+ROUND_OF = re.compile(r"(?<![\d.])(\d+)\s*/\s*(\d+)\s*(?:轮|輪)")
+IS = re.compile(r"\s*(?:为|為|是|达到|達到)\s*:?\s*(?=[-+]?[\d.])")
+"""What stands between a name and its number in a sentence."""
 PUNCTUATION = str.maketrans(
     {"：": ":", "，": ",", "；": ";", "（": "(", "）": ")", "％": "%", "。": " ", "、": ",", "【": "[", "】": "]", "№": " "}
 )
@@ -116,6 +121,7 @@ def english(text: str) -> str:
     if not EASTERN.search(text):
         return text
     text = ROUND.sub(lambda match: f" Epoch {match[1]}" + (f"/{match[2]} " if match[2] else " "), text)
+    text = IS.sub(": ", ROUND_OF.sub(r"Epoch \1/\2 ", text))
     return FOREIGN.sub(lambda match: WORDS[match[0]], text)
 
 

@@ -108,10 +108,21 @@ PLACED_BEHIND = re.compile(
 """A place between a name and its number, as in ``accuracy at epoch 3: 0.5``."""
 GAMES = re.compile(rf"\breward\s+(?:min )?{NUMBER}(?:/|\s+mean )\s*(?P<mean>{NUMBER})(?:/|\s+max )\s*{NUMBER}")
 """The least, the mean and the greatest return, as scripts of RLlib print them."""
+CALLER = re.compile(r"^\W?\[[^\[\]]*\d:\d\d[^\[\]]* [\w.]+:\d+\]")
+"""What NeMo's logging sets before a line: its last number is one of the source, as in ``wer:318``."""
+AVERAGED = re.compile(r"f1-score \((?P<mean>micro|macro) avg\)\s+(?=[\d.])")
+"""A score as flair writes it."""
+COLUMNS = re.compile(rf"console_logger - (?P<name>\w+)\s+\|\s+(?P<train>{NUMBER}|N/A)\s+\|\s+(?P<val>{NUMBER}|N/A)\s*$")
+"""A score of both sides, as AllenNLP writes it."""
+WENET = re.compile(r"\b(?:TRAIN Batch (?P<epoch>\d+)/(?P<step>\d+)|CV Batch (?P<checked>\d+)/\d+ .*?\bhistory(?= loss))")
+"""A batch as WeNet prints it; of one of validation the mean of all so far counts, its history."""
+FLAX_EVALUATED = re.compile(r"\b(?=(?:Loss|Acc): )")
 
 
 def plain(line: str) -> str:
     """``line`` with shares as fractions, lists by class as means, thousands without commas; without what it says of the best."""
+    if line.startswith("["):
+        line = CALLER.sub("", line)
     line = _numbers(_places(western(line)))
     if "," in line:
         line = THOUSANDS.sub(lambda match: match[0].replace(",", ""), line)
@@ -119,7 +130,7 @@ def plain(line: str) -> str:
         line = BEST.sub(" ", line)
     if " rate," in line:
         line = DARKNET.sub(r"step \g<step> loss: \g<loss> lr: \g<rate>,", line)
-    if "Region " in line and REGION.search(line):
+    if ("Region " in line and REGION.search(line)) or "'train_runtime'" in line:  # Hugging Face's last line sums all up
         return ""
     if line.startswith("s:"):
         line = LLMC.sub(lambda match: f"step {match['step']} {LLMC_NAMES[match['what']]}: {match['value']}", line)
@@ -181,7 +192,14 @@ def _coco(match: re.Match[str]) -> str:
 def _places(line: str) -> str:
     """``line`` with its place, and what each number is of, as they are usually said."""
     if line.startswith(("Epoch..", "Step..")):
-        line = ELLIPSIS.sub(r"\g<word> (", line)
+        evaluated = "Acc: " in line and "Rate: " not in line
+        line = ELLIPSIS.sub(r"\g<word> (", FLAX_EVALUATED.sub("eval ", line) if evaluated else line)
+    if " Batch " in line:
+        line = WENET.sub(_wenet, line)
+    if " avg)" in line:
+        line = AVERAGED.sub(r"\g<mean>_f1: ", line)
+    if "console_logger" in line:
+        line = COLUMNS.sub(r"train_\g<name>: \g<train> val_\g<name>: \g<val>", line)
     if " reward " in line:
         line = GAMES.sub(r"mean_reward: \g<mean>", line)
     if behind := PLACED_BEHIND.search(line):
@@ -198,7 +216,11 @@ def _places(line: str) -> str:
 
 def running(line: str) -> bool:
     """Whether ``line`` is of a batch of a validation, and has the mean of all batches so far."""
-    return BATCHED.match(line) is not None and "(" in line
+    return (BATCHED.match(line) is not None and "(" in line) or " history loss " in line
+
+
+def _wenet(match: re.Match[str]) -> str:
+    return f"Epoch {match['checked']} CV" if match["checked"] else f"Epoch {match['epoch']} step {match['step']}"
 
 
 def _sided(line: str) -> str:
