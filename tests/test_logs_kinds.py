@@ -306,7 +306,7 @@ PRINTED: dict[str, tuple[str, Mapping[str, float]]] = {
         {"train/loss": 0.5, "val/loss": 0.2},
     ),
     "nemo": (
-        each("[NeMo I 2024-05-03 10:11:12 wer:318] reference :a\nEpoch {n}, global step {n}00: 'val_wer' reached 0.5{n} (best 0.1)\n"),
+        each("[NeMo I 2024-05-03 10:11:12 wer:318] text :a\nEpoch {n}, global step {n}00: 'val_wer' reached 0.5{n} (best 0.1)\n"),
         {"val/wer": 0.52},
     ),
     "flax's masked words": (
@@ -315,7 +315,7 @@ PRINTED: dict[str, tuple[str, Mapping[str, float]]] = {
     ),
     "wenet": (
         each(
-            "DEBUG TRAIN Batch {n}/100 loss 9.0 loss_att 8.0 lr 0.1 rank 0\nDEBUG CV Batch {n}/0 loss 4.0 history loss 5.0 rank 0\n"
+            "DEBUG TRAIN Batch {n}/100 loss 9.0 lr 0.1 rank 0\nDEBUG CV Batch {n}/0 loss 4.0 history loss 5.0 rank 0\n"
             "DEBUG CV Batch {n}/100 loss 4.0 history loss 6.{n} rank 0\n"
         ),
         {"train/loss": 9.0, "val/loss": 6.2},
@@ -493,7 +493,8 @@ RESULT = """Result for {trial}:
 
 def test_results_that_ray_tune_prints_are_read_by_trial(tmp_path: Path) -> None:
     text = "".join(RESULT.format(trial=f"train_{t}", score=f"mean_accuracy: 0.{n}{t}", n=n) for n in (1, 2) for t in (5, 6))
-    assert formats.recognise(path := written(tmp_path, "tune.log", text)) == "tune"
+    path = written(tmp_path, "tune.log", text)
+    assert formats.recognise(path) == "tune"
     found = trainings(path)
     assert list(found) == ["tune.log#train_5", "tune.log#train_6"]
     curves = [finished.read(files, None, None, (), {}).epochs for files in found.values()]

@@ -1,4 +1,4 @@
-"""What Ray Tune prints of a result, up to Ray 2.6 and with the old output: ``Result for TRIAL:`` and a block of YAML under it."""
+"""What Ray Tune prints of a result in its old output: ``Result for TRIAL:`` and a block of YAML under it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pitprop.logs.formats.jsonl import as_number
 from pitprop.logs.lines import decoding
 from pitprop.logs.names import Names, tells
 
-TRAITS = Traits(Unit.LINES, single=True, judged="RLlib: `train/episode_reward_mean`, the return. Others: the score, else the loss.")
+JUDGED = "RLlib: `train/episode_reward_mean`, the return. Others: the score, else the loss."
+TRAITS = Traits(Unit.LINES, single=True, judged=JUDGED)
 BEGINS = re.compile(r"^\W*Result for (?P<trial>[\w.\-]+):\s*$", re.M)
 KEY = re.compile(r"(?P<indent> +)(?P<key>[\w./\-]+):(?: (?P<value>.*))?")
 OWN = re.compile(
@@ -25,7 +26,7 @@ PLAYED = ("episode_reward_mean", "env_runners", "sampler_results")
 
 
 def recognises(head: bytes, path: Path) -> bool:
-    return b"Result for " in head and b"training_iteration:" in head and BEGINS.search(head.decode("utf-8", "replace")) is not None
+    return b"training_iteration:" in head and BEGINS.search(head.decode("utf-8", "replace")) is not None
 
 
 def trainings(path: Path) -> Sequence[str]:
