@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pitprop.service.database import tables
 from pitprop.service.database.ledger import Entry, Happened, Store, Twice
+from pitprop.service.lookup import Reader
 from pitprop.service.models import SearchState
 from pitprop.service.running.places import Places
 from pitprop.study.database import connect
@@ -108,3 +110,27 @@ def test_reading_waits_for_nobody_who_writes(tmp_path: Path) -> None:
             assert found is not None
             assert found.state == SearchState.QUEUED
         other.close()
+
+
+class Counted(Reader):
+    """Counts how often a study is read."""
+
+    reads = 0
+
+    def _results(self, entry: Entry) -> Any:
+        self.reads += 1
+        return object()
+
+
+def test_many_who_ask_for_the_same_study_at_once_have_it_read_once(tmp_path: Path) -> None:
+    with kit(tmp_path) as parts:
+        reader, entry, together = Counted(parts.places), parts.submit(), threading.Barrier(8)
+
+        def ask(_number: int) -> int:
+            together.wait()
+            return id(reader.results(entry))
+
+        with ThreadPoolExecutor(8) as asking:
+            told = set(asking.map(ask, range(8)))
+        reader.close()
+    assert (len(told), reader.reads) == (1, 1)

@@ -37,6 +37,8 @@ RARE, LONGEST = 20.0, 10.0
 """What was read of a search that runs is kept so many times as long as it took, and so many seconds at most."""
 TAIL = 16_384
 """Bytes of a log that are shown."""
+REST = 4.0
+"""Between two readings beside the requests so many times as long passes as the first took: answers wait for none of them then."""
 LATER = "renews"
 """The thread that reads anew what somebody has been told as it was."""
 LOGS = ("stderr.log", "stdout.log")
@@ -50,6 +52,10 @@ class Kept:
     stamp: Any
     value: Any
     until: float
+
+    def fits(self, stamp: Any, live: bool) -> bool:
+        """Whether it need not be read anew."""
+        return self.stamp == stamp or (live and time.monotonic() < self.until)
 
 
 class NoStudy(UserError):
@@ -65,6 +71,17 @@ class Reader:
         self._renewed: set[tuple[str, str]] = set()
         self._later = ThreadPoolExecutor(1, LATER)
         self._lock = threading.Lock()
+        self._turn = threading.RLock()  # several that read at once would take turns with each answer, too
+        self._closed = threading.Event()
+
+    def prepare(self) -> None:
+        """Imports what answers are made with, before somebody waits for the first of them."""
+        self._later.submit(_prepared)
+
+    def close(self) -> None:
+        """Reads nothing anew any more."""
+        self._closed.set()
+        self._later.shutdown(cancel_futures=True)
 
     def results(self, entry: Entry) -> Results:
         """What its study says now; `NoStudy` before its driver has made one."""
@@ -122,23 +139,31 @@ class Reader:
         Whoever asks while it is read anew is given what was read before, if that is not too old.
         """
         key, stamp = (entry.id, what), (entry.events, entry.state, entry.trials)
-        now, live = time.monotonic(), entry.state in LIVE
+        kept = self._recalled(key, stamp, live=entry.state in LIVE)
+        if kept is not None and not kept.fits(stamp, entry.state in LIVE):
+            self._renew(key, lambda: self._read(entry, key, stamp, read))
+        if kept is not None:
+            return cast(T, kept.value)
+        with self._turn:
+            kept = self._recalled(key, stamp, live=entry.state in LIVE)  # somebody may have read it meanwhile
+            return self._read(entry, key, stamp, read) if kept is None else cast(T, kept.value)
+
+    def _recalled(self, key: tuple[str, str], stamp: Any, *, live: bool) -> Kept | None:
+        """What was read before, if it will do, or will do until it is read anew."""
+        renews = threading.current_thread().name.startswith(LATER)
         with self._lock:
             kept = self._kept.get(key)
-            if kept is not None:
-                self._kept.move_to_end(key)
-                if kept.stamp == stamp or (live and now < kept.until):
-                    return cast(T, kept.value)
-            renews = threading.current_thread().name.startswith(LATER)
-            if kept is not None and live and now < kept.until + LONGEST and not renews:
-                self._renew(key, lambda: self._read(entry, key, stamp, read))
-                return cast(T, kept.value)
-        return self._read(entry, key, stamp, read)
+            if kept is None:
+                return None
+            self._kept.move_to_end(key)
+        late = live and not renews and time.monotonic() < kept.until + LONGEST
+        return kept if kept.fits(stamp, live) or late else None
 
     def _read(self, entry: Entry, key: tuple[str, str], stamp: Any, read: Callable[[Entry], T]) -> T:
-        began = time.monotonic()
-        found = read(entry)
-        took = time.monotonic() - began
+        with self._turn:
+            began = time.monotonic()
+            found = read(entry)
+            took = time.monotonic() - began
         with self._lock:
             self._kept[key] = Kept(stamp, found, began + took + min(LONGEST, took * RARE))
             self._kept.move_to_end(key)
@@ -147,21 +172,25 @@ class Reader:
         return found
 
     def _renew(self, key: tuple[str, str], read: Callable[[], object]) -> None:
-        """Reads it anew beside the requests, one after the other, so that they take at most one core."""
-        if key in self._renewed:
-            return
-        self._renewed.add(key)
+        """Reads it anew beside the requests, one after the other with rests between, however many searches are looked at."""
+        with self._lock:
+            if key in self._renewed or self._closed.is_set():
+                return
+            self._renewed.add(key)
         language = contextvars.copy_context()
 
         def done() -> None:
+            began = time.monotonic()
             try:
                 language.run(read)
             except Exception as error:  # whoever asks next, and waits for it, is told
                 logger.info("search %s could not be read anew: %s", key[0], type(error).__name__)
             finally:
                 self._renewed.discard(key)
+            self._closed.wait(min(1.0, REST * (time.monotonic() - began)))
 
-        self._later.submit(done)
+        with suppress(RuntimeError):  # it was closed just now
+            self._later.submit(done)
 
     def _results(self, entry: Entry) -> Results:
         where, file = self._places.of(entry), self._places.space_file(entry)
@@ -169,6 +198,12 @@ class Reader:
         if stored is None:
             raise NoStudy(_("{search} has no trials yet: it has not begun").format(search=entry.name))
         return results_of(spaces.load(str(file)), where, stored)
+
+
+def _prepared() -> None:
+    from pitprop.study import database  # noqa: F401
+    from pitprop.views.content import Content  # noqa: F401
+    from pitprop.views.report import markdown  # noqa: F401
 
 
 def trial(record: Record) -> models.Trial:

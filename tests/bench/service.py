@@ -78,9 +78,10 @@ def report(given: argparse.Namespace, service: Serving, searches: list[str]) -> 
     same = [sys.executable, "-m", "tests.bench.service", "--rate", str(given.rate), "--seconds", str(given.seconds)]
     follows = subprocess.Popen([*same, "--followers", str(given.followers), "--follow", host], stdout=subprocess.PIPE)
     time.sleep(2.0)  # until they all follow
-    before, began = processor(service.process.pid), time.monotonic()
+    before, queued, began = processor(service.process.pid), waited(service.process.pid), time.monotonic()
     asks = subprocess.run([*same, "--ask", host], stdout=subprocess.PIPE, check=True)
     took, busy = time.monotonic() - began, processor(service.process.pid) - before
+    queued = waited(service.process.pid) - queued
     follows.wait()
     assert follows.stdout is not None
     heard = json.loads(follows.stdout.read())
@@ -94,6 +95,8 @@ def report(given: argparse.Namespace, service: Serving, searches: list[str]) -> 
         )
     count = sum(len(times["seconds"]) for times in json.loads(asks.stdout).values())
     print(f"processor of the service: {1000 * busy / count:.2f} ms a request, {100 * busy / took:.0f} % of a core")
+    memory = resident(service.process.pid)
+    print(f"its event loop waited for a processor {100 * queued / took:.1f} % of the time; memory {memory:.0f} MB")
     print(f"events: {heard['events']} heard by {heard['followers']} followers; load {os.getloadavg()[0]:.1f}")
 
 
@@ -101,6 +104,16 @@ def processor(pid: int) -> float:
     """The processor seconds of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def waited(pid: int) -> float:
+    """The seconds so far that the main thread of a process, its event loop, was ready and had no processor."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
+def resident(pid: int) -> float:
+    """The megabytes of memory that a process holds now."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 async def asked(given: argparse.Namespace) -> dict[str, dict[str, object]]:
