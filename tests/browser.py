@@ -108,6 +108,15 @@ class Browser:
             self.point(*(a + (b - a) * step / 8 for a, b in zip(first, last, strict=True)), held=True)
         self.point(*last, "mouseReleased")
 
+    def press(self, key: str) -> None:
+        """Presses a key on what has the focus, such as ``Enter``, and waits for the page that comes."""
+        before, text = self._loads, {"text": "\r"} if key == "Enter" else {}
+        for kind in ("keyDown", "keyUp"):
+            code = 13 if key == "Enter" else 0
+            self._send("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text)
+        while self._loads == before:
+            self._read()
+
     def click(self, selector: str) -> None:
         """Clicks the middle of the first element that fits."""
         at = f"document.querySelector({json.dumps(selector)})"

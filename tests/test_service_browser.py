@@ -19,6 +19,7 @@ AXE = (ROOT / "tests" / "axe" / "axe.min.js").read_text(encoding="utf-8")
 SERIOUS = "axe.run().then(found => found.violations.filter(one => ['serious', 'critical'].includes(one.impact))"
 FAULTS = f"{SERIOUS}.map(one => [one.id, one.nodes.map(node => node.html)]))"
 STATE = "document.querySelector('h1 .state')?.textContent"
+ENDED = ("complete", "pruned", "parked", "waiting", "fail")
 LONG = SPACE.replace("epochs: 8", "epochs: 40").replace("trials: 6", "trials: 5000")
 
 
@@ -93,7 +94,34 @@ def test_a_search_that_runs_shows_what_happens_and_is_paused_resumed_and_cancell
     browser.reloaded(f"{STATE} === 'running'")
     browser.leave("#do-cancel")
     browser.reloaded(f"{STATE} === 'cancelled'")
+    for place in (".facts", ".legend", ".curves"):
+        assert "running" not in browser.run(f"document.querySelector('{place}').textContent")
+    pair = "one => [one.className, Number(one.querySelector('dd').textContent)]"
+    told = dict(browser.run(f"[...document.querySelectorAll('.facts div')].map({pair})"))
+    assert f"{sum(told.get(word, 0) for word in ENDED)} of 5000" in browser.run("document.querySelector('.bar').innerText")
+    typed(browser, "[name=trials]", "7")
+    browser.leave("#do-extend")
+    assert "of 5007" in browser.run("document.querySelector('.bar').innerText")
+    box, text = browser.run(
+        "(one => [one.firstChild.getBoundingClientRect().y, one.getBoundingClientRect().y])(document.querySelector('.sure'))"
+    )
+    assert box - text < 10, "the box stands beside its words"
     assert browser.errors == []
+
+
+def test_a_search_is_cancelled_and_resumed_by_keyboard_in_chinese(browser: Browser, server: Served) -> None:
+    address = submitted(browser, server, LONG, "keys")
+    browser.reloaded(f"{STATE} === 'running'")
+    browser.open(f"{address}?lang=zh")
+    began = browser.run(STATE)
+    cancelled = "document.querySelector('#do-resume') !== null"
+    for button, then in (("cancel", cancelled), ("resume", f"{STATE} === '{began}'"), ("cancel", cancelled)):
+        browser.run(f"document.querySelector('#do-{button}').focus()")
+        browser.press("Enter")
+        browser.reloaded(then)
+    reasons = browser.run("[...document.querySelectorAll('.news .note small')].map(one => one.textContent).join('')")
+    assert not any(letter.isascii() and letter.isalpha() for letter in reasons), reasons
+    assert faults(browser) == []
 
 
 def test_every_page_is_usable_on_a_phone_in_the_dark_and_by_whoever_cannot_see_it(browser: Browser, server: Served) -> None:

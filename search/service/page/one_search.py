@@ -13,7 +13,7 @@ from pitprop import messages, telemetry
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.service import models
-from pitprop.service.database.ledger import Entry, Told
+from pitprop.service.database.ledger import LIVE, Entry, Told
 from pitprop.service.http.dependencies import Service
 from pitprop.service.page import drawing
 from pitprop.service.page.templates import markdown
@@ -123,7 +123,7 @@ def _study(parts: Service, entry: Entry) -> Study | None:
         answer=markdown(section(content, "answer")),
         deadly=markdown(section(content, "deadly")) if len(content.ended) > 1 else Markup(""),
         ranges=_ranges(content),
-        curves=_curves(content),
+        curves=_curves(content, live=entry.state in LIVE),
         revivable=sorted({*content.summary.revivable, *content.summary.waiting}),
         confirmable=bool(content.summary.best),
         confirmed=content.winner is not None,
@@ -151,8 +151,8 @@ def _spread(axis: landscape.Axis, at: float, number: int) -> float:
     return at + (number * 0.618 % 1 - 0.5) * 0.7 / len(axis.choices) if axis.choices else at
 
 
-def _curves(content: Content) -> Markup:
-    """The best trial, those that run, and the last that ended."""
+def _curves(content: Content, *, live: bool) -> Markup:
+    """The best trial, those that run, or did when the driver ended that was ``live``, and the last that ended."""
     best, metric = content.best, content.space.objective.metric
     running = [one for one in content.records if one.state == State.RUNNING]
     ended = [one for one in reversed(content.records) if one.state != State.RUNNING and one is not best]
@@ -163,7 +163,8 @@ def _curves(content: Content) -> Markup:
         curve = telemetry.read(telemetry.file(record.folder))
         points = [(epoch.step, epoch.metrics[metric]) for epoch in curve if metric in epoch.metrics]
         kind = "best" if record is best else kinds.get(record.state, "stopped")
-        name = words.listed([words.trial(record.number), words.standing(record)])
+        left = record.state == State.RUNNING and not live
+        name = words.listed([words.trial(record.number), _("interrupted") if left else words.standing(record)])
         return drawing.Line(name, kind, drawing.finite(points))
 
     lines = [line(record) for record in chosen]
