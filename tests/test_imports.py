@@ -5,9 +5,12 @@ The order of the rooms, and the homes of the heavy libraries, are contracts in p
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,3 +54,38 @@ print("sklearn" in sys.modules, whole is optuna.importance, whole is spared)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True", "True", "True", "False"]
+
+
+def test_a_line_that_bandit_passes_over_names_the_rule_and_nothing_else() -> None:
+    for file in (*(ROOT / "search").rglob("*.py"), *(ROOT / "trainers").rglob("*.py")):
+        for said in re.findall(r"# nosec.*", file.read_text(encoding="utf-8")):
+            assert re.fullmatch(r"# nosec B\d{3}", said), f"{file}: bandit takes what follows for the name of a rule: {said}"
+
+
+@pytest.mark.parametrize("begun", ["runpy.run_module('pitprop', run_name='__main__')", "sys.exit(EntryPoint('pitprop'))"])
+def test_an_interrupt_while_the_command_is_imported_is_one_line(begun: str) -> None:
+    code = f"""
+import importlib.abc, importlib.metadata, os, runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Interrupts(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "pitprop.cli.commands":
+            os.kill(os.getpid(), signal.SIGINT)
+def EntryPoint(name):
+    wanted = tomllib.load(open("pyproject.toml", "rb"))["project"]["scripts"][name]
+    return importlib.metadata.EntryPoint(name, wanted, "console_scripts").load()()
+import tomllib
+sys.meta_path.insert(0, Interrupts())
+sys.argv = ["pitprop", "list"]
+{begun}
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "pitprop: interrupted\n")
+
+
+def test_what_meets_the_first_interrupt_imports_nothing() -> None:
+    code = "import sys; before = {*sys.modules}; import pitprop.__main__; print(*sorted({*sys.modules} - before))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert [name for name in loaded if name.startswith("pitprop")] == ["pitprop", "pitprop.__main__"]
+    assert not {"argparse", "json", "rich", "yaml", "pathlib"} & {*loaded}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -67,7 +70,9 @@ def test_a_second_search_of_a_study_is_refused_and_told_who_has_it(url: str, toy
     space = toy(**PLAIN)
     with opened(space, url, tmp_path / "one"):
         for folder in ("one", "two"):  # the lock of the folder, and that of the database
-            with pytest.raises(StudyError, match=r"another search owns the study 'toy'.*: .*pid \d+.*since 20") as told:
+            place = rf"pid {os.getpid()} on {re.escape(platform.node())},? since 20"
+            who = rf"another search owns the study 'toy'.*: .*{place}.*Ctrl-C or kill"
+            with pytest.raises(StudyError, match=who) as told:
                 opened(space, url, tmp_path / folder).__enter__()
             assert "secret" not in str(told.value)
     with opened(space, url, tmp_path / "two"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import platform
 import re
 import sqlite3
 from collections.abc import Callable
@@ -121,7 +122,7 @@ def test_a_study_has_one_owner(toy: OneSpace, tmp_path: Path) -> None:
         answer = results.get(timeout=60)
         other.join()
     assert "another search owns the study 'toy'" in answer
-    assert f"pid {multiprocessing.current_process().pid}, since 20" in answer
+    assert f"pid {multiprocessing.current_process().pid} on {platform.node()}, since 20" in answer
 
 
 def test_a_space_that_means_something_else_is_refused_with_the_difference(toy: OneSpace, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from pitprop import messages
+from pitprop.__main__ import INTERRUPTED
 from pitprop.addresses import PRIVATE
 from pitprop.cli import commands  # noqa: F401  (which has those of this machine)
 from pitprop.cli.command import COMMANDS, Command
@@ -19,8 +20,6 @@ from pitprop.cli.parser import Parser, formatted, parsed, version
 from pitprop.cli.server import asking, operating  # noqa: F401  (which have those of a server)
 from pitprop.errors import UserError
 from pitprop.messages import _
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

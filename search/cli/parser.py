@@ -16,34 +16,38 @@ from pitprop.errors import hint, nearest
 from pitprop.messages import N_, _
 
 EXAMPLES = {
-    "init": "pitprop init train.py --output rate.yaml",
-    "search": "pitprop search rate.yaml --trials 20",
-    "preflight": "pitprop preflight rate.yaml",
-    "doctor": "pitprop doctor rate.yaml",
-    "revive": "pitprop revive rate.yaml 4",
-    "confirm": "pitprop confirm rate.yaml --top 3 --seeds 5",
-    "exclude": "pitprop exclude rate.yaml 7",
-    "status": "pitprop status rate.yaml --full",
-    "show": "pitprop show rate.yaml --sort score --limit 10",
-    "best": "pitprop best rate.yaml --command",
-    "report": "pitprop report rate.yaml --lang zh",
-    "compare": "pitprop compare rate.yaml other.yaml",
-    "diagnose": "pitprop diagnose logs/run1 logs/run2",
-    "list": "pitprop list",
-    "schema": "pitprop schema > space.schema.json",
-    "export": "pitprop export rate.yaml",
-    "watch": "pitprop watch rate.yaml",
-    "ui": "pitprop ui rate.yaml",
-    "dashboard": "pitprop dashboard",
-    "serve": "pitprop serve",
-    "token": "pitprop token make OWNER --scope submit",  # nosec B105
-    "submit": "pitprop submit rate.yaml --trials 40 --server http://127.0.0.1:8400",
-    "queue": "pitprop queue --all",
-    "mcp": "pitprop mcp --server http://127.0.0.1:8400",
-    "cancel": "pitprop cancel rate",
-    "pause": "pitprop pause rate",
-    "resume": "pitprop resume rate",
+    line.split()[1]: line
+    for line in (
+        "pitprop init train.py --output rate.yaml",
+        "pitprop search rate.yaml --trials 20",
+        "pitprop preflight rate.yaml",
+        "pitprop doctor rate.yaml",
+        "pitprop revive rate.yaml 4",
+        "pitprop confirm rate.yaml --top 3 --seeds 5",
+        "pitprop exclude rate.yaml 7",
+        "pitprop status rate.yaml --full",
+        "pitprop show rate.yaml --sort score --limit 10",
+        "pitprop best rate.yaml --command",
+        "pitprop report rate.yaml --lang zh",
+        "pitprop compare rate.yaml other.yaml",
+        "pitprop diagnose logs/run1 logs/run2",
+        "pitprop list",
+        "pitprop schema > space.schema.json",
+        "pitprop export rate.yaml",
+        "pitprop watch rate.yaml",
+        "pitprop ui rate.yaml",
+        "pitprop dashboard",
+        "pitprop serve",
+        "pitprop token make OWNER --scope submit",
+        "pitprop submit rate.yaml --trials 40 --server http://127.0.0.1:8400",
+        "pitprop queue --all",
+        "pitprop mcp --server http://127.0.0.1:8400",
+        "pitprop cancel rate",
+        "pitprop pause rate",
+        "pitprop resume rate",
+    )
 }
+"""By the name of the command."""
 
 CHOICE = re.compile(r"argument (?P<flag>\S+): invalid choice: '(?P<value>.*)' \(choose from (?P<known>.*)\)", re.DOTALL)
 SAID = {

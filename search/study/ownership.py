@@ -55,10 +55,9 @@ def file_lock(path: Path, what: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            said = _("another search owns {what}: {owner}; wait for it, or end it")
-            raise Owned(said.format(what=what, owner=_owner(file.read()))) from None
+            raise _refused(what, _owner(file.read())) from None
         file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}))
+        file.write(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}))
         file.flush()
         yield
 
@@ -126,7 +125,7 @@ class AdvisoryLock:
             raise
         if not taken:
             self._drop()
-            raise Owned(_("another search owns {what}: {owner}; wait for it, or end it").format(what=self._what, owner=owner))
+            raise _refused(self._what, str(owner))
 
     def _refuse_pooler(self, connection: Connection) -> None:
         """`DatabaseError` where each transaction may come to another connection of the server, as with pgbouncer:
@@ -155,12 +154,12 @@ class AdvisoryLock:
 
     def _owner(self, connection: Connection) -> str:
         if self._engine.dialect.name != "postgresql":
-            return "the database does not say which"
+            return _("the database does not say which")
         query = (
             "select a.application_name from pg_locks l join pg_stat_activity a using (pid) where l.locktype = 'advisory' "
             "and ((l.classid::bigint << 32) | l.objid::bigint) = :key"
         )
-        return str(connection.execute(text(query), {"key": self._key}).scalar() or "a process that ends just now")
+        return str(connection.execute(text(query), {"key": self._key}).scalar() or _("a process that ends just now"))
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -178,9 +177,15 @@ def mark() -> dict[str, Any]:
 def _owner(said: str) -> str:
     try:
         owner = json.loads(said)
-        return f"pid {owner['pid']}, since {owner['since']}"
+        return _("pid {pid} on {host}, since {since}").format(pid=owner["pid"], host=owner["host"], since=owner["since"])
     except (ValueError, KeyError):
-        return "a process that has not said its name yet"
+        return _("a process that has not said its name yet")
+
+
+def _refused(what: str, owner: str) -> Owned:
+    """Whoever wants a study of which another process is the ``owner`` is told where that is, and how to end it."""
+    said = _("another search owns {what}: {owner}; wait until it has ended, or end it on its machine with Ctrl-C or kill")
+    return Owned(said.format(what=what, owner=owner))
 
 
 def claim(storage: optuna.storages.RDBStorage, space: Space, folder: Path) -> tuple[int, int]:

@@ -92,7 +92,8 @@ def strip(dots: Sequence[Dot], said: str) -> Markup:
 
 
 def _svg(parts: Sequence[str]) -> Markup:
-    return Markup("".join([*parts, "</svg>"]))  # nosec B704: numbers, and texts that are escaped
+    drawn = "".join([*parts, "</svg>"])  # numbers, and texts that are escaped
+    return Markup(drawn)  # nosec B704
 
 
 def finite(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:

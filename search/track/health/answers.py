@@ -71,7 +71,8 @@ def _store(path: Path) -> list[Check]:
 
 def _read(url: str, headers: dict[str, str]) -> str:
     request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=WAIT) as answer:  # nosec B310: of http and https alone
+    # of http and https alone
+    with urllib.request.urlopen(request, timeout=WAIT) as answer:  # nosec B310
         return str(answer.read(200).decode(errors="replace").strip())
 
 

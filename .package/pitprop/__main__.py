@@ -1,0 +1,1 @@
+../../search/__main__.py
