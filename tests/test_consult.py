@@ -67,6 +67,8 @@ def test_the_command_of_the_best_runs_by_hand(write_space: Write, pitprop: Pitpr
     best = pitprop("status", space, "--json").json["best"][0]
     assert f"# its files: {tmp_path / 'runs' / 'toy' / 'trials' / format(best['trial'], '04d')}\n" in pitprop("best", space).out
     assert f'"val_loss": {best["values"][0]}' in done.stdout
+    reports = next(word.partition("=")[2] for word in shlex.split(line) if word.startswith("PITPROP_REPORT="))
+    assert Path(reports).parent.is_dir()
 
 
 def test_there_is_no_best_before_a_trial_has_completed(write_space: Write, pitprop: Pitprop) -> None:

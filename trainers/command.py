@@ -11,6 +11,7 @@ command that was killed after at least an epoch; and one that fails with a check
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,14 @@ def check_options(options: Mapping[str, Any]) -> list[str]:
 
 
 def shell(params: Mapping[str, Any], context: Context) -> str:
-    """The command as a line to run by hand. Its configuration file, if it takes one, is written into the context's folder."""
-    ready = plan(read({**OPTIONS, **context.options}), params, context, _folder(context), None)
+    """The command as a line to run by hand, which makes the folder that its reports go to.
+
+    Its configuration file, if it takes one, is written into the context's folder.
+    """
+    folder = _folder(context)
+    ready = plan(read({**OPTIONS, **context.options}), params, context, folder, None)
     ready.write()
-    return ready.shell
+    return f"mkdir -p {shlex.quote(str(folder))}; {ready.shell}"
 
 
 def _folder(context: Context) -> Path:
