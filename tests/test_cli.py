@@ -304,11 +304,25 @@ def test_ui_says_where_the_trials_of_the_newest_search_are_and_not_those_that_we
     made = {name: client.create_experiment(name, tags={"pitprop.question": "?"}) for name in ("a", "a.confirm5", "a.each8")}
     words = ["-m", "pitprop.cli.main", "ui", "--no-browser", "--port", str(free_port())]
     given = {**os.environ, "MLFLOW_TRACKING_URI": store}
-    with subprocess.Popen([sys.executable, *words], cwd=tmp_path, env=given, stdout=subprocess.PIPE, text=True) as server:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, *words], cwd=tmp_path, env=given, **pipes) as server:
         assert server.stdout is not None
-        place = next((line for line in server.stdout if line.startswith("The trials: ")), "")
+        first, place = next(server.stdout), next(server.stdout)
         server.send_signal(signal.SIGINT)
+        rest = server.communicate()
+    assert first.startswith("MLflow UI on")
+    assert rest == ("", "")  # it says nothing beside: nothing is wrong
     assert f"/#/experiments/{made['a']}/runs?" in place
+
+
+@pytest.mark.slow
+def test_ui_shows_what_mlflow_says_of_a_store_that_it_cannot_open(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"no database at all" * 1000)
+    words = ["-m", "pitprop.cli.main", "ui", "--no-browser", "--port", str(free_port())]
+    given = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}
+    done = subprocess.run([sys.executable, *words], cwd=tmp_path, env=given, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "file is not a database" in done.stderr
 
 
 def test_ui_says_that_there_is_nothing_to_show(pitprop: Pitprop) -> None:

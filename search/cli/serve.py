@@ -49,7 +49,7 @@ def watch(options: StudyOptions, port: int, *, browser: bool) -> int:
 
 def ui(options: ServeOptions) -> int:
     """MLflow's UI, with a browser on the experiment of the space once it answers."""
-    from pitprop.track import served, ui_command
+    from pitprop.track import GREETING, served, ui_command
     from pitprop.track.sqlite import no_folder_named_by
 
     where = addresses(options.runs)
@@ -65,7 +65,7 @@ def ui(options: ServeOptions) -> int:
     print(_("{page} on {address}, in some seconds (Ctrl-C ends it)").format(page="MLflow UI", address=address), flush=True)
     threading.Thread(target=_browse, args=(address, name, options.browser), daemon=True).start()
     with no_folder_named_by(where.mlflow):
-        return _serve(command, served(where.mlflow))
+        return _serve(command, served(where.mlflow), GREETING)
 
 
 def dashboard(options: ServeOptions) -> int:
@@ -90,10 +90,17 @@ def _experiment(word: str, where: Addresses) -> str:
     return space.name
 
 
-def _serve(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Runs a server until it ends or we do; these are families of processes, and however we end they end with us."""
-    server = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)
+def _serve(command: Sequence[str], environment: Mapping[str, str], greeting: str = "") -> int:
+    """Runs a server until it ends or we do; these are families of processes, and however we end they end with us.
+
+    Of what it writes its errors are shown, save lines that begin with its ``greeting``; all of it where it has none.
+    """
+    calm = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE} if greeting else {}
+    server = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True, **calm)
     try:
+        for line in server.stderr or ():
+            if not line.startswith(greeting.encode()):
+                print(line.decode(errors="replace"), end="", file=sys.stderr, flush=True)
         return server.wait()
     finally:
         with suppress(ProcessLookupError):

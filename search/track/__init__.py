@@ -20,7 +20,7 @@
     processes of their own that ``inquiry`` asks: what a run scored, and a trial as a registered model.
 """
 
-from pitprop.track.exporter import ENVIRONMENT, Exporter, served
+from pitprop.track.exporter import ENVIRONMENT, GREETING, Exporter, served
 from pitprop.track.view import page, ui_command
 
-__all__ = ["ENVIRONMENT", "Exporter", "page", "served", "ui_command"]
+__all__ = ["ENVIRONMENT", "GREETING", "Exporter", "page", "served", "ui_command"]

@@ -38,6 +38,11 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 """What MLflow is told: not to phone home, not to look for git, and not to retry for minutes, which we do ourselves."""
 
+CALM = {"MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated:UserWarning"}
+"""What a server is told beside: to say what is wrong, and not how it begins, nor what MLflow has yet to change in itself."""
+GREETING = "[MLflow] Security middleware enabled"
+"""How the line begins that a server writes to its stderr for all that, when nothing is wrong."""
+
 NAME = "pitprop.localhost"
 """A name by which browsers find this machine's loopback. MLflow's page takes it for a server elsewhere, so its assistant does not
 cover a third of the window at the first visit."""
@@ -69,7 +74,7 @@ def served(uri: str) -> dict[str, str]:
     """What is added to the environment of a server of the store at ``uri``."""
     hosts = ",".join(f"{name}:*" for name in ("127.0.0.1", "localhost", NAME))
     named = {"MLFLOW_SERVER_ALLOWED_HOSTS": hosts, "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{NAME}:*"}
-    return {**ENVIRONMENT, **named, "MLFLOW_BACKEND_STORE_URI": uri}
+    return {**ENVIRONMENT, **named, **CALM, "MLFLOW_BACKEND_STORE_URI": uri}
 
 
 class Sink(Protocol):

@@ -53,7 +53,8 @@ def ui_command(uri: str, artifacts: Path, port: int = PORT) -> list[str]:
             look = f"the UI may run already, look at http://127.0.0.1:{port}, or choose another port"
             raise ValueError(f"port {port} cannot be used ({error}): {look}") from error
     store = ["--default-artifact-root", artifacts.resolve().as_uri()]
-    return [sys.executable, "-m", "mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    calm = ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    return [sys.executable, "-m", "mlflow", "server", *store, "--host", "127.0.0.1", "--port", str(port), *calm]
 
 
 def page(address: str, experiment: str) -> str:
