@@ -15,8 +15,9 @@ class UserError(Exception):
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that ``word`` was probably meant as; None if it is like none of them."""
-    return next(iter(difflib.get_close_matches(word, list(known), 1)), None)
+    """The known word that ``word`` was probably meant as, whatever its case; None if it is like none of them."""
+    small = {one.lower(): one for one in known}
+    return next((small[one] for one in difflib.get_close_matches(word.lower(), list(small), 1)), None)
 
 
 def hint(word: str, known: Iterable[str]) -> str:

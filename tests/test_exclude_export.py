@@ -170,6 +170,7 @@ def test_what_a_clock_cut_is_saved_by_no_verdict(write_space: Write, pitprop: Pi
             {"stop_when": "nothing improvs"},
             "'nothing improvs' is no target of this space; did you mean 'nothing improves'?",
         ),
+        *(({"stop_when": word}, "did you mean 'nothing improves'?") for word in ("stagnation", "Plateau", "no improvement")),
         ({"trial_timeout": "soon"}, "trial_timeout: 'soon' is not allowed; it takes"),
         (
             {"trial_timeout": "3m", "early_stopping": {"patience": {"int": [1, 3]}}, "baselines": {}},

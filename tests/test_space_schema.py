@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import jsonschema
 import pytest
@@ -23,7 +23,8 @@ from pitprop.space import Objective, SpaceError
 from pitprop.space.schema import yaml_text
 from pitprop.space.schema.document import Document
 from pitprop.space.schema.editors import FILE
-from pitprop.space.schema.kinds import Problems, read
+from pitprop.space.schema.kinds import Kind, Problems, Rows, read
+from pydantic_core import PydanticCustomError
 from test_docs import examples
 from test_space import BASE, PARAMS, TRAINER
 
@@ -335,3 +336,35 @@ def test_facts_that_cannot_be_are_refused(folder: Path, text: str, wanted: str) 
     base = BASE.replace("objective: {metric: val/macro_f1, goal: maximize}\n", "") if text.startswith("objective") else BASE
     with pytest.raises(SpaceError, match=wanted):
         load(folder, base + PARAMS + text)
+
+
+def enumerated(found: Any, seen: set[Any]) -> Iterator[Kind]:
+    """The kinds of words that the fields of a class can take, those of the classes within it among them."""
+    for tag in getattr(found, "__metadata__", ()):
+        yield from [tag] if isinstance(tag, Kind) and tag.words else []
+        yield from enumerated(tag.cls, seen) if isinstance(tag, Rows) else ()
+    for part in get_args(found):
+        yield from enumerated(part, seen)
+    if isinstance(found, type) and hasattr(found, "__annotations__") and found not in seen:
+        seen.add(found)
+        for hint in get_type_hints(found, include_extras=True).values():
+            yield from enumerated(hint, seen)
+
+
+KINDS = list({kind.words: kind for kind in enumerated(Document, set())}.values())
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.words[0] for kind in KINDS])
+def test_each_misspelt_word_that_a_space_can_hold_is_told_with_the_one_that_was_meant(kind: Kind) -> None:
+    for word in kind.words:
+        for slip in {word.upper(), word[:-1], f"{word}x", word[:1] + word[2:]} - {*kind.words}:
+            if len(slip) < 3 or slip.lower() in {one.lower() for one in kind.words} - {word.lower()}:
+                continue
+            with pytest.raises(PydanticCustomError) as refusal:
+                kind(slip)
+            assert f"did you mean {word!r}?" in refusal.value.message()
+
+
+def test_what_a_space_enumerates_is_looked_at() -> None:
+    words = {word for kind in KINDS for word in kind.words}
+    assert {"maximize", "best", "prune", "warn"} <= words

@@ -95,8 +95,8 @@ def _serve(command: Sequence[str], environment: Mapping[str, str], greeting: str
 
     Of what it writes its errors are shown, save lines that begin with its ``greeting``; all of it where it has none.
     """
-    calm = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE} if greeting else {}
-    server = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True, **calm)
+    out, err = (subprocess.DEVNULL, subprocess.PIPE) if greeting else (None, None)
+    server = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True, stdout=out, stderr=err)
     try:
         for line in server.stderr or ():
             if not line.startswith(greeting.encode()):

@@ -24,6 +24,7 @@ from pitprop.space.points import baselines, point
 from pitprop.space.sampling import Method
 from pitprop.space.schema import yaml_text
 from pitprop.space.schema.document import (
+    MEANS_STAGNATION,
     STAGNATION,
     Confirm,
     Document,
@@ -237,8 +238,10 @@ def _check_plan(document: Document, sampler: Method, answered: bool, objectives:
     """Notes what the search cannot do beside the sampler, or where trials are ``answered`` from recorded curves."""
     stop, targets = document.stop_when, document.targets
     if stop is not None and stop not in (*targets, STAGNATION) and "targets" not in problems.keys:
+        meant = STAGNATION if MEANS_STAGNATION.search(stop) else stop
         problems.add(
-            "stop_when", _("{stop!r} is no target of this space{hint}").format(stop=stop, hint=hint(stop, [*targets, STAGNATION]))
+            "stop_when",
+            _("{stop!r} is no target of this space{hint}").format(stop=stop, hint=hint(meant, [*targets, STAGNATION])),
         )
     if document.trial_timeout is not None and answered:
         why = _("searching early stopping answers trials from recorded curves, which have to be whole")

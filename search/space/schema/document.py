@@ -6,6 +6,7 @@ What depends on more than the value itself, such as on what the trainer reports,
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
@@ -45,6 +46,8 @@ REF = "defined at"
 """Becomes ``$ref`` at last: pydantic takes no reference to what it has not defined itself."""
 STAGNATION = "nothing improves"
 """Stands for a target in ``stop_when``."""
+MEANS_STAGNATION = re.compile(r"stagnat|plateau|converge|patience|improv", re.IGNORECASE)
+"""What else it is called."""
 SHARES = ("grace", "blind")
 """Thresholds that are shares of the budget."""
 
