@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -189,8 +190,13 @@ class Serving:
         self.process.kill()
         self.process.wait()
 
+    def send(self, how: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(how)
+
     def close(self) -> None:
         if self.process is not None:
+            self.send(signal.SIGCONT)
             self.process.terminate()
             self.process.wait(120)
         self._log.close()

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import yaml
 from nodes import Cluster, until
 from postgres import Server, started
 from services import Serving
+from stalled import HandOver
 
 pytestmark = [
     pytest.mark.cluster,
@@ -30,10 +31,14 @@ PLACED = Path(__file__).parent / "toys" / "placed.py"
 
 @dataclass(frozen=True)
 class Site:
-    """A service, the head that runs its drivers, and a folder through which trainings wait for us."""
+    """A service, the head that runs its drivers, and a folder through which trainings wait for us.
+
+    ``twin`` is another service on the same database, which a test may start.
+    """
 
     head: Cluster
     service: Serving
+    twin: Serving
     folder: Path
 
     def submit(self, name: str, gate: int = 3) -> str:
@@ -115,11 +120,13 @@ def site(database: Server, tmp_path: Path) -> Iterator[Site]:
         url = database.new_database().replace(":secret@", "@")
         addresses = {"STUDY_DB": url, "RAY_ADDRESS": head.jobs, "MLFLOW_TRACKING_URI": nodes.NOWHERE}
         service = Serving(tmp_path / "service", allowed, **addresses, **auth)
+        twin = Serving(tmp_path / "twin", allowed, service.runs, **addresses, **auth)
         try:
             service.start()
-            yield Site(head, service, tmp_path)
+            yield Site(head, service, twin, tmp_path)
         finally:
             service.close()
+            twin.close()
 
 
 def test_a_service_that_is_killed_and_comes_back_follows_the_same_job_to_its_end(site: Site) -> None:
@@ -176,4 +183,33 @@ def test_a_head_that_dies_and_comes_back_gets_its_jobs_again(site: Site) -> None
     site.head.start_again()
     site.go("one")
     site.reaches(search, "done")
+    site.told_once(search)
+
+
+@pytest.mark.parametrize("wakes", [True, False])
+def test_a_service_that_stalls_while_it_hands_a_job_over_does_not_drive_its_search_too(site: Site, wakes: bool) -> None:
+    """It wakes, or is killed, while the job that another service has begun trains; its own job does nothing."""
+    site.twin.start()
+    before = site.submit("before")
+    site.waits("before")
+    search = site.submit("one")
+    folder = site.service.runs / "searches" / search
+    gate = HandOver(folder)
+    site.service.ask("POST", f"/searches/{before}/cancel")
+    stalled = gate.stop([site.service, site.twin])
+    if not wakes:
+        stalled.kill()
+    other = site.twin if stalled is site.service else site.service
+    site = replace(site, service=other)
+    site.waits("one")
+    drivers = site.drivers(search)
+    if wakes:
+        gate.go_on(stalled)
+        until(lambda: "is out of date" in site.log(search), "that the stale driver says so")
+    assert site.drivers(search) == drivers
+    assert site.state(search) == "running"
+    site.go("one")
+    site.reaches(search, "done")
+    assert [one["kind"] for one in site.said(search)].count("joined") == 1
+    assert site.kinds(search).count("started") == 2
     site.told_once(search)

@@ -55,7 +55,7 @@ def test_of_a_driver_that_lives_no_more_no_process_is_left(parts: Kit) -> None:
     entry, one = parts.submit("lets-go"), parts.supervisor()
     one.tick()
     pid = parts.drivers[0]._started[entry.id].pid
-    until([], lambda: not one._drivers.lives(entry.id))
+    until([], lambda: not one._drivers.lives(entry))
     assert not parts.drivers[0]._started
     assert not Path(f"/proc/{pid}").exists()
 
@@ -186,12 +186,12 @@ def test_pause_ends_the_driver_and_resume_goes_on(parts: Kit) -> None:
     until([one], lambda: "trial" in parts.kinds(entry.id))
     assert Change(parts.store, entry.id, "anna").pause().state == SearchState.PAUSING
     reach(parts, entry.id, SearchState.PAUSED, one)
-    assert not one._drivers.lives(entry.id)
+    assert not one._drivers.lives(entry)
     Change(parts.store, entry.id, "anna").resume()
     until([one], lambda: len(parts.runs(entry)) == 2)
     Change(parts.store, entry.id, "anna").cancel()
     reach(parts, entry.id, SearchState.CANCELLED, one)
-    assert not one._drivers.lives(entry.id)
+    assert not one._drivers.lives(entry)
 
 
 def test_a_deaf_driver_is_killed_in_the_end(parts: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,7 @@ def test_what_ended_while_no_service_ran_is_found_as_it_ended(parts: Kit) -> Non
     entry, first = parts.submit("trials=2"), parts.supervisor("first", lease=0.2)
     first.tick()
     assert parts.entry(entry.id).state == RUNNING
-    until([], lambda: not first._drivers.lives(entry.id))
+    until([], lambda: not first._drivers.lives(entry))
     reach(parts, entry.id, DONE, parts.supervisor("second", lease=0.2))
     assert len(parts.runs(entry)) == 1
     assert parts.kinds(entry.id) == ["queued", "started", "begun", "trial", "trial", "done"]
@@ -281,7 +281,7 @@ def test_stopping_the_service_ends_its_drivers_and_queues_their_searches(parts: 
     until([], lambda: "trial" in parts.kinds(entry.id))
     one.close()
     assert parts.entry(entry.id).state == SearchState.QUEUED
-    assert not one._drivers.lives(entry.id)
+    assert not one._drivers.lives(entry)
 
 
 def test_workers_go_to_a_newcomer_while_a_search_runs(parts: Kit) -> None:

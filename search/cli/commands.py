@@ -53,6 +53,12 @@ def _training(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
     parser.add_argument("--events", metavar="FILE", type=Path, help="append what happens to FILE, as JSON lines")
+    parser.add_argument(
+        "--start",
+        type=natural,
+        metavar="N",
+        help="number of this start of a service's search, which ends once it has a later one",
+    )
 
 
 def _port(default: int) -> Flags:

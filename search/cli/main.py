@@ -58,6 +58,15 @@ def _run(called: Command, given: Namespace) -> int:
     path: Path | None = getattr(given, "events", None)
     if path is None:
         return called.run(given)
+    if given.start is None:
+        return _followed(called, given, path)
+    from pitprop.service.running import fencing
+
+    with fencing.kept_to(given.start, Path(given.runs)):
+        return _followed(called, given, path)
+
+
+def _followed(called: Command, given: Namespace, path: Path) -> int:
     from pitprop.driver import journal
 
     journal.write(path, "joined", {"pid": os.getpid()})

@@ -87,6 +87,11 @@ class Entry:
     request_key: str | None = None
     request_digest: str = ""
 
+    @property
+    def start(self) -> int:
+        """The number of its latest start: no two starts of a search have the same, and the token only goes up from there."""
+        return int(self.task.get("start", 0))
+
 
 @dataclass(frozen=True, slots=True)
 class Happened:

@@ -44,7 +44,7 @@ class Line:
 
 
 class Drivers(Protocol):
-    """Where drivers run. Searches are named by their id."""
+    """Where drivers run. Each is one start of a search."""
 
     host: str
     """The name of what runs them: only there a driver can be found again."""
@@ -55,7 +55,7 @@ class Drivers(Protocol):
     def start(self, entry: Entry) -> None:
         """Starts the driver of a search; `OSError` if that cannot be, ``BlockingIOError`` where one lives already."""
 
-    def lives(self, search: str) -> bool:
+    def lives(self, entry: Entry) -> bool:
         """Whether the driver of a search runs, whoever has started it."""
 
     def end(self, entry: Entry, now: float) -> bool:
@@ -64,7 +64,7 @@ class Drivers(Protocol):
         False if it runs where this service can end nothing.
         """
 
-    def why(self, search: str) -> str:
+    def why(self, entry: Entry) -> str:
         """Why a driver has ended that has said nothing itself; empty if that is not known."""
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class LocalDrivers:
                 )
             _yield_to_the_service(process.pid)
             os.ftruncate(lock, 0)
-            os.pwrite(lock, json.dumps({"pid": process.pid, "token": entry.token}).encode(), 0)
+            os.pwrite(lock, json.dumps({"pid": process.pid, "start": entry.start}).encode(), 0)
         finally:
             os.close(lock)
         self._started[entry.id] = process
@@ -123,7 +123,7 @@ class LocalDrivers:
         if self._head is not None:
             self._head.begin()
 
-    def why(self, search: str) -> str:
+    def why(self, entry: Entry) -> str:
         """Nothing is known of a process that somebody has killed."""
         return ""
 
@@ -132,8 +132,9 @@ class LocalDrivers:
         if self._head is not None:
             self._head.close()
 
-    def lives(self, search: str) -> bool:
+    def lives(self, entry: Entry) -> bool:
         """Whether somebody holds the lock of the driver."""
+        search = entry.id
         try:
             lock = os.open(self._lock(search), os.O_RDWR)
         except OSError:
@@ -155,7 +156,7 @@ class LocalDrivers:
         One of another machine is left to itself: its number means another process here.
         """
         search, pid = entry.id, self._pid(entry.id)
-        if pid is None or not self.lives(search):
+        if pid is None or not self.lives(entry):
             return True
         if entry.host != self.host:
             return False
@@ -206,6 +207,7 @@ def words(entry: Entry, places: Places, *, ray: str | None = None, inline: bool 
         for number in task.get("trials", ()):
             yield from ("--trial", str(number))
     yield from ("--runs", str(folder), "--events", str(places.journal(entry)), "--quiet", "--code-changed")
+    yield from ("--start", str(entry.start))
     yield from ("--lang", entry.language)  # of errors, which are told in no other one
     if "seed" in given:
         yield from ("--seed", str(given["seed"]))

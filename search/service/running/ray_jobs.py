@@ -41,66 +41,74 @@ class JobDrivers:
         self._server = Jobs(self.host)
         _try_out(self._server, places, allowed, self._environment)
         self._jobs: dict[str, Job] = {}
-        """By search, the latest job that drives it, as of the last look."""
+        """By name, ours on the cluster, as of the last look."""
         self._refused: dict[str, str] = {}
         self._asked: dict[str, float] = {}
 
     def look(self) -> None:
         """Asks the job server for its list."""
-        found = self._server.known()
-        self._jobs = {one.key: one for one in reversed(found)} | {one.key: one for one in found if one.runs}
+        self._jobs = {one.name: one for one in self._server.known()}
 
     def start(self, entry: Entry) -> None:
         """Hands the driver to the cluster.
 
-        Where the answer is lost nobody knows whether it runs, so that this is for the next look to say.
+        Where the answer is lost nobody knows whether it runs, so that this is for the next look to say. The job is called after
+        the number of the start, so that Ray refuses a second one; one of an earlier start ends by itself, and is asked to.
         """
-        key = _key(entry.id)
-        before = self._jobs.get(key)
-        if before is not None and before.runs:
+        before = [one for one in self._jobs.values() if one.key == _key(entry.id)]
+        running = [one.name for one in before if one.runs]
+        for name in running:
+            self._ask_to_stop(name)
+        if running:
             raise BlockingIOError(_("an earlier driver of it is still running on the cluster"))
-        if before is not None:
-            self._forget(before)
+        for one in before:
+            self._forget(one)
         file = lay_out(entry, self._places, link=not _ships(entry))
         space, log = spaces.load(str(file)), self._places.folder(entry.id) / "driver.log"
         log.touch(0o666 & ~PRIVATE)
         line = [*words(entry, self._places, ray="auto")]
         code = Code(modules=scripts.modules(space), pip=space.pip)
-        name = f"pitprop-{entry.id}-{entry.token}"
         self._refused.pop(entry.id, None)
-        self._asked.pop(entry.id, None)
         try:
-            self._server.submit(Order(key, line, "", code, self._environment, name, str(log)))
+            self._server.submit(Order(_key(entry.id), line, "", code, self._environment, _name(entry), str(log)))
         except Unanswered as error:
             self._refused[entry.id] = str(error)
 
-    def lives(self, search: str) -> bool:
-        """Whether a job drives the search; what one that ended has to say is in its journal, so it goes off Ray's list."""
-        job = self._jobs.get(_key(search))
+    def lives(self, entry: Entry) -> bool:
+        """Whether the job of this start runs; what one that ended has to say is in its journal, so it goes off Ray's list."""
+        job = self._jobs.get(_name(entry))
         if job is not None and job.ended:
             self._forget(job)
         return job is not None and job.runs
 
     def end(self, entry: Entry, now: float) -> bool:
         """Has Ray send TERM, and KILL after a while."""
-        job = self._jobs.get(_key(entry.id))
-        if job is not None and job.runs and not 0 <= now - self._asked.get(entry.id, -ASKED_AGAIN) < ASKED_AGAIN:
-            self._asked[entry.id] = now
-            with suppress(Unanswered):
-                self._server.ask_to_stop(job.name)
+        job = self._jobs.get(name := _name(entry))
+        if job is not None and job.runs and not 0 <= now - self._asked.get(name, -ASKED_AGAIN) < ASKED_AGAIN:
+            self._asked[name] = now
+            self._ask_to_stop(name)
         return True
 
-    def why(self, search: str) -> str:
+    def why(self, entry: Entry) -> str:
         """Why its job did not come to run, or what Ray says of its end."""
-        job = self._jobs.get(_key(search))
-        return self._refused.get(search) or (job.said if job is not None and not job.ended else "")
+        job = self._jobs.get(_name(entry))
+        return self._refused.get(entry.id) or (job.said if job is not None and not job.ended else "")
 
     def close(self) -> None:
         """Nothing: the cluster is not ours."""
 
+    def _ask_to_stop(self, name: str) -> None:
+        with suppress(Unanswered):
+            self._server.ask_to_stop(name)
+
     def _forget(self, job: Job) -> None:
         with suppress(Unanswered):
             self._server.forget(job.name)
+            self._asked.pop(job.name, None)
+
+
+def _name(entry: Entry) -> str:
+    return f"pitprop-{entry.id}-{entry.start}"
 
 
 def _key(search: str) -> str:

@@ -129,7 +129,7 @@ class Supervisor:
             if not self._known():
                 return  # the drivers go on, and whoever comes next finds them
             for entry in entries:
-                if self._drivers.lives(entry.id):
+                if self._drivers.lives(entry):
                     self._drivers.end(entry, now)
                 else:
                     self._read(entry)
@@ -179,7 +179,7 @@ class Supervisor:
     # One search
 
     def _look_after(self, entry: Entry, now: float) -> None:
-        lives = self._drivers.lives(entry.id)  # before its journal is read: what it said last is in there then
+        lives = self._drivers.lives(entry)  # before its journal is read: what it said last is in there then
         last = self._read(entry)
         entry = self._found(entry)
         hangs = not entry.task.get("begun") and abs(now - entry.task.get("at", now)) > BEGINNING  # the clock was set back
@@ -251,7 +251,7 @@ class Supervisor:
         elif how == "error" and left is not None and left["class"] not in PASSING:
             self._to(entry, SearchState.FAILED, "failed", unpacked(left["said"]), ended=now)
         else:
-            self._again(entry, now, left or {"said": self._drivers.why(entry.id)})
+            self._again(entry, now, left or {"said": self._drivers.why(entry)})
 
     def _last_word(self, entry: Entry) -> Line | None:
         """The last that a driver has said to us, which an earlier look may have read."""
@@ -298,14 +298,21 @@ class Supervisor:
         if not any(self._store.counts().get(state) for state in (SearchState.QUEUED, SearchState.RUNNING)):
             return
         with self._store.writing() as connection:
-            begun = self._dealt(connection, now)
+            begun = self._dealt(connection, self._store.now(connection))
         for entry in begun:
             try:
-                self._places.set_share(entry)
-                self._drivers.start(entry)
-            except (OSError, UserError) as error:
-                kind = "Owned" if isinstance(error, BlockingIOError) else type(error).__name__
-                self._again(entry, now, {"class": kind, "said": str(getattr(error, "strerror", None) or error)})
+                self._hand_over(entry, now)
+            except Fenced:
+                logger.warning("search %s was taken over by another service before its driver began", entry.id)
+
+    def _hand_over(self, entry: Entry, now: float) -> None:
+        """Starts a driver. One that comes too late, as this process stood still meanwhile, finds that out by its number."""
+        try:
+            self._places.set_share(self._found(entry))
+            self._drivers.start(entry)
+        except (OSError, UserError) as error:
+            kind = "Owned" if isinstance(error, BlockingIOError) else type(error).__name__
+            self._again(entry, now, {"class": kind, "said": str(getattr(error, "strerror", None) or error)})
 
     def _dealt(self, connection: Connection, now: float) -> list[Entry]:
         entries = self._store.searches((SearchState.QUEUED, *LIVE), connection=connection, lock=True)
@@ -327,6 +334,7 @@ class Supervisor:
         task |= {"from": self._places.said(entry), "at": now, "begun": False, "spent": _spent(entry.task, now)}
         progress = None if entry.progress is None else {key: one for key, one in entry.progress.items() if key != "confirming"}
         task["planned"] = entry.trials
+        task["start"] = entry.token + 1
         return self._store.set(
             connection,
             entry,
