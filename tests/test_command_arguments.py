@@ -21,7 +21,7 @@ from pitprop import space as spaces
 from pitprop.telemetry import Epoch
 from pitprop.trainers import command
 from pitprop.trainers.commands import flags
-from pitprop.trainers.commands.arguments import STYLES, written
+from pitprop.trainers.commands.arguments import STYLES, CommandError, known, written
 from pitprop.trainers.commands.template import render
 from pitprop.workers.worker import Failure, Worker
 from test_command import SMALLEST, context, trained
@@ -319,3 +319,8 @@ def test_every_option_and_style_is_in_the_docs() -> None:
     page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert [option for option in command.OPTIONS if f"`{option}" not in page and f"\n{option}:" not in page] == []
     assert [style for style in STYLES if f"\n| {style} " not in page] == []
+
+
+def test_a_place_for_a_configuration_file_without_a_template_says_where_to_name_it() -> None:
+    with pytest.raises(CommandError, match=r"say which in options\.template"):
+        known("config", {"seed": 0}, "options.command")

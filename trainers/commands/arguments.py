@@ -138,6 +138,8 @@ def fill(argument: str, words: Mapping[str, Any], rest: Mapping[str, Any], style
 
 def known(name: str, words: Mapping[str, Any], where: str) -> Any:
     """The value of a place; `CommandError` with the nearest name if there is none."""
+    if name == "config" and name not in words:
+        raise CommandError(f"{where} names {{config}}, but no file is filled: say which in options.template, such as train.yaml")
     if name not in words:
         raise CommandError(f"{where} names {{{name}}}, which is no parameter and no word of ours{nearest(name, words)}")
     return words[name]
