@@ -46,6 +46,17 @@ def test_nothing_runs_of_a_search_without_a_driver_and_what_was_begun_is_not_ove
     assert f'pitprop_trials{{state="interrupted"}} {32 - running}.0' in metrics
 
 
+def test_why_an_end_is_expected_is_told_in_each_language_and_not_while_trials_are_planned(parts: Kit) -> None:
+    search = known(parts, "running", running=0, complete=38).id
+    with parts.client() as client:
+        said = [client.get(f"/v1/searches/{search}?lang={lang}").json()["estimate"]["why"] for lang in ("en", "zh", "en")]
+        assert said[0].startswith("its trials have ended")
+        assert said[0] == said[2] != said[1]
+    Change(parts.store, search, "anna").extend(10, 1000)
+    with parts.client() as client:
+        assert not client.get(f"/v1/searches/{search}").json()["estimate"]["why"].startswith("its trials have ended")
+
+
 @pytest.mark.parametrize("state", ["done", "running", "cancelled"])
 def test_the_new_number_of_trials_is_told_as_soon_as_a_search_is_extended(parts: Kit, state: str) -> None:
     search = known(parts, state, running=0, begun=40, complete=38).id

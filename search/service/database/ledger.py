@@ -92,6 +92,12 @@ class Entry:
         """The number of its latest start: no two starts of a search have the same, and the token only goes up from there."""
         return int(self.task.get("start", 0))
 
+    @property
+    def target(self) -> int:
+        """Trials that there are to be, revived ones included: as its driver said, and what was asked for since."""
+        said = self.progress or {}
+        return int(said.get("target", self.trials) + max(0, self.trials - said.get("planned", self.trials)))
+
 
 @dataclass(frozen=True, slots=True)
 class Happened:

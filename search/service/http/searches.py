@@ -83,8 +83,13 @@ def _fields(parts: Service, entry: Entry, estimates: Mapping[str, models.Estimat
         "ended": entry.ended,
         "changed": entry.changed,
         "progress": _progress(entry),
-        "estimate": estimates.get(entry.id, models.Estimate()),
+        "estimate": _told(estimates.get(entry.id, models.Estimate())),
     }
+
+
+def _told(estimate: models.Estimate) -> models.Estimate:
+    """An estimate, which was worked out for all who ask, in the language in force."""
+    return estimate.model_copy(update={"why": _(estimate.why)}) if estimate.why else estimate
 
 
 def _progress(entry: Entry) -> models.Progress | None:
@@ -92,9 +97,8 @@ def _progress(entry: Entry) -> models.Progress | None:
     if entry.progress is None:
         return None
     said = models.Progress(**entry.progress)
-    more = entry.trials - entry.progress.get("planned", entry.trials)
     left = said.running if entry.state not in LIVE else 0
-    return said.model_copy(update={"target": said.target + max(0, more), "running": said.running - left, "interrupted": left})
+    return said.model_copy(update={"target": entry.target, "running": said.running - left, "interrupted": left})
 
 
 def estimated(parts: Service) -> dict[str, models.Estimate]:

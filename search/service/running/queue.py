@@ -16,7 +16,7 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pitprop.messages import _
+from pitprop.messages import N_
 from pitprop.service.catalogue import Catalogue
 from pitprop.service.database.ledger import LIVE, Entry
 from pitprop.service.models import Estimate, SearchState
@@ -197,7 +197,7 @@ def estimates(entries: Sequence[Entry], rules: Rules, now: float) -> dict[str, E
             start, free = now, free - entry.cpus
         elif slots and not unknown:
             start = slots.pop(0)
-        why = _("when those before it have ended, judged by their trials so far") if start is not None and start > now else ""
+        why = N_("when those before it have ended, judged by their trials so far") if start is not None and start > now else ""
         found[entry.id] = Estimate(start=start, ahead=ahead, why=why)
     return found
 
@@ -206,9 +206,9 @@ def _end(entry: Entry, now: float) -> Estimate:
     """When a search that runs has trained what it plans, at the pace of its worker seconds so far, if that is known."""
     progress = entry.progress or {}
     over = sum(progress.get(name, 0) for name in ("complete", "pruned", "failed"))
-    rest = max(0, progress.get("target", entry.trials) - over)
+    rest = max(0, entry.target - over)
     if over and not rest:
-        return Estimate(why=_("its trials have ended: confirmation, report and export are left"))
+        return Estimate(why=N_("its trials have ended: confirmation, report and export are left"))
     if not over or not entry.share or not entry.used:
         return Estimate()
-    return Estimate(end=float(now + rest * entry.used / over / entry.share), why=_("judged by its trials so far"))
+    return Estimate(end=float(now + rest * entry.used / over / entry.share), why=N_("judged by its trials so far"))
