@@ -486,6 +486,8 @@ def test_the_makefile_has_a_target_for_every_command() -> None:
     ("words", "said"),
     [
         (["serach", "toy"], "there is no command serach; did you mean 'search'?"),
+        (["--json", "show", "toy"], "--json stands before the command: write it after, as in pitprop COMMAND --json"),
+        (["--runs=x", "status", "toy"], "--runs stands before the command"),
         (["show"], "SPACE is missing; pitprop show --help shows how"),
         (["search", "toy", "--trails", "3"], "pitprop search knows no --trails; did you mean --trials?"),
         (["show", "toy", "--sort", "scor"], "--sort 'scor': did you mean 'score'?"),

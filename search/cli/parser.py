@@ -111,6 +111,9 @@ def parsed(parser: Parser, arguments: Sequence[str] | None) -> Namespace:
         import argcomplete
 
         argcomplete.autocomplete(parser)
+    if words and re.match("--?[a-z]", words[0]) and words[0] not in parser._option_string_actions:
+        flag = words[0].partition("=")[0]
+        parser.error(_("{flag} stands before the command: write it after, as in pitprop COMMAND {flag}").format(flag=flag))
     given, rest = parser.parse_known_args(words)
     if rest:
         called = next(one.choices[given.command] for one in parser._actions if isinstance(one.choices, dict))
