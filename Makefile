@@ -124,7 +124,7 @@ dashboard: $(READY)  ## Optuna's dashboard on the study database
 mcp: $(READY)  ## let an assistant look at the searches of the server, on standard input and output
 	@$(BIN)/pitprop mcp $(ARGS)
 
-# A third of the time the tests wait, for the disk and for processes that they started: three of them keep two cores busy.
+# More than a quarter of the time the tests wait, for the disk and for what they started: three processes keep two cores busy.
 test: $(DEV)  ## the tests, under four minutes on two cores
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow and not gpu and not browser and not cluster" $(ARGS)
 
