@@ -18,7 +18,8 @@ class HandOver:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._draft, self._aside = folder / ".share.new", folder / "pipe"
+        self._draft = folder / ".share.new"
+        self._aside = folder.parents[2] / f"pipe-{folder.name}"  # out of the way of drivers, which read what lies in their folder
         os.mkfifo(self._draft)
 
     def stop(self, services: list[Serving]) -> Serving:

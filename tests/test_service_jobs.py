@@ -206,7 +206,7 @@ def test_a_service_that_stalls_while_it_hands_a_job_over_does_not_drive_its_sear
     if wakes:
         gate.go_on(stalled)
         until(lambda: "is out of date" in site.log(search), "that the stale driver says so")
-    assert site.drivers(search) == drivers
+    until(lambda: site.drivers(search) == drivers, "that the stale driver has ended")
     assert site.state(search) == "running"
     site.go("one")
     site.reaches(search, "done")
