@@ -80,7 +80,7 @@ def answered(told: Facts) -> Facts:
     if question is None:
         return hidden
     if "classes" in question.facts and told.chance_score:
-        by_loss = math.exp(min(told.chance_loss or 0.0, 10.0))
+        by_loss = math.exp(min(told.chance_loss, 10.0)) if told.chance_loss else 0.0
         return replace(hidden, classes=round(by_loss if abs(by_loss - round(by_loss)) < 0.01 else 1 / told.chance_score))
     return replace(hidden, chance_score=told.chance_score, chance_loss=told.chance_loss)
 
