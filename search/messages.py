@@ -218,10 +218,10 @@ def from_json(found: Any) -> Any:
 
 
 def packed(value: Any) -> Any:
-    """A tree of mappings and lists as JSON holds it, with its messages so that `unpacked` finds them."""
+    """A tree as JSON holds it, with its messages so that `unpacked` finds them, and other programs their English as ``text``."""
     if isinstance(value, Message):
         values = {name: _number(one) for name, one in value.values.items()}
-        return {PACKED: {**value.to_json(), "values": packed(values)}}
+        return {PACKED: {"text": str(value), **value.to_json(), "values": packed(values)}}
     if isinstance(value, Mapping):
         return {str(name): packed(one) for name, one in value.items()}
     return [packed(one) for one in value] if isinstance(value, list | tuple) else value

@@ -51,6 +51,7 @@ def test_a_tree_of_messages_is_the_same_after_it_was_kept() -> None:
         with in_language(lang):
             assert told(back) == told(tree)
     assert packed(back) == packed(tree)
+    assert packed(tree)["reason"]["pitprop:message"]["text"] == "loss nan at epochs"  # for programs that know no templates
 
 
 @pytest.mark.parametrize("template", ["{n.__class__}", "{missing}", "{n:>q}", "{", 3, None])
