@@ -52,7 +52,7 @@ def _training(parser: ArgumentParser) -> None:
         "--storage", metavar="URL", help="where checkpoints go that every node reaches: a shared folder, s3://bucket/path, ..."
     )
     parser.add_argument("--worker-logs", action="store_true", help="show what the trainers print")
-    parser.add_argument("--events", metavar="FILE", type=Path, help="append what happens to FILE, in JSON lines with English texts")
+    parser.add_argument("--events", metavar="FILE", type=Path, help="append what happens to FILE (JSON lines, also in English)")
     parser.add_argument(
         "--start",
         type=natural,
