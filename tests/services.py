@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy
 import yaml
 from pitprop.addresses import Addresses, sqlite_url
 from pitprop.imports import module_command, search_path
@@ -34,6 +35,7 @@ from pitprop.service.models import SearchState
 from pitprop.service.running.drivers import LocalDrivers
 from pitprop.service.running.places import Places
 from pitprop.service.running.supervision import Supervisor
+from pitprop.study.database import connect
 from starlette.testclient import TestClient
 
 SPACE = """
@@ -151,6 +153,18 @@ def until(supervisors: list[Supervisor], done: Callable[[], bool]) -> None:
         for one in supervisors:
             one.tick()
         time.sleep(0.01)
+
+
+def older(url: str, revision: str, **search: Any) -> None:
+    """Makes a database as the version of that revision left it, with one search."""
+    connect(url).engine.dispose()
+    engine = sqlalchemy.create_engine(url)
+    tables.migrated(engine, revision)
+    found = sqlalchemy.Table("pitprop_searches", sqlalchemy.MetaData(), schema=tables.schema_of(engine), autoload_with=engine)
+    rest = {one.name: one.type.python_type() for one in found.columns if not one.nullable}
+    with engine.begin() as connection:
+        connection.execute(found.insert().values({**rest, "overrides": {}, "task": {}, **search}))
+    engine.dispose()
 
 
 class Serving:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,12 @@ import pytest
 from conftest import TOY, Said
 from pitprop.addresses import sqlite_url
 from pitprop.messages import in_language, message, packed, told, unpacked
-from pitprop.service.database import tables
 from pitprop.service.database.ledger import Happened
 from pitprop.service.database.lifecycle import Change
 from pitprop.service.models import SearchState
 from pitprop.service.notices.sending import said
 from pitprop.service.running.drivers import journal_lines
-from services import Kit, kit, until
+from services import Kit, kit, older, until
 
 KEPT = "what was finished is kept"
 IDLE = "it was not running"
@@ -141,16 +138,7 @@ def test_a_search_that_cannot_be_searched_says_why_in_every_language(
 
 def test_reasons_of_an_older_database_stay_as_they_were_written(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "study.db")
-    engine = tables.opened(url)
-    columns = ", ".join(one.name for one in tables.SEARCHES.columns if one.name != "language")
-    with closing(sqlite3.connect(tmp_path / "study.db")) as connection:
-        connection.execute("ALTER TABLE pitprop_searches DROP COLUMN language")
-        values = {"id": "a", "state": "failed", "reason": 'it said "no"', "overrides": "{}", "task": "{}"}
-        row = [values.get(name, 0) for name in columns.split(", ")]
-        connection.execute(f"INSERT INTO pitprop_searches ({columns}) VALUES ({', '.join('?' * len(row))})", row)
-        connection.execute("UPDATE pitprop_version SET version_num = '0002'")
-        connection.commit()
-    engine.dispose()
+    older(url, "0002", id="a", state="failed", reason='it said "no"')
     with kit(tmp_path / "runs", url=url) as parts:
         assert parts.entry("a").reason == 'it said "no"'
         assert parts.entry("a").language == "en"

@@ -18,7 +18,7 @@ from pitprop.service.models import SearchState
 from pitprop.service.notices import outbox
 from pitprop.service.running.supervision import Supervisor
 from postgres import Server, started
-from services import Kit, kit, until
+from services import Kit, kit, older, until
 
 pytestmark = pytest.mark.slow
 
@@ -96,19 +96,22 @@ def test_a_restart_of_the_database_costs_no_search(parts: Kit, server: Server) -
     assert [len(parts.runs(each)) for each in entries] == [1] * 6
 
 
-def test_a_database_of_an_earlier_version_is_brought_up_to_date_with_its_searches(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_a_database_of_an_earlier_version_is_brought_up_to_date_with_its_searches(
+    server: Server, tmp_path: Path, revision: str
+) -> None:
     url = server.new_database()
-    with kit(tmp_path / "runs", url=url) as before:
-        entry = before.submit("trials=1")
-        with before.store.writing() as connection:  # as the first version has left it
-            connection.execute(sqlalchemy.text("DROP TABLE pitprop.pitprop_notices"))
-            connection.execute(sqlalchemy.text("UPDATE pitprop.pitprop_version SET version_num = '0001'"))
+    older(url, revision, id="a", name="toy", state="failed", reason='it said "no": 50 %')
     with kit(tmp_path / "runs", url=url) as after:
         looked = sqlalchemy.inspect(after.store.engine)
-        columns = {one["name"] for one in looked.get_columns("pitprop_notices", schema="pitprop")}
-        assert columns == {one.name for one in tables.NOTICES.columns}
-        assert "pitprop_notices_due" in {one["name"] for one in looked.get_indexes("pitprop_notices", schema="pitprop")}
-        assert after.entry(entry.id).name == entry.name
+        for one in tables.metadata.tables.values():
+            columns = {found["name"] for found in looked.get_columns(one.name, schema=tables.SCHEMA)}
+            indexes = {found["name"] for found in looked.get_indexes(one.name, schema=tables.SCHEMA)}
+            assert (one.name, columns) == (one.name, {each.name for each in one.columns})
+            assert {each.name for each in one.indexes} <= indexes
+        entry = after.entry("a")
+        assert (entry.name, entry.reason, entry.language) == ("toy", 'it said "no": 50 %', "en")
+        after.submit("trials=1", notify=["ntfy+https://ntfy.example.org/t"])
 
 
 def test_a_notice_is_written_with_its_event_and_taken_by_one_service(parts: Kit) -> None:

@@ -203,8 +203,8 @@ def reading(engine: Engine) -> Engine:
     return engine.execution_options(**alone)
 
 
-def migrated(engine: Engine) -> None:
-    """Brings our tables up to date, in one transaction."""
+def migrated(engine: Engine, to: str = "head") -> None:
+    """Brings our tables up to a revision, the newest, in one transaction."""
     from alembic import command
     from alembic.config import Config
 
@@ -215,7 +215,7 @@ def migrated(engine: Engine) -> None:
             connection.execute(sqlalchemy.text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
         config.attributes["connection"] = connection
         config.attributes["schema"] = schema
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
 
 @contextlib.contextmanager
