@@ -18,7 +18,7 @@ from pitprop.driver import reports
 from pitprop.driver.training import Training
 from pitprop.messages import Message, message, of_steps
 from pitprop.space import Space
-from pitprop.study import remedies
+from pitprop.study import causes
 from pitprop.study.record import LIMIT, Record
 from pitprop.study.study import Study, Trial
 from pitprop.telemetry import Epoch, Telemetry
@@ -121,7 +121,7 @@ class Judge:
         """What nearly all trials die of, as soon as that shows among the first of a study; told once."""
         if self._alike or record.number >= REACH:
             return None
-        said = remedies.in_common(self._study.records(), self._space.objective.metric)
+        said = causes.in_common(self._study.records(), self._space.objective.metric)
         self._alike = said is not None
         return said
 

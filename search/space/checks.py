@@ -251,7 +251,11 @@ def _check_plan(document: Document, sampler: Method, answered: bool, objectives:
         )
     if document.remedies == "try" and sampler.name == "grid":
         problems.add(
-            "remedies", _("'try' is not allowed beside the grid sampler, which tries every point there is; write suggest")
+            "remedies",
+            _(
+                "'try' is not allowed beside the grid sampler: a remedy is a trial within the space, and the grid has every one "
+                "of these already; write `remedies: suggest`, or take another sampler, such as `sampler: tpe`"
+            ),
         )
     _check_warm_start(document, sampler, objectives, problems)
     if document.revive and answered:

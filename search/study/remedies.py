@@ -1,5 +1,4 @@
-"""What a study tells of its dead trials: what separates each from those that lived, what can be tried of the advice, as trials,
-and where nearly all died what they have in common, which is a finding about the set-up."""
+"""What a study tells of its dead trials: what separates each from those that lived, and which advice can be tried, as trials."""
 
 from __future__ import annotations
 
@@ -7,15 +6,16 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median_low
 from typing import Any
 
 from pitprop.detection import signatures
 from pitprop.detection.detect import agreeing
 from pitprop.detection.remedies.advice import RATES, WEIGHTS, Advice, again, few
-from pitprop.detection.remedies.separation import FEW, Split, nothing_lived, splits
-from pitprop.messages import Message, message
+from pitprop.detection.remedies.separation import FEW, Split, is_number, nothing_lived, shown, splits
+from pitprop.messages import Message, message, nmessage
 from pitprop.space import Leaf, Space
-from pitprop.space.distributions import STOPPING
+from pitprop.space.distributions import STOPPING, Range
 from pitprop.study.record import Record, State
 
 SHARE = 4
@@ -24,13 +24,6 @@ BLIND = 8
 """So many trials have to have ended before a factor is tried that no living trial bears out."""
 REACH = 256
 """So many trials back a search looks for what to try: enough to tell what kills, and asking stays quick in a large study."""
-
-ENOUGH = 4
-"""Trials that have to have died, of different parameters."""
-NEARLY = 0.9
-"""The share of those that ended which has to have died, and of these the share which has to show the same."""
-SAME = 1e-3
-"""What values that are the same may differ by, as a share of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +118,61 @@ class Lesson:
         against = tuple(one for one in self.found if one.holds(record.params))
         known = {one.name for one in against}
         return against + tuple(one for one in self.outside if one.name not in known and one.holds(record.params))
+
+
+def barred(space: Space, records: Sequence[Record]) -> list[Message]:
+    """What verdicts advise and no trial of this space can try, as it lies beyond a range, or moves what is not searched."""
+    lesson, beyond = Lesson.of(space, records), dict[tuple[str, str], list[float]]()
+    unsearched = Counter[str]()
+    for record in records:
+        change = record.ending.change if record.ending is not None and _own(record) else {}
+        if not change or _follow_up(space, record, lesson.splits(record), lesson) is not None:
+            continue
+        for name, target in change.items():
+            leaf = _leaf(space, name)
+            if leaf is None:
+                unsearched[_constant(space, name)] += 1
+            elif isinstance(leaf.domain, Range) and (wanted := _wanted(record.params.get(leaf.name), target)) is not None:
+                side = "above" if wanted > leaf.domain.high else "below" if wanted < leaf.domain.low else ""
+                beyond.setdefault((leaf.name, side), []).append(wanted)
+    ends = {leaf.name: leaf.domain for leaf in space.leaves if isinstance(leaf.domain, Range)}
+    found = {one: ends[one[0]].high if one[1] == "above" else ends[one[0]].low for one in beyond if one[1]}
+    outside = [_beyond(one[0], beyond[one], end) for one, end in found.items()]
+    return outside + [_unsearched(name, n, space.constants) for name, n in unsearched.items()]
+
+
+def _beyond(name: str, wanted: Sequence[float], end: float) -> Message:
+    """That the space ends before what so many trials are advised to take."""
+    return nmessage(
+        "the remedy of {n} trial could not be tried: it is {name} {wanted}, and the space ends at {end}",
+        "the remedies of {n} trials could not be tried: they are {name} about {wanted}, and the space ends at {end}",
+        len(wanted),
+        **{"name": name, "wanted": shown(float(median_low(wanted))), "end": shown(end)},
+    )
+
+
+def _unsearched(name: str, n: int, constants: Mapping[str, Any]) -> Message:
+    """That the space does not search what so many trials are advised to change."""
+    fixed = message("the space fixes {name} at {value}", name=name, value=shown(constants[name])) if name in constants else None
+    return nmessage(
+        "the remedy of {n} trial could not be tried: {why}",
+        "the remedies of {n} trials could not be tried: {why}",
+        n,
+        why=fixed or message("the space does not search {name}", name=name),
+    )
+
+
+def _constant(space: Space, name: str) -> str:
+    """What the space calls the parameter that it fixes; ``lr`` is the one rate that there is."""
+    rates = [one for one in space.constants if one.rpartition(".")[2] in RATES] if name == "lr" else []
+    return name if name in space.constants or len(rates) != 1 else rates[0]
+
+
+def _wanted(now: Any, target: Any) -> float | None:
+    """The number that is advised; None where it is none."""
+    if isinstance(target, Mapping):
+        target = now * target["times"] if [*target] == ["times"] and is_number(now) else None
+    return float(target) if is_number(target) else None
 
 
 def _own(record: Record) -> bool:
@@ -252,59 +300,3 @@ def _drawn(space: Space, record: Record) -> dict[str, Any]:
 def _key(values: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
     """The values as something that a set holds; Optuna's values are numbers, text, truth values and None."""
     return frozenset(values.items())
-
-
-def in_common(records: Sequence[Record], metric: str) -> Message | None:
-    """What nearly all trials died of, if nearly all died, and what of the set-up it shows; None if they did not, or are few.
-
-    Baselines and revived trials do not count, nor does a trial that died of something else than most, or one that had its time.
-    """
-    ended = [
-        one
-        for one in records
-        if one.state in (State.COMPLETE, State.PRUNED) and one.judged and one.baseline is None and one.revives is None
-    ]
-    dead = [one for one in ended if one.ending is not None]
-    if len(dead) < ENOUGH or len(dead) < NEARLY * len(ended):
-        return None
-    signature, count = Counter(one.ending.signature for one in dead if one.ending is not None).most_common(1)[0]
-    found = _shown([one.ending.evidence for one in dead if one.ending is not None], metric, signature)
-    if found is None and count < NEARLY * len(dead):
-        return None
-    why = found or message("nothing that is searched makes a difference; check data, labels and loss before more trials")
-    head = message(
-        "{dead} of {ended} trials died, {count} of them of {name}", dead=len(dead), ended=len(ended), count=count, name=signature
-    )
-    return Message.join([head, why], ": ")
-
-
-def _shown(evidence: Sequence[Mapping[str, float]], metric: str, signature: str) -> Message | None:
-    """What of the set-up the last epochs of the dead show, the likeliest cause first; None if nothing is the same in them."""
-    labels = [{name: n for name, n in _under(one, "val/labels/").items() if n > 0} for one in evidence]
-    if _most([len(one) == 1 for one in labels]):
-        return message("all labels of the validation are {name}: labels are constant", name=next(iter(labels[0])))
-    if signature == "nothing_trains" or _most([one.get("params/with_grad", 1.0) == 0 for one in evidence]):
-        return message("nothing reaches the loss: no parameter gets a gradient, whatever is searched")
-    guessed = [max(counts, key=lambda name: counts[name]) for one in evidence if (counts := _under(one, "val/predicted/"))]
-    values = [one[metric] for one in evidence if metric in one]
-    same = bool(values) and _most([abs(value - values[0]) <= SAME * abs(values[0]) for value in values])
-    if guessed and _most([name == guessed[0] for name in guessed]) and len(guessed) == len(evidence):
-        return message(
-            "every one predicts mostly class {name}, so that {metric} cannot pass its share: check that the model has a bias, "
-            "and that the inputs tell the classes apart",
-            **{"name": guessed[0], "metric": metric},
-        )
-    if same and len(values) >= ENOUGH:
-        return message(
-            "{metric} is {value:.4g} whatever the parameters: they do not reach the training, or nothing is learned at all",
-            **{"metric": metric, "value": values[0]},
-        )
-    return None
-
-
-def _under(evidence: Mapping[str, float], prefix: str) -> dict[str, float]:
-    return {name.removeprefix(prefix): value for name, value in evidence.items() if name.startswith(prefix)}
-
-
-def _most(told: Sequence[bool]) -> bool:
-    return len(told) >= ENOUGH and sum(told) >= NEARLY * len(told)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from textwrap import shorten
 
 from pitprop.detection.detect import Verdict
-from pitprop.study import ranking, remedies
+from pitprop.study import causes, ranking
 from pitprop.study.record import WORDS, Record, StudyCard
 from pitprop.track.view import varied
 
@@ -29,7 +29,7 @@ def note(
     """The ``answer``, and what was stopped by which signature; *trial 12* becomes a link. Without an answer the best so far."""
     winners = [_winner(card, record, varied(records), baselines) for record in records if record.number in best]
     so_far = "\n\n".join(winners) or "No trial has completed yet."
-    alike = remedies.in_common(records, card.objective.metric) or ""
+    alike = causes.in_common(records, card.objective.metric) or ""
     parts = [answer or so_far, alike, _counts(records), _stopped(records)]
     return linked("\n\n".join(part for part in parts if part)[:LONGEST], address)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict
 from pitprop.messages import localized
-from pitprop.study import ranking, remedies
+from pitprop.study import causes, ranking, remedies
 from pitprop.telemetry import finite
 from pitprop.views import landscape
 from pitprop.views.sections import Edge, Group
@@ -146,8 +146,16 @@ class Advice:
     @cached_property
     def alike(self) -> str:
         """What nearly all trials died of, and what that says of the set-up; empty if they did not."""
-        found = remedies.in_common(self._content.records, self._content.space.objective.metric)
+        found = causes.in_common(self._content.records, self._content.space.objective.metric)
         return "" if found is None else localized(found)
+
+    @cached_property
+    def barred(self) -> list[str]:
+        """What was advised and lies outside the space, where no trial has come to its end."""
+        space, records = self._content.space, self._content.records
+        if space.remedies == "off" or any(one.state == "COMPLETE" and one.baseline is None for one in records):
+            return []
+        return [localized(one) for one in remedies.barred(space, records)]
 
     @cached_property
     def exhausted(self) -> bool:

@@ -56,8 +56,8 @@ class Split:
             return False
         value = params[self.name]
         if self.side == "=":
-            return _key(value) == _key(self.bound)
-        return _number(value) and (value > self.bound if self.side == "above" else value < self.bound)
+            return identity(value) == identity(self.bound)
+        return is_number(value) and (value > self.bound if self.side == "above" else value < self.bound)
 
     def told(self, value: Any) -> Message:
         """What the study says of a trial with this ``value``, and what to take instead."""
@@ -95,10 +95,10 @@ def nothing_lived(trials: Sequence[Trial], names: Sequence[str]) -> tuple[Split,
         living = [value for value, died in known if not died]
         if len(living) < LIVING:
             continue
-        if all(_number(value) for value, _ in known):
+        if all(is_number(value) for value, _ in known):
             found += [Split(name, "above", max(living), *NOT_COUNTED), Split(name, "below", min(living), *NOT_COUNTED)]
         else:
-            lived, values = {_key(value) for value in living}, {_key(value): value for value, _ in known}
+            lived, values = {identity(value) for value in living}, {identity(value): value for value, _ in known}
             found += [Split(name, "=", value, *NOT_COUNTED) for key, value in values.items() if key not in lived]
     return tuple(one for split in found if (one := _counted(split, found, trials)) and one.trials >= FEW)
 
@@ -115,15 +115,15 @@ def _counted(split: Split, found: Sequence[Split], trials: Sequence[Trial]) -> S
     values = [params[split.name] for params, died in outside if not died and not any(one.holds(params) for one in alike)]
     if not values or sum(inside) < PURE * len(inside):
         return None
-    target = median_low(values) if all(map(_number, values)) else _safest(split.name, outside)
+    target = median_low(values) if all(map(is_number, values)) else _safest(split.name, outside)
     counts = len(inside), sum(inside), len(outside), sum(died for _, died in outside)
     return replace(split, trials=counts[0], dead=counts[1], rest=counts[2], others=counts[3], target=target)
 
 
 def _safest(name: str, trials: Sequence[Trial]) -> Any:
     """The choice with which the largest share lived; few trials count for less (Laplace's rule of succession)."""
-    values = {_key(params[name]): params[name] for params, _ in trials}
-    ends = {key: [died for params, died in trials if _key(params[name]) == key] for key in values}
+    values = {identity(params[name]): params[name] for params, _ in trials}
+    ends = {key: [died for params, died in trials if identity(params[name]) == key] for key in values}
     return values[max(ends, key=lambda key: (ends[key].count(False) + 1) / (len(ends[key]) + 2))]
 
 
@@ -140,10 +140,10 @@ def _sides(trials: Sequence[Trial], name: str) -> Iterator[Split]:
 
     if min(total - dead, dead) < FEW:
         return
-    if not all(_number(value) for value, _ in known):
+    if not all(is_number(value) for value, _ in known):
         ends = dict[str, tuple[Any, list[bool]]]()
         for value, died in known:
-            ends.setdefault(_key(value), (value, []))[1].append(died)
+            ends.setdefault(identity(value), (value, []))[1].append(died)
         yield from (split("=", value, len(one), sum(one)) for value, one in ends.values() if enough(len(one), sum(one)))
         return
     for side, up in (("above", True), ("below", False)):
@@ -158,7 +158,7 @@ def _sides(trials: Sequence[Trial], name: str) -> Iterator[Split]:
 def _looked_at(trials: Sequence[Trial], names: Sequence[str]) -> int:
     """How many sides there are to choose from: two of a range, wherever it is cut, and one for each choice."""
     values = [[params[name] for params, _ in trials if name in params] for name in names]
-    return sum(2 if all(map(_number, one)) else len({_key(value) for value in one}) for one in values)
+    return sum(2 if all(map(is_number, one)) else len({identity(value) for value in one}) for one in values)
 
 
 def _tail(total: int, dead: int, n: int, lost: int) -> float:
@@ -188,15 +188,15 @@ def _between(outside: float, inside: float, up: bool) -> float:
 
 def shown(value: Any) -> str:
     """A value as a sentence tells it."""
-    if _number(value):
+    if is_number(value):
         return f"{value:.3g}" if isinstance(value, float) else str(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _key(value: Any) -> str:
+def identity(value: Any) -> str:
     """What tells choices apart: unlike ``==``, true is not 1."""
     return json.dumps(value, sort_keys=True, default=str)

@@ -44,6 +44,8 @@ def print_status(console: Console, content: Content, *, full: bool = False) -> N
         console.print(_("early stopping left out {epochs} more").format(epochs=spared), highlight=False)
     if content.advice.alike:
         console.print(words.styled("yellow", escape(content.advice.alike)), highlight=False)
+    for one in content.advice.barred:
+        console.print(escape(one), highlight=False)
     if full:
         _print_reasons(console, content)
     else:
