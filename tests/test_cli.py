@@ -488,7 +488,9 @@ def test_the_makefile_has_a_target_for_every_command() -> None:
         (["serach", "toy"], "there is no command serach; did you mean 'search'?"),
         (["--json", "show", "toy"], "--json stands before the command: write it after, as in pitprop COMMAND --json"),
         (["--runs=x", "status", "toy"], "--runs stands before the command"),
+        (["--bogus", "status"], "pitprop knows no --bogus;"),
         (["show"], "SPACE is missing; pitprop show --help shows how"),
+        (["compare"], "SPACE is missing;"),
         (["search", "toy", "--trails", "3"], "pitprop search knows no --trails; did you mean --trials?"),
         (["show", "toy", "--sort", "scor"], "--sort 'scor': did you mean 'score'?"),
         (["show", "toy", "--state", "park"], "--state 'park': did you mean 'parked'?"),
@@ -584,3 +586,12 @@ def test_a_space_is_begun_from_the_parameters_of_a_trainer(tmp_path: Path, pitpr
     assert pitprop("init", str(trains), "--output", str(tmp_path / "first.yaml"), runs=None).code == 0
     space = spaces.load(tmp_path / "first.yaml")
     assert ([leaf.name for leaf in space.leaves], space.objective.metric) == (["lr"], "val/macro_f1")
+
+
+def test_a_misspelt_file_is_answered_with_the_file_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rate.yaml").touch()
+    assert main(["search", "rate.yml"]) == 1
+    assert "there is no file 'rate.yml'; did you mean 'rate.yaml'?" in capsys.readouterr().err

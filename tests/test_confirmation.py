@@ -420,7 +420,8 @@ def test_a_space_asks_for_what_each_parameter_does_and_the_answer_says_it(write_
     more = pitprop("confirm", space, "--inline", "--each", "depth")
     assert {one["parameter"] for one in pitprop("status", space, "--json").json["by_parameter"]["effects"]} == {"kind", "depth"}
     assert " 3 configurations" not in more.out
-    wrong = pitprop("confirm", space, "--inline", "--each", "dept")
+    wrong = pitprop("confirm", space, "--inline", "--seeds", "3", "--each", "dept")
+    assert "Confirming" not in wrong.out, "it is refused before anything is trained"
     assert (wrong.code, wrong.err.count("\n")) == (1, 1)
     assert "'dept' is no searched parameter of toy; did you mean 'depth'?" in wrong.err
 

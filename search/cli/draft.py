@@ -70,7 +70,8 @@ def draft(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)
     except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
-        raise UserError(_("{path} cannot be read as a Python program: {error}").format(path=path, error=error)) from error
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(_("{path} cannot be read as a Python program: {error}").format(path=path, error=reason)) from error
     trains = any(isinstance(node, ast.FunctionDef) and node.name in ("train", "train_lanes") for node in tree.body)
     card = trainer.card(str(path)) if trains else None
     if card is not None:

@@ -88,7 +88,10 @@ def told(message: str) -> str:
         return f"{found['flag']} {found['value']!r}: {hint(found['value'], known).removeprefix('; ')}"
     for pattern, text in SAID.items():
         if found := re.fullmatch(pattern, message, re.DOTALL):
-            return _(text).format(**found.groupdict())
+            said = found.groupdict()
+            if "names" in said:  # one that is wanted several times is named once
+                said["names"] = ", ".join(dict.fromkeys(said["names"].split(", ")))
+            return _(text).format(**said)
     return message
 
 
@@ -113,6 +116,9 @@ def parsed(parser: Parser, arguments: Sequence[str] | None) -> Namespace:
         argcomplete.autocomplete(parser)
     if words and re.match("--?[a-z]", words[0]) and words[0] not in parser._option_string_actions:
         flag = words[0].partition("=")[0]
+        commands = next(one.choices for one in parser._actions if isinstance(one.choices, dict))
+        if not any(flag in one._option_string_actions for one in commands.values()):
+            parser.refuse(words)
         parser.error(_("{flag} stands before the command: write it after, as in pitprop COMMAND {flag}").format(flag=flag))
     given, rest = parser.parse_known_args(words)
     if rest:

@@ -94,18 +94,22 @@ class Ablation:
         return {**asdict(self), "complete": self.complete}
 
 
-def pending(
-    space: Space, records: Sequence[Record], where: Addresses, winner: Record, parameters: Sequence[str] = (), seeds: int = SEEDS
-) -> list[Space]:
-    """The spaces whose studies have to be searched to change each of the ``parameters``, or each that is searched.
-
-    None if all is there. `UserError` if one of them is not searched.
-    """
+def check(space: Space, parameters: Sequence[str]) -> None:
+    """Refuses a parameter that is not searched, with a `UserError`."""
     known = {leaf.name for leaf in space.leaves}
     for name in parameters:
         if name not in known:
             text = _("{name} is no searched parameter of {study}")
             raise UserError(text.format(name=repr(name), study=space.name) + hint(name, known))
+
+
+def pending(
+    space: Space, records: Sequence[Record], where: Addresses, winner: Record, parameters: Sequence[str] = (), seeds: int = SEEDS
+) -> list[Space]:
+    """The spaces whose studies have to be searched to change each of the ``parameters``, or each that is searched.
+
+    None if all is there.
+    """
     there = blocks(space, where, "each")
     wanted = {}
     for name, params in changes(space, records, winner, parameters):

@@ -129,7 +129,7 @@ def confirm(options: StudyOptions, run: RunOptions, confirms: ConfirmOptions) ->
         raise UserError(_refusal(space, where, before.code_changes, "confirm", *words))
     if before.summary.best == ():
         raise UserError(_("nothing to confirm: no trial of {study} has completed yet; search it first").format(study=space.name))
-    plan = _plan(space.confirm or Confirm(), confirms)
+    plan = _plan(space, confirms)
     _due(space, plan, before.records, where, confirms)  # which finds what is misspelt before anything is exported
     shown = None if run.quiet else console
     with publish.exporter(space, where) as mlflow, closing(Crew()) as crew:
@@ -154,8 +154,12 @@ def _refuse_handing(options: StudyOptions, run: RunOptions) -> None:
         raise UserError(text.format(address=address))
 
 
-def _plan(plan: Confirm, asked: ConfirmOptions) -> Confirm:
-    """What a space says of its confirmation, with what was asked for in its place."""
+def _plan(space: Space, asked: ConfirmOptions) -> Confirm:
+    """What a space says of its confirmation, with what was asked for in its place; `UserError` if that is not searched."""
+    from pitprop.results import ablation
+
+    plan = space.confirm or Confirm()
+    ablation.check(space, [name for name in asked.each if name])  # now: the changes are due only after all seeds of the best
     each = True if "" in asked.each else list(asked.each) or plan.each
     return replace(plan, top=asked.top or plan.top, seeds=asked.seeds or plan.seeds, each=each)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pitprop.errors import hint, shown
+from pitprop.errors import hint, nearest, shown
 from pitprop.messages import _
 from pitprop.space.schema.kinds import Problems, SpaceError, meant
 
@@ -51,7 +51,9 @@ def find(name: str) -> Path:
         return path
     is_file = path.suffix in (".yaml", ".yml")
     text = _("there is no file {name!r}{hint}") if is_file else _("there is no space {name!r}{hint}")
-    raise SpaceError(text.format(name=name, hint=hint(path.stem, names())))
+    beside = [str(one) for one in sorted(path.parent.glob("*.y*ml"))] if is_file else []
+    meant = hint(str(path), beside) if nearest(str(path), beside) else hint(path.stem, names())
+    raise SpaceError(text.format(name=name, hint=meant))
 
 
 def summary(name: str) -> str:
