@@ -17,6 +17,7 @@ from pitprop.errors import UserError
 from pitprop.logs import finished
 from pitprop.logs.diagnosis import Diagnosis, Given, diagnose
 from pitprop.logs.sources import located, trainings
+from pitprop.messages import Message
 
 
 def found(path: Path, **given: Any) -> dict[str, Diagnosis]:
@@ -226,6 +227,7 @@ def test_a_gate_of_what_is_not_reported_and_an_early_end_are_noted(tmp_path: Pat
     (one,) = found(path, checkpoint={"val/top1": 0.9}).values()
     assert any("val/top1 is not among its readings" in note for note in one.notes)
     assert any("ends 10 evaluations after its best, at 11 of 30" in note for note in one.notes)
+    assert all(isinstance(note, Message) for note in one.notes)  # so that each can be told in another language
 
 
 def test_of_a_search_of_ours_the_trials_are_shown_by_what_its_space_says(

@@ -79,6 +79,36 @@ def test_a_translation_has_the_placeholders_of_its_text(lang: str) -> None:
             assert {frozenset(fields(one)) for one in theirs} == {frozenset(fields(ours[-1]))}, entry.id
 
 
+def test_a_text_that_goes_by_a_name_before_it_is_told_is_marked() -> None:
+    for path in (ROOT / "search").rglob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef):
+                plain = {
+                    one.targets[0].id
+                    for one in ast.walk(function)
+                    if isinstance(one, ast.Assign)
+                    and isinstance(one.targets[0], ast.Name)
+                    and isinstance(one.value, ast.Constant)
+                }
+                told = {
+                    call.args[0].id
+                    for call in ast.walk(function)
+                    if isinstance(call, ast.Call)
+                    and isinstance(call.func, ast.Name)
+                    and call.func.id in ("message", "nmessage", "_")
+                    if call.args and isinstance(call.args[0], ast.Name)
+                }
+                assert not plain & told, f"{path}:{function.lineno}: {plain & told}"
+
+
+def test_what_a_kind_takes_is_marked() -> None:
+    for path in (ROOT / "search").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("Kind", "numeric", "whole"):
+                at = int(call.func.id == "whole")
+                assert not any(isinstance(one, ast.Constant) for one in call.args[at : at + 1]), f"{path}:{call.lineno}"
+
+
 def test_no_text_is_marked_where_the_extractor_does_not_see_it() -> None:
     """Before Python 3.12 an f-string is one token, so a call within it is not seen."""
     for path in (ROOT / "search").rglob("*.py"):

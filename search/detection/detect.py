@@ -263,7 +263,7 @@ def _where(telemetry: Telemetry, facts: Facts) -> str:
     known = score or levels.known_loss(telemetry, facts)
     if known is None:
         began = levels.begun(telemetry, facts)
-        text = "{metric} about {level:.2g}, a guess: this training began there and stays"
+        text = N_("{metric} about {level:.2g}, a guess: this training began there and stays")
         return "" if began is None else message(text, metric=facts.metric, level=began)
     said = {"metric": facts.metric if score is not None else "val/loss", "level": known.value, "source": known.source}
     if known.told:

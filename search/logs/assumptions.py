@@ -15,7 +15,7 @@ from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
 from pitprop.logs import objectives
 from pitprop.logs.finished import Finished
-from pitprop.messages import _
+from pitprop.messages import N_, Message, _, message
 from pitprop.telemetry import Epoch, Telemetry, columns, reports
 
 FEW = 5
@@ -131,7 +131,8 @@ def facts(telemetry: Telemetry, metric: str, given: Given, log: Finished, budget
     )
     notes += _concluded(telemetry, found)
     if levels.known_loss(telemetry, found, guess=False) is None and (count := _fallen_to(telemetry, found)):
-        notes.append(f"it ends at ln {count} and {metric} at 1/{count}: that is chance with {count} classes of one size")
+        text = N_("it ends at ln {count} and {metric} at 1/{count}: that is chance with {count} classes of one size")
+        notes.append(message(text, count=count, metric=metric))
         return replace(found, chance_loss=math.log(count), chance_score=_stated(found, 1 / count)), False
     level, score, guessed = _guessed(telemetry, found, given, log, notes)
     return (found if level is None else replace(found, chance_loss=level, chance_score=_stated(found, score))), guessed
@@ -155,17 +156,26 @@ def _concluded(telemetry: Telemetry, facts: Facts) -> list[str]:
         return []
     told, plain = reading.told_classes(telemetry, facts), replace(facts, labels={})
     if reading.near_classes(telemetry, told):
-        return [f"chance is a loss of ln {told} = {math.log(told):.4g}, near which it began"]
+        return [message("chance is a loss of ln {told} = {loss:.4g}, near which it began", told=told, loss=math.log(told))]
     if facts.metric in ("val/loss", "train/loss") and (count := chance.usual(telemetry.column(facts.metric).values)):
-        alike = f"where embeddings of a batch of {count + 1} are all alike (--loss supcon --batch {count + 1})"
-        why = alike if count in chance.ALIKE else f"chance with {count} classes of one size"
-        return [f"its loss stands at ln {count} = {math.log(count):.4g}: that is {why}"]
+        said = {"count": count, "loss": math.log(count), "batch": count + 1}
+        if count not in chance.ALIKE:
+            text = N_("its loss stands at ln {count} = {loss:.4g}: that is chance with {count} classes of one size")
+            return [message(text, **said)]
+        alike = message(
+            "its loss stands at ln {count} = {loss:.4g}: that is where embeddings of a batch of {batch} are all alike "
+            "(--loss supcon --batch {batch})",
+            **said,
+        )
+        return [alike]
     if count := reading.classes(telemetry, facts):
-        return [f"its loss stands at ln {count} and {facts.metric} at 1/{count}: that is chance with {count} classes of one size"]
+        text = N_("its loss stands at ln {count} and {metric} at 1/{count}: that is chance with {count} classes of one size")
+        return [message(text, count=count, metric=facts.metric)]
     score = None if facts.labels else reading.stood(telemetry, plain)
     if score is None:
         return []
-    return [f"{facts.metric} never left {score:.4g}, at a loss that is worse than any guess; that is taken for chance"]
+    text = N_("{metric} never left {score:.4g}, at a loss that is worse than any guess; that is taken for chance")
+    return [message(text, metric=facts.metric, score=score)]
 
 
 def budget(given: Given, log: Finished, last: int, few: bool, notes: list[str]) -> int:
@@ -175,11 +185,11 @@ def budget(given: Given, log: Finished, last: int, few: bool, notes: list[str]) 
     said, had = log.said, log.epochs[-1].step if log.epochs else 1
     total = next((said[name] for name in ("max_epochs", "num_epochs", "num_train_epochs") if name in said), 0)
     if (had if few else last) <= total and not _endless(total, had):
-        notes.append(f"a training of {total} epochs, as its log says")
+        notes.append(message("a training of {total} epochs, as its log says", total=total))
         return max(last, round(last * total / had)) if few else total
     planned = next((said[name] for name in ("max_iters", "max_steps") if name in said), 0)
     if planned >= log.steps > 0:
-        notes.append(f"a training of {planned} steps, as its log says")
+        notes.append(message("a training of {planned} steps, as its log says", planned=planned))
         return max(last, round(last * planned / log.steps))
     return max(last, 1)
 
@@ -203,7 +213,8 @@ def _guessed(
         return None, None, False
     if start < LEAST or good(telemetry, facts.metric) or _moved(telemetry, start):
         return None, None, False
-    notes.append(f"its loss never left {start:.4g}, where it began, which is taken for chance; --chance-loss says better")
+    text = N_("its loss never left {start:.4g}, where it began, which is taken for chance; --chance-loss says better")
+    notes.append(message(text, start=start))
     stood = reading.start(telemetry, facts) if metrics.of(facts.metric).chance is None else None
     # worse than the loss of a uniform guess among 1 / stood classes: then it is none
     return start, stood, not (stood is not None and 0 < stood < 0.2 and start > -2 * math.log(stood))
@@ -291,7 +302,7 @@ def absent(telemetry: Telemetry, given: Given) -> list[str]:
     asked = dict.fromkeys([*(gate.metric for gate in given.gates), *given.checkpoint])
     known = named({name for epoch in telemetry for name in epoch.metrics})
     return [
-        f"{name} is not among its readings ({known}), so that nothing is held against it"
+        message("{name} is not among its readings ({known}), so that nothing is held against it", name=name, known=known)
         for name in asked
         if not reports(telemetry, name)
     ]
@@ -304,8 +315,8 @@ def patient(telemetry: Telemetry, facts: Facts) -> list[str]:
     after = len(column.values) - 1 - best
     if after < FEW or telemetry[-1].step >= facts.budget:
         return []
-    ends = f"it ends {after} evaluations after its best, at {telemetry[-1].step} of {facts.budget}"
-    return [f"{ends}: as early stopping with that patience does"]
+    text = N_("it ends {after} evaluations after its best, at {step} of {budget}: as early stopping with that patience does")
+    return [message(text, after=after, step=telemetry[-1].step, budget=facts.budget)]
 
 
 def meant(given: Given, telemetry: Telemetry, metric: str, notes: list[str]) -> Given:
@@ -313,7 +324,7 @@ def meant(given: Given, telemetry: Telemetry, metric: str, notes: list[str]) -> 
     plain, asked = f"val/{metric.rsplit('/', 1)[-1]}", {*(gate.metric for gate in given.gates), *given.checkpoint}
     if metric.count("/") != 2 or reports(telemetry, plain) or plain not in asked:
         return given
-    notes.append(f"{plain} is taken for {metric}, the objective")
+    notes.append(message("{plain} is taken for {metric}, the objective", plain=plain, metric=metric))
     gates = [replace(gate, metric=metric) if gate.metric == plain else gate for gate in given.gates]
     return replace(given, gates=gates, checkpoint={metric if name == plain else name: n for name, n in given.checkpoint.items()})
 
@@ -326,13 +337,13 @@ def fresh(given: Given, telemetry: Telemetry, metric: str, log: Finished, notes:
     level = levels.known(telemetry, facts) if values and known is not None and not log.said.get("pretrained") else None
     if level is None or known is None or facts.sign * (2 * values[0] - level - known) >= 0:
         return given
-    notes.append(
-        f"it began at {values[0]:.4g}, and chance is {level:.4g}: {known:.4g} is what to beat, it did not start from that"
-    )
+    text = N_("it began at {first:.4g}, and chance is {level:.4g}: {known:.4g} is what to beat, it did not start from that")
+    notes.append(message(text, first=values[0], level=level, known=known))
     return replace(given, checkpoint={})
 
 
-def named(names: Iterable[str], most: int = 6) -> str:
+def named(names: Iterable[str], most: int = 6) -> Message | str:
     """Some of the readings, to be quoted."""
     found = [name for name in sorted(names) if not re.search(r"/(predicted|labels|true_positives)/", name)]
-    return ", ".join(found[:most]) + (" and others" if len(found) > most else "")
+    some = ", ".join(found[:most])
+    return message("{some} and others", some=some) if len(found) > most else some

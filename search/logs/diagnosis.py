@@ -17,11 +17,18 @@ from pitprop.logs import assumptions, finished, objectives
 from pitprop.logs.assumptions import FEW, Given
 from pitprop.logs.epochs import coarser
 from pitprop.logs.finished import Finished
-from pitprop.messages import Message, _, message, nmessage
+from pitprop.messages import N_, Message, _, message, nmessage
 from pitprop.telemetry import Telemetry, reports
 
 ALIKE = "no_effect"
 UNREAD = message("check how the script reads what was changed: a misspelt name, a default that wins, a branch never taken")
+MEANS = {
+    "epoch": N_("mean of {n} epochs"),
+    "evaluation": N_("mean of {n} evaluations"),
+    "reading": N_("mean of {n} readings"),
+    "reading of training": N_("mean of {n} readings of training"),
+}
+"""What is called an epoch where several are taken together."""
 BATCHES = ("oscillation",)
 """Signatures that single readings of training would always show."""
 BY_END = ("hopelessly_slow",)
@@ -172,11 +179,11 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     if (stated := given.chance_score or 0.0) > 1 and metrics.of(metric).share and max(telemetry.column(metric).values) <= 1:
         given = replace(given, chance_score=stated / 100)  # in percent, as the log may print it
     if metric in percent:
-        notes.append(f"{metric} is printed in percent, and shown as a share")
+        notes.append(message("{metric} is printed in percent, and shown as a share", metric=metric))
     if log.from_0 and not few and each == 1:
-        notes.append("its log counts epochs from 0, so that epoch 1 here is its epoch 0")
+        notes.append(message("its log counts epochs from 0, so that epoch 1 here is its epoch 0"))
     notes += log.went_back and [log.went_back] if not few else []
-    unit = "epoch" if log.numbered else "evaluation" if metric.startswith("val/") else "reading"
+    unit = N_("epoch") if log.numbered else N_("evaluation") if metric.startswith("val/") else N_("reading")
     asked = given = assumptions.meant(given, telemetry, metric, notes)
     given = assumptions.fresh(given, telemetry, metric, log, notes)
     before = len(notes)
@@ -187,11 +194,11 @@ def diagnose(files: Sequence[Path], given: Given | None = None, name: str = "") 
     facts, guessed = assumptions.facts(telemetry, metric, given, log, -(-budget // each), notes)
     notes += assumptions.absent(telemetry, asked)
     notes += assumptions.patient(telemetry, facts) if planned and not few else []
-    unit = "reading of training" if few else unit
+    unit = N_("reading of training") if few else unit
     beside = Known(log, given, few, guessed, planned)
     if guessed and not planned:  # where chance is, and how long it trains, would both be guesses
         facts = replace(facts, chance_loss=None, chance_score=None)
-    unit = unit if each == 1 else f"mean of {each} {unit}s"
+    unit = unit if each == 1 else message(MEANS[unit], n=each)
     found = Diagnosis(name or files[0].name, files, telemetry, facts, [], None, {}, [], unit, notes, compared=asked.checkpoint)
     return _judged(found, beside)
 

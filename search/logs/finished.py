@@ -14,7 +14,7 @@ from pitprop.logs.follow import Follower
 from pitprop.logs.formats import Traits
 from pitprop.logs.lines import decoding
 from pitprop.logs.names import SIDES
-from pitprop.messages import _
+from pitprop.messages import _, nmessage
 from pitprop.telemetry import Epoch, Telemetry
 
 LARGE = 8_000_000
@@ -133,9 +133,14 @@ def _went_back(places: Sequence[tuple[int, int]]) -> str:
     """Where a training went back to an epoch that it had had, in words."""
     if not places:
         return ""
-    times = "" if len(places) == 1 else f", the last of {len(places)} times"
     after, to = places[-1]
-    return f"it was restarted: its log goes back from epoch {after} to {to}{times}; of what it has twice the later counts"
+    return nmessage(
+        "it was restarted: its log goes back from epoch {after} to {to}; of what it has twice the later counts",
+        "it was restarted: its log goes back from epoch {after} to {to}, the last of {n} times; of what it has twice the later "
+        "counts",
+        len(places),
+        **{"after": after, "to": to},
+    )
 
 
 def _least(known: Sequence[int], more: Iterable[int | None]) -> list[int]:

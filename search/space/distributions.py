@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pitprop.errors import hint, nearest, shown
-from pitprop.messages import _
+from pitprop.messages import N_, _
 from pitprop.space.schema.kinds import MAPPING, NUMERIC, Boolean, Count, Kind, Positive, Problems, integer, number, read
 from pydantic import Field
 from pydantic.dataclasses import dataclass as read_dataclass
@@ -183,10 +183,13 @@ def _two(item: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": dict(item), "minItems": 2, "maxItems": 2}
 
 
-FLOATS = Kind("two numbers, [low, high]", _ends(number), _two(NUMERIC.json), (0.0, 1.0))
-INTEGERS = Kind("two whole numbers, [low, high]", _ends(integer), _two({"type": "integer"}), (0, 1))
+FLOATS = Kind(N_("two numbers, [low, high]"), _ends(number), _two(NUMERIC.json), (0.0, 1.0))
+INTEGERS = Kind(N_("two whole numbers, [low, high]"), _ends(integer), _two({"type": "integer"}), (0, 1))
 VALUES = Kind(
-    "a list of values", lambda value: value if isinstance(value, list) and value else None, {"type": "array", "minItems": 1}, []
+    N_("a list of values"),
+    lambda value: value if isinstance(value, list) and value else None,
+    {"type": "array", "minItems": 1},
+    [],
 )
 
 

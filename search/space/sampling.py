@@ -10,7 +10,7 @@ from functools import cache
 from typing import Annotated, Any, NamedTuple
 
 from pitprop.errors import hint, shown
-from pitprop.messages import Message, _, message
+from pitprop.messages import N_, Message, _, message
 from pitprop.space.distributions import Leaf
 from pitprop.space.schema.kinds import Kind, Problems, boolean, integer, number, numeric, one_of, read, whole
 from pydantic import BaseModel, ConfigDict, create_model
@@ -72,9 +72,9 @@ class Promote(BaseModel):
     """ASHA with promotion: of the trials that have got so far the best go on first, and the others wait."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-    factor: Annotated[int, whole(2, "a whole number of at least 2")] = 4
+    factor: Annotated[int, whole(2, N_("a whole number of at least 2"))] = 4
     """One trial in so many goes on first, to so many times as many epochs."""
-    reserve: Annotated[float, numeric("a share, 0 to 1", lambda value: 0 <= value <= 1, minimum=0, maximum=1)] = 0.15
+    reserve: Annotated[float, numeric(N_("a share, 0 to 1"), lambda value: 0 <= value <= 1, minimum=0, maximum=1)] = 0.15
     """The share of the epochs that goes to trials with a low score, or parked on evidence, that show signs of life."""
 
 

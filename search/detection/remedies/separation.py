@@ -14,7 +14,7 @@ from itertools import pairwise
 from statistics import median_low
 from typing import Any
 
-from pitprop.messages import Message, message
+from pitprop.messages import N_, Message, message
 
 LEVEL = 0.05
 FEW = 3
@@ -68,9 +68,9 @@ class Split:
         }[self.side]
         said = {"dead": self.dead, "n": self.trials, "what": what, "others": self.others, "rest": self.rest}
         if self.side == "=":
-            text = "{dead} of {n} trials with {what} died, {others} of the other {rest}: take {target}"
+            text = N_("{dead} of {n} trials with {what} died, {others} of the other {rest}: take {target}")
             return message(text, **said, target=shown(self.target))
-        text = "{dead} of {n} trials with {what} died, {others} of the other {rest}; this one has {value}: take {target}"
+        text = N_("{dead} of {n} trials with {what} died, {others} of the other {rest}; this one has {value}: take {target}")
         return message(text, **said, value=shown(value), target=shown(self.target))
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pitprop.detection import signatures
 from pitprop.detection.detect import Verdict
 from pitprop.logs.diagnosis import ALIKE, Diagnosis, advice, unlike
-from pitprop.messages import _, localized, ngettext
+from pitprop.messages import N_, Message, _, localized, ngettext
 from pitprop.telemetry import reports
 from pitprop.views import chart, words
 from rich.console import Console
@@ -19,6 +19,8 @@ from rich.table import Table
 
 ROWS, WIDEST = 12, 7
 """Rows and columns of a curve's table."""
+MEAN = N_("mean")
+"""What stands in front of the number of several epochs that are taken together."""
 MOST = 6
 """Curves side by side."""
 
@@ -52,7 +54,7 @@ def print_comparison(console: Console, found: Sequence[Diagnosis], baseline: Map
             _print_why(console, one)
     alike = [one for one in found if one.curve and (one.facts.metric, one.unit) == (found[0].facts.metric, found[0].unit)]
     if 1 < len(alike) <= MOST:
-        title = _("{metric} by {unit}").format(metric=found[0].facts.metric, unit=found[0].unit)
+        title = _("{metric} by {unit}").format(metric=found[0].facts.metric, unit=_word(found[0].unit))
         console.print(f"\n{escape(title)}", highlight=False)
         console.print(Padding(_curves(alike), (0, 0, 0, 2)))
     names: dict[str, list[str]] = {}
@@ -83,10 +85,14 @@ def _named(found: Diagnosis, name: str, step: int) -> str:
     return _("{name} at {at}").format(name=name, at=_at(found, step))
 
 
+def _word(unit: str) -> str:
+    """What is called an epoch, in the language in force."""
+    return unit.localized() if isinstance(unit, Message) else _(unit)
+
+
 def _unit(found: Diagnosis) -> str:
-    """What to call an epoch in front of its number."""
-    unit = found.unit.split(" ")[0]
-    return _("epoch") if unit == "epoch" else unit
+    """What to call an epoch in front of its number: the first word of what it is."""
+    return _(MEAN if isinstance(found.unit, Message) else found.unit.partition(" ")[0])
 
 
 def _when(found: Diagnosis) -> str:
@@ -191,7 +197,7 @@ def _columns(found: Diagnosis) -> Iterator[str]:
 def _notes(found: Diagnosis) -> Iterator[str]:
     """What is called an epoch, what was concluded, and which checks are inactive."""
     if found.unit != "epoch":
-        yield _("an epoch is here one {unit}, of which there are {n}").format(unit=found.unit, n=found.telemetry[-1].step)
+        yield _("an epoch is here one {unit}, of which there are {n}").format(unit=_word(found.unit), n=found.telemetry[-1].step)
     if found.facts.metric:
         more, less = _("judged by {metric}, of which more is better"), _("judged by {metric}, of which less is better")
         yield (more if found.facts.maximize else less).format(metric=found.facts.metric)
