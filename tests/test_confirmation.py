@@ -380,6 +380,10 @@ def test_a_value_whose_interval_leaves_much_open_is_not_known_and_not_alike() ->
     effect = Effect("lr", 0.01, (Step(0.03, (0.6,), same), Step(0.06, (0.5,), wild)), usual=0.02)
     assert effects.line(effect) == "0.01 to 0.03 alike (within 0.02); 0.06 not known (−0.081, from −0.19 to 0.03)"
     assert effects.line(replace(effect, usual=0.1)) == "0.01 to 0.06 alike (within 0.19)"
+    assert [effects.verdict(effect, one) for one in effect.steps] == ["alike", "not known"], "the table says what the line says"
+    none = Difference(math.nan, math.nan, math.nan, 1.0, math.nan, "not distinguishable")
+    few = Difference(0.01, -math.inf, math.inf, 1.0, math.nan, "not distinguishable")
+    assert [effects.verdict(effect, Step(0.1, (), one)) for one in (none, few)] == ["no score", "too few scores to tell"]
 
 
 def test_a_target_that_another_trial_confirms_than_the_one_to_use_says_which(toy: Toy, tmp_path: Path) -> None:

@@ -22,6 +22,23 @@ def line(effect: Effect, *, estimated: bool = False) -> str:
     return _("; ").join([*_alike(effect, estimated), *map(_found, (one for one in effect.steps if one.differs))])
 
 
+def verdict(effect: Effect, one: Step) -> str:
+    """What a table calls a change, as `line` tells it."""
+    if one.differs:
+        return _("gains") if one.difference.verdict == "better" else _("costs")
+    if math.isnan(one.difference.mean):
+        return _("no score")
+    if not math.isfinite(_reach([one])):
+        return _("too few scores to tell")
+    return _("not known") if _is_open(effect, one) else _("alike")
+
+
+def _is_open(effect: Effect, one: Step) -> bool:
+    """Whether a difference that was not found may still be far larger than those that the trainings can tell apart."""
+    reach = _reach([one])
+    return math.isfinite(reach) and reach > FAR * effect.usual
+
+
 def _alike(effect: Effect, estimated: bool) -> Iterator[str]:
     """What cannot be told from the winner's value, with the largest difference that the intervals leave open.
 
@@ -29,7 +46,7 @@ def _alike(effect: Effect, estimated: bool) -> Iterator[str]:
     """
     scored = [one for one in effect.steps if not math.isnan(one.difference.mean)]
     equal = [one for one in scored if not one.differs]
-    unknown = [one for one in equal if math.isfinite(_reach([one])) and _reach([one]) > FAR * effect.usual and not estimated]
+    unknown = [one for one in equal if _is_open(effect, one) and not estimated]
     if alike := [one for one in equal if one not in unknown]:
         span = _reach(alike)
         told = _("{values} alike (within {span})") if math.isfinite(span) else _("{values}: too few scores to tell")

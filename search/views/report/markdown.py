@@ -182,6 +182,7 @@ def _environment() -> Environment:
         found.filters[one.__name__] = one
     found.filters |= {
         "effect": effects.line,
+        "verdict": effects.verdict,
         "knows": words.knows,
         "raw": Markup,
         "part": _part,
