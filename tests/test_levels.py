@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from random import Random
 
 import pytest
 from curves import CASE, HEALTHY, ILL, KNOWN, curve, joined
@@ -279,3 +280,17 @@ def test_a_loss_that_is_absurd_from_the_first_epoch_is_given_longer_and_is_stopp
     stops = [verdict.step for verdict in replay(dead, facts, detect.defaults()) if verdict.ends]
     assert 18 <= min(stops) <= 24
     assert not any(verdict.ends for verdict in replay(wakes, facts, detect.defaults()))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_absurd_loss_that_scatters_while_it_falls_is_waited_for_though_at_its_rate_it_would_end_short_of_chance(
+    seed: int,
+) -> None:
+    random = Random(seed)
+
+    def late(t: int) -> float:
+        return (400 - 200 * t / 12 if t <= 12 else max(0.4, 200 * 0.45 ** (t - 12))) * random.uniform(0.7, 1.3)
+
+    wakes = curve(40, val__loss=late, val__accuracy=lambda t: 0.1 + random.gauss(0, 0.01) + max(0, min(0.8, (t - 12) / 20)))
+    facts = Facts(40, "val/accuracy", classes=10, loss="cross_entropy")
+    assert not [verdict.step for verdict in replay(wakes, facts, detect.defaults()) if verdict.ends]

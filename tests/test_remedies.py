@@ -217,6 +217,23 @@ def test_a_rate_is_not_raised_past_a_border_beyond_which_trials_died(toy: Toy) -
     assert {one.remedy_of: one.change for one in FollowUps(space, rows).all()}[18] == {"lr": 0.03}
 
 
+@pytest.mark.parametrize("name", ["hopelessly_slow", "explosion", "tiny_steps"])
+@given(lived=st.lists(st.floats(1e-4, 0.9), max_size=8), died=st.lists(st.floats(1e-4, 0.9), min_size=1, max_size=8))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_to_be_tried_of_a_rate_is_what_the_remedy_says_of_it_however_often_the_study_was_looked_at(
+    toy: Toy, name: str, lived: list[float], died: list[float]
+) -> None:
+    space = of_rate(toy)
+    rows = numbered(*map(rated, lived), *(rated(lr, name, speed=0.5) for lr in died))
+    told = remedies.advised(space, rows)
+    assert remedies.advised(space, told) == told
+    tries = [(one.remedy_of, one.change) for one in FollowUps(space, told).all()]
+    assert tries == [(one.remedy_of, one.change) for one in FollowUps(space, rows).all()]
+    for number, change in tries:
+        said = str(told[number].verdicts[0].remedy).partition(";")[0]
+        assert f" to {change['lr']:.2g}" in said or said.endswith(f"take {change['lr']:.3g}")
+
+
 def test_what_neither_the_study_nor_the_steps_tell_has_no_direction(toy: Toy) -> None:
     quiet = curve(30, val__macro_f1=0.4361, val__loss=0.5)
     said = detect.remedies("hopelessly_slow", quiet, replace(KNOWN, params={"lr": 0.016}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from pitprop.detection import signatures
 from pitprop.detection.detect import agreeing
+from pitprop.detection.remedies import rates
 from pitprop.detection.remedies.advice import RATES, WEIGHTS, Advice, again, few
 from pitprop.detection.remedies.separation import FEW, Split, is_number, nothing_lived, shown, splits
 from pitprop.messages import Message, message, nmessage
@@ -261,20 +261,21 @@ def _changed(space: Space, record: Record, cause: str, wanted: Mapping[str, Any]
 def _value(leaf: Leaf, now: Any, wanted: Any, lesson: Lesson | None) -> Any:
     """Optuna's new value; None if the space does not hold it.
 
-    A factor says in which direction. A dead trial goes as far as trials lived there; it waits until some have, or until so many
-    have died that nothing else is left to try.
+    A factor says in which direction; `rates` how far that of a dead trial goes, as it does for what is said of it. It waits until
+    some have lived there, or until so many have died that nothing else is left to try.
     """
     if isinstance(wanted, Mapping) and [*wanted] == ["times"]:
         if isinstance(now, bool) or not isinstance(now, int | float):
             return None
         times = wanted["times"]
-        wanted = now * times if isinstance(now, float) else round(now * times)
-        living = lesson.living.get(leaf.name, []) if lesson is not None else []
-        there = slice(0, bisect_right(living, wanted)) if times < 1 else slice(bisect_left(living, wanted), len(living))
-        n = there.stop - there.start
-        if lesson is not None and n < FEW and (len(living) >= FEW or (lesson.waits and len(lesson.trials) < BLIND)):
+        living = lesson.safe(leaf.name) if lesson is not None else []
+        move = rates.decide(now, living, cause="-" if times < 1 else "+", times=times)
+        if move is None or move.target is None:
             return None
-        wanted = living[there.start + (n - 1) // 2] if n >= FEW else wanted  # their median
+        early = lesson is not None and (len(living) >= FEW or (lesson.waits and len(lesson.trials) < BLIND))
+        if early and move.target not in living:
+            return None
+        wanted = move.target if isinstance(now, float) else round(move.target)
     try:
         return leaf.inside(wanted)
     except ValueError:

@@ -39,13 +39,14 @@ class Advice:
 
     ``{"times": 0.1}`` multiplies, and ``lr`` stands for the learning rate, whatever a space calls it. ``moves`` says what it
     moves, and in which direction, ``lr-`` or ``lr+``, ``lr?`` where that is open. ``sure``: the direction follows from what
-    was seen of the trial, and no study turns it round.
+    was seen of the trial, and no study turns it round. ``times``: how far a rate is to go where no other trial shows it.
     """
 
     text: str
     change: Mapping[str, Any] = field(default_factory=dict)
     moves: str = ""
     sure: bool = False
+    times: float = 10.0
 
     def against(self, other: Advice) -> bool:
         """Whether one asks for the opposite of the other."""
@@ -60,12 +61,12 @@ class Advice:
     def to_json(self) -> dict[str, Any]:
         """As a dictionary for ``json.dumps``."""
         text = self.text.to_json() if isinstance(self.text, Message) else self.text
-        return {"text": text, "change": dict(self.change), "moves": self.moves, "sure": self.sure}
+        return {"text": text, "change": dict(self.change), "moves": self.moves, "sure": self.sure, "times": self.times}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Advice:
         """The advice that `to_json` wrote."""
-        return cls(from_json(row["text"]), row["change"], row["moves"], row.get("sure", False))
+        return cls(from_json(row["text"]), row["change"], row["moves"], row.get("sure", False), row.get("times", 10.0))
 
 
 def few(given: str | Iterable[Advice | None], before: Iterable[Advice] = ()) -> tuple[Advice, ...]:
@@ -113,23 +114,24 @@ def rate(telemetry: Telemetry, facts: Facts) -> Advice:
 
 
 def again(given: Advice, rate: float, living: Sequence[float]) -> Advice | None:
-    """What was advised of the learning rate before others had ended, in view of the rates with which trials lived."""
+    """What was advised of the learning rate before others had ended, in view of the rates with which trials lived.
+
+    Of the same trials it says the same, however often it is asked: it goes as far as was advised before any of them was known.
+    """
     if given.moves[:-1] != "lr" or not living:
         return given
-    wanted = given.change.get("lr", {"times": 10})
-    times = wanted["times"] if isinstance(wanted, Mapping) else wanted / rate
     way = given.moves[-1].replace("?", "")
-    found = rates.decide(rate, living, cause=way if given.sure else "", steps=way, times=times)
-    if found is None or found.way == "?" or found == rates.Move(given.moves[-1], wanted):
+    found = rates.decide(rate, living, cause=way if given.sure else "", steps=way, times=given.times)
+    if found is None or found.way == "?" or found == rates.Move(given.moves[-1], given.change.get("lr")):
         return None if found is None else given
-    moved = _moved(rate, found, times)
+    moved = _moved(rate, found, given.times)
     return replace(moved, sure=given.sure, change=moved.change if given.change or not given.sure else {})
 
 
 def _moved(rate: float | None, move: rates.Move, times: float) -> Advice:
     """The move in words, in numbers where the rate is known; one to where trials lived is a value, any other a factor."""
     if move.way == "?":
-        return Advice(message("change the learning rate tenfold, up or down"), moves="lr?")
+        return Advice(message("change the learning rate tenfold, up or down"), moves="lr?", times=times)
     factor = max(times, 1 / times) if move.way == "+" else min(times, 1 / times)
     change = {"lr": {"times": factor} if rate is None or move.target == rate * factor else move.target}
     if rate is not None and move.way == "+":
@@ -142,7 +144,7 @@ def _moved(rate: float | None, move: rates.Move, times: float) -> Advice:
         text = message("lower the learning rate tenfold")
     else:
         text = message("divide the learning rate by {by:.3g}", by=1 / factor)
-    return Advice(text, change, f"lr{move.way}")
+    return Advice(text, change, f"lr{move.way}", times=times)
 
 
 def _tens(telemetry: Telemetry, facts: Facts) -> float:

@@ -15,7 +15,6 @@ from pitprop.telemetry import Telemetry
 READS = ("val/ or train/loss",)
 KIND = "soft"
 BLIND = 0.27
-SOON = True
 ELSEWHERE = ""
 DESPITE = ("loss_falling", "score_rising", "score_trending")
 

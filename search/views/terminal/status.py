@@ -147,16 +147,17 @@ def print_inactive(console: Console, space: Space) -> None:
 
 
 def _reasons(title: str, reasons: Iterable[Reason], revived: Mapping[int, int]) -> Table:
-    """For each signature that spoke: of how many trials, what it said of the first, and what to change."""
+    """For each signature that spoke: of how many trials, what it said of the first, and what to change in that one."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column(_("trials"), justify="right")
     table.add_column(_("signature, and why in the first of them"), overflow="fold")
     continued = _("{n} (continued as {other})")
     for reason in reasons:
-        example = f"{localized(reason.example)} ({words.trial(reason.trials[0])})"
+        first = f" ({words.trial(reason.trials[0])})"
+        example = localized(reason.example) + first
         lines = [f"[bold]{escape(words.signature(reason.signature))}[/]: {escape(example)}"]
         if reason.remedy:
-            lines.append(words.styled("dim", _("remedy: {remedy}").format(remedy=localized(reason.remedy))))
+            lines.append(words.styled("dim", _("remedy: {remedy}").format(remedy=localized(reason.remedy)) + first))
         parked = [continued.format(n=n, other=revived[n]) if n in revived else str(n) for n in reason.parked]
         if len(parked) > PARKED_SHOWN:
             parked[PARKED_SHOWN:] = [_("{n} more").format(n=len(parked) - PARKED_SHOWN)]
