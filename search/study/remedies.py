@@ -121,7 +121,7 @@ class Lesson:
 
 
 def barred(space: Space, records: Sequence[Record]) -> list[Message]:
-    """What verdicts advise and no trial of this space can try, as it lies beyond a range, or moves what is not searched."""
+    """What verdicts advise and no trial has tried: it lies beyond a range, moves what is not searched, or waits for its turn."""
     lesson, beyond = Lesson.of(space, records), dict[tuple[str, str], list[float]]()
     unsearched = Counter[str]()
     for record in records:
@@ -138,7 +138,19 @@ def barred(space: Space, records: Sequence[Record]) -> list[Message]:
     ends = {leaf.name: leaf.domain for leaf in space.leaves if isinstance(leaf.domain, Range)}
     found = {one: ends[one[0]].high if one[1] == "above" else ends[one[0]].low for one in beyond if one[1]}
     outside = [_beyond(one[0], beyond[one], end) for one, end in found.items()]
-    return outside + [_unsearched(name, n, space.constants) for name, n in unsearched.items()]
+    fixed = [_unsearched(name, n, space.constants) for name, n in unsearched.items()]
+    left = sum(1 for _ in FollowUps(space, records).all()) if space.remedies == "try" else 0
+    return [*outside, *fixed, *([_left(left)] if left else [])]
+
+
+def _left(n: int) -> Message:
+    """That so many remedies wait for their turn."""
+    return nmessage(
+        "{n} remedy is left to try: it waits until {blind} trials have ended, and at most one trial in {share} is a remedy",
+        "{n} remedies are left to try: they wait until {blind} trials have ended, and at most one trial in {share} is a remedy",
+        n,
+        **{"blind": BLIND, "share": SHARE},
+    )
 
 
 def _beyond(name: str, wanted: Sequence[float], end: float) -> Message:
