@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from curves import CASE, curve, joined
@@ -17,6 +19,7 @@ from pitprop.detection.facts import Facts
 from pitprop.telemetry import Epoch, Telemetry
 
 GOLDEN = Path(__file__).parent / "golden"
+UNSEEN = json.loads((GOLDEN / "unseen.json").read_text())
 DIGITS = {str(k): 62 for k in range(10)}
 STILL = {"val__loss": 0.2, "val__auc": 0.5, "val__logit_spread": 1e-2}
 
@@ -250,3 +253,19 @@ def test_at_a_learning_rate_of_1e_10_the_remedy_names_one_at_which_something_mov
     still = curve(30, train__loss=3.5419, val__loss=3.5419, update_ratio=5e-10, lr=1e-10)
     found = said(still, Facts(30, "val/loss", maximize=False, loss="supcon", batch=32, params={"lr": 1e-10}))
     assert "raise the learning rate from 1e-10 to 0.0001" in found["tiny_steps"].remedy
+
+
+# Kinds of tasks that no threshold was chosen on.
+
+
+@pytest.mark.parametrize("case", UNSEEN, ids=lambda case: f"{case['label']} {case['kind']}")
+def test_of_kinds_that_no_threshold_was_chosen_on_the_dead_are_found_in_time_and_the_healthy_that_start_late_are_left(
+    case: dict[str, Any],
+) -> None:
+    facts, columns = Facts(**case["facts"]), case["metrics"].items()
+    epochs = [
+        Epoch(step, {name: values[step - 1] for name, values in columns if values[step - 1] is not None})
+        for step in range(1, facts.budget + 1)
+    ]
+    stops = [step for _name, step in ended(epochs, facts)]
+    assert (bool(stops) and min(stops) <= 0.6 * facts.budget) if case["label"] == "dead" else not stops
