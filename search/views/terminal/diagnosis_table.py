@@ -104,7 +104,8 @@ def _when(found: Diagnosis) -> str:
         text = _(": {signature}; could have been known at {at} of {total}").format(
             signature=ended.signature, at=_at(found, ended.step), total=total
         )
-        saved = _(", which saves {share} of its time").format(share=words.percent(1 - ended.step / spent))
+        share = words.percent(1 - ended.step / spent)  # of what its log counts: how long each took is not known
+        saved = _(", which saves {share} of its {unit}s").format(share=share, unit=_unit(found))
         return text + (saved if ended.step < spent else "")
     if back := next((verdict for verdict in found.verdicts if verdict.ends), None):
         return _(": it recovered; a search would have stopped it at {at} of {total}").format(
