@@ -1,4 +1,4 @@
-"""Where imports look: beside a trainer's file while it runs; and in child processes, where this process has the package from."""
+"""Where imports look: beside a trainer's file while it runs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import site
 import sys
 import sysconfig
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 
-HOME = str(Path(__file__).parents[1])
-"""The folder that holds this package."""
 INSTALLED = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")} | {
     *site.getsitepackages(),
     site.getusersitepackages(),
@@ -22,18 +19,6 @@ INSTALLED = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "pure
 _folder: str | None = None
 _before: dict[str, ModuleType] = {}
 _kept: dict[str, dict[str, ModuleType]] = {}
-
-
-def search_path() -> str:
-    """A ``PYTHONPATH`` for a child process, with which it imports this very package, however this process came by it."""
-    given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    known = HOME in given or HOME in site.getsitepackages() or site.getusersitepackages() == HOME
-    return os.pathsep.join(given if known else [HOME, *given])
-
-
-def module_command(module: str) -> list[str]:
-    """``python -m module`` for a module of this package; what lies in the current folder cannot take its place."""
-    return [sys.executable, "-P", "-m", module]
 
 
 @cache

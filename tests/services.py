@@ -22,7 +22,7 @@ from typing import Any
 import sqlalchemy
 import yaml
 from pitprop.addresses import Addresses, sqlite_url
-from pitprop.imports import module_command, search_path
+from pitprop.processes import module_command, search_path
 from pitprop.service import catalogue, submission
 from pitprop.service.bodies import Submit
 from pitprop.service.database import tables

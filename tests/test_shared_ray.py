@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from pitprop.addresses import SharedRay, shared_ray
-from pitprop.imports import module_command
+from pitprop.processes import module_command
 from pitprop.workers.cluster.shared import Shared, found
 from services import reached, steady
 from test_launch import NOWHERE, ROOT, left_after_a_while

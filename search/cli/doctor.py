@@ -20,8 +20,8 @@ from pitprop.addresses import Addresses, addresses, is_job_server
 from pitprop.cli.output import print_json
 from pitprop.errors import UserError
 from pitprop.health import ORDER, Check, check
-from pitprop.imports import module_command, search_path
 from pitprop.messages import N_, message
+from pitprop.processes import module_command, search_path
 from rich.console import Console
 
 if TYPE_CHECKING:

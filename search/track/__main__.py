@@ -16,6 +16,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pitprop.processes import weigh
 from pitprop.study.record import Record, StudyCard
 from pitprop.track.code import code
 
@@ -115,7 +116,7 @@ class Inbox:
         """From now on leaves the processors to what trains, unless nothing does any more."""
         with self._changed:
             if self.end is None and not self.hastened:
-                _weigh(EXPORTING)
+                weigh(EXPORTING)
 
     def _go(self, word: str) -> None:
         """Is woken to begin, or to give way no more."""
@@ -123,7 +124,7 @@ class Inbox:
             self._begun, self.hastened = True, self.hastened or word == "hasten"
             self._changed.notify()
         if self.hastened:
-            _weigh(0)
+            weigh(0)
 
     def _stop(self, end: str) -> None:
         with self._changed:
@@ -131,7 +132,7 @@ class Inbox:
             self._changed.notify()
         if end == GONE and self.at_ease:
             os._exit(1)
-        _weigh(0)
+        weigh(0)
 
 
 def export(inbox: Inbox, setup: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -237,26 +238,9 @@ def _open_beside(opening: dict[str, Any], setup: dict[str, Any], inbox: Inbox) -
     return Store(os.environ["MLFLOW_TRACKING_URI"], Path(setup["artifacts"]), card, setup["code"], log.parent)
 
 
-def _weigh(nice: int) -> None:
-    """Sets how this session is weighed against others: 19 takes what they leave of the processors, 0 is as usual.
-
-    Not by the niceness of the process, which nobody but root can lower again: at the end of a search, on a machine that others
-    keep busy, what is left to do would take hours.
-    """
-    for _attempt in range(50):
-        try:
-            with open("/proc/self/autogroup", "wb", buffering=0) as file:
-                file.write(str(nice).encode())
-            return
-        except BlockingIOError:  # the kernel takes ten a second, from all processes together
-            time.sleep(0.1)
-        except OSError:
-            return
-
-
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _weigh(OPENING)
+    weigh(OPENING)
     lines = os.fdopen(os.dup(0), "rb")
     # a driver that is gone does not read the answer; and what MLflow prints goes to the log
     with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(1), "w") as answer:

@@ -22,8 +22,8 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pitprop.addresses import safe, sqlite_file
-from pitprop.imports import module_command, search_path
 from pitprop.messages import _, ngettext
+from pitprop.processes import module_command, search_path
 from pitprop.study import record as row
 from pitprop.study.record import Record, StudyCard
 

@@ -7,8 +7,8 @@ import subprocess
 from typing import Any
 
 from pitprop.errors import UserError
-from pitprop.imports import module_command
 from pitprop.messages import _
+from pitprop.processes import module_command
 from pitprop.track.exporter import environment
 
 PATIENCE = 120

@@ -20,16 +20,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pitprop.addresses import SharedRay
-from pitprop.imports import module_command, search_path
+from pitprop.processes import module_command, put_behind, search_path
 from pitprop.service.database.ledger import Entry
 from pitprop.service.running.places import Places
 from pitprop.workers.cluster.shared import Shared
 
 GRACE = 60.0
 """Seconds that a driver has to end by itself."""
-NICE = 10
-"""By how much drivers stand back for the service on a machine that they share (nice): without it the slowest in 100 requests took
-750 ms on two cores where 20 searches trained, with it 180; 19 is no better."""
 LINE = 2**20
 """The longest line of a journal that is read."""
 
@@ -71,13 +68,6 @@ class Drivers(Protocol):
         """Ends what drivers share, once the last of them has ended."""
 
 
-def _yield_to_the_service(pid: int) -> None:
-    """Has a driver, and all that it starts, leave the processor to who waits for an answer of the service."""
-    with suppress(OSError):  # it has ended
-        os.setpriority(os.PRIO_PROCESS, pid, NICE)
-        Path(f"/proc/{pid}/autogroup").write_text(str(NICE))  # where Linux shares out by sessions first
-
-
 class LocalDrivers:
     """Drivers as processes of this machine, each in a session of its own."""
 
@@ -113,7 +103,7 @@ class LocalDrivers:
                     start_new_session=True,
                     pass_fds=(lock,),
                 )
-            _yield_to_the_service(process.pid)
+            put_behind(process.pid)
             os.ftruncate(lock, 0)
             os.pwrite(lock, json.dumps({"pid": process.pid, "start": entry.start}).encode(), 0)
         finally:

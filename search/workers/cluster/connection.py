@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pitprop.imports import search_path
 from pitprop.messages import _
+from pitprop.processes import search_path
 from pitprop.trainer import public_environment
 from pitprop.workers.cluster import agent
 from pitprop.workers.cluster.placement import Node

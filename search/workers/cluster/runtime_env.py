@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pitprop.imports import HOME
+from pitprop.processes import HOME
 from pitprop.trainer import Context
 
 LARGEST, MOST = 100 * 2**20, 20_000

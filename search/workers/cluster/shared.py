@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pitprop.imports import module_command, search_path
 from pitprop.messages import _
+from pitprop.processes import module_command, put_behind, search_path
 from pitprop.trainer import public_environment
 from pitprop.workers import reaper
 from pitprop.workers.cluster import connection
@@ -138,6 +138,7 @@ def launch(folder: Path, cpus: int) -> bool:
                 command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, pass_fds=(lock,),
             )  # fmt: skip
+        put_behind(head.pid)  # as the drivers, whoever of them or the service was the first
         threading.Thread(target=head.wait, name="ray head", daemon=True).start()  # it may outlive us; else it would stay a zombie
     return True
 
