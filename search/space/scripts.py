@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from pitprop import trainer
@@ -107,16 +108,22 @@ def _with_imports(file: Path, root: Path) -> Iterator[Path]:
             continue
         seen.add(path)
         yield path
-        if path.suffix == ".py" and path.stat().st_size <= trainer.LARGEST:
-            waiting += [found for name in _imported(path, root) for found in _modules(name, root)]
+        status = path.stat()
+        if path.suffix == ".py" and status.st_size <= trainer.LARGEST:
+            names = _imported(path, root, (status.st_mtime_ns, status.st_size, status.st_ino))
+            waiting += [found for name in names for found in _modules(name, root)]
 
 
-def _imported(path: Path, root: Path) -> Iterator[str]:
-    """The dotted names, from ``root``, that a module's text imports."""
+@lru_cache(maxsize=MOST)
+def _imported(path: Path, root: Path, _version: tuple[int, int, int]) -> tuple[str, ...]:
+    """The dotted names, from ``root``, that a module's text imports; parsed once for each version of the file."""
     try:
-        tree = ast.parse(path.read_bytes())
+        return tuple(_imports(ast.parse(path.read_bytes()), path, root))
     except (SyntaxError, ValueError, OSError, RecursionError):
-        return
+        return ()
+
+
+def _imports(tree: ast.Module, path: Path, root: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names)
