@@ -595,3 +595,11 @@ def test_a_misspelt_file_is_answered_with_the_file_beside_it(
     (tmp_path / "rate.yaml").touch()
     assert main(["search", "rate.yml"]) == 1
     assert "there is no file 'rate.yml'; did you mean 'rate.yaml'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["token", "list", "--lang", "zh"], ["token", "--lang", "zh", "list"]])
+def test_the_language_may_stand_before_and_after_what_is_done_with_tokens(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--runs", str(tmp_path)]) in (0, None)
+    assert "owner" not in capsys.readouterr().out

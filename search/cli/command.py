@@ -41,9 +41,10 @@ def command(
     return add
 
 
-def language_flag(parser: ArgumentParser) -> None:
+def language_flag(parser: ArgumentParser, default: str | None = None) -> None:
     """Which language it speaks: every command has it."""
-    parser.add_argument("--lang", choices=messages.LANGUAGES, help="language of what is printed (that of the locale)")
+    told = "language of what is printed (that of the locale)"
+    parser.add_argument("--lang", choices=messages.LANGUAGES, default=default, help=told)
 
 
 def json_flag(parser: ArgumentParser) -> None:

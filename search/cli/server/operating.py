@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 
-from pitprop.cli.command import command, json_flag
+from pitprop.cli.command import command, json_flag, language_flag
 from pitprop.cli.options import whole
 
 PORT = 8400
@@ -49,6 +49,7 @@ def _token_flags(parser: ArgumentParser) -> None:
     revoke.add_argument("id", metavar="ID", help="as `pitprop token list` says it")
     for way in (make, listed, revoke):
         runs(way)
+        language_flag(way, default=SUPPRESS)  # which leaves what stands before the way as it is
 
 
 @command("token", "make, list and revoke the tokens of the service", _token_flags)
