@@ -34,6 +34,7 @@ from pitprop.service.lookup import Reader
 from pitprop.service.models import SearchState
 from pitprop.service.running.drivers import LocalDrivers
 from pitprop.service.running.places import Places
+from pitprop.service.running.silence import Silence
 from pitprop.service.running.supervision import Supervisor
 from pitprop.study.database import connect
 from starlette.testclient import TestClient
@@ -107,10 +108,12 @@ class Kit:
         return file.read_text().splitlines() if file.exists() else []
 
     @contextmanager
-    def client(self, *, needs_token: bool = False, host: str = "127.0.0.1") -> Iterator[TestClient]:
+    def client(
+        self, *, needs_token: bool = False, host: str = "127.0.0.1", silence: Silence | None = None
+    ) -> Iterator[TestClient]:
         """The API, without anybody who looks after the queue."""
         guard = Guard(self.store, Rate(self.catalogue.limits.requests), host, frozenset(), needs_token)
-        app = application(Service("one", self.store, self.catalogue, self.places, guard, Reader(self.places)))
+        app = application(Service("one", self.store, self.catalogue, self.places, guard, Reader(self.places), lambda: silence))
         with TestClient(app, base_url="http://127.0.0.1:8400", raise_server_exceptions=False) as client:
             yield client
 

@@ -117,6 +117,13 @@ class AuditRow(Row):
     detail: str
 
 
+class Silence(Row):
+    """What runs the drivers does not answer: since when, and what that means, in a sentence."""
+
+    since: float
+    said: str
+
+
 class Health(Row):
     """Whether the service works, and how much of it is used."""
 
@@ -128,3 +135,5 @@ class Health(Row):
     gpus: float
     searches: Mapping[str, int]
     """How many searches are in each state."""
+    silence: Silence | None = None
+    """While nobody can say which drivers run: the service works, and its searches wait."""

@@ -1,14 +1,14 @@
 """What Prometheus is told: searches, trials, verdicts, epochs, worker and GPU seconds, and times in the queue.
 
-Everything is worked out from the database when it is asked for, so that it is the same from each of several services, and right
-after a restart. Searches that have not changed since the last look are not read again.
+All but the silence of what runs drivers is worked out from the database when it is asked for, so that it is the same from each of
+several services, and right after a restart. Searches that have not changed since the last look are not read again.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from pitprop.service.catalogue import Catalogue
 from pitprop.service.database.ledger import LIVE, Store
 from pitprop.service.database.tables import NOTICES, SEARCHES
 from pitprop.service.models import SearchState
+from pitprop.service.running.silence import Silence
 from sqlalchemy import func, select
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class Row:
 class Metrics:
     """Counts over the searches in the database."""
 
-    def __init__(self, store: Store, catalogue: Catalogue) -> None:
-        self._store, self._catalogue = store, catalogue
+    def __init__(self, store: Store, catalogue: Catalogue, silence: Callable[[], Silence | None] = lambda: None) -> None:
+        self._store, self._catalogue, self._silence = store, catalogue, silence
         self._rows: dict[str, Row] = {}
         self._until = 0.0
         self._lock = threading.Lock()
@@ -124,6 +125,10 @@ class Metrics:
         oldest.add_metric([], max(waiting, default=0.0))
         yield oldest
         yield self._capacity()
+        silence = self._silence()
+        said = "For how long this service cannot say which drivers run, so that searches wait; 0 while it can"
+        lasts = max(0.0, now - silence.since) if silence is not None else 0.0
+        yield GaugeMetricFamily("pitprop_drivers_silent_seconds", said, value=lasts)
         with self._store.reading() as connection:
             unsent = connection.execute(select(func.count()).select_from(NOTICES)).scalar_one()
         yield GaugeMetricFamily("pitprop_notices_waiting", "Notices that are to be sent", value=unsent)

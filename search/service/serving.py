@@ -64,7 +64,8 @@ def served(options: ServiceOptions) -> Iterator[FastAPI]:
         name = f"{platform.node()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
         guard = Guard(store, Rate(allowed.limits.requests), options.host, frozenset(options.names), needs_token)
         supervisor = Supervisor(name, store, allowed, places, drivers, lease=options.lease)
-        app = application(Service(name, store, allowed, places, guard, reader := Reader(places)))
+        reader = Reader(places)
+        app = application(Service(name, store, allowed, places, guard, reader, lambda: supervisor.silence))
         notifier = Notifier(store, allowed.notices, next((f"https://{name}" for name in options.names), ""))
         reader.prepare()
         supervisor.start()

@@ -66,6 +66,7 @@ def queue(asked: Client, *, over: bool, limit: int, json: bool) -> int:
     if json:
         print_json([one.model_dump(mode="json") for one in found])
         return 0
+    _print_silence(asked)
     if not found:
         print(_("no search waits or runs") if not over else _("there is no search yet"))
         return 0
@@ -92,6 +93,8 @@ def status(asked: Client, word: str, *, full: bool, json: bool) -> int:
         return 0
     console = Console()
     console.print(_line(search), highlight=False, soft_wrap=True)
+    if search.state not in OVER:
+        _print_silence(asked)
     _print_answer(asked, console, search, full=full)
     if search.state not in OVER:
         print_command(console, _("Follow it:"), _command(asked, "watch", search.id))
@@ -126,6 +129,16 @@ def watch(asked: Client, word: str, *, json: bool) -> int:
     if not json:
         _print_answer(asked, console, search, full=False)
     return 1 if search.state in ("failed", "cancelled") else 0
+
+
+def _print_silence(asked: Client) -> None:
+    """That the server cannot say which drivers run, if it cannot."""
+    with suppress(ServerError):  # what else is wrong with it is told by who asks for something else
+        if (silence := asked.health().silence) is not None:
+            text = _("since {time} {said}").format(
+                time=f"{datetime.fromtimestamp(silence.since):%Y-%m-%d %H:%M}", said=silence.said
+            )
+            Console().print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_answer(asked: Client, console: Console, search: models.Search, *, full: bool) -> None:

@@ -18,6 +18,7 @@ from pitprop.service.lookup import Reader
 from pitprop.service.models import Caller, Estimate, Scope
 from pitprop.service.running import queue
 from pitprop.service.running.places import Places
+from pitprop.service.running.silence import Silence
 
 MOMENT = 0.25
 """For so many seconds a list is told again that another service, or a driver's journal, may have changed meanwhile."""
@@ -74,6 +75,8 @@ class Service:
     places: Places
     guard: Guard
     reader: Reader
+    silence: Callable[[], Silence | None]
+    """That nobody can say now which drivers run; None while that is known."""
 
     @cached_property
     def estimates(self) -> Estimates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -31,7 +32,7 @@ BINARY = {
 def health(parts: Parts, request: Request) -> inventory.Health:
     """Whether the service, its database and its disk work: 503 with the reason if not.
 
-    Needs no token; how many searches there are is told where none is needed.
+    Needs no token; how many searches there are is told where none is needed, and why a cluster does not answer to who may read.
     """
     known = parts.store.counts()
     try:
@@ -39,6 +40,8 @@ def health(parts: Parts, request: Request) -> inventory.Health:
     except OSError as error:
         text = _("the disk of the service takes no files ({why}), so no search goes on: tell its operator, and ask again later")
         raise Denied(503, text.format(why=error.strerror or error), {"Retry-After": "30"}) from error
+    silence = parts.silence()
+    said = silence.told(fully=_may_read(parts, request)) if silence is not None else ""
     return inventory.Health(
         ok=True,
         version=__version__,
@@ -46,14 +49,21 @@ def health(parts: Parts, request: Request) -> inventory.Health:
         cpus=parts.catalogue.cpus,
         gpus=parts.catalogue.gpus,
         searches={} if parts.guard.locked() else known,
+        silence=inventory.Silence(since=silence.since, said=said) if silence is not None else None,
     )
+
+
+def _may_read(parts: Parts, request: Request) -> bool:
+    with suppress(Denied):
+        return parts.guard.caller(request) is not None
+    return False
 
 
 @watched.get("/metrics")
 def metrics(request: Request, parts: Parts, _caller: Reads) -> Response:
     """What Prometheus reads."""
     if not hasattr(request.app.state, "metrics"):
-        request.app.state.metrics = Metrics(parts.store, parts.catalogue)
+        request.app.state.metrics = Metrics(parts.store, parts.catalogue, parts.silence)
     found: Metrics = request.app.state.metrics
     return Response(found.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -56,6 +56,12 @@ def rows(
     return shown(request, "rows.html.j2", caller=caller, **found)
 
 
+@router.get("/silence")
+def silence(request: Request, caller: Views) -> Response:
+    """Whether anybody can say which drivers run, which the page asks for anew."""
+    return shown(request, "silence.html.j2", caller=caller)
+
+
 def _listed(parts: Parts, caller: models.Caller, text: str, state: str, after: str) -> dict[str, Any]:
     states = list(GROUPS.get(state, ()))
     found = api.listed(parts, caller, states, None, text, after or None, LISTED)

@@ -147,6 +147,7 @@ def shown(request: Request, name: str, code: int = 200, **values: Any) -> Respon
         "locked": parts.guard.locked(),
         "here": request.url.path,
         "caller": values.pop("caller", None),
+        "silence": parts.silence(),
     }
     return Response(templates.render(name, **common, **values), code, media_type="text/html; charset=utf-8")
 

@@ -10,7 +10,10 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,36 +21,94 @@ from typing import Any
 from pitprop import space as spaces
 from pitprop.addresses import PRIVATE, safe, sqlite_file
 from pitprop.errors import UserError
-from pitprop.messages import _
+from pitprop.messages import Message, _, message
 from pitprop.service.catalogue import Catalogue
 from pitprop.service.database.ledger import Entry
 from pitprop.service.running.drivers import GRACE, lay_out, words
 from pitprop.service.running.places import Places
 from pitprop.space import scripts
-from pitprop.workers.cluster.jobs import Job, Jobs, Order, Unanswered, public_addresses
+from pitprop.workers.cluster.jobs import Forbidden, Job, Jobs, Order, Unanswered, public_addresses
 from pitprop.workers.cluster.runtime_env import Code
 
 ASKED_AGAIN = 10.0
 """Seconds after which a job that still runs is asked to end once more: a head that has just started forgets that it was."""
+BOUND = 5.0
+"""Seconds for which a look waits for the job server: a service that waits longer loses its searches to another."""
+TRIED_AGAIN = 60.0
+"""Seconds after which a cluster that cannot drive searches is looked at anew."""
+
+
+class Unfit(Unanswered):
+    """The cluster answers, and cannot drive searches of this service as things are."""
 
 
 class JobDrivers:
-    """Drivers on the cluster of one job server. `UserError` if searches cannot run there as things are."""
+    """Drivers on the cluster of one job server, which need not answer yet.
+
+    `UserError` if it is certain that searches cannot run there: by what this service was told, or by what the cluster says.
+    """
 
     def __init__(self, places: Places, allowed: Catalogue) -> None:
         self.host = places.home.ray or ""
         self._places = places
         self._environment = _environment(places, allowed)
-        self._server = Jobs(self.host)
-        _try_out(self._server, places, allowed, self._environment)
+        self._allowed = allowed
+        self._server: Jobs | None = None
+        self._tries = False
+        self._unfit: tuple[float, Unfit] | None = None
         self._jobs: dict[str, Job] = {}
         """By name, ours on the cluster, as of the last look."""
+        self._asking: Future[dict[str, Job]] | None = None
+        self._answers = False
+        """Not once it has let one request go without an answer, until the next look: the others would wait for theirs, too."""
         self._refused: dict[str, str] = {}
         self._asked: dict[str, float] = {}
+        try:
+            self._connected()
+        except (Forbidden, Unfit):
+            raise
+        except Unanswered:  # the next look says so
+            pass
 
     def look(self) -> None:
-        """Asks the job server for its list."""
-        self._jobs = {one.name: one for one in self._server.known()}
+        """Asks the job server for its list. What it says too late was so then, and is asked for again."""
+        until = time.monotonic() + BOUND
+        if self._asking is None or self._ended(self._asking, until):
+            self._asking = _begun(self._known)
+        if not self._ended(self._asking, until):
+            raise Unanswered(self._waits())
+        asked, self._asking = self._asking, None
+        self._jobs = asked.result()
+        self._answers = True
+
+    @staticmethod
+    def _ended(asking: Future[dict[str, Job]], until: float) -> bool:
+        return bool(wait([asking], max(0.0, until - time.monotonic())).done)
+
+    def _waits(self) -> Message:
+        if self._tries:
+            return message("a job on the cluster of {address} still looks at what drivers need there", address=self.host)
+        return message("the job server at {address} says nothing within {seconds:g} seconds", address=self.host, seconds=BOUND)
+
+    def _known(self) -> dict[str, Job]:
+        return {one.name: one for one in self._connected().known()}
+
+    def _connected(self) -> Jobs:
+        """The job server, once its cluster was found to be fit."""
+        if self._server is None:
+            if self._unfit is not None and time.monotonic() - self._unfit[0] < TRIED_AGAIN:
+                raise self._unfit[1]
+            server = Jobs(self.host, BOUND)
+            self._tries = True
+            try:
+                _try_out(server, self._places, self._allowed, self._environment)
+            except Unfit as error:
+                self._unfit = time.monotonic(), error
+                raise
+            finally:
+                self._tries = False
+            self._server = server
+        return self._server
 
     def start(self, entry: Entry) -> None:
         """Hands the driver to the cluster.
@@ -55,6 +116,8 @@ class JobDrivers:
         Where the answer is lost nobody knows whether it runs, so that this is for the next look to say. The job is called after
         the number of the start, so that Ray refuses a second one; one of an earlier start ends by itself, and is asked to.
         """
+        if not self._answers:
+            raise BlockingIOError(_("the job server does not answer"))
         before = [one for one in self._jobs.values() if one.key == _key(entry.id)]
         running = [one.name for one in before if one.runs]
         for name in running:
@@ -70,9 +133,9 @@ class JobDrivers:
         code = Code(modules=scripts.modules(space), pip=space.pip)
         self._refused.pop(entry.id, None)
         try:
-            self._server.submit(Order(_key(entry.id), line, "", code, self._environment, _name(entry), str(log)))
+            self._connected().submit(Order(_key(entry.id), line, "", code, self._environment, _name(entry), str(log)))
         except Unanswered as error:
-            self._refused[entry.id] = str(error)
+            self._refused[entry.id], self._answers = str(error), False
 
     def lives(self, entry: Entry) -> bool:
         """Whether the job of this start runs; what one that ended has to say is in its journal, so it goes off Ray's list."""
@@ -98,13 +161,34 @@ class JobDrivers:
         """Nothing: the cluster is not ours."""
 
     def _ask_to_stop(self, name: str) -> None:
-        with suppress(Unanswered):
-            self._server.ask_to_stop(name)
+        self._told(name, self._connected().ask_to_stop)
 
     def _forget(self, job: Job) -> None:
-        with suppress(Unanswered):
-            self._server.forget(job.name)
+        if self._told(job.name, self._connected().forget):
             self._asked.pop(job.name, None)
+
+    def _told(self, name: str, what: Callable[[str], None]) -> bool:
+        """Whether the server has done it; if not, there is a next look."""
+        try:
+            if self._answers:
+                what(name)
+        except Unanswered:
+            self._answers = False
+        return self._answers
+
+
+def _begun(work: Callable[[], dict[str, Job]]) -> Future[dict[str, Job]]:
+    """Has a thread do it that holds nobody up, this process at its end neither."""
+    found: Future[dict[str, Job]] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except Exception as error:
+            found.set_exception(error)
+
+    threading.Thread(target=run, name="job-server", daemon=True).start()
+    return found
 
 
 def _name(entry: Entry) -> str:
@@ -140,7 +224,7 @@ def _environment(places: Places, allowed: Catalogue) -> dict[str, str]:
 
 
 def _try_out(server: Jobs, places: Places, allowed: Catalogue, environment: Mapping[str, str]) -> None:
-    """Runs a job that looks from there at what drivers need; `UserError` with all that is missing."""
+    """Runs a job that looks from there at what drivers need; `Unfit` with all that is missing, `Unanswered`."""
     places.home.runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=places.home.runs, prefix=".cluster-") as name:
         mark, said = secrets.token_hex(8), list[str]()
@@ -148,28 +232,44 @@ def _try_out(server: Jobs, places: Places, allowed: Catalogue, environment: Mapp
         line = [name, mark, *map(str, allowed.files)]
         module = "pitprop.service.running.outlook"
         job = server.submit(Order("serve", line, "", Code(), environment, module=module))
-        code = server.follow(job, said.append)
+        try:
+            code = server.follow(job, said.append)
+        except UserError as error:  # it did not run, or its head has forgotten it
+            raise Unfit(str(error)) from error
         answered = os.access(Path(name, "answer"), os.R_OK)
     rows = [row for row in "".join(said).splitlines() if row.startswith("{")]
     if code or not rows:
-        text = _("a job on the cluster of {address} cannot run this program there: {said}")
-        raise UserError(text.format(address=server.address, said="".join(said).strip()[-300:]))
+        text = message(
+            "a job on the cluster of {address} cannot run this program there: {said}",
+            address=server.address,
+            said="".join(said).strip()[-300:],
+        )
+        raise Unfit(text)
     with suppress(Unanswered):
         server.forget(job)
     if lacks := _lacking(json.loads(rows[-1]), places, shared=answered):
-        text = _("the cluster of {address} cannot drive searches of this service: {lacks}")
-        raise UserError(text.format(address=server.address, lacks="; ".join(lacks)))
+        text = message(
+            "the cluster of {address} cannot drive searches of this service: {lacks}",
+            address=server.address,
+            lacks=Message.join(lacks, "; "),
+        )
+        raise Unfit(text)
 
 
 def _lacking(found: Mapping[str, Any], places: Places, *, shared: bool) -> list[str]:
     """What is missing there, a sentence each."""
-    lacks = []
+    lacks: list[str] = []
     if not found["shared"] or not shared:
-        text = _("the folder of runs {runs} is not the same folder there, or takes no files: share it, and name it by --runs")
-        lacks.append(text.format(runs=places.home.runs))
+        text = message(
+            "the folder of runs {runs} is not the same folder there, or takes no files: share it, and name it by --runs",
+            runs=str(places.home.runs),
+        )
+        lacks.append(text)
     if found["database"]:
         lacks.append(str(found["database"]))
     if found["missing"]:
-        text = _("{paths} of the catalogue is not there, where it has to be at the same place")
-        lacks.append(text.format(paths=", ".join(found["missing"])))
+        text = message(
+            "{paths} of the catalogue is not there, where it has to be at the same place", paths=", ".join(found["missing"])
+        )
+        lacks.append(text)
     return lacks

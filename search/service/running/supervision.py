@@ -23,6 +23,7 @@ from pitprop.service.models import SearchState
 from pitprop.service.running import queue
 from pitprop.service.running.drivers import Drivers, Line, journal_lines
 from pitprop.service.running.places import Places
+from pitprop.service.running.silence import Silence
 from pitprop.workers.cluster.jobs import Unanswered
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -62,7 +63,9 @@ class Supervisor:
         self._store, self._catalogue, self._places, self._drivers = store, catalogue, places, drivers
         self._lease = lease
         self._renewed = 0.0
-        self._silent = False
+        self.silence: Silence | None = None
+        """That nobody can say which drivers run, while it is so."""
+        self._unanswered: type[Unanswered] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
@@ -83,8 +86,8 @@ class Supervisor:
         """One look: at what others have left, at every search of ours, and at whose turn it is."""
         now = self._store.now()
         self._renew(now)
-        known = self._known()
-        for entry in self._ours(now):
+        known = self._known(now)
+        for entry in self._ours():
             try:
                 if known:
                     self._look_after(entry, now)
@@ -95,18 +98,20 @@ class Supervisor:
         if known:
             self._deal(now)
 
-    def _known(self) -> bool:
+    def _known(self, now: float) -> bool:
         """Finds out which drivers run. Where nobody can say, none is started, and none is taken for dead."""
+        before = self.silence
         try:
             self._drivers.look()
         except Unanswered as error:
-            if not self._silent:
-                logger.warning("searches wait, and those that run are left to themselves: %s", error)
-            self._silent = True
+            self.silence = Silence(before.since if before is not None else now, error.said)
+            if type(error) is not self._unanswered:  # once, and not at each look
+                logger.warning("searches wait, and those that run are left to themselves; it is asked again and again: %s", error)
+            self._unanswered = type(error)
             return False
-        if self._silent:
-            logger.info("the job server answers again")
-        self._silent = False
+        if before is not None:
+            logger.info("it is known again which drivers run")
+        self.silence = self._unanswered = None
         return True
 
     def _run(self) -> None:
@@ -126,7 +131,7 @@ class Supervisor:
         while entries := [one for one in self._store.searches(LIVE) if one.service == self.name]:
             now = self._store.now()
             self._renew(now)
-            if not self._known():
+            if not self._known(now):
                 return  # the drivers go on, and whoever comes next finds them
             for entry in entries:
                 if self._drivers.lives(entry):
@@ -149,20 +154,25 @@ class Supervisor:
             connection.execute(ours.values(lease=now + self._lease, used=SEARCHES.c.used + SEARCHES.c.share * used))
         self._renewed = now
 
-    def _ours(self, now: float) -> list[Entry]:
+    def _ours(self) -> list[Entry]:
         """The searches with a driver that are ours, those among them that nobody sees to any more.
 
-        Nobody has a lease that lies further ahead than any is given: the clock was set back.
+        Nobody has a lease that lies further ahead than any is given: the clock was set back. The time is taken after the leases
+        were read, as this process may have stood still before.
         """
         live = self._store.searches(LIVE)
+        now = self._store.now()
         orphans = [one for one in live if one.service != self.name and not now <= one.lease <= now + 2 * self._lease]
         return [one for one in live if one.service == self.name] + [one for each in orphans for one in self._take_over(each, now)]
 
     def _take_over(self, entry: Entry, now: float) -> list[Entry]:
-        """Makes a search ours, if no other service was faster."""
+        """Makes a search ours, if no other service was faster, and its own has not seen to it since it was read."""
         values = {"service": self.name, "token": entry.token + 1, "lease": now + self._lease}
         try:
             with self._store.writing() as connection:
+                found = self._store.find(entry.id, connection, lock=True)
+                if found is None or found.lease != entry.lease:
+                    return []
                 taken = self._store.set(connection, entry, fence=entry.token, **values)
         except Fenced:
             return []

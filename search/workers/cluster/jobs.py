@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import os
 import shlex
@@ -20,7 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from pitprop.addresses import safe
 from pitprop.errors import UserError
-from pitprop.messages import N_, _
+from pitprop.messages import N_, _, localized, message
 from pitprop.trainer import ADDRESSES
 from pitprop.workers.cluster.connection import RETURN, has_token
 from pitprop.workers.cluster.runtime_env import Code, packed
@@ -65,7 +64,15 @@ class Job:
 
 
 class Unanswered(UserError):
-    """The job server does not answer, so that nobody can say now which jobs run: one sentence."""
+    """The job server does not answer, so that nobody can say now which jobs run: one sentence, as a message in ``said``."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(localized(said))
+        self.said = said
+
+
+class Forbidden(Unanswered):
+    """It answers, and takes no jobs of who has not its token."""
 
 
 SPACE = "{space}"
@@ -73,20 +80,16 @@ STORAGE = "PITPROP_STORAGE"
 
 
 class Jobs:
-    """The job server at ``address``. `UserError` if it does not answer."""
+    """The job server at ``address``, silent once it has said nothing for ``patience`` seconds. `Unanswered` if it is."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, patience: float = SILENT) -> None:
         if "RAY_AUTH_MODE" not in os.environ and has_token():
             os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ["RAY_ADDRESS"] = address  # which Ray prefers to the one that it is given
         self.address = address
         with self._asked():
-            from ray.job_submission import JobSubmissionClient
-
-            client: Any = JobSubmissionClient(address)
-            client._do_request = functools.partial(client._do_request, timeout=SILENT)  # which waits for ever by itself
-        self._client = client
+            self._client = _client(address, patience)
         for name in [one for one in logging.root.manager.loggerDict if one.startswith("ray.")]:
             logging.getLogger(name).setLevel(logging.ERROR)  # each of Ray's modules has a level of its own
 
@@ -177,7 +180,19 @@ class Jobs:
         try:
             yield
         except Exception as error:  # of Ray's and of its HTTP client's
-            raise Unanswered(_refused(self.address, error)) from error
+            raise _refused(self.address, error) from error
+
+
+def _client(address: str, patience: float) -> Any:
+    """Ray's client, which by itself waits for ever, also for the version of the server, which it asks for as it is made."""
+    from ray.job_submission import JobSubmissionClient
+
+    class Bounded(JobSubmissionClient):  # type: ignore[misc, unused-ignore]
+        def _do_request(self, *words: Any, **named: Any) -> Any:
+            hands_over = "data" in named or "json_data" in named  # which may take a busy server a while
+            return super()._do_request(*words, timeout=SILENT if hands_over else patience, **named)
+
+    return Bounded(address)
 
 
 def public_addresses(**given: str) -> dict[str, str]:
@@ -220,23 +235,30 @@ def _code(info: Any) -> int:
     )
 
 
-def _refused(address: str, error: Exception) -> str:
+def _refused(address: str, error: Exception) -> Unanswered:
     said = " ".join(str(error).split())
     if "401" in said or "403" in said or "oken" in said:
-        text = _(
+        text = message(
             "the job server at {address} asks for Ray's token, and the one here is another, or there is none: copy "
-            "~/.ray/auth_token from the head to the same place here, or name the file in RAY_AUTH_TOKEN_PATH"
+            "~/.ray/auth_token from the head to the same place here, or name the file in RAY_AUTH_TOKEN_PATH",
+            address=address,
         )
-        return text.format(address=address)
+        return Forbidden(text)
     host = urlsplit(address).hostname or ""
     if (proxy := getproxies().get(urlsplit(address).scheme)) and not proxy_bypass(host):
-        text = _(
+        text = message(
             "no job server of Ray's answers at {address} through the proxy {proxy}: if it is reached without one, set "
-            "no_proxy={host}; {said}"
+            "no_proxy={host}; {said}",
+            address=address,
+            proxy=safe(proxy),
+            host=host,
+            said=said[:200],
         )
-        return text.format(address=address, proxy=safe(proxy), host=host, said=said[:200])
-    text = _(
+        return Unanswered(text)
+    text = message(
         "no job server of Ray's answers at {address}: the head takes jobs where ray[default] is installed and its dashboard is "
-        "on (ray start --head --dashboard-host=0.0.0.0); {said}"
+        "on (ray start --head --dashboard-host=0.0.0.0); {said}",
+        address=address,
+        said=said[:200],
     )
-    return text.format(address=address, said=said[:200])
+    return Unanswered(text)
