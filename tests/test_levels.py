@@ -294,3 +294,11 @@ def test_an_absurd_loss_that_scatters_while_it_falls_is_waited_for_though_at_its
     wakes = curve(40, val__loss=late, val__accuracy=lambda t: 0.1 + random.gauss(0, 0.01) + max(0, min(0.8, (t - 12) / 20)))
     facts = Facts(40, "val/accuracy", classes=10, loss="cross_entropy")
     assert not [verdict.step for verdict in replay(wakes, facts, detect.defaults()) if verdict.ends]
+
+
+def test_one_that_stands_above_chance_where_it_began_is_said_to_stand_there_and_not_to_be_at_chance() -> None:
+    good = Peer(9, {}, curve(30, val__accuracy=lambda t: 0.94 - 0.8 / t, train__loss=lambda t: 2.303 / t))
+    for first, where in ((0.16, "still where it began"), (0.1, "at chance")):
+        stands = curve(10, val__accuracy=lambda t, low=first: low + 0.001 * (t % 3), val__loss=2.303)
+        (found,) = judge(stands, Facts(30, "val/accuracy", classes=10, peers=(good,)), [Signature("hopelessly_slow")])
+        assert str(found.reason).startswith(f"{where}, and validation loss ")

@@ -164,6 +164,12 @@ def score(telemetry: Telemetry, facts: Facts) -> float | None:
     return own if ahead > 0 and (little or worse(telemetry, facts)) else level
 
 
+def against_start(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether a training is held against where it began, and that is not chance: nobody knows it, or it lies 2 % further down."""
+    level, own = known(telemetry, facts), score(telemetry, facts)
+    return own is not None and (level is None or abs(own - level) > 0.02 * room(telemetry, facts))
+
+
 @reading.once
 def worse(telemetry: Telemetry, facts: Facts) -> bool:
     """Whether no loss was ever as low as that of a guess, where that is known: then nothing was learned."""

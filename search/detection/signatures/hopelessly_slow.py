@@ -36,8 +36,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
     ahead = 5 * drop * max(0, facts.budget - step) / max(step - since, 1)
     if not 0 <= ahead < least:
         return None
-    known = levels.known_score(telemetry, facts) or levels.known_loss(telemetry, facts)
-    where = message("at chance") if known is not None else message("still where it began")
+    where = message("still where it began") if levels.against_start(telemetry, facts) else message("at chance")
     if drop <= -1:
         return message(
             "{where}, and {name} rose from {begun:.4g} to {now:.4g} in epochs {first}-{last}",
