@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,17 @@ def test_what_a_driver_says_and_dies_of_is_told_in_every_language(parts: Kit) ->
         assert zh("it was killed") in told(entry.reason)
     assert "it was killed" in entry.reason
     assert f"--lang {entry.language}" in parts.runs(entry)[-1]
+
+
+def test_a_notice_of_a_confirmed_search_tells_the_trial_to_take_and_not_the_best_of_the_search(parts: Kit) -> None:
+    search = cancelled(parts)
+    progress = {"best": {"trial": 4, "values": [0.5], "params": {}}, "answer": {"trial": 2, "score": 0.4906, "seeds": 5}}
+    entry, event = replace(parts.entry(search), progress=progress), parts.store.events(search)[-1]
+    notice = said(entry, event)
+    assert notice.text.endswith("take trial 2: 0.4906 on 5 fresh seeds")
+    assert notice.body["answer"]["trial"] == 2
+    unsure = replace(entry, progress={**progress, "answer": {"trial": 4, "score": 0.5, "seeds": 0}})
+    assert said(unsure, event).text.endswith("best 0.5000 in trial 4")
 
 
 def test_a_notice_is_in_the_language_that_its_search_was_submitted_in(parts: Kit) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import urllib3
 from pitprop import __version__, messages
-from pitprop.messages import _, in_language
+from pitprop.messages import _, in_language, ngettext
 from pitprop.service import models
 from pitprop.service.database.ledger import Entry, Store, Told
 from pitprop.service.notices import outbox
@@ -108,7 +108,8 @@ class Notifier:
 
 def said(entry: Entry, event: Told, address: str = "") -> Said:
     """What is told of an event of a search, in the language in force."""
-    body, best = messages.told(event.body), (entry.progress or {}).get("best") or {}
+    progress = entry.progress or {}
+    body, best, answer = messages.told(event.body), progress.get("best") or {}, progress.get("answer") or {}
     if event.kind == "target":
         title = _("{search}: target {name} is reached").format(search=entry.name, name=body.get("name"))
         text = _("trial {n} reached {score}").format(n=body.get("trial"), score=words.score(float(body.get("score", 0))))
@@ -117,13 +118,19 @@ def said(entry: Entry, event: Told, address: str = "") -> Said:
     else:
         title = _("{search} is {state}").format(search=entry.name, state=_(models.STATES.get(event.kind, event.kind)))
         score = ""
-        if best.get("values"):
+        if answer.get("seeds"):  # fresh seeds may say another trial than the best of the search
+            seeds = int(answer["seeds"])
+            told = ngettext(
+                "take trial {n}: {score} on {seeds} fresh seed", "take trial {n}: {score} on {seeds} fresh seeds", seeds
+            )
+            score = told.format(n=answer["trial"], score=words.score(float(answer["score"])), seeds=seeds)
+        elif best.get("values"):
             score = _("best {score} in trial {n}").format(score=words.score(float(best["values"][0])), n=best["trial"])
         text = _("; ").join(part for part in (str(body.get("reason", "")).rstrip("."), score) if part)
     link = f"{address}/searches/{entry.id}" if address else ""
     search = {"id": entry.id, "name": entry.name, "study": entry.study, "state": str(entry.state), "owner": entry.owner}
     known = {"kind": event.kind, "event": event.id, "at": event.at, "language": messages.language(), "title": title, "text": text}
-    return Said(title, text, {**known, "search": search, "best": best or None, "link": link or None})
+    return Said(title, text, {**known, "search": search, "best": best or None, "answer": answer or None, "link": link or None})
 
 
 def deliver(target: str, told: Said, ident: str, settings: Settings) -> None:
