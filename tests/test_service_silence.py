@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pitprop.errors import UserError
 from pitprop.imports import module_command
 from pitprop.messages import Message
 from pitprop.service.database import tokens
@@ -42,13 +41,10 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def places(parts: Kit, address: str, study_db: str = NOWHERE) -> Places:
-    return Places(replace(parts.places.home, ray=address, study_db=study_db))
-
-
 def looking(parts: Kit, address: str) -> Supervisor:
     """A service whose drivers are jobs of the server there."""
-    return Supervisor("one", parts.store, parts.catalogue, parts.places, JobDrivers(places(parts, address), parts.catalogue))
+    there = Places(replace(parts.places.home, ray=address, study_db=NOWHERE))
+    return Supervisor("one", parts.store, parts.catalogue, parts.places, JobDrivers(there, parts.catalogue))
 
 
 def test_a_look_ends_while_the_job_server_still_says_nothing_and_no_search_is_begun_or_taken_for_dead(
@@ -81,16 +77,6 @@ def test_silence_is_counted_from_its_first_look_and_ends_with_the_first_answer(
     one._drivers = parts.supervisor()._drivers  # which always know
     one.tick()
     assert one.silence is None
-
-
-@pytest.mark.parametrize("wrong", ["studies in a file", "no capacity", "a password"])
-def test_what_is_certain_to_be_wrong_refuses_at_the_start_though_the_job_server_says_nothing(
-    parts: Kit, silent: str, tmp_path: Path, wrong: str
-) -> None:
-    urls = {"studies in a file": f"sqlite:///{tmp_path}/study.db", "a password": NOWHERE.replace("nobody", "nobody:secret")}
-    allowed = replace(parts.catalogue, counted=True) if wrong == "no capacity" else parts.catalogue
-    with pytest.raises(UserError, match={"no capacity": "capacity:", "a password": "password"}.get(wrong, "lie in the file")):
-        JobDrivers(places(parts, silent, urls.get(wrong, NOWHERE)), allowed)
 
 
 class Stalls(Store):
