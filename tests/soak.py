@@ -264,10 +264,13 @@ def run(soak: Soak, seconds: float, most: int, say: Callable[[str], None]) -> No
 def settle(soak: Soak, say: Callable[[str], None]) -> None:
     """Resumes what is paused, and waits until every search is over."""
     say("nothing is disturbed any more; what is open comes to its end")
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+    began, were = time.monotonic(), -1
+    while time.monotonic() < began + PATIENCE:
         _status, found = soak.surely("GET", "/v1/searches?limit=1000")
         open_ = [one for one in found["items"] if one["state"] not in OVER]
+        if len(open_) != were:
+            say(f"{time.monotonic() - began:6.0f} s  {len(open_)} are open")
+            were = len(open_)
         for one in open_:
             if one["state"] == "paused":
                 soak.ask("POST", f"/v1/searches/{one['id']}/resume")
