@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pitprop.imports import module_command
 from pitprop.messages import Message
+from pitprop.processes import module_command
 from pitprop.service.database import tokens
 from pitprop.service.database.ledger import Entry, Store
 from pitprop.service.models import Scope, SearchState
