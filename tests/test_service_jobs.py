@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ import nodes
 import pytest
 import yaml
 from nodes import Cluster, until
+from pitprop.service.running.supervision import LEASE
 from postgres import Server, started
 from services import Serving
 from stalled import HandOver
@@ -70,6 +72,11 @@ class Site:
         found = self.service.ask("GET", f"/searches/{search}")
         assert found["state"] != "failed", (found["reason"], self.log(search))
         return str(found["state"])
+
+    def silence(self) -> str:
+        """What the service says of drivers of which nobody knows whether they run; empty while that is known."""
+        found = self.service.ask("GET", "/health")["silence"]
+        return "" if found is None else str(found["said"])
 
     def log(self, search: str) -> str:
         file = self.service.runs / "searches" / search / "driver.log"
@@ -174,15 +181,39 @@ def test_a_job_that_is_killed_is_started_again_and_resumes(site: Site) -> None:
 
 
 def test_a_head_that_dies_and_comes_back_gets_its_jobs_again(site: Site) -> None:
+    """Also by a service that begins meanwhile, which looks at the cluster once it answers."""
     search = site.submit("one")
     site.waits("one")
     site.head.head.kill()
-    log = site.folder / "service" / "service.log"
-    until(lambda: "no job server of Ray's answers" in log.read_text(), "that the service says so")
+    until(lambda: "no job server of Ray's answers" in site.silence(), "that the service says so")
     assert site.state(search) == "running"
+    site.service.kill()
+    site.service.start()
+    until(lambda: "no job server of Ray's answers" in site.silence(), "that the service says so again")
     site.head.start_again()
+    until(lambda: not site.silence(), "that the job server answers")
     site.go("one")
     site.reaches(search, "done")
+    site.told_once(search)
+
+
+def test_a_job_server_that_says_nothing_for_longer_than_a_lease_costs_a_service_none_of_its_searches(site: Site) -> None:
+    site.twin.start()
+    search = site.submit("one")
+    site.waits("one")
+    drivers = site.drivers(search)
+    site.head.head.kill("ray-dashboard", signal.SIGSTOP)
+    until(lambda: "says nothing" in site.silence(), "that the service says so")
+    began = site.service.ask("GET", "/health")["silence"]["since"]
+    until(lambda: time.time() > began + 1.5 * LEASE, "the end of a lease")
+    assert "says nothing" in site.silence()
+    assert site.drivers(search) == drivers
+    site.head.head.kill("ray-dashboard", signal.SIGCONT)
+    until(lambda: not site.silence(), "that the job server answers")
+    site.go("one")
+    site.reaches(search, "done")
+    assert not [log for log in site.folder.glob("*/service.log") if "taken over" in log.read_text()]
+    assert site.kinds(search).count("started") == 1
     site.told_once(search)
 
 
