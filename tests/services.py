@@ -188,7 +188,7 @@ class Serving:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.address = f"http://127.0.0.1:{self.port}"
-        self._environment = {**os.environ, "PYTHONPATH": path, **environment}
+        self.environment = {**os.environ, "PYTHONPATH": path, **environment}
         self._log = (folder / "service.log").open("ab")
         self._words = ["serve", "--runs", str(self.runs), "--catalogue", str(folder / "catalogue.yaml"), "--port", str(self.port)]
         self.process: subprocess.Popen[bytes] | None = None
@@ -200,7 +200,7 @@ class Serving:
     def launch(self) -> None:
         """Starts it, and waits for nothing."""
         command = [*module_command("pitprop.cli.main"), *self._words]
-        self.process = subprocess.Popen(command, env=self._environment, stdout=self._log, stderr=self._log)
+        self.process = subprocess.Popen(command, env=self.environment, stdout=self._log, stderr=self._log)
 
     def kill(self) -> None:
         assert self.process is not None

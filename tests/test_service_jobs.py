@@ -217,6 +217,14 @@ def test_a_job_server_that_says_nothing_for_longer_than_a_lease_costs_a_service_
     site.told_once(search)
 
 
+def test_a_service_whose_token_the_job_server_refuses_does_not_begin(site: Site) -> None:
+    site.twin.environment["RAY_AUTH_TOKEN"] = "0" * 32
+    site.twin.launch()
+    assert site.twin.process is not None
+    assert site.twin.process.wait(nodes.PATIENCE) == 1
+    assert "asks for Ray's token" in (site.folder / "twin" / "service.log").read_text()
+
+
 @pytest.mark.parametrize("wakes", [True, False])
 def test_a_service_that_stalls_while_it_hands_a_job_over_does_not_drive_its_search_too(site: Site, wakes: bool) -> None:
     """It wakes, or is killed, while the job that another service has begun trains; its own job does nothing."""
