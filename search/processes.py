@@ -12,9 +12,10 @@ from pathlib import Path
 
 HOME = str(Path(__file__).parents[1])
 """The folder that holds this package."""
-BEHIND = 10
-"""By how much (as `nice` counts) drivers and what they train on give way to the service whose machine they share: of 100 requests
-the slowest took 183 ms beside 20 searches with it and 754 without, with 5 it took 518, and with 19 no less."""
+BEHIND = 15
+"""By how much (as `nice` counts) drivers and what they train on give way to the service whose machine they share. Of 100 requests
+beside 20 searches the slowest took 110 to 160 ms with 10, 48 to 87 with 15, and 65 to 91 with 19, which starves on a busy machine.
+"""
 TRIES = 50
 """So often a weight is set, every tenth of a second: the kernel takes ten a second, from all processes together."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import logging
 import math
 import threading
@@ -75,7 +76,7 @@ class Reader:
         self._closed = threading.Event()
 
     def prepare(self) -> None:
-        """Imports what answers are made with, before somebody waits for the first of them."""
+        """Imports what answers are made with before somebody waits for one, and leaves that out of garbage collections."""
         self._later.submit(_prepared)
 
     def close(self) -> None:
@@ -204,6 +205,9 @@ def _prepared() -> None:
     from pitprop.study import database  # noqa: F401
     from pitprop.views.content import Content  # noqa: F401
     from pitprop.views.report import markdown  # noqa: F401
+
+    gc.collect()
+    gc.freeze()  # else each full collection looks through all that was imported, and 100 requests wait for a tenth of a second
 
 
 def trial(record: Record) -> models.Trial:
