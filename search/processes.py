@@ -14,7 +14,7 @@ HOME = str(Path(__file__).parents[1])
 """The folder that holds this package."""
 BEHIND = 15
 """By how much (as `nice` counts) drivers and what they train on give way to the service whose machine they share. Of 100 requests
-beside 20 searches the slowest took 110 to 160 ms with 10, 48 to 87 with 15, and 65 to 91 with 19, which starves on a busy machine.
+beside 20 searches the slowest took 110 to 160 ms with 10, 48 to 87 with 15, and 65 to 91 with 19, which starves beside others.
 """
 TRIES = 50
 """So often a weight is set, every tenth of a second: the kernel takes ten a second, from all processes together."""
