@@ -120,7 +120,7 @@ params:
 
 def test_a_search_in_which_every_rate_is_too_low_says_to_go_higher(pitprop: Callable[..., Said], tmp_path: Path) -> None:
     (tmp_path / "slow.yaml").write_text(SLOW)
-    assert pitprop("search", tmp_path / "slow.yaml").code == 0
+    assert pitprop("search", tmp_path / "slow.yaml", "--inline").code == 0
     out = " ".join(pitprop("status", tmp_path / "slow.yaml").out.split())
     assert "10 of 10 trials died" in out
     assert "at the highest lr" in out
