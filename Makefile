@@ -124,9 +124,8 @@ dashboard: $(READY)  ## Optuna's dashboard on the study database
 mcp: $(READY)  ## let an assistant look at the searches of the server, on standard input and output
 	@$(BIN)/pitprop mcp $(ARGS)
 
-# More than a quarter of the time the tests wait, for the disk and for what they started: three processes keep two cores busy.
-test: $(DEV)  ## the tests, under four minutes on two cores
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow and not gpu and not browser and not cluster" $(ARGS)
+test: $(DEV)  ## the tests, some four minutes on two cores
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu and not browser and not cluster" $(ARGS)
 
 # Each file in one process, for what its tests share; side by side they have ports, folders, Rays and database servers of their own.
 test-slow: $(DEV)  ## the tests that take minutes

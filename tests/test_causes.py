@@ -118,6 +118,7 @@ params:
 """
 
 
+@pytest.mark.slow
 def test_a_search_in_which_every_rate_is_too_low_says_to_go_higher(pitprop: Callable[..., Said], tmp_path: Path) -> None:
     (tmp_path / "slow.yaml").write_text(SLOW)
     assert pitprop("search", tmp_path / "slow.yaml", "--inline").code == 0

@@ -251,6 +251,7 @@ def test_exporters_that_begin_at_once_share_one_new_mlflow_store_on_a_server(ser
     assert not any("secret" in log for log in logs)
 
 
+@pytest.mark.slow
 def test_eight_that_make_the_tables_of_a_server_at_once_all_have_them(server: Server) -> None:
     assert at_once(server.new_database()) == [""] * 8
 

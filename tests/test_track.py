@@ -624,7 +624,10 @@ def test_ctrl_c_ends_the_waiting_and_names_the_command_for_the_rest(uri: str, tm
         assert line == "MLflow: 0 of 3 trials; Ctrl-C leaves the rest to `pitprop export x.yaml`"
         signal.raise_signal(signal.SIGINT)
 
-    with Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log", export="pitprop export x.yaml") as exporter:
+    store = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)
+    exporting = Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log", export="pitprop export x.yaml")
+    with contextlib.closing(store), exporting as exporter:
+        store.execute("BEGIN EXCLUSIVE")  # so that none can be exported before the first line is told
         for number in range(3):
             exporter.send(trial(tmp_path, number))
         said = exporter.finish(told=interrupt)
