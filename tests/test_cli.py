@@ -19,7 +19,7 @@ import pitprop
 import pytest
 from conftest import ROOT, TOLD, Said
 from mlflow import MlflowClient
-from nodes import free_port
+from nodes import HEEDS, free_port
 from optuna.storages import RDBStorage
 from pitprop import space as spaces
 from pitprop import trainer
@@ -305,7 +305,7 @@ def test_ui_says_where_the_trials_of_the_newest_search_are_and_not_those_that_we
     words = ["-m", "pitprop.cli.main", "ui", "--no-browser", "--port", str(free_port())]
     given = {**os.environ, "MLFLOW_TRACKING_URI": store}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, *words], cwd=tmp_path, env=given, **pipes) as server:
+    with subprocess.Popen([*HEEDS, sys.executable, *words], cwd=tmp_path, env=given, **pipes) as server:
         assert server.stdout is not None
         first, place = next(server.stdout), next(server.stdout)
         server.send_signal(signal.SIGINT)
