@@ -24,7 +24,7 @@ from pitprop.study.record import Completed
 from pitprop.study.study import Study, StudyError, opened
 from pitprop.trainer import Context
 from pitprop.workers.launch import Inline, Job
-from postgres import Server
+from postgres import Server, started
 from test_database import at_once
 from test_track import export_many
 
@@ -35,12 +35,8 @@ DONE = Completed(8, (0.5,))
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
-    server = Server()
-    try:
-        server.start()
+    with started() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

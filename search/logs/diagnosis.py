@@ -291,8 +291,11 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
         return nmessage(
             "{n} step of training is too few to leave chance", "{n} steps of training are too few to leave chance", steps
         )
-    if ended is not None:
-        return None
+    return None if ended is not None else _undecided(telemetry, facts, known)
+
+
+def _undecided(telemetry: Telemetry, facts: Facts, known: Known) -> Message | None:
+    """Why the readings of a training that nothing has ended show neither; None if it learns, or if chance is known."""
     values, level = telemetry.column(facts.metric).values, levels.score(telemetry, facts)
     count = len(values)
     if count >= FEW and len({*values}) == 1 and detect.judge(telemetry, facts, [Signature(PASSING)]):
