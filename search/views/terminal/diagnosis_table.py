@@ -176,7 +176,7 @@ def _readings(found: Diagnosis) -> Table:
     names = list(_columns(found))[:WIDEST]
     table = Table(box=None, pad_edge=False)
     for name in (_unit(found), *names):
-        table.add_column(name.replace("val/predicted/", "predicted "), justify="right")
+        table.add_column(name.replace("val/predicted/", "predicted "), justify="right", overflow="fold")
     must = [found.ended.step if found.ended else 0, found.best[0] if found.best else 0]
     for index in _chosen([epoch.step for epoch in found.telemetry], must):
         epoch = found.telemetry[index]
