@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pitprop.results.results import Results
     from pitprop.results.summary import Summary
     from pitprop.space import Space
-    from pitprop.study.record import Known, Record, StoredStudy
+    from pitprop.study.record import Record
+    from pitprop.study.stored import Known, StoredStudy
     from rich.console import Console
 
 SHOWN = 10
@@ -217,7 +218,7 @@ def open_study(space: str | Path | Mapping[str, Any] | Space, *, runs: str | Pat
     loaded, where, stored = _found(space, runs)
 
     from pitprop.results.opening import results_of
-    from pitprop.study.record import read_study
+    from pitprop.study.stored import read_study
 
     found = results_of(loaded, where, stored or read_study(where, loaded.name))
     return Result(found.space, where, tuple(found.records), found.target, found.knows)

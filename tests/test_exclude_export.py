@@ -17,7 +17,7 @@ from pitprop.cli.training import publish
 from pitprop.results.opening import results_of
 from pitprop.space import Space, SpaceError
 from pitprop.study import ranking
-from pitprop.study.record import read_study
+from pitprop.study.stored import read_study
 from pitprop.track import trial_run
 from pitprop.views.content import Content
 from pitprop.views.report import markdown

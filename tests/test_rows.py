@@ -21,8 +21,8 @@ from optuna.trial import FrozenTrial, TrialState
 from pitprop.addresses import Addresses
 from pitprop.study import database
 from pitprop.study import storage as rows
-from pitprop.study.record import TABLES as TABLES_READ
-from pitprop.study.record import as_record, read_study
+from pitprop.study.stored import TABLES as TABLES_READ
+from pitprop.study.stored import as_record, read_study
 
 NAMES = (f"study {number}" for number in count())
 TABLES = (rows.TRIALS, rows.PARAMS, rows.VALUES, rows.USER, rows.SYSTEM, rows.REPORTS)

@@ -17,9 +17,10 @@ from pitprop.results.results import Results
 from pitprop.space import Space
 from pitprop.space.points import untried
 from pitprop.study.memory import Memory
-from pitprop.study.record import Record, read_study
+from pitprop.study.record import Record
 from pitprop.study.sampling import failures
 from pitprop.study.sampling.samplers import shown
+from pitprop.study.stored import read_study
 from pitprop.study.study import opened
 from pitprop.views import landscape
 from pitprop.views.content import Content

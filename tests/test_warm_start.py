@@ -13,7 +13,7 @@ from conftest import Said, events, records
 from pitprop import space as spaces
 from pitprop.errors import UserError
 from pitprop.space import Space, SpaceError
-from pitprop.study.record import Known
+from pitprop.study.stored import Known
 from pitprop.study.study import opened
 
 Write = Callable[..., Path]

@@ -12,8 +12,9 @@ from pitprop.results.baselines import looked_up
 from pitprop.results.opening import results_of
 from pitprop.results.results import Results
 from pitprop.space import Space
-from pitprop.study.record import State, read_study
+from pitprop.study.record import State
 from pitprop.study.source import Repeat, find_space, next_command, shown_path, space_word
+from pitprop.study.stored import read_study
 from rich.console import Console
 
 

@@ -74,7 +74,7 @@ def _own(file: Path, given: Given) -> tuple[Given, list[str]]:
         return given, []
     import yaml
     from pitprop.addresses import addresses
-    from pitprop.study.record import read_study
+    from pitprop.study.stored import read_study
 
     space = yaml.safe_load((study / "space.yaml").read_text(encoding="utf-8"))
     objective, epochs = space.get("objective") or {}, space.get("epochs")

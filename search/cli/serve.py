@@ -25,8 +25,8 @@ from pitprop.cli.options import ServeOptions, StudyOptions
 from pitprop.errors import UserError
 from pitprop.messages import _
 from pitprop.results.opening import results_of
-from pitprop.study.record import read_study
 from pitprop.study.source import command_line, find_space
+from pitprop.study.stored import read_study
 
 OURS = "tags.`pitprop.question` LIKE '%'"
 """MLflow's filter for experiments of searches."""

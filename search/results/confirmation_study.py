@@ -14,7 +14,8 @@ from pitprop.messages import _
 from pitprop.results.results import Results
 from pitprop.space import Baseline, Confirm, Method, Space, nested
 from pitprop.study import ranking
-from pitprop.study.record import Record, State, read_studies
+from pitprop.study.record import Record, State
+from pitprop.study.stored import read_studies
 
 FRESH = {"confirm": 1000, "each": 2000}
 """How far the seeds are from those of the search: of the best trials, and of one of them with each of its parameters changed."""

@@ -11,8 +11,9 @@ from pitprop.messages import _
 from pitprop.results.baselines import looked_up
 from pitprop.results.results import Results
 from pitprop.space import Space, scripts
-from pitprop.study.record import StoredStudy, code_counts
+from pitprop.study.record import code_counts
 from pitprop.study.source import as_studied, check_meaning, next_command
+from pitprop.study.stored import StoredStudy
 
 
 def results_of(

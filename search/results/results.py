@@ -11,7 +11,8 @@ from pitprop.addresses import Addresses
 from pitprop.results.summary import Summary, summarise
 from pitprop.space import Space
 from pitprop.study import remedies
-from pitprop.study.record import Known, Record
+from pitprop.study.record import Record
+from pitprop.study.stored import Known
 
 if TYPE_CHECKING:
     from pitprop.results.ablation import Ablation, Effect

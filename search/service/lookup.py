@@ -26,7 +26,8 @@ from pitprop.results.summary import Reason
 from pitprop.service import models
 from pitprop.service.database.ledger import LIVE, Entry
 from pitprop.service.running.places import Places
-from pitprop.study.record import Record, State, read_study
+from pitprop.study.record import Record, State
+from pitprop.study.stored import read_study
 
 if TYPE_CHECKING:
     from pitprop.views.content import Content

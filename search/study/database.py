@@ -16,7 +16,7 @@ from pitprop.addresses import safe, sqlite_file, sqlite_url
 from pitprop.errors import UserError
 from pitprop.locks import one_maker
 from pitprop.messages import _
-from pitprop.study.record import TABLES
+from pitprop.study.stored import TABLES
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
 LONGEST = 600.0

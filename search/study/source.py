@@ -17,7 +17,7 @@ from pitprop.addresses import Addresses, safe
 from pitprop.errors import UserError, hint
 from pitprop.messages import _
 from pitprop.space import Space, difference, meaning
-from pitprop.study.record import StoredStudy, read_study, study_names
+from pitprop.study.stored import StoredStudy, read_study, study_names
 
 VARIABLES = {"--trials": "TRIALS", "--timeout": "TIMEOUT", "--workers": "WORKERS"}
 """Flags for which the Makefile has a variable of their own; all others go into ``ARGS``."""

@@ -25,15 +25,16 @@ from pitprop.addresses import safe
 from pitprop.errors import UserError
 from pitprop.messages import Message, _
 from pitprop.space import HELD, STAGNATION, Baseline, Space, scripts
-from pitprop.study import database, imported, ranking, storage
+from pitprop.study import database, ranking, storage
 from pitprop.study.memory import Memory, TooNarrow
 from pitprop.study.ownership import AdvisoryLock, Owned, claim, file_lock, mark, still_there
 from pitprop.study.parking import Parking
-from pitprop.study.record import REACHED, Completed, Failed, Outcome, Pruned, Record, State, as_record, code_counts, excluding
+from pitprop.study.record import REACHED, Completed, Failed, Outcome, Pruned, Record, State, code_counts
 from pitprop.study.remedies import FollowUps
-from pitprop.study.sampling import samplers
+from pitprop.study.sampling import samplers, warm_start
 from pitprop.study.source import OtherSpace
 from pitprop.study.storage import trial_id
+from pitprop.study.stored import as_record, excluding
 from pitprop.telemetry import finite
 
 CHECK = 20.0
@@ -97,7 +98,7 @@ class Study:
         self._code = scripts.code(space)
         self._ids = [trial_id(one) for one in trials]
         self._written = [dict(one.system_attrs) for one in trials]
-        self.knows, others = imported.known(space, connection, self._id, self._fence, facts)
+        self.knows, others = warm_start.known(space, connection, self._id, self._fence, facts)
         self._memory = Memory(space, trials, others)
         self._records = list(excluding((as_record(one, self.trial_folder(one.number)) for one in trials), facts))
         self._follow_ups = FollowUps(space, self._records)

@@ -19,8 +19,9 @@ from pitprop.results.summary import Reason, Remedied, Summary, Target
 from pitprop.space import STAGNATION, Gate, Relative, Space, nested
 from pitprop.space.distributions import STOPPING
 from pitprop.study import ranking
-from pitprop.study.record import Known, Record, State, best_epoch
+from pitprop.study.record import Record, State, best_epoch
 from pitprop.study.source import next_command
+from pitprop.study.stored import Known
 from pitprop.telemetry import Telemetry, finite
 from pitprop.views import landscape, words
 from pitprop.views.sections import Costs, GateCount, Goal, Group, Lead

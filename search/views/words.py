@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pitprop import telemetry
 from pitprop.detection.life import course as judged
 from pitprop.messages import N_, Message, _, in_unit, localized, ngettext, of_steps
-from pitprop.study.record import Known, Record, State
+from pitprop.study.record import Record, State
+from pitprop.study.stored import Known
 from rich.markup import escape
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pitprop.addresses import Addresses, addresses, sqlite_url
 from pitprop.service.database.ledger import Entry
-from pitprop.study.record import study_names
+from pitprop.study.stored import study_names
 
 PIECE = 65_536
 """Bytes that a disk has to take to be said to work."""

@@ -15,7 +15,7 @@ from pitprop.addresses import safe
 from pitprop.health import Check
 from pitprop.messages import N_, Message, message
 from pitprop.study import database
-from pitprop.study.record import TABLES
+from pitprop.study.stored import TABLES
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 

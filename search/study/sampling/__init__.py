@@ -1,1 +1,1 @@
-"""What is proposed next: the samplers, and where trials are likely to fail."""
+"""What is proposed next: the samplers, what they know from elsewhere, and where trials are likely to fail."""

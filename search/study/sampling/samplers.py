@@ -210,7 +210,7 @@ class Bounded(Viewing):
 
 
 class Knowing(Viewing):
-    """A sampler that is shown trials of elsewhere behind those of the study; `pitprop.study.imported` makes them."""
+    """A sampler that is shown trials of elsewhere behind those of the study; `pitprop.study.sampling.warm_start` makes them."""
 
     def __init__(self, made: optuna.samplers.BaseSampler, others: Sequence[FrozenTrial]) -> None:
         super().__init__(made)

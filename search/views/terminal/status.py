@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pitprop.messages import _, localized, ngettext
 from pitprop.results.summary import Reason
 from pitprop.space import Space
-from pitprop.study.record import Known
+from pitprop.study.stored import Known
 from pitprop.views import words
 from pitprop.views.content import Content
 from pitprop.views.report import markdown

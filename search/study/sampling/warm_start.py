@@ -23,7 +23,7 @@ from pitprop.space import Choices, Leaf, Space, meaning
 from pitprop.space.distributions import STOPPING
 from pitprop.space.params import flat
 from pitprop.study import database, storage
-from pitprop.study.record import WARM_START, Known
+from pitprop.study.stored import WARM_START, Known
 
 FIRST = 1_000_000_000
 """Samplers tell trials apart by their numbers: those of elsewhere have numbers that no trial of the study gets."""
