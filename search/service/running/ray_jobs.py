@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pitprop import space as spaces
 from pitprop.addresses import PRIVATE, safe, sqlite_file
@@ -30,10 +30,11 @@ from pitprop.space import scripts
 from pitprop.workers.cluster.jobs import Forbidden, Job, Jobs, Order, Unanswered, public_addresses
 from pitprop.workers.cluster.runtime_env import Code
 
+T = TypeVar("T")
 ASKED_AGAIN = 10.0
 """Seconds after which a job that still runs is asked to end once more: a head that has just started forgets that it was."""
 BOUND = 5.0
-"""Seconds for which a look waits for the job server: a service that waits longer loses its searches to another."""
+"""Seconds for which a look waits for the job server, and asks it for more: a service that waits longer loses its searches."""
 TRIED_AGAIN = 60.0
 """Seconds after which a cluster that cannot drive searches is looked at anew."""
 
@@ -59,8 +60,14 @@ class JobDrivers:
         self._jobs: dict[str, Job] = {}
         """By name, ours on the cluster, as of the last look."""
         self._asking: Future[dict[str, Job]] | None = None
+        self._handing: dict[str, Future[str]] = {}
+        """By name, the jobs of which nobody knows yet whether they run: no list was asked for since they were handed over."""
+        self._handed: list[str] = []
+        """Those of them that were handed over, or not, before the list was asked for that comes next."""
         self._answers = False
         """Not once it has let one request go without an answer, until the next look: the others would wait for theirs, too."""
+        self._left = 0.0
+        """Seconds that requests may still take before the next look: what is left to ask then is for that one."""
         self._refused: dict[str, str] = {}
         self._asked: dict[str, float] = {}
         try:
@@ -74,12 +81,17 @@ class JobDrivers:
         """Asks the job server for its list. What it says too late was so then, and is asked for again."""
         until = time.monotonic() + BOUND
         if self._asking is None or self._ended(self._asking, until):
+            self._handed = [name for name, one in self._handing.items() if one.done()]
             self._asking = _begun(self._known)
         if not self._ended(self._asking, until):
             raise Unanswered(self._waits())
         asked, self._asking = self._asking, None
         self._jobs = asked.result()
-        self._answers = True
+        self._answers, self._left = True, BOUND
+        for name in self._handed:
+            handed = self._handing.pop(name, None)
+            if handed is not None and (error := handed.exception()) is not None:
+                self._refused[name] = error.said if isinstance(error, Unanswered) else str(error)
 
     @staticmethod
     def _ended(asking: Future[dict[str, Job]], until: float) -> bool:
@@ -111,10 +123,11 @@ class JobDrivers:
         return self._server
 
     def start(self, entry: Entry) -> None:
-        """Hands the driver to the cluster.
+        """Has a thread hand the driver to the cluster: a server that takes it and says nothing holds up no look, and no lease.
 
-        Where the answer is lost nobody knows whether it runs, so that this is for the next look to say. The job is called after
-        the number of the start, so that Ray refuses a second one; one of an earlier start ends by itself, and is asked to.
+        Where the answer is lost nobody knows whether it runs, so that this is for the list to say that is asked for next. The job
+        is called after the number of the start, so that Ray refuses a second one; one of an earlier start ends by itself, also
+        if it begins late, and is asked to.
         """
         if not self._answers:
             raise BlockingIOError(_("the job server does not answer"))
@@ -131,22 +144,24 @@ class JobDrivers:
         log.touch(0o666 & ~PRIVATE)
         line = [*words(entry, self._places, ray="auto")]
         code = Code(modules=scripts.modules(space), pip=space.pip)
-        self._refused.pop(entry.id, None)
-        try:
-            self._connected().submit(Order(_key(entry.id), line, "", code, self._environment, _name(entry), str(log)))
-        except Unanswered as error:
-            self._refused[entry.id], self._answers = str(error), False
+        order = Order(_key(entry.id), line, "", code, self._environment, _name(entry), str(log))
+        server = self._connected()
+        self._handing[_name(entry)] = _begun(lambda: server.submit(order))
 
     def lives(self, entry: Entry) -> bool:
-        """Whether the job of this start runs; what one that ended has to say is in its journal, so it goes off Ray's list."""
-        job = self._jobs.get(_name(entry))
+        """Whether the job of this start runs, or may, as it is being handed over.
+
+        What one that ended has to say is in its journal, so it goes off Ray's list.
+        """
+        job = self._jobs.get(name := _name(entry))
         if job is not None and job.ended:
             self._forget(job)
-        return job is not None and job.runs
+        return name in self._handing or (job is not None and job.runs)
 
     def end(self, entry: Entry, now: float) -> bool:
-        """Has Ray send TERM, and KILL after a while."""
+        """Has Ray send TERM, and KILL after a while. A hand-over is given up: a job of it that comes late ends by its number."""
         job = self._jobs.get(name := _name(entry))
+        self._handing.pop(name, None)
         if job is not None and job.runs and not 0 <= now - self._asked.get(name, -ASKED_AGAIN) < ASKED_AGAIN:
             self._asked[name] = now
             self._ask_to_stop(name)
@@ -155,7 +170,7 @@ class JobDrivers:
     def why(self, entry: Entry) -> str:
         """Why its job did not come to run, or what Ray says of its end."""
         job = self._jobs.get(_name(entry))
-        return self._refused.get(entry.id) or (job.said if job is not None and not job.ended else "")
+        return self._refused.pop(_name(entry), "") or (job.said if job is not None and not job.ended else "")
 
     def close(self) -> None:
         """Nothing: the cluster is not ours."""
@@ -169,17 +184,19 @@ class JobDrivers:
 
     def _told(self, name: str, what: Callable[[str], None]) -> bool:
         """Whether the server has done it; if not, there is a next look."""
+        began, asks = time.monotonic(), self._answers and self._left > 0
         try:
-            if self._answers:
+            if asks:
                 what(name)
         except Unanswered:
-            self._answers = False
-        return self._answers
+            asks = self._answers = False
+        self._left -= time.monotonic() - began
+        return asks
 
 
-def _begun(work: Callable[[], dict[str, Job]]) -> Future[dict[str, Job]]:
+def _begun(work: Callable[[], T]) -> Future[T]:
     """Has a thread do it that holds nobody up, this process at its end neither."""
-    found: Future[dict[str, Job]] = Future()
+    found: Future[T] = Future()
 
     def run() -> None:
         try:
