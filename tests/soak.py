@@ -88,7 +88,7 @@ def follow(soak: Soak, search: str) -> None:
     while not soak.ended.is_set():
         with suppress(UserError, OSError), Client(soak.draw.choice(soak.services).address, "") as client:
             for one in client.events(search, seen[-1] if seen else 0):
-                if one.kind != "progress":
+                if one.kind not in ("progress", "silence"):
                     seen.append(one.id)
                 if soak.ended.is_set():
                     return

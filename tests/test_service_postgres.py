@@ -140,7 +140,7 @@ def test_a_follower_is_told_all_events_though_the_database_restarts(parts: Kit, 
     entry = parts.submit("trials=1")
 
     async def follow() -> list[int]:
-        feed, seen = Feed(parts.store), list[int]()
+        feed, seen = Feed(parts.store, lambda: None), list[int]()
         async for text in feed.follow(entry.id, 0):
             seen += [int(line[4:]) for line in text.splitlines() if line.startswith("id: ")]
             if seen == [1]:

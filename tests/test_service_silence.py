@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +14,19 @@ from pathlib import Path
 import pytest
 from pitprop.messages import Message
 from pitprop.processes import module_command
+from pitprop.service.clients.assistant import Looking
 from pitprop.service.database import tokens
 from pitprop.service.database.ledger import Entry, Store
 from pitprop.service.models import Scope, SearchState
 from pitprop.service.running import ray_jobs
+from pitprop.service.running.drivers import LocalDrivers
 from pitprop.service.running.places import Places
 from pitprop.service.running.ray_jobs import JobDrivers
 from pitprop.service.running.silence import Silence
 from pitprop.service.running.supervision import Supervisor
+from pitprop.workers.cluster.jobs import Forbidden, Jobs, Unanswered
 from postgres import started
+from served import service
 from services import Kit, Serving, kit, reached, space, until
 from sqlalchemy import Connection
 
@@ -79,6 +85,12 @@ def test_silence_is_counted_from_its_first_look_and_ends_with_the_first_answer(
     assert one.silence is None
 
 
+def test_a_port_that_reads_like_a_status_is_not_taken_for_a_refused_token() -> None:
+    with pytest.raises(Unanswered) as told:
+        Jobs("http://127.0.0.1:4031", 1.0)
+    assert not isinstance(told.value, Forbidden)
+
+
 class Stalls(Store):
     """The store of a service that stands still for an hour, ``before`` it reads the leases or right after, while others go on."""
 
@@ -130,6 +142,49 @@ def test_who_has_no_token_is_not_told_where_the_cluster_is(parts: Kit) -> None:
         assert "10.0.0.7" not in client.get("/v1/health").text
         assert "taken for dead" in client.get("/v1/health").json()["silence"]["said"]
         assert "10.0.0.7" in client.get("/v1/health", headers={"Authorization": f"Bearer {secret}"}).text
+
+
+HUSHED = threading.Event()
+
+
+class Hushed(LocalDrivers):
+    """Drivers of which nobody can say whether they run, now and then."""
+
+    def look(self) -> None:
+        if HUSHED.is_set():
+            raise Unanswered(SILENCE.why)
+
+
+def test_who_follows_a_search_hears_when_the_silence_begins_and_when_it_is_over_and_scripts_and_assistants_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pitprop.service.serving.LocalDrivers", Hushed)
+    HUSHED.set()
+    with service(tmp_path / "service") as found, found.client() as client:
+        reached(lambda: client.silence() is not None)
+        search = client.submit("speeds", name="waits").id
+        command = [*module_command("pitprop.cli.main"), "watch", search, "--server", found.address]
+        with (
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as seen,
+            subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, text=True) as read,
+        ):
+            assert seen.stdout is not None
+            assert read.stdout is not None
+            assert any("searches wait, and none that runs is taken for dead" in line for line in seen.stdout)
+            events = (json.loads(line) for line in read.stdout)
+            began = next(one for one in events if one["kind"] == "silence")["body"]
+            assert began == client.health().silence.model_dump()  # type: ignore[union-attr]
+            for words in (["queue"], ["status", search]):
+                asked = [*module_command("pitprop.cli.main"), *words, "--json", "--server", found.address]
+                assert json.loads(subprocess.check_output(asked))["silence"] == began
+            assert Looking(client).list_searches()["silence"] == Looking(client).read_answer(search)["silence"] == began
+            HUSHED.clear()
+            assert any("it is known again which drivers run" in line for line in seen.stdout)
+            assert next(one for one in events if one["kind"] == "silence")["body"] == {"since": None, "said": ""}
+            client.cancel(search)
+            assert list(events)[-1]["kind"] in ("cancelled", "done")
+            seen.stdout.read()
+        assert client.silence() is None
 
 
 @pytest.mark.slow

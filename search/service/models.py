@@ -327,7 +327,8 @@ class Event(Row):
     """What happened in a search. Ids count up from 1 in each search, without gaps.
 
     The service's kinds: queued, started, share, ordered, pausing, paused, resumed, cancelling, cancelled, extended, restarted,
-    done, failed. Its driver's: begun, trial (one that ended, with its verdicts), warned, told, target.
+    done, failed. Its driver's: begun, trial (one that ended, with its verdicts), warned, told, target. Between those of a stream
+    come, without an id of their own: progress, and silence (since when nobody can say which drivers run, None once it is known).
     """
 
     id: int

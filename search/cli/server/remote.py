@@ -15,7 +15,7 @@ from typing import Any
 from pitprop.cli.output import print_command, print_json
 from pitprop.errors import UserError
 from pitprop.messages import N_, _, ngettext
-from pitprop.service import models
+from pitprop.service import inventory, models
 from pitprop.service.clients.client import Client, ServerError
 from pitprop.views import words
 from rich.console import Console
@@ -63,10 +63,11 @@ def change(asked: Client, word: str, verb: str, *, json: bool) -> int:
 def queue(asked: Client, *, over: bool, limit: int, json: bool) -> int:
     """The searches of a server, the newest first."""
     found = list(asked.searches([] if over else [state for state in models.STATES if state not in OVER], most=limit))
+    silence = asked.silence()
     if json:
-        print_json([one.model_dump(mode="json") for one in found])
+        print_json({"searches": [one.model_dump(mode="json") for one in found], "silence": _dumped(silence)})
         return 0
-    _print_silence(asked)
+    _print_silence(silence)
     if not found:
         print(_("no search waits or runs") if not over else _("there is no search yet"))
         return 0
@@ -89,12 +90,13 @@ def status(asked: Client, word: str, *, full: bool, json: bool) -> int:
     if json:
         answer = search.answer
         told = dict(answer.summary) if answer is not None else {}
-        print_json({**told, "search": search.model_dump(mode="json", exclude={"answer", "space"})})
+        about = search.model_dump(mode="json", exclude={"answer", "space"})
+        print_json({**told, "search": about, "silence": _dumped(asked.silence())})
         return 0
     console = Console()
     console.print(_line(search), highlight=False, soft_wrap=True)
     if search.state not in OVER:
-        _print_silence(asked)
+        _print_silence(asked.silence())
     _print_answer(asked, console, search, full=full)
     if search.state not in OVER:
         print_command(console, _("Follow it:"), _command(asked, "watch", search.id))
@@ -131,14 +133,19 @@ def watch(asked: Client, word: str, *, json: bool) -> int:
     return 1 if search.state in ("failed", "cancelled") else 0
 
 
-def _print_silence(asked: Client) -> None:
+def _dumped(silence: inventory.Silence | None) -> dict[str, Any] | None:
+    return silence.model_dump(mode="json") if silence is not None else None
+
+
+def _print_silence(silence: inventory.Silence | None) -> None:
     """That the server cannot say which drivers run, if it cannot."""
-    with suppress(ServerError):  # what else is wrong with it is told by who asks for something else
-        if (silence := asked.health().silence) is not None:
-            text = _("since {time} {said}").format(
-                time=f"{datetime.fromtimestamp(silence.since):%Y-%m-%d %H:%M}", said=silence.said
-            )
-            Console().print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if silence is not None:
+        Console().print(_silent(silence.since, silence.said), highlight=False, soft_wrap=True)
+
+
+def _silent(since: float, said: str) -> str:
+    text = _("since {time} {said}").format(time=f"{datetime.fromtimestamp(since):%Y-%m-%d %H:%M}", said=said)
+    return words.styled("yellow", text)
 
 
 def _print_answer(asked: Client, console: Console, search: models.Search, *, full: bool) -> None:
@@ -197,6 +204,10 @@ def _told(event: models.Event, unit: str) -> Iterator[str]:
         case "started" | "share":
             text = ngettext("{n} worker trains", "{n} workers train", int(body.get("workers", 1)))
             yield words.styled("dim", text.format(n=body.get("workers", 1)))
+        case "silence" if body.get("since") is not None:
+            yield _silent(float(body["since"]), str(body.get("said", "")))
+        case "silence":
+            yield words.styled("dim", _("it is known again which drivers run"))
         case kind if kind in models.STATES:
             reason = str(body.get("reason", ""))
             yield words.styled("bold", _(models.STATES[kind])) + (f": {escape(reason)}" if reason else "")

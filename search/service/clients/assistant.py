@@ -74,17 +74,27 @@ class Looking:
         """All of them."""
         return [self.list_searches, self.read_answer, self.list_trials, self.explain_trial, self.list_catalogue, self.check_space]
 
-    def list_searches(self, state: str = "", text: str = "") -> list[dict[str, Any]]:
-        """The newest searches, of one state (queued, running, paused, done, failed, cancelled) or with a text in their name."""
+    def list_searches(self, state: str = "", text: str = "") -> dict[str, Any]:
+        """The newest searches, of one state (queued, running, paused, done, failed, cancelled) or with a text in their name.
+
+        `silence` is since when nobody can say which of them run, and what that means; null while it is known.
+        """
         found = self._client.searches([state] if state else [], text=text, most=LISTED)
-        return [one.model_dump(mode="json", exclude={"estimate"}) for one in found]
+        return {"searches": [one.model_dump(mode="json", exclude={"estimate"}) for one in found], **self._silence()}
 
     def read_answer(self, search: str) -> dict[str, Any]:
-        """What a search has found so far: the answer, the best trial, what was stopped and why, the lead over baselines."""
+        """What a search has found so far: the answer, the best trial, what was stopped and why, the lead over baselines.
+
+        `silence` is since when nobody can say whether it runs, and what that means; null while it is known.
+        """
         found = self._client.search(self._client.found(search).id)
         answer = found.answer.model_dump(mode="json", exclude={"summary"}) if found.answer is not None else None
         said = found.model_dump(mode="json", include={"id", "name", "question", "state", "reason", "progress", "estimate"})
-        return {**said, "answer": answer}
+        return {**said, "answer": answer, **self._silence()}
+
+    def _silence(self) -> dict[str, Any]:
+        found = self._client.silence()
+        return {"silence": found.model_dump(mode="json") if found is not None else None}
 
     def list_trials(self, search: str, state: str = "") -> list[dict[str, Any]]:
         """Trials of a search by number, all or of one state (complete, pruned, parked, waiting, fail, running)."""

@@ -83,6 +83,12 @@ class Client:
         """Whether the service works."""
         return self._asked(inventory.Health, "GET", "/health")
 
+    def silence(self) -> inventory.Silence | None:
+        """That nobody can say now which drivers run; None while that is known, or while the server does not say how it is."""
+        with suppress(ServerError):  # what else is wrong with it is told by who asks for something else
+            return self.health().silence
+        return None
+
     def whoami(self) -> models.Caller:
         """Whose token is sent, and what it allows."""
         return self._asked(models.Caller, "GET", "/whoami")

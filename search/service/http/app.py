@@ -28,7 +28,7 @@ def application(parts: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.feed = Feed(parts.store)
+        app.state.feed = Feed(parts.store, parts.silence)
         yield
         await app.state.feed.close()
 

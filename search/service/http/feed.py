@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from pitprop import messages
 from pitprop.messages import Message
 from pitprop.service import models
 from pitprop.service.database.ledger import News, Store, Told
+from pitprop.service.running.silence import Silence
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
@@ -44,11 +47,27 @@ def _worded(said: Message) -> models.Worded:
     return models.Worded(template=said.plural if said.plural and said.n != 1 else said.template, values=values)
 
 
-class Feed:
-    """Followers of searches. Its task looks for news while there are any."""
+def _since(silence: Silence | None) -> float | None:
+    return silence.since if silence is not None else None
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+
+@dataclass(slots=True)
+class Heard:
+    """What one follower has heard last: the number of an event, how far the search is, and since when nobody answers."""
+
+    event: int
+    progress: object = None
+    silence: float | None = None
+
+
+class Feed:
+    """Followers of searches. Its task looks for news while there are any.
+
+    ``silence`` is that nobody can say which drivers run: followers hear when that begins, and when it ends.
+    """
+
+    def __init__(self, store: Store, silence: Callable[[], Silence | None]) -> None:
+        self._store, self._silence = store, silence
         self._followed: Counter[str] = Counter()
         self._last: dict[str, News] = {}
         self._news = asyncio.Condition()
@@ -60,22 +79,20 @@ class Feed:
         self._followed[search] += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
-        shown: object = None
+        heard = Heard(after)
         try:
             yield "retry: 2000\n\n"
             while not self._closed:
-                found = await self._after(search, after)
+                found = await self._after(search, heard.event)
                 for one in found:
                     yield f"id: {one.id}\nevent: {one.kind}\ndata: {event(one).model_dump_json()}\n\n"
-                    after = one.id
+                    heard.event = one.id
                 if len(found) == PAGE:
                     continue
                 told = self._last.get(search)
-                if told is not None and told.progress is not None and told.progress != shown:
-                    shown = told.progress
-                    now = models.Event(id=after, search=search, kind="progress", at=told.at, body=shown)
-                    yield f"event: progress\ndata: {now.model_dump_json()}\n\n"  # without an id: it is no event to resume at
-                if not await self._wait(search, after, shown):
+                for now in self._passing(search, told, heard):  # without an id: they are no events to resume at
+                    yield f"event: {now.kind}\ndata: {now.model_dump_json()}\n\n"
+                if not await self._wait(search, heard):
                     return
                 if self._last.get(search) == told:
                     yield ": nothing yet\n\n"
@@ -84,6 +101,17 @@ class Feed:
             if not self._followed[search]:
                 del self._followed[search]
                 self._last.pop(search, None)
+
+    def _passing(self, search: str, told: News | None, heard: Heard) -> Iterator[models.Event]:
+        """What is no event of a search, and new to a follower."""
+        if told is not None and told.progress is not None and told.progress != heard.progress:
+            heard.progress = told.progress
+            yield models.Event(id=heard.event, search=search, kind="progress", at=told.at, body=told.progress)
+        silence = self._silence()
+        if (since := _since(silence)) != heard.silence:
+            heard.silence = since
+            body = {"since": since, "said": silence.told() if silence is not None else ""}
+            yield models.Event(id=heard.event, search=search, kind="silence", at=time.time(), body=body)
 
     async def _after(self, search: str, after: int) -> list[Told]:
         """The next events, once the database answers."""
@@ -101,16 +129,18 @@ class Feed:
         async with self._news:
             self._news.notify_all()
 
-    async def _wait(self, search: str, after: int, shown: object) -> bool:
+    async def _wait(self, search: str, heard: Heard) -> bool:
         """Waits for news of a search, but not for ever; False if it is gone."""
 
-        def heard() -> bool:
+        def is_news() -> bool:
+            if self._closed or _since(self._silence()) != heard.silence:
+                return True
             news = self._last.get(search)
-            return self._closed or (news is not None and (news.gone or news.last > after or news.progress != shown))
+            return news is not None and (news.gone or news.last > heard.event or news.progress != heard.progress)
 
         try:
             async with asyncio.timeout(SILENCE), self._news:
-                await self._news.wait_for(heard)
+                await self._news.wait_for(is_news)
         except TimeoutError:
             return True
         news = self._last.get(search)

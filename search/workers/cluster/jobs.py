@@ -236,8 +236,10 @@ def _code(info: Any) -> int:
 
 
 def _refused(address: str, error: Exception) -> Unanswered:
+    from ray.exceptions import AuthenticationError
+
     said = " ".join(str(error).split())
-    if "401" in said or "403" in said or "oken" in said:
+    if isinstance(error, AuthenticationError):
         text = message(
             "the job server at {address} asks for Ray's token, and the one here is another, or there is none: copy "
             "~/.ray/auth_token from the head to the same place here, or name the file in RAY_AUTH_TOKEN_PATH",
