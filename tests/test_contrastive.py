@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from laned import Record, same
 from pitprop.detection import chance, detect
 from pitprop.detection.facts import Facts
-from pitprop.driver.preflight_checks import judge
+from pitprop.driver.preflight.findings import judge
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Lane, Start, card
 from pitprop.trainers import contrastive

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from laned import Record, same
 from pitprop.detection import detect
 from pitprop.detection.facts import Facts
-from pitprop.driver import preflight_checks
+from pitprop.driver.preflight import findings
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Lane, Start
 from pitprop.trainers import events
@@ -167,8 +167,8 @@ def test_what_finds_nothing_is_named() -> None:
 
 def test_the_preflight_warns_of_the_background_alone() -> None:
     epoch = events.preflight({}, Context(epochs=20))
-    findings = preflight_checks.judge(epoch, Facts(20, "val/element_f1"))
-    assert {finding.check: finding.severity for finding in findings if finding.severity in ("warn", "stop")} == {"labels": "warn"}
+    found = findings.judge(epoch, Facts(20, "val/element_f1"))
+    assert {finding.check: finding.severity for finding in found if finding.severity in ("warn", "stop")} == {"labels": "warn"}
     assert (epoch.metrics["train/labels/1"], epoch.metrics["val/labels/1"]) == (139, 79)
     assert epoch.metrics["files/missing"] == epoch.metrics["files/empty"] == epoch.metrics["inputs/non_finite"] == 0
 

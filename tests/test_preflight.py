@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop import space as spaces
 from pitprop.detection.facts import Facts
-from pitprop.driver.preflight import first
-from pitprop.driver.preflight_checks import Finding, judge
+from pitprop.driver.preflight.findings import Finding, judge
+from pitprop.driver.preflight.inspection import first
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Context, Lane, Start
 from pitprop.workers.worker import Failure, Worker

@@ -13,7 +13,7 @@ import torch
 from pitprop import trainer
 from pitprop.detection.facts import Facts
 from pitprop.detection.signatures import gives
-from pitprop.driver.preflight_checks import judge
+from pitprop.driver.preflight.findings import judge
 from pitprop.telemetry import VOCABULARY, Epoch
 from pitprop.trainer import Change, Context, Epochs, Lane, Start
 from pitprop.workers import checkpoint

@@ -19,7 +19,7 @@ from laned import Record, same
 from pitprop import space
 from pitprop.detection import chance, detect
 from pitprop.detection.facts import Facts
-from pitprop.driver.preflight_checks import judge
+from pitprop.driver.preflight.findings import judge
 from pitprop.telemetry import Epoch, Telemetry
 from pitprop.trainer import Change, Context, Lane, Start, card
 from pitprop.trainers import two_stream

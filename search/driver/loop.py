@@ -29,6 +29,7 @@ from pitprop.driver.progress import (
 from pitprop.driver.scheduler import NEW
 from pitprop.driver.shared_curves import Recordings
 from pitprop.driver.training import Training
+from pitprop.driver.waiting import Waiting
 from pitprop.messages import message
 from pitprop.space import Space
 from pitprop.study.record import Failed, Outcome, State
@@ -56,12 +57,7 @@ class Search:
         self._groups = Groups(launcher, width, self._ask)
         self._judge = Judge(space, study)
         self._grants = Grants(space, study.folder, deadline)
-        self._waiting: set[int] = set()
-        """The trials that wait for their next segment."""
-        self._laid_by: set[int] = set()
-        """The trials that waited when an earlier search ended, so that their next segment is a trial's that revives them."""
-        self._leaving: dict[int, set[int]] = {}
-        """By worker, the trials that have just been asked to leave it, so that only it can find their checkpoints yet."""
+        self._waiting = Waiting(space.seeds)
         self._recordings = Recordings(space.searches_stopping)
         self._events: deque[Event] = deque()
         self._failures = Failures()
@@ -95,7 +91,9 @@ class Search:
                 else:
                     stopped = self._observe(step.worker, step.outcome)
                 self._groups.advance(step.worker, stopped)  # before anybody looks at the events, so that the worker does not wait
-                if self._waiting or self._groups.waiting:  # lanes of a worker that is gone, for those that have nothing to do
+                if (
+                    self._waiting.here or self._groups.waiting
+                ):  # lanes of a worker that is gone, for those that have nothing to do
                     self._advance_idle()
                 self._heed_database()
                 yield from self._flush()
@@ -114,7 +112,7 @@ class Search:
         """Whether a worker would find anything to train."""
         if self._groups.waiting:
             return True
-        return self._grants_any and not (self._study.all_begun and not self._waiting and not self._laid_by)
+        return self._grants_any and (bool(self._waiting) or not self._study.all_begun)
 
     def _heed_database(self) -> None:
         """Tells when the database stops to answer. Once it answers again, whoever waited for a trial gets one."""
@@ -136,7 +134,7 @@ class Search:
         records = self._study.records()
         self._wanted.measured = any(record.values is not None for record in records)
         self._failures.recall(records)
-        self._laid_by = revival.waiting(records)
+        self._waiting.laid_by = revival.waiting(records)
         finished = [record for record in records if record.state in (State.COMPLETE, State.PRUNED)]
         self._grants.spent = revival.spent(records)
         for record in finished:
@@ -179,32 +177,28 @@ class Search:
         """Queues what the scheduler chooses to train: a trial that waits, or a new one. False if there is nothing to be had."""
         if room_taken + self._recordings.waiting >= self._groups.width or not self._grants_any:
             return False
-        apart = {
-            number for other, leaving in self._leaving.items() for number in leaving if other != worker or self._space.seeds > 1
-        }
-        waiting = (self._waiting - apart) | self._laid_by
+        waiting = self._waiting.able(worker)
         fills = not room_taken or self._space.budget is None
         chosen = self._grants.choose(waiting, len(self._study.records()), self._study.target, not self._study.all_begun, fills)
         if chosen is None:
             return False
         if chosen == NEW:
             return self._begin()
-        if chosen in self._laid_by or self._grants.parked(chosen):
+        if chosen in self._waiting.laid_by or self._grants.parked(chosen):
             return self._continue(chosen)
-        self._waiting.remove(chosen)
+        self._waiting.here.remove(chosen)
         training = self._trainings[chosen]
         self._grants.grant(training)
-        left_here = chosen in self._leaving.get(worker, ())
         self._groups.queue(
             training.left(self._space.seed)
-            if left_here
+            if self._waiting.leaves(worker, chosen)
             else training.resume(training.lanes, self._space.seed, self._study.checkpoints)
         )
         return True
 
     def _continue(self, number: int) -> bool:
         """Revives a trial that waited when an earlier search ended, or that evidence has parked; not one without a checkpoint."""
-        self._laid_by.discard(number)
+        self._waiting.laid_by.discard(number)
         if self._study.parking().why_not(number) is None:
             self._grants.revive(number)
             self._take_up(self._study.revive(number))
@@ -252,7 +246,7 @@ class Search:
         """Records and judges the epochs of a group; the lanes that end with them."""
         stopped = []
         self._requeue(self._groups.handed_on(worker))
-        for number in self._leaving.pop(worker, ()):
+        for number in self._waiting.left(worker):
             if number in self._trainings:  # or another of its seeds has ended it since
                 self._check_kept(self._trainings[number])
         for lane in self._groups.lanes(worker):
@@ -268,7 +262,7 @@ class Search:
             if training is not None:
                 self._conclude(training)
                 if resting:
-                    self._leaving.setdefault(worker, set()).add(lane.trial)
+                    self._waiting.leave(worker, lane.trial)
                 self._rest(training)
         return stopped + self._groups.hand_on(worker, self._study.checkpoints)
 
@@ -293,30 +287,30 @@ class Search:
         number = training.trial.number
         if (
             number in self._trainings
-            and number not in self._waiting
+            and number not in self._waiting.here
             and training.lanes
             and all(self._grants.rests(training, one.replica) for one in training.lanes)
         ):
             self._grants.note(training)
             training.reported.clear()
-            self._waiting.add(number)
+            self._waiting.here.add(number)
             self._events.append(Rested(number))
             self._study.wait(number, self._grants.score(number))
 
     def _check_kept(self, training: Training) -> None:
         """Has trials wait no more where the trainer leaves no checkpoint to go on from: each would begin again."""
-        if training.trial.number in self._waiting and not training.kept(self._study.checkpoints):
+        if training.trial.number in self._waiting.here and not training.kept(self._study.checkpoints):
             self._warn(training, training.note([self._grants.give_up(training)]))
 
     def _end_waiting(self) -> None:
         """Ends the trials that still wait when nothing is granted any more. What they reached counts, and they can be revived."""
         if (over := self._grants.over(self._study.satisfied)) is None or not self._asks:
             return
-        for number in sorted(self._waiting):
+        for number in sorted(self._waiting.here):
             training = self._trainings[number]
             training.ended |= dict.fromkeys((lane.replica for lane in training.lanes), self._grants.ending(training, over))
             self._conclude(training)
-        self._waiting.clear()
+        self._waiting.here.clear()
 
     def _warn(self, training: Training, verdicts: Sequence[Verdict]) -> None:
         self._events += [Warned(training.trial.number, verdict) for verdict in verdicts]
@@ -360,7 +354,7 @@ class Search:
 
     def _break_up(self, worker: int, failure: Failure) -> None:
         """Tries the trials of a broken group again from their checkpoints, or fails the one that broke it."""
-        self._leaving.pop(worker, None)
+        self._waiting.left(worker)
         if failure.cause in (Cause.CHECKPOINT, Cause.DISK):
             self._study.check()  # where the whole folder is gone, nothing is kept
             raise SearchError(

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 
 from pitprop.detection import detect, levels, metrics, questions, reading
 from pitprop.detection.facts import Facts
-from pitprop.driver.preflight import COMMAND
+from pitprop.driver.preflight.inspection import COMMAND
 from pitprop.errors import nearest
 from pitprop.logs.names import custom
 from pitprop.messages import Message, message

@@ -14,18 +14,16 @@ from pitprop import trainer
 from pitprop.detection import metrics, signatures
 from pitprop.errors import hint, shown
 from pitprop.messages import N_, _
-from pitprop.space import constraints, params, sampling
+from pitprop.space import constraints, params
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Choices, Leaf, check_when, place, read_leaf
 from pitprop.space.gates import check_gate
 from pitprop.space.goals import check_facts, check_goal, check_metric, read_objectives
 from pitprop.space.model import SignatureChoice, Space
+from pitprop.space.planning import check_each, read_plan
 from pitprop.space.points import baselines, point
-from pitprop.space.sampling import Method
 from pitprop.space.schema import yaml_text
 from pitprop.space.schema.document import (
-    MEANS_STAGNATION,
-    STAGNATION,
     Confirm,
     Document,
     Objective,
@@ -34,12 +32,16 @@ from pitprop.space.schema.document import (
     signature_rows,
 )
 from pitprop.space.schema.kinds import AMOUNT, COUNT, Kind, Problems, boolean, read
-from pitprop.space.schema.resources import contradictions
 from pitprop.trainer import Card
 
 UNSAID = Card("", None, None, None, 1)
 LONGEST_NAME = 200
 """Bytes of the name of a study, after which files are called."""
+AS_WRITTEN = (
+    *("options", "facts", "trials", "seeds", "seed", "timeout", "trial_timeout", "resources", "storage", "stall", "retries"),
+    *("revive", "targets", "stop_when", "remedies", "warm_start"),
+)
+"""What a space holds just as its file says it."""
 
 
 def load(source: str | Mapping[str, Any], name: str = "") -> Space:
@@ -96,73 +98,30 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
         )
     check_when(leaves, problems)
     watching, lacking = _signatures(document.signatures, card, problems)
-    sampler = sampling.read_method("sampler", document.sampler, problems) or Method("tpe", {})
-    pruner = sampling.read_method("pruner", document.pruner, problems)
-    count = len(goals) + bool(searched)
-    scheduler = _scheduler(document, card, orders=pruner is None and count == 1, problems=problems)
-    sampling.check(sampler, pruner, scheduler, leaves, count, problems)
-    pruner, scheduler, notes = sampling.for_several(pruner, scheduler, count)
-    _check_plan(document, sampler, bool(searched), count, problems)
-    for key, text in contradictions(document.resources):
-        problems.add(key, text)
-    unit, budget = _budget(document, problems)
+    plan = read_plan(document, card, leaves, len(goals), answered=bool(searched), problems=problems)
     space = Space(
         name="",
         question=" ".join(document.question.split()),
         trainer=location,
         card=card,
-        options=document.options,
         objective=goals[0],
         further=goals[1:],
-        notes=notes,
-        facts=document.facts,
-        epochs=budget,
-        unit=unit,
-        trials=document.trials,
-        seeds=document.seeds,
-        seed=document.seed,
-        timeout=document.timeout,
-        trial_timeout=document.trial_timeout,
         leaves=tuple(leaves),
         constants=constants,
-        constraints=(),
-        points=(),
-        baselines=(),
         signatures=watching,
         lacking=lacking,
         early_stopping=early_stopping,
-        gates=(),
-        sampler=sampler,
-        pruner=pruner,
-        scheduler=scheduler,
-        budget=_whole_budget(document, unit, problems),
-        resources=document.resources,
-        storage=document.storage,
-        stall=document.stall,
-        retries=document.retries,
-        revive=document.revive,
-        targets=document.targets,
-        stop_when=document.stop_when,
-        remedies=document.remedies,
         confirm=Confirm() if document.confirm is True else document.confirm or None,
-        warm_start=document.warm_start,
         pip=tuple(document.pip),
+        constraints=(),
+        points=(),
+        baselines=(),
+        gates=(),
+        **{field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)},
+        **{name: getattr(document, name) for name in AS_WRITTEN},
     )
-    _check_each(space, problems)
+    check_each(space, problems)
     return _filled(space, document, problems)
-
-
-def _scheduler(document: Document, card: Card, *, orders: bool, problems: Problems) -> Method:
-    """The scheduler that is asked for; else ``promote`` where not all can be trained and it ``orders`` trials, and ``full``."""
-    asked = sampling.read_method("scheduler", document.scheduler, problems)
-    resumes = not card.shell or bool(document.options.get("resume"))
-    if asked is None:
-        return Method("promote" if document.budget is not None and orders and resumes else "full", {})
-    if asked.name != "full" and not resumes:
-        text = _("{name} makes trials wait and resumes them later, and this command has no options.resume to go on with")
-        why = text.format(name=asked.name)
-        problems.add("scheduler", _("{why}: use full, or give options.resume and options.checkpoint").format(why=why))
-    return asked
 
 
 def _filled(space: Space, document: Document, problems: Problems) -> Space:
@@ -204,95 +163,6 @@ def _trainer(name: str, folder: Path, problems: Problems) -> tuple[str, Card]:
     except ValueError as error:
         problems.add("trainer", " ".join(str(error).split()))
         return "", UNSAID
-
-
-def _whole_budget(document: Document, unit: str, problems: Problems) -> int | None:
-    """The epochs, or steps, that all trials may train together; None if there is no limit."""
-    if document.budget is None:
-        return None
-    count, _space, said = document.budget.partition(" ")
-    if said and said.rstrip("s") != unit.rstrip("s"):
-        problems.add(
-            "budget",
-            _("{budget!r} is in {said}, and the budget of a trial is in {unit}").format(
-                budget=document.budget, said=said, unit=unit
-            ),
-        )
-    return int(count)
-
-
-def _budget(document: Document, problems: Problems) -> tuple[str, int]:
-    """The unit of the budget and the budget; a blank, and a problem, if there are two or none."""
-    given = {unit: value for unit in ("epochs", "steps") if (value := getattr(document, unit)) is not None}
-    if len(given) == 2:
-        problems.add("steps", _("{given} is not allowed beside epochs; a budget is in one of them").format(given=given["steps"]))
-    elif not given and problems.fine("epochs", "steps"):
-        problems.add(
-            "epochs",
-            _("is missing; it takes {wanted}; or give steps, where the training reports steps").format(wanted=COUNT.told),
-        )
-    return next(iter(given.items()), ("epochs", 1))
-
-
-def _check_plan(document: Document, sampler: Method, answered: bool, objectives: int, problems: Problems) -> None:
-    """Notes what the search cannot do beside the sampler, or where trials are ``answered`` from recorded curves."""
-    stop, targets = document.stop_when, document.targets
-    if stop is not None and stop not in (*targets, STAGNATION) and "targets" not in problems.keys:
-        meant = STAGNATION if MEANS_STAGNATION.search(stop) else stop
-        problems.add(
-            "stop_when",
-            _("{stop!r} is no target of this space{hint}").format(stop=stop, hint=hint(meant, [*targets, STAGNATION])),
-        )
-    if document.trial_timeout is not None and answered:
-        why = _("searching early stopping answers trials from recorded curves, which have to be whole")
-        problems.add(
-            "trial_timeout",
-            _("is not allowed: {why}; leave it out, or give patience and min_delta one value each").format(why=why),
-        )
-    if document.remedies == "try" and sampler.name == "grid":
-        problems.add(
-            "remedies",
-            _(
-                "'try' is not allowed beside the grid sampler: a remedy is a trial within the space, and the grid has every one "
-                "of these already; write `remedies: suggest`, or take another sampler, such as `sampler: tpe`"
-            ),
-        )
-    _check_warm_start(document, sampler, objectives, problems)
-    if document.revive and answered:
-        why = _("searching early stopping answers trials from recorded curves, and a parked one has half a curve")
-        way = _("leave revive out, or give patience and min_delta one value each")
-        problems.add("revive", _("{revive} is not allowed: {why}; {way}").format(revive=document.revive, why=why, way=way))
-
-
-def _check_warm_start(document: Document, sampler: Method, objectives: int, problems: Problems) -> None:
-    """Notes trials from elsewhere that are nowhere, or that nothing would learn from."""
-    start = document.warm_start
-    if start is None or not problems.fine("warm_start"):
-        return
-    if start.study is None and start.csv is None:
-        problems.add("warm_start", _("names no trials; it takes study (with storage, if in another database), csv, or both"))
-    elif start.storage is not None and start.study is None:
-        problems.add("warm_start.storage", _("is not allowed without study, which names the study in that database"))
-    if sampler.name not in sampling.TAUGHT and problems.fine("sampler"):
-        known = _(" and ").join(sampling.TAUGHT)
-        problems.add(
-            "warm_start",
-            _(
-                "is not allowed beside the sampler {name}, which learns only from its own trials, if at all; "
-                "{known} learn from others"
-            ).format(name=sampler.name, known=known),
-        )
-    if objectives > 1:
-        why = _("trials from elsewhere have one objective, and {several}").format(several=sampling.several(objectives))
-        problems.add("warm_start", _("is not allowed: {why}; leave it out").format(why=why))
-
-
-def _check_each(space: Space, problems: Problems) -> None:
-    """Notes names to change at a time in a confirmation which are not searched."""
-    known = {leaf.name: leaf for leaf in space.leaves}
-    for name in space.confirm.each if space.confirm is not None and isinstance(space.confirm.each, list) else ():
-        if name not in known and problems.fine(place(name)):
-            problems.add("confirm.each", _("{name!r} is no searched parameter{hint}").format(name=name, hint=hint(name, known)))
 
 
 def _early_stopping(

@@ -135,59 +135,84 @@ class Inbox:
         weigh(0)
 
 
-def export(inbox: Inbox, setup: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Exports what comes in until the end; what the driver is told of that: how many trials are ``left`` over, how many MLflow
-    ``refused``, why, and which studies are ``lacking`` any. At the end ``say`` tells the driver how far it is."""
-    stores: dict[str, Store] = {}
-    pending: dict[Key, Record] = {}
-    pause: float | None = None  # until it is to begin: to import MLflow takes seconds of what starts the workers
-    trouble: dict[str, Any] = {}
+class Export:
+    """The export of what comes in, to the end of the input.
 
-    def told() -> None:
-        inbox.check()
-        if inbox.end is not None and stores:
-            given = {(study, number) for study, store in stores.items() for number in store.stale}
-            say({"done": inbox.count - len(pending.keys() | given)})
+    ``say`` tells the driver at the end how far it is, while it waits.
+    """
 
-    while True:
-        pending |= inbox.take(pause)
-        end = inbox.end
-        if stores and end is None and not (pending or any(store.stale for store in stores.values())):
-            pause = None
-            continue
-        worked = time.process_time()
-        try:
-            inbox.check()
-            opened = bool(stores)
-            for study in ("", *inbox.beside):
-                mine = {number: record for (of, number), record in pending.items() if of == study}
-                if study not in stores:
-                    stores[study] = _open(setup, inbox) if not study else _open_beside(inbox.beside[study], setup, inbox)
-                pending = {key: record for key, record in pending.items() if key[0] != study}
-                stores[study].export(mine.values(), told)
-            if not opened:
-                inbox.give_way()
-            # Where the system does not weigh sessions, this is what gives way: a fifth of one processor at most.
-            yields = 0 if inbox.hastened else 4
-            pause, trouble = min(yields * (time.process_time() - worked), _LONGEST_PAUSE) or None, {}
+    def __init__(self, inbox: Inbox, setup: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
+        self._inbox, self._setup, self._say = inbox, setup, say
+        self._stores: dict[str, Store] = {}
+        self._pending: dict[Key, Record] = {}
+
+    def run(self) -> dict[str, Any]:
+        """What the driver is told of it: how many trials are ``left`` over, how many MLflow ``refused``, why, and which studies
+        are ``lacking`` any."""
+        pause: float | None = None  # until it is to begin: to import MLflow takes seconds of what starts the workers
+        while True:
+            self._pending |= self._inbox.take(pause)
+            end = self._inbox.end
+            if self._stores and end is None and not (self._pending or self._stale):
+                pause = None
+                continue
+            trouble: dict[str, Any] = {}
+            worked = time.process_time()
+            try:
+                self._give()
+                # Where the system does not weigh sessions, this is what gives way: a fifth of one processor at most.
+                yields = 0 if self._inbox.hastened else 4
+                pause = min(yields * (time.process_time() - worked), _LONGEST_PAUSE) or None
+                if end is not None:
+                    self._conclude(end)
+            except Orphaned:
+                for store in self._stores.values():
+                    store.close(GONE)
+                return {}
+            except Exception as error:  # whatever MLflow, its database or the network raises, the search goes on
+                pause = min(2 * (pause or 0.5), _LONGEST_PAUSE)
+                _log.warning("not exported: %s: %s", type(error).__name__, error, exc_info=not isinstance(error, OSError))
+                trouble = {"broken" if type(error).__name__ == "BrokenStore" else "reason": _reason(error)}
             if end is not None:
-                for study, store in reversed(stores.items()):  # the search's last, which links to the others
-                    _conclude(store, **inbox.conclusions.get(study, {}))
-                    store.close(end)
-        except Orphaned:
-            for store in stores.values():
-                store.close(GONE)
-            return {}
-        except Exception as error:  # whatever MLflow, its database or the network raises, the search goes on
-            pause = min(2 * (pause or 0.5), _LONGEST_PAUSE)
-            _log.warning("not exported: %s: %s", type(error).__name__, error, exc_info=not isinstance(error, OSError))
-            trouble = {"broken" if type(error).__name__ == "BrokenStore" else "reason": _reason(error)}
-        if end is not None:
-            stale = {(study, number) for study, store in stores.items() for number in store.stale}
-            refused = {(study, number) for study, store in stores.items() for number in store.refused}
-            left = pending.keys() | stale
-            lacking = sorted({study for study, _number in left | refused} if not trouble else {"", *inbox.beside})
-            return {"left": len(left), "refused": len(refused), "lacking": lacking, **trouble}
+                return self._account(trouble)
+
+    def _give(self) -> None:
+        """Gives what is pending to the stores, each of which is opened first where it is not yet."""
+        self._inbox.check()
+        opened = bool(self._stores)
+        for study in ("", *self._inbox.beside):
+            mine = {number: record for (of, number), record in self._pending.items() if of == study}
+            if study not in self._stores:
+                beside = self._inbox.beside.get(study)
+                self._stores[study] = (
+                    _open(self._setup, self._inbox) if beside is None else _open_beside(beside, self._setup, self._inbox)
+                )
+            self._pending = {key: record for key, record in self._pending.items() if key[0] != study}
+            self._stores[study].export(mine.values(), self._tell)
+        if not opened:
+            self._inbox.give_way()
+
+    def _tell(self) -> None:
+        """Tells the driver how many trials are exported, once it waits for the rest."""
+        self._inbox.check()
+        if self._inbox.end is not None and self._stores:
+            self._say({"done": self._inbox.count - len(self._pending.keys() | self._stale)})
+
+    def _conclude(self, end: str) -> None:
+        for study, store in reversed(self._stores.items()):  # the search's last, which links to the others
+            _conclude(store, **self._inbox.conclusions.get(study, {}))
+            store.close(end)
+
+    @property
+    def _stale(self) -> set[Key]:
+        """The trials that a store was given and has still to export."""
+        return {(study, number) for study, store in self._stores.items() for number in store.stale}
+
+    def _account(self, trouble: dict[str, Any]) -> dict[str, Any]:
+        refused = {(study, number) for study, store in self._stores.items() for number in store.refused}
+        left = self._pending.keys() | self._stale
+        lacking = sorted({study for study, _number in left | refused} if not trouble else {"", *self._inbox.beside})
+        return {"left": len(left), "refused": len(refused), "lacking": lacking, **trouble}
 
 
 def _reason(error: Exception) -> str:
@@ -255,7 +280,7 @@ def main() -> None:
         def say(what: dict[str, Any]) -> None:
             print(json.dumps(what), file=answer, flush=True)
 
-        say(export(inbox, setup, say))
+        say(Export(inbox, setup, say).run())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pitprop.workers import deaths, reaper
 from pitprop.workers.cluster import connection
 from pitprop.workers.cluster.connection import RETURN, START, Local, RayDied
 from pitprop.workers.cluster.installing import Installing
-from pitprop.workers.cluster.placement import Need, fitting, refusal, shortage, waiting
+from pitprop.workers.cluster.placement import Need, fitting, refusal, room
 from pitprop.workers.cluster.runtime_env import Code, Moved, packed
 from pitprop.workers.cluster.shared import Shared
 from pitprop.workers.cluster.watch import LOOK, Watch
@@ -311,16 +311,11 @@ class OnRay:
     def _tell_room(self) -> None:
         """Says if fewer workers have room than were asked for; `LaunchError` if none ever has."""
         known = self._watch.nodes()
-        fits, free = fitting(self._need, known), sum(self._need.on(node.free) for node in known)
-        if not fits and not self._size.elastic:
+        if not fitting(self._need, known) and not self._size.elastic:
             raise LaunchError(refusal(self._need, known))
         self._staff()
-        if not self._wanted and fits:
-            self._tell(message("the search waits: it may have 0 workers now (--share)"))
-        elif min(fits, free) == 0:
-            self._tell(waiting(self._need))
-        elif (asked := self._size.held if self._size.most is not None else fits) > min(fits, free):
-            self._tell(shortage(self._need, min(asked, self._size.count), min(fits, free)))
+        if (said := room(self._need, self._size, known, self._wanted)) is not None:
+            self._tell(said)
 
     def _add(self, number: int) -> None:
         """Asks Ray for one more worker. It gets its place when a node has room for it."""

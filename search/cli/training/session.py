@@ -12,10 +12,10 @@ from pathlib import Path
 from pitprop.addresses import Addresses
 from pitprop.cli.options import RunOptions
 from pitprop.cli.training.crew import Crew, job, storage
-from pitprop.driver import preflight
 from pitprop.driver.journal import Journal
 from pitprop.driver.loop import Search
-from pitprop.driver.preflight_checks import Finding
+from pitprop.driver.preflight import inspection
+from pitprop.driver.preflight.findings import Finding
 from pitprop.driver.progress import Ended, Event, Reported
 from pitprop.messages import ngettext
 from pitprop.space import Space
@@ -63,9 +63,7 @@ def run(
     study.checkpoints.mkdir(parents=True, exist_ok=True)
     (study.folder / "space.yaml").write_text(space.text, encoding="utf-8")
     if checks:
-        print_notes(console, space)
-        print_inactive(console, space)
-        print_known(console, study.knows)
+        _tell_before(console, space, study)
     records = study.records()
     if exporter is not None:
         for record in records:
@@ -75,29 +73,36 @@ def run(
     if exporter is not None:
         exporter.begin()
     if checks and all(record.state == State.RUNNING for record in records):  # no trial has shown yet that the trainer works
-        findings = preflight.inspect(space, launcher)
+        findings = inspection.inspect(space, launcher)
         print_outcome(console, findings)
-        preflight.refuse(findings, next_command("preflight", space, where))
+        inspection.refuse(findings, next_command("preflight", space, where))
     learns = asks and study.target > sum(baseline.params is not None for baseline in space.baselines)
     width = partial(_width, space, count, GENERATIONS if learns else 1)
     timeout = options.timeout or space.timeout
     deadline = time.time() + timeout if timeout else None  # which is no time to start Ray in
     search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
-    with Screen(console, space, study.target, records, confirms=not checks, then=then) as screen:
-        journal = Journal(options.events, space, study.target, records, confirms=not checks)
-        try:
-            code = _watch(search, study, exporter, screen, journal)
-        finally:  # also where the service ends this process: how far the search came is what it shows from then on
-            journal.tell()
+    screen = Screen(console, space, study.target, records, confirms=not checks, then=then)
+    code = _watch(search, study, exporter, screen, Journal(options.events, space, study.target, records, confirms=not checks))
     if not code and asks and deadline is not None and time.time() >= deadline:
         _tell_time_over(console, study)
-    if code and options.exits:
-        # From here on a second Ctrl-C ends at once; the next search resumes from the checkpoints all the same.
-        signal.signal(signal.SIGINT, lambda *_: os._exit(code))
     if code:
-        crew.close()
+        _close(crew, code if options.exits else 0)
     sweep_checkpoints(space, study, storage(space, where, options))
     return code
+
+
+def _tell_before(console: Console, space: Space, study: Study) -> None:
+    """Says what a search does otherwise than its file asks for, what nothing can see, and what its sampler knows already."""
+    print_notes(console, space)
+    print_inactive(console, space)
+    print_known(console, study.knows)
+
+
+def _close(crew: Crew, code: int) -> None:
+    """Ends the workers of a search that was interrupted. With a ``code`` the process exits then, and a second Ctrl-C at once."""
+    if code:  # what is open is left as it is: the next search resumes from the checkpoints all the same
+        signal.signal(signal.SIGINT, lambda *_: os._exit(code))
+    crew.close()
 
 
 def _tell_time_over(console: Console, study: Study) -> None:
@@ -111,19 +116,22 @@ def _tell_time_over(console: Console, study: Study) -> None:
 def inspect(space: Space) -> list[Finding]:
     """What a preflight finds, in this process and without a study."""
     with closing(Inline(job(space, Path(), here=True), cpus=space.resources.cpus)) as launcher:
-        return preflight.inspect(space, launcher)
+        return inspection.inspect(space, launcher)
 
 
 def _watch(search: Search, study: Study, exporter: Sink | None, screen: Screen, journal: Journal) -> int:
+    """Shows, writes down and exports what happens in a search, to its end: 0, or 130 if it was interrupted."""
     last: dict[int, float] = {}
     try:
-        with closing(search.events()) as events:
+        with screen, closing(search.events()) as events:
             for event in events:
                 screen.show(event)
                 journal.show(event)
                 _export(event, study, exporter, last)
     except KeyboardInterrupt:
         return 130
+    finally:  # also where the service ends this process: how far the search came is what it shows from then on
+        journal.tell()
     return 0
 
 

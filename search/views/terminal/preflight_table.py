@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pitprop.driver.preflight_checks import Finding
+from pitprop.driver.preflight.findings import Finding
 from pitprop.messages import N_, _, localized
 from pitprop.views import words
 from rich.console import Console

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pitprop.messages import Message, message, nmessage
+from pitprop.workers.share import Size
 
 NODE_LABEL = "ray.io/node-id"
 """By which Ray knows a node when it is told where to put an actor."""
@@ -74,6 +75,17 @@ def refusal(need: Need, nodes: Iterable[Node]) -> Message:
         need=str(need),
         have=_listed(nodes),
     )
+
+
+def room(need: Need, size: Size, nodes: Sequence[Node], wanted: int) -> Message | None:
+    """What to say of a search that begins on these nodes where ``wanted`` workers may start; None if nobody waits for room."""
+    fits, free = fitting(need, nodes), sum(need.on(node.free) for node in nodes)
+    if not wanted and fits:
+        return message("the search waits: it may have 0 workers now (--share)")
+    if min(fits, free) == 0:
+        return waiting(need)
+    asked = size.held if size.most is not None else fits
+    return shortage(need, min(asked, size.count), min(fits, free)) if asked > min(fits, free) else None
 
 
 def waiting(need: Need) -> Message:

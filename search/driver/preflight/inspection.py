@@ -1,7 +1,7 @@
 """A preflight: what no hyperparameter can fix, found before the first trial of a search.
 
 A trainer that has a function ``preflight(params, context)`` measures what a training starts from, as an `Epoch` of step 0 in the
-names of `pitprop.telemetry`, with the parameters of a first trial. `pitprop.driver.preflight_checks` judges it.
+names of `pitprop.telemetry`, with the parameters of a first trial. `pitprop.driver.preflight.findings` judges it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pitprop.detection import questions
-from pitprop.driver.preflight_checks import Finding, judge
+from pitprop.driver.preflight.findings import Finding, judge
 from pitprop.errors import UserError
 from pitprop.messages import message
 from pitprop.seeds import of_training
