@@ -31,26 +31,27 @@ def estimate(space: Space, records: Sequence[Record], best: Record) -> tuple[Eff
     if len(known) < LEAST or space.searches_stopping:
         return ()
     import numpy as np
-    from pitprop.results import forest
+    from sklearn.ensemble import RandomForestRegressor
 
+    forest = RandomForestRegressor(TREES, min_samples_leaf=LEAF, random_state=0)
     scores = space.objective.sign * np.array([ranking.score(record) for record in known])
-    rows = np.array([_coded(space, record.params) for record in known])
+    forest.fit([_coded(space, record.params) for record in known], scores)
     wanted = list(changes(space, records, best))
     points = np.array([_coded(space, params) for params in (best.params, *(params for _, params in wanted))])
-    expected = forest.expected(rows, scores, points, trees=TREES, leaf=LEAF)
+    expected = np.array([tree.predict(points) for tree in forest.estimators_])
     effects = []
     for leaf in space.leaves:
-        mine = [point for point, (name, _) in enumerate(wanted, start=1) if name == leaf.name]
-        means = {point: space.objective.sign * float(expected[:, point].mean()) for point in mine}
-        steps = [Step(wanted[point - 1][1][leaf.name], (means[point],), _difference(expected, point)) for point in mine]
+        rows = [row for row, (name, _) in enumerate(wanted, start=1) if name == leaf.name]
+        means = {row: space.objective.sign * float(expected[:, row].mean()) for row in rows}
+        steps = [Step(wanted[row - 1][1][leaf.name], (means[row],), _difference(expected, row)) for row in rows]
         effects += [Effect(leaf.name, best.params.get(leaf.name), tuple(steps))] if steps else []
     return tuple(sorted(effects, key=lambda effect: -effect.size))
 
 
-def _difference(expected: Any, point: int) -> Difference:
+def _difference(expected: Any, row: int) -> Difference:
     import numpy as np
 
-    apart = expected[:, point] - expected[:, 0]
+    apart = expected[:, row] - expected[:, 0]
     low, high = map(float, np.quantile(apart, (0.025, 0.975)))
     verdict = BETTER if low > 0 else WORSE if high < 0 else OPEN
     return Difference(float(apart.mean()), low, high, math.nan, math.nan, verdict)
