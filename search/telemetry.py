@@ -51,7 +51,7 @@ VOCABULARY: Mapping[str, str] = {
     "inputs/non_finite": "number of training inputs that are NaN or infinite",
     "files/missing": "number of data files that are named and not there",
     "files/empty": "number of data files that are there and hold nothing",
-    "facts/": "what a log says of its training: facts/classes (or words), facts/warmup (epochs), facts/pretrained (1)",
+    "facts/": "what a log says of its training: facts/classes (or words), facts/warmup, facts/drop/0, facts/pretrained (1)",
     "seconds": "wall time of the epoch",
     "val/": "any other validation metric; val/<branch>/<metric> for one branch of several",
 }

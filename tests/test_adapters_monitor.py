@@ -119,11 +119,11 @@ def test_what_is_asked_for_is_what_the_objective_takes(metric: str, option: str,
     assert any(option in record.getMessage() for record in caplog.records)
 
 
-def test_a_warm_up_is_asked_for_where_no_rate_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_when_the_rate_rises_and_falls_is_asked_for_where_no_rate_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "pitprop")
     for known in ({}, {"lr": 0.1}):
         watch().read(1, {**alive(1), **known})
-    assert sum("warmup=5" in record.getMessage() for record in caplog.records) == 1
+    assert sum("warmup=5, drops=[30]" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_what_was_measured_before_training_is_part_of_the_first_epoch() -> None:
@@ -184,7 +184,7 @@ def test_a_name_that_is_nearly_known_is_pointed_at(caplog: pytest.LogCaptureFixt
 
 
 def test_a_verdict_is_logged_once_and_advice_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    advised = watch(signatures=[Signature("chance_plateau", "warn")])
+    advised = watch(signatures=[Signature("chance_plateau", "warn")], warmup=0)
     with caplog.at_level(logging.WARNING, "pitprop"):
         assert not any(advised.see(step, DEAD) for step in range(1, 21))
     assert [record.getMessage().split()[0] for record in caplog.records] == ["chance_plateau"]

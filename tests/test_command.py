@@ -439,6 +439,7 @@ def test_what_a_script_prints_of_its_training_is_a_reading_of_the_first_epoch(tm
     (tmp_path / "says.py").write_text(
         "print('config: num_classes=10, warmup_epochs: 3')\nfor n in 1, 2:\n    print(f'epoch {n}: val_loss 2.{n}', flush=True)\n"
     )
-    found = trained(tmp_path, ["{python}", "says.py"], epochs=2)
-    assert found[0].metrics == {"val/loss": 2.1, "facts/classes": 10.0, "facts/warmup": 3.0}
+    found = trained(tmp_path, ["{python}", "says.py", "--milestones=8", "11"], epochs=2)
+    facts = {"facts/classes": 10.0, "facts/warmup": 3.0, "facts/drop/0": 8.0, "facts/drop/1": 11.0}
+    assert found[0].metrics == {"val/loss": 2.1, **facts}
     assert found[1].metrics == {"val/loss": 2.2}

@@ -105,8 +105,8 @@ def test_what_was_understood_is_told_in_one_line_and_kept_with_a_verdict(tmp_pat
     assert "objective val/accuracy, maximised, 0 to 1" in told.text
     assert "chance unknown, `facts: {classes: N}`" in told.text
     assert (
-        f"budget {BUDGET} epochs from the space; warm-up unknown and taken to be none, `facts: {{warmup: 5}}` states it; "
-        in told.text
+        f"budget {BUDGET} epochs from the space; nothing tells how long the learning rate rises at first, and after which epochs "
+        "a step lowers it, `facts: {warmup: 5, drops: [30]}` states it; " in told.text
     )
     assert "\n" not in told.text
     verdict = found["constant"].ending

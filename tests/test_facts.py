@@ -15,7 +15,7 @@ from conftest import events, records
 from pitprop import space as spaces
 from pitprop import telemetry
 from pitprop.adapters.monitor import Watch
-from pitprop.detection import learned, levels, reading
+from pitprop.detection import learned, levels, life, questions, reading
 from pitprop.detection.facts import Facts, Peer
 from pitprop.logs.assumptions import Given
 from pitprop.logs.diagnosis import diagnose
@@ -227,3 +227,50 @@ def ending(searched: Space, folder: Path) -> tuple[str, int] | None:
     (record,) = records(searched, folder)
     assert record.error is None
     return None if record.ending is None else (record.ending.signature, record.ending.step)
+
+
+def test_a_long_warm_up_leaves_a_whole_window_after_it() -> None:
+    flat = curve(16, "val/loss", lambda n: 2.0)
+    assert reading.grace(flat, replace(LOSS, warmup=9), 0.25, 5) == 14
+    assert reading.grace(flat, replace(LOSS, warmup=2), 0.25, 5) == 5, "one that ends within the grace does not"
+
+
+DROPS = ({"drops": [12, 18]}, {"params": {"optim.milestones": [12, 18]}}, {"drops": [0.6]}, {"params": {"drops": 0.6}})
+
+
+@pytest.mark.parametrize("told", DROPS)
+def test_a_rate_that_is_far_too_high_waits_for_the_step_that_lowers_it(told: dict[str, Any]) -> None:
+    hot = curve(11, "val/loss", lambda n: 3.0 + n % 3)
+    facts = replace(LOSS, chance_loss=2.3, **told)
+    assert reading.drop(hot, facts) == 12
+    assert any(sign.name == "cooling" and sign.alive for sign in life.signs(hot, facts, 5))
+    assert not any(sign.name == "cooling" for sign in life.signs(hot, replace(LOSS, chance_loss=2.3), 5))
+    flat = curve(11, "val/loss", lambda n: 2.3)
+    assert not any(sign.name == "cooling" for sign in life.signs(flat, facts, 5)), "a lower rate does not help what stands still"
+
+
+def test_a_drop_that_a_log_says_counts_and_is_over_a_tenth_of_the_budget_later() -> None:
+    log = curve(13, "val/loss", lambda n: 3.0 + n % 3, facts__drop__0=12)
+    assert (reading.drop(log, LOSS), reading.drop(curve(14, "val/loss", lambda n: 3.0, facts__drop__0=12), LOSS)) == (12, None)
+    assert reading.drop(log, replace(LOSS, drops=[])) is None, "what is stated counts more"
+
+
+ASKED = [
+    ({}, {}, "warmup=5, drops=[30]"),
+    ({"params": {"warmup_epochs": 3}}, {}, "drops=[30]"),
+    ({"params": {"milestones": [3]}}, {}, "warmup=5"),
+    ({"params": {"milestones": [3], "warmup": 2}}, {}, None),
+    ({"warmup": 0.0}, {}, None),
+    ({"drops": []}, {}, None),
+    ({}, {"lr": 0.1}, None),
+    ({}, {"facts__warmup": 3.0}, "drops=[30]"),
+    ({}, {"facts__warmup": 3.0, "facts__drop__0": 7.0}, None),
+]
+
+
+@pytest.mark.parametrize(("told", "read", "option"), ASKED)
+def test_of_a_schedule_what_neither_facts_parameters_nor_log_tell_is_asked_for(
+    told: dict[str, Any], read: dict[str, float], option: str | None
+) -> None:
+    question = questions.schedule(curve(1, "val/loss", lambda n: 2.0, **read), replace(LOSS, **told))
+    assert (question and question.option) == option

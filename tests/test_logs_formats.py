@@ -99,7 +99,7 @@ def test_nanogpt_prints_evaluations_and_iterations() -> None:
     found = epochs(follower.poll(), "val/loss")
     assert [epoch.metrics["val/loss"] for epoch in found] == [2.6241, 2.5681, 2.4954, 2.4389, 2.3794, 2.3508]
     assert found[0].metrics["start/loss"] == 4.1649
-    assert follower.facts == {"max_iters": 300, "vocab_size": 65}
+    assert follower.facts == {"max_iters": 300, "vocab_size": 65, "warmup_steps": 30}
 
 
 def test_printed_dictionaries_are_counts_by_class(tmp_path: Path) -> None:

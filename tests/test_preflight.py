@@ -287,6 +287,26 @@ def test_where_chance_is_known_neither_by_name_nor_facts_it_is_asked_for(
     assert all(asks in finding["remedy"] for finding in asked)
 
 
+@pytest.mark.parametrize(
+    ("changes", "asks"),
+    [
+        ({}, "`facts: {warmup: 5, drops: [30]}`, 0 and [] if it does not"),
+        ({"facts": {"classes": 4, "warmup": 0}}, ""),
+        ({"params": {"lr": 0.1, "warmup_epochs": {"int": [0, 5]}}}, "`facts: {drops: [30]}`"),
+        ({"options": {"command": ["true", "{params}", "--warmup-epochs", "3", "--lr-steps", "16", "22"]}}, ""),
+    ],
+)
+def test_when_the_rate_rises_and_falls_is_asked_for_where_neither_space_nor_flags_tell(
+    write_space: Write, pitprop: Pitprop, changes: dict[str, Any], asks: str
+) -> None:
+    command = {"trainer": "command", "options": {"command": ["true", "{params}"]}, "params": {"lr": {"float": [0.01, 1.0]}}}
+    stated = {"objective": {"metric": "val/accuracy"}, "facts": {"classes": 4}}
+    findings = pitprop("preflight", write_space(**{**command, **stated, **changes}), "--json").json["findings"]
+    asked = [finding["remedy"] for finding in findings if finding["check"] == "schedule"]
+    assert len(asked) == bool(asks)
+    assert all(asks in remedy for remedy in asked)
+
+
 def test_the_command_says_that_a_trainer_has_no_preflight(write_space: Write, pitprop: Pitprop) -> None:
     said = pitprop("preflight", write_space())
     assert (said.code, said.out) == (0, "no preflight: the trainer has no function preflight(params, context)\n")

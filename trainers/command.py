@@ -16,6 +16,8 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pitprop.logs.assumptions import said
+from pitprop.logs.lines import stated
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Context
 from pitprop.trainers.commands import failure
@@ -78,9 +80,10 @@ def preflight(params: Mapping[str, Any], context: Context) -> Epoch:
     for checkpoint in (None, folder / "checkpoint") if settings.resume else (None,):
         ready = plan(settings, params, context, folder, checkpoint)
     Sources(ready.sources, context.metric, 0.0)
+    told = said(stated.of(" ".join(ready.arguments)), by_steps=context.unit == "steps")
     if found := doubts(ready, folder):
         raise CommandError("; ".join(found))
-    return Epoch(0, inspected(settings.data, ready.cwd))
+    return Epoch(0, {**inspected(settings.data, ready.cwd), **told})
 
 
 def check_options(options: Mapping[str, Any]) -> list[str]:

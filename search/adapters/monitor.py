@@ -138,12 +138,11 @@ class Watch:
         self._ask(Telemetry([Epoch(step, dict(numbers))]))
 
     def _ask(self, first: Telemetry) -> None:
-        """Asks once for what nobody has told of trainings with these options: where chance is, and how long the warm-up lasts."""
-        asked = ((logging.WARNING, questions.chance(first, self.facts)), (logging.INFO, questions.warmup(first, self.facts)))
-        for level, question in asked:  # a rate that is not logged mostly does not rise, but chance there is always
+        """Asks once for what nobody has told of trainings with these options: where chance is, when the rate rises and falls."""
+        for question in (questions.chance(first, self.facts), questions.schedule(first, self.facts)):
             if question is not None and question.option not in self.told:
                 self.told.add(question.option)
-                LOG.log(level, "%s: say %s among the adapter's options, %s", question.lacks, question.option, question.answer)
+                LOG.warning("%s: say %s among the adapter's options, %s", question.lacks, question.option, question.answer)
 
 
 class Watches(dict[Any, Watch]):

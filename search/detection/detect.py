@@ -246,7 +246,7 @@ def _verdict(telemetry: Telemetry, facts: Facts, signature: Signature, over: boo
             share = max(share, BELOW * catalogue.GRACE)
         if not getattr(module, "SOON", False) and levels.absurd(telemetry, facts, count):
             share = max(share, ABSURD)
-        waits = reading.grace(telemetry, facts, share)
+        waits = reading.grace(telemetry, facts, share, count)
         if telemetry[-1].step < waits or life.alive(signs, telemetry, facts):
             return None
         reason = Message.join([reason, life.absent(telemetry, facts, count, despite)], "; ")

@@ -19,6 +19,8 @@ WARMUPS = ("warmup.epochs", "warmup_epochs", "warmup")
 """What spaces call the length of the warm-up, in epochs."""
 WARM_SHARES = ("warmup_ratio", "warmup_frac", "warmup_fraction")
 """The same as a share of the budget."""
+DROPS = ("drops", "milestones", "lr_steps", "lr_milestones")
+"""What spaces call the epochs after which the learning rate is lowered by a step; shares of the budget where below 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,13 @@ class Peer:
 class Facts:
     """What is known of one training. A field that is None or empty is read off the telemetry where possible, else ignored.
 
-    ``budget`` and ``warmup`` are in epochs; ``metric`` is the objective's name and ``maximize`` its direction; ``labels``
-    are validation samples by class, and ``classes`` how many values a label can take (of a language model, its vocabulary);
-    ``batch`` is the number of samples in a batch; ``loss`` is the loss's name, of `LOSSES`; ``chance_score`` and ``chance_loss``
-    are the objective and the validation loss (nats) of a model that has learned nothing; ``checkpoint`` holds the metrics of the
-    checkpoint that training starts from, and ``untrained`` says whether its first scores are those of a model that has learned
-    nothing; ``range`` is from where to where the objective can lie, as by its name if None.
+    ``budget``, ``warmup`` and ``drops``, after which a step lowers the learning rate, are in epochs; ``metric`` is the
+    objective's name and ``maximize`` its direction; ``labels`` are validation samples by class, and ``classes`` how many values
+    a label can take (of a language model, its vocabulary); ``batch`` is the number of samples in a batch; ``loss`` is the
+    loss's name, of `LOSSES`; ``chance_score`` and ``chance_loss`` are the objective and the validation loss (nats) of a model
+    that has learned nothing; ``checkpoint`` holds the metrics of the checkpoint that training starts from, and ``untrained``
+    says whether its first scores are those of a model that has learned nothing; ``range`` is from where to where the objective
+    can lie, as by its name if None.
 
     Of the trial and its study: ``params`` are its hyperparameters by dotted name, ``stopping`` its early stopping, ``peers``
     the trials before it, ``seen`` the objective of baselines and targets, and ``recovery`` the epoch of the latest recovery
@@ -50,6 +53,7 @@ class Facts:
     metric: str = "val/macro_f1"
     maximize: bool = True
     warmup: float | None = None
+    drops: Sequence[float] | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
     classes: int | None = None
     batch: int | None = None

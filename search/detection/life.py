@@ -8,7 +8,7 @@ On labelled curves, the area under the ROC curve of "will this run, now at chanc
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -18,7 +18,7 @@ from typing import Any
 from pitprop.detection import levels, metrics, predictions, reading, stopping
 from pitprop.detection.facts import Facts
 from pitprop.messages import N_, Message, message
-from pitprop.telemetry import Epoch, Telemetry, columns, finite
+from pitprop.telemetry import Epoch, Telemetry, finite
 
 DECIDES = 0.1
 """The spread (standard deviation across samples) above which predictions begin to differ between samples."""
@@ -38,6 +38,8 @@ TREND, SURE = 8, 3.3
 """How many readings show a trend at least, and how many standard errors of Kendall's statistic make one that is no chance."""
 SLOW = 0.1
 """The share of what the study has shown above chance that a slow rise has to reach by the end of the budget to count."""
+HOT = 1.05
+"""How many times as large as at chance a loss is whose steps are too large."""
 BESIDE = ("fitting", "score_trending")
 """Signs that count only where neither AUC nor spread is reported."""
 OVERRULED = 0.3
@@ -117,8 +119,9 @@ def ranking(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     stands = (mean > 0.5 + 2 * error or max(values) > 0.5 + 4 * error) and _moves(telemetry, count)
     spreads = reading.recent(telemetry, "val/logit_spread", count)
     counts = _decides(spreads, facts) if not rises else not spreads or spreads[-1][1] > min(SPREAD, spreads[0][1])
-    seen = {"first": values[0], "last": values[-1]}
-    return Sign("ranking", (rises or stands) and counts, N_("AUC {first:.2f} to {last:.2f}"), seen)
+    return Sign(
+        "ranking", (rises or stands) and counts, N_("AUC {first:.2f} to {last:.2f}"), {"first": values[0], "last": values[-1]}
+    )
 
 
 def logits_spreading(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
@@ -132,7 +135,7 @@ def probabilities_spreading(telemetry: Telemetry, facts: Facts, count: int) -> S
 
 
 def loss_falling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """The loss at a new minimum and 0.3 % down over the window, or falling in 80 % of the last two windows' steps."""
+    """The loss at a new minimum and 0.3 % down over the window, falling in 80 % of the last two windows' steps, or to half."""
     name = _loss(telemetry)
     column = telemetry.column(name)
     if len(column.values) < count or not _judged(facts):
@@ -142,7 +145,8 @@ def loss_falling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     earlier = column.values[:-count]
     lowest = not earlier or min(values[-count:]) < min(earlier) - 0.0015 * abs(first)
     often = sum(after < before for before, after in pairwise(values)) >= 0.8 * (len(values) - 1)
-    falls = (first - last > 0.003 * (abs(first) or 1.0) and lowest) or often
+    halved = last < 0.5 * first and all(after < before for before, after in pairwise(values[-count:]))
+    falls = (first - last > 0.003 * (abs(first) or 1.0) and lowest) or often or halved
     return Sign("loss_falling", falls, N_("{name} {first:.4g} to {last:.4g}"), {"name": name, "first": first, "last": last})
 
 
@@ -201,13 +205,16 @@ def score_trending(telemetry: Telemetry, facts: Facts, count: int) -> Sign | Non
 def cooling(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
     """A learning rate that is falling and still high, where steps are too large: update ratio of at least .01, loss above chance.
 
-    Too large they are as well where a training had learned, and fell back to chance, and where its loss exploded under way.
+    Too large they are as well where a training had learned, and fell back to chance, and where its loss exploded under way; and
+    where a drop of the rate is still to come, or just was, wherever it stands worse than chance.
     """
     rates, steps, losses = (_last(telemetry, name, count) for name in ("lr", "update_ratio", "val/loss"))
     level, fell = levels.loss(telemetry, facts), levels.learned_once(telemetry, facts) or _exploded(telemetry, count)
+    if (drop := reading.drop(telemetry, facts)) is not None and (fell or _swings(telemetry, facts, count)):
+        return Sign("cooling", True, N_("worse than chance, and the learning rate is lowered after {drop:g}"), {"drop": drop})
     if not rates or not (fell or (steps and sum(steps) >= 0.01 * count)):
         return None
-    if not fell and level is not None and losses and sum(losses) < 1.05 * level * count:
+    if not fell and level is not None and losses and sum(losses) < HOT * level * count:
         return None
     falls = 0.1 * max(telemetry.column("lr").values) < rates[-1] < rates[0]
     falling = N_("update steps too large and the learning rate falling")
@@ -304,6 +311,16 @@ def _exploded(telemetry: Telemetry, count: int) -> bool:
     return len(values) > count and 0 < levels.MANY * values[0] < min(values[-count:])
 
 
+def _swings(telemetry: Telemetry, facts: Facts, count: int) -> bool:
+    """Whether the last losses, or else scores, are worse than chance, and rise and fall by a tenth of what there is."""
+    losses, level = telemetry.column("val/loss").values[-count:], levels.loss(telemetry, facts)
+    if losses and level is not None:
+        return fmean(losses) > HOT * level and max(losses) - min(losses) > 0.1 * level
+    values = _last(telemetry, facts.metric, count)
+    below = bool(values) and levels.below_chance(telemetry, facts, count)
+    return below and max(values) - min(values) > 0.1 * levels.room(telemetry, facts)
+
+
 def _judged(facts: Facts) -> bool:
     """Whether losses say anything: those of a policy do not."""
     return metrics.of(facts.metric).family != "reward"
@@ -311,8 +328,7 @@ def _judged(facts: Facts) -> bool:
 
 def _last(telemetry: Telemetry, name: str, count: int) -> Sequence[float]:
     """The last ``count`` readings, or none if there are fewer."""
-    values = telemetry.column(name).values
-    return values[-count:] if len(values) >= count else ()
+    return values[-count:] if len(values := telemetry.column(name).values) >= count else ()
 
 
 def _moves(telemetry: Telemetry, count: int) -> bool:
@@ -331,8 +347,8 @@ def course(telemetry: Telemetry, facts: Facts) -> list[Message]:
     best = stopping.best(values, facts.maximize)
     if not best:
         return []
-    balance = _balance(scored[best], reading.labels(telemetry, facts))
-    found = [_recovered(telemetry, facts), _flat(facts, scored, values, best), *_halves(scored[best]), balance]
+    balance = predictions.balance(scored[best], reading.labels(telemetry, facts))
+    found = [_recovered(telemetry, facts), _flat(facts, scored, values, best), *predictions.halves(scored[best]), balance]
     return [one for one in found if one is not None]
 
 
@@ -358,33 +374,3 @@ def _flat(facts: Facts, scored: Sequence[Epoch], values: Sequence[float], best: 
     return message(
         "flat start: {metric} made less than a tenth of its gain in epochs {first}-{last}", metric=facts.metric, **where
     )
-
-
-def _halves(there: Epoch) -> Iterator[Message]:
-    """Precision and recall of the best epoch, by their names but for the word."""
-    for name, precision in sorted(there.metrics.items()):
-        recall = there.metrics.get(name.replace("precision", "recall"), math.nan)
-        if name.startswith("val/") and "precision" in name and "average" not in name and math.isfinite(precision - recall):
-            values = {"precision": precision, "recall": recall, "apart": abs(precision - recall), "step": there.step}
-            yield message(
-                "at epoch {step}, its best, precision {precision:.4g} and recall {recall:.4g} are {apart:.4f} apart", **values
-            )
-
-
-def _balance(there: Epoch, labels: Mapping[str, float]) -> Message | None:
-    """How often a class is predicted, against how often it occurs: of two the frequent one, else the one that is most off."""
-    predicted = columns(there, "val/predicted/")
-    known, given = sum(labels.values()), sum(predicted.values())
-    if len(labels) < 2 or not 0 < known < math.inf or not 0 < given < math.inf:
-        return None
-    off = {label: abs(predicted.get(label, 0.0) / given - count / known) for label, count in labels.items()}
-    label = max(labels, key=lambda one: (labels if len(labels) == 2 else off)[one])
-    ratios = {"said": _to_others(predicted.get(label, 0.0), given), "true": _to_others(labels[label], known)}
-    return message(
-        "at epoch {step}, its best, class {label} is predicted {said} against all others, and occurs {true}",
-        **{"step": there.step, "label": label, **ratios},
-    )
-
-
-def _to_others(part: float, whole: float) -> str:
-    return f"{part / (whole - part):.1f} : 1" if part < whole else f"{part:.0f} : 0"

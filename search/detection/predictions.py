@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -132,3 +132,33 @@ def _by_pair(telemetry: Telemetry, count: int) -> Constant | None:
         return None
     note = message("accuracy {a:.4f} and F1 {score:.4f}, as where only the positive class is predicted", a=a, score=score)
     return Constant("1", since, 0, note)
+
+
+def halves(there: Epoch) -> Iterator[Message]:
+    """Precision and recall of the best epoch, by their names but for the word."""
+    for name, precision in sorted(there.metrics.items()):
+        recall = there.metrics.get(name.replace("precision", "recall"), math.nan)
+        if name.startswith("val/") and "precision" in name and "average" not in name and math.isfinite(precision - recall):
+            values = {"precision": precision, "recall": recall, "apart": abs(precision - recall), "step": there.step}
+            yield message(
+                "at epoch {step}, its best, precision {precision:.4g} and recall {recall:.4g} are {apart:.4f} apart", **values
+            )
+
+
+def balance(there: Epoch, labels: Mapping[str, float]) -> Message | None:
+    """How often a class is predicted, against how often it occurs: of two the frequent one, else the one that is most off."""
+    predicted = columns(there, "val/predicted/")
+    known, given = sum(labels.values()), sum(predicted.values())
+    if len(labels) < 2 or not 0 < known < math.inf or not 0 < given < math.inf:
+        return None
+    off = {label: abs(predicted.get(label, 0.0) / given - count / known) for label, count in labels.items()}
+    label = max(labels, key=lambda one: (labels if len(labels) == 2 else off)[one])
+    ratios = {"said": _to_others(predicted.get(label, 0.0), given), "true": _to_others(labels[label], known)}
+    return message(
+        "at epoch {step}, its best, class {label} is predicted {said} against all others, and occurs {true}",
+        **{"step": there.step, "label": label, **ratios},
+    )
+
+
+def _to_others(part: float, whole: float) -> str:
+    return f"{part / (whole - part):.1f} : 1" if part < whole else f"{part:.0f} : 0"

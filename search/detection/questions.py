@@ -1,4 +1,4 @@
-"""What verdicts need and nobody has told: where chance is, and how long the warm-up lasts; with the words that ask for it."""
+"""What verdicts need and nobody has told: where chance is, and when the rate rises and falls; with the words that ask for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pitprop.detection import chance as levels_of
 from pitprop.detection import levels, metrics, reading
-from pitprop.detection.facts import WARM_SHARES, WARMUPS, Facts
+from pitprop.detection.facts import DROPS, WARM_SHARES, WARMUPS, Facts
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
 
@@ -43,10 +43,16 @@ def chance(telemetry: Telemetry, facts: Facts) -> Question | None:
     return Question(lacks, message(answer), said, "chance_score=...")
 
 
-def warmup(telemetry: Telemetry, facts: Facts) -> Question | None:
-    """How long the learning rate rises at first; None where facts, parameters or a logged rate tell it."""
-    told = facts.warmup is not None or facts.own(*WARMUPS, *WARM_SHARES) is not None
-    if told or telemetry.column("facts/warmup").values or telemetry.column("lr").values:
+def schedule(telemetry: Telemetry, facts: Facts) -> Question | None:
+    """When the learning rate rises and is lowered; None where a person, parameters and the log tell it, or a logged rate."""
+    if facts.warmup is not None or facts.drops is not None or telemetry.column("lr").values:
         return None
-    lacks = message("nothing tells how long the learning rate rises at first")
-    return Question(lacks, message("0 if it does not"), "facts: {warmup: 5}", "warmup=5")
+    rises = facts.own(*WARMUPS, *WARM_SHARES) is None and not telemetry.column("facts/warmup").values
+    if facts.own(*DROPS) is not None or telemetry.column("facts/drop/0").values:
+        lacks = message("nothing tells how long the learning rate rises at first")
+        return Question(lacks, message("0 if it does not"), "facts: {warmup: 5}", "warmup=5") if rises else None
+    if not rises:
+        lacks = message("nothing tells after which epochs a step lowers the learning rate")
+        return Question(lacks, message("[] if none does"), "facts: {drops: [30]}", "drops=[30]")
+    lacks = message("nothing tells how long the learning rate rises at first, and after which epochs a step lowers it")
+    return Question(lacks, message("0 and [] if it does not"), "facts: {warmup: 5, drops: [30]}", "warmup=5, drops=[30]")

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from pitprop.detection import chance, metrics
-from pitprop.detection.facts import WARM_SHARES, WARMUPS, Facts
+from pitprop.detection.facts import DROPS, WARM_SHARES, WARMUPS, Facts
 from pitprop.messages import Message, message
 from pitprop.telemetry import Telemetry, columns
 
@@ -28,6 +28,8 @@ ACCURACY = frozenset(("acc", "accuracy", "top1", "mean1"))
 """Words for the share of samples that are classified rightly."""
 STILL = 0.02
 """What a score that has not moved may have risen by, as a share of its scale; and a loss, of itself."""
+MOST_DROPS = 8
+"""Drops of the learning rate that are read off a log."""
 TRAINING, VALIDATION = message("training loss"), message("validation loss")
 Asks = ParamSpec("Asks")
 Answer = TypeVar("Answer")
@@ -80,14 +82,14 @@ def stride(telemetry: Telemetry, facts: Facts) -> int:
 
 @once
 def warmup(telemetry: Telemetry, facts: Facts) -> float:
-    """The length of the warm-up in epochs: stated, said by the log or by the trial's own parameters (a share, where below 1).
+    """The length of the warm-up in epochs: stated, said by the log or the trial's own parameters (a share, where below 1).
 
     If none says it, it ends at the last step up to which the learning rate rose and never fell.
     """
     if facts.warmup is not None:
         return facts.warmup
     if said := telemetry.column("facts/warmup").values:
-        return said[-1]
+        return said[-1] * facts.budget if said[-1] < 1 else said[-1]
     own = facts.own(*WARMUPS, *WARM_SHARES)
     if isinstance(own, int | float) and not isinstance(own, bool) and 0 <= own <= facts.budget:
         return own * facts.budget if own < 1 else own  # more than the budget is in steps, of which the number is not known
@@ -101,14 +103,32 @@ def warmup(telemetry: Telemetry, facts: Facts) -> float:
     return end
 
 
-def grace(telemetry: Telemetry, facts: Facts, share: float) -> float:
+@once
+def drop(telemetry: Telemetry, facts: Facts) -> float | None:
+    """The epoch after which a step lowers the learning rate that is ahead, or was a tenth of the budget ago at most; else None.
+
+    Drops are stated, or told by the trial's own parameters or the log.
+    """
+    own = facts.own(*DROPS)
+    named = own if isinstance(own, Sequence) and not isinstance(own, str) else [own]
+    said = [value for place in range(MOST_DROPS) for value in telemetry.column(f"facts/drop/{place}").values[-1:]]
+    found = said if facts.drops is None and own is None else named if facts.drops is None else facts.drops
+    numbers = [float(one) for one in found if isinstance(one, int | float) and not isinstance(one, bool) and one > 0]
+    drops = sorted(one * facts.budget if one < 1 else one for one in numbers)
+    now = (telemetry[-1].step if telemetry else 0) - 0.1 * facts.budget
+    return next((one for one in drops if now < one < facts.budget), None)
+
+
+def grace(telemetry: Telemetry, facts: Facts, share: float, count: int = 1) -> float:
     """The step (epoch) before which only proof counts.
 
     The largest of ``share`` of the budget, a tenth of it after the warm-up, and 1.5 times what the slowest recovery took; the
-    last no more than `GUARD` of the budget: one recovery at 70 % of the budget spared 109 dead trials after it, of 300.
+    last no more than `GUARD` of the budget: one recovery at 70 % of the budget spared 109 dead trials after it, of 300. Of a
+    warm-up that is longer than the share none of the last ``count`` readings is judged.
     """
-    guard = min(1.5 * (facts.recovery or 0.0), GUARD * facts.budget)
-    return max(share * facts.budget, warmup(telemetry, facts) + 0.1 * facts.budget, guard)
+    guard, warm = min(1.5 * (facts.recovery or 0.0), GUARD * facts.budget), warmup(telemetry, facts)
+    after = count * stride(telemetry, facts) if warm > share * facts.budget else 0
+    return max(share * facts.budget, warm + max(0.1 * facts.budget, after), guard)
 
 
 @once

@@ -15,6 +15,7 @@ from pitprop.detection.facts import Facts
 from pitprop.errors import UserError
 from pitprop.logs import objectives
 from pitprop.logs.finished import Finished
+from pitprop.logs.lines import stated
 from pitprop.messages import N_, Message, _, message
 from pitprop.telemetry import Epoch, Telemetry, columns, reports
 
@@ -24,7 +25,6 @@ ENDLESS = 10**5
 """Epochs that stand for no limit where a log is not even at a hundredth of them; so does a number of nothing but nines."""
 SAID = {
     "facts/classes": ("num_classes", "n_classes", "num_labels", "vocab_size"),
-    "facts/warmup": ("warmup_epochs",),
     "facts/pretrained": ("pretrained",),
 }
 """Readings by which the facts that a log says of itself are judged, and what logs call them; the first that is said counts."""
@@ -143,11 +143,11 @@ def _stated(facts: Facts, score: float | None) -> float | None:
     return score if facts.chance_score is None else facts.chance_score
 
 
-def said(facts: Mapping[str, int], *, by_steps: bool = False) -> dict[str, float]:
+def said(facts: Mapping[str, float], *, by_steps: bool = False) -> dict[str, float]:
     """What a log says of its training, as readings; with ``by_steps`` the warm-up is in steps."""
-    names = SAID | ({"facts/warmup": ("warmup_steps",)} if by_steps else {})
-    known = {ours: next((facts[name] for name in theirs if name in facts), None) for ours, theirs in names.items()}
-    return {name: float(value) for name, value in known.items() if value is not None}
+    known = {ours: next((facts[name] for name in theirs if name in facts), None) for ours, theirs in SAID.items()}
+    plain = {name: float(value) for name, value in known.items() if value is not None}
+    return plain | stated.readings(facts, by_steps=by_steps)
 
 
 def _concluded(telemetry: Telemetry, facts: Facts) -> list[str]:
@@ -183,11 +183,11 @@ def budget(given: Given, log: Finished, last: int, few: bool, notes: list[str]) 
     if given.epochs is not None:
         return given.epochs
     said, had = log.said, log.epochs[-1].step if log.epochs else 1
-    total = next((said[name] for name in ("max_epochs", "num_epochs", "num_train_epochs") if name in said), 0)
+    total = int(next((said[name] for name in ("max_epochs", "num_epochs", "num_train_epochs") if name in said), 0))
     if (had if few else last) <= total and not _endless(total, had):
         notes.append(message("a training of {total} epochs, as its log says", total=total))
         return max(last, round(last * total / had)) if few else total
-    planned = next((said[name] for name in ("max_iters", "max_steps") if name in said), 0)
+    planned = int(next((said[name] for name in ("max_iters", "max_steps") if name in said), 0))
     if planned >= log.steps > 0:
         notes.append(message("a training of {planned} steps, as its log says", planned=planned))
         return max(last, round(last * planned / log.steps))

@@ -50,7 +50,7 @@ class Finished:
     late: bool = False
     placed: bool = False
     went_back: str = ""
-    said: dict[str, int] = field(default_factory=dict)
+    said: dict[str, float] = field(default_factory=dict)
 
 
 def read(

@@ -59,7 +59,7 @@ class Follower:
             self._begin(self.format)  # an unknown format is an error at once
 
     @property
-    def facts(self) -> Mapping[str, int]:
+    def facts(self) -> Mapping[str, float]:
         """What the log says of the training itself, such as ``max_epochs`` or ``num_classes``."""
         return getattr(self._reader, "facts", {})
 

@@ -174,6 +174,7 @@ class Space:
             metric=goal.metric,
             maximize=goal.sign > 0,
             warmup=said.warmup,
+            drops=said.drops,
             labels=said.class_counts,
             classes=said.classes or said.vocabulary,
             batch=said.batch or (batch if isinstance(batch, int) and not isinstance(batch, bool) else None),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pitprop.logs import Epochs, Follower
 from pitprop.logs.assumptions import said
+from pitprop.logs.lines import stated
 from pitprop.telemetry import Epoch
 from pitprop.trainers.commands.arguments import CommandError, nearest
 from pitprop.trainers.commands.settings import Source
@@ -20,16 +21,19 @@ class Sources:
 
     An epoch that is numbered may be without ``metric``, as where every few epochs are validated. It is held until the next one
     ends, for its validation may come late, or from another place. ``last`` is the step of the latest epoch, and ``measured``
-    says whether the metric has come at all. ``by_steps``: epochs are numbered by the steps of the optimizer.
+    says whether the metric has come at all. ``by_steps``: epochs are numbered by the steps of the optimizer. ``arguments`` are
+    those of the command, which may say when the learning rate rises and falls.
     """
 
-    def __init__(self, places: Sequence[Source], metric: str, began: float, *, by_steps: bool = False) -> None:
+    def __init__(
+        self, places: Sequence[Source], metric: str, began: float, arguments: Sequence[str] = (), *, by_steps: bool = False
+    ) -> None:
         kinds = [LINES if place.format == REPORT else place.format for place in places]
         self._followers = [
             Follower(place.place, kind, place.pattern, place.names, began) for place, kind in zip(places, kinds, strict=True)
         ]
         self._epochs = [Epochs(metric or None, by_steps=by_steps) for _ in places]
-        self._by_steps = by_steps
+        self._by_steps, self._given = by_steps, stated.of(" ".join(arguments))
         self._reported = [place.format == REPORT for place in places]
         self._metric = metric
         alone = [index for index, reported in enumerate(self._reported) if not reported]
@@ -113,7 +117,7 @@ class Sources:
 
     def _news(self) -> dict[str, float]:
         """What the logs say of the training, such as its classes, where an epoch before this one does not hold it."""
-        facts = {name: value for follower in self._followers for name, value in follower.facts.items()}
+        facts = self._given | {name: value for follower in self._followers for name, value in follower.facts.items()}
         known = said(facts, by_steps=self._by_steps)
         news = {name: value for name, value in known.items() if self._said.get(name) != value}
         self._said |= news

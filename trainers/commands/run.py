@@ -41,7 +41,7 @@ def started(settings: Settings, params: Mapping[str, Any], context: Context, fol
     try:
         attempt = begin(settings, context, folder, spoiled)
         ready = plan(settings, params, context, folder, attempt.checkpoint)
-        sources = Sources(ready.sources, context.metric, attempt.began, by_steps=context.unit == "steps")
+        sources = Sources(ready.sources, context.metric, attempt.began, ready.arguments, by_steps=context.unit == "steps")
         known = sources.poll(ended=False)  # what was written, and not read
         log(folder, f"begins {attempt.says}")
         return Run(attempt, sources, known, _start(ready, folder, settings.grace, lock))

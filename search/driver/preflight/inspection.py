@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pitprop.detection import questions
 from pitprop.driver.preflight.findings import Finding, judge
 from pitprop.errors import UserError
-from pitprop.messages import message
+from pitprop.messages import Message, message
 from pitprop.seeds import of_training
 from pitprop.space import Space
 from pitprop.telemetry import Telemetry
@@ -50,14 +50,27 @@ def inspect(space: Space, launcher: Launcher) -> list[Finding]:
 
 
 def _asked(space: Space, measured: Telemetry) -> list[Finding]:
-    """The question where chance is, if nothing tells it that is there before a training, and no report of the trainer will."""
-    question = questions.chance(measured, space.known_of())
-    if question is None or TELLING & {*(space.card.reports or ())}:
-        return []
-    later = message("stopped late, or not at all, unless their logs tell") if space.card.reports is None else NEVER
-    reason = message("{lacks}: trainings that stay there are {later}", lacks=question.lacks, later=later)
-    remedy = message("say in the space `{facts}`, {answer}", facts=question.facts, answer=question.answer)
-    return [Finding("chance", "warn", reason, remedy)]
+    """The questions where chance is, and when the learning rate rises and falls.
+
+    Not where something tells it that is there before a training, or a report of the trainer will. What it reports of a rate only
+    a script keeps to itself.
+    """
+    facts, found = space.known_of(flat={**space.constants, **{leaf.name: 0.0 for leaf in space.leaves}}), list[Finding]()
+    question = questions.chance(measured, facts)
+    if question is not None and not TELLING & {*(space.card.reports or ())}:
+        later = message("stopped late, or not at all, unless their logs tell") if space.card.reports is None else NEVER
+        reason = message("{lacks}: trainings that stay there are {later}", lacks=question.lacks, later=later)
+        found.append(Finding("chance", "warn", reason, _answer(question)))
+    question = questions.schedule(measured, facts)
+    if question is not None and space.trainer == COMMAND:
+        spared = message("one that learns only then may be stopped before, unless its log tells")
+        reason = message("{lacks}: {spared}", lacks=question.lacks, spared=spared)
+        found.append(Finding("schedule", "warn", reason, _answer(question)))
+    return found
+
+
+def _answer(question: questions.Question) -> Message:
+    return message("say in the space `{facts}`, {answer}", facts=question.facts, answer=question.answer)
 
 
 def refuse(findings: Sequence[Finding], command: str) -> None:

@@ -26,7 +26,7 @@ class Reader:
 
     def __init__(self, names: Names, patterns: Sequence[str] = (), merge: int = 1) -> None:
         self._names, self._patterns, self._seen = names, patterns, 0
-        self.facts: dict[str, int] = {}
+        self.facts: dict[str, float] = {}
 
     def feed(self, data: bytes) -> Iterator[Row]:
         book = loads(data.decode("utf-8", "replace"))

@@ -20,7 +20,7 @@ from pitprop.errors import UserError
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.grids import Grids
-from pitprop.logs.lines import decoding, languages, wording
+from pitprop.logs.lines import decoding, languages, stated, wording
 from pitprop.logs.lines.wording import NUMBER
 from pitprop.logs.names import ALONE, COUNTS, LONE, SCORES, SIDES, WORDS, Asked, Names, column, tells
 from pitprop.logs.objectives import EVALUATED
@@ -102,10 +102,6 @@ VALIDATES = re.compile(
     r"\b(val|valid|validation|validating|eval|evaluation|evaluating|test|testing|cv)\b|\((val|test)\)|\bSaving dict for\b", re.I
 )
 PLACES = {"epoch": "EPOCH", **dict.fromkeys(("step", "iter", "iteration"), "STEP")}
-FACT = re.compile(
-    r"\b(max_epochs|num_epochs|num_train_epochs|max_iters|max_steps|num_classes|num_labels|n_classes|vocab_size|"
-    r"warmup_epochs|warmup_steps)['\"]?\s*[:=]\s*(\d+)\b"
-)
 PLACED = re.compile(r"poch|step|iter|loss", re.I)
 FOLD = re.compile(r"\b(?:fold|折)(?:\W{0,3}|_)(?P<fold>\d{1,2})(?!\d|\.\d)|第\s*(?P<nth>\d{1,2})\s*折", re.I)
 """What begins a fold of a cross-validation, each of which is a training, or names it on each line."""
@@ -152,7 +148,8 @@ class Reader:
         self._passes, self._bar = 1, (0, 0)
         self._mark: int | None = None
         self._placed_once, self._only, self._fold = False, "", ""
-        self.facts: dict[str, int] = {}
+        self.facts: dict[str, float] = {}
+        self._stated = stated.Stated()
 
     def only(self, name: str) -> None:
         """Reads one fold of a cross-validation."""
@@ -195,8 +192,7 @@ class Reader:
 
     def _learn(self, line: str) -> Row | None:
         """A line of a kind not seen before."""
-        for name, number in FACT.findall(line):
-            self.facts[name] = int(number)
+        self.facts |= self._stated.take(line)
         if wording.PRETRAINED.search(line):
             self.facts["pretrained"] = 1
         line = self._given.joined(line)

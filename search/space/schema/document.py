@@ -255,6 +255,8 @@ class FactsRow:
     """Samples in a batch."""
     warmup: Amount | None = None
     """How long the learning rate warms up, in the budget's unit, where it is no parameter and not reported."""
+    drops: list[Amount] | None = None
+    """After which epochs a step lowers the learning rate, likewise, or after which shares of the budget; [] if none does."""
 
 
 @dataclass(frozen=True, slots=True, config=MAPPING)

@@ -12,6 +12,8 @@ from pitprop.detection import metrics, questions
 from pitprop.detection.facts import Facts
 from pitprop.telemetry import Telemetry
 
+DROP = 0.6
+"""The share of the budget after which the rate of a made training with a schedule of steps is lowered."""
 METRICS = {
     "": "val/accuracy",
     "imb": "val/balanced_accuracy",
@@ -52,20 +54,22 @@ def facts(row: Mapping[str, Any], budget: int) -> Facts:
 
 def _told(row: Mapping[str, Any], budget: int) -> Facts:
     """The facts of a run that names its objective, whose scores are in the metric's own unit and direction."""
+    params = json.loads(row["hp"]) if "hp" in row else {}
     return Facts(
         budget=budget,
         metric=row["objective"],
         maximize=bool(metrics.of(row["objective"]).maximize),
         warmup=row["warm_frac"] * budget if "warm_frac" in row else None,
+        drops=[DROP * budget] if params.get("schedule") == "steps" else [],
         chance_score=row.get("chance"),
         chance_loss=row.get("Lchance"),
-        params=json.loads(row["hp"]) if "hp" in row else {},
+        params=params,
     )
 
 
 def unstated(known: Facts) -> Facts:
     """The facts of a search over one's own script that says nothing of classes, chance or warm-up."""
-    return replace(known, chance_score=None, chance_loss=None, labels={}, warmup=None, batch=None)
+    return replace(known, chance_score=None, chance_loss=None, labels={}, warmup=None, drops=None, batch=None)
 
 
 def answered(told: Facts) -> Facts:
@@ -74,8 +78,8 @@ def answered(told: Facts) -> Facts:
     Of an accuracy the number of classes is asked for, which says where chance is only if they are of one size.
     """
     hidden, before = unstated(told), Telemetry()
-    if questions.warmup(before, hidden) is not None:
-        hidden = replace(hidden, warmup=told.warmup)
+    if (asked := questions.schedule(before, hidden)) is not None:
+        hidden = replace(hidden, drops=told.drops, warmup=told.warmup if "warmup" in asked.option else None)
     question = questions.chance(before, hidden)
     if question is None:
         return hidden
