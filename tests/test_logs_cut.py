@@ -119,3 +119,43 @@ def test_a_line_of_many_kilobytes_costs_nothing(tmp_path: Path) -> None:
     follower, epochs = Follower(path), Epochs("train/loss")
     rows = follower.poll() + follower.end()
     assert [epoch.metrics for epoch in epochs.add(rows) + epochs.end()] == [{"train/loss": 0.5}, {"train/loss": 0.4}]
+
+
+BOX = """---------------------------------
+| rollout/           |          |
+|    ep_rew_mean     | {a}      |
+| time/              |          |
+|    total_timesteps | {n}00    |
+"""
+TUNE = """Result for train_{a}_0000:
+  date: 2024-01-0{n}_10-00-00
+  done: false
+  mean_accuracy: 0.{n}
+  training_iteration: {n}
+"""
+RLLIB = """Result for PPO_CartPole-v1_4ad32_00000:
+  env_runners:
+    episode_return_mean: {n}.5
+  training_iteration: {n}
+"""
+BLOCKS = {
+    "box.log": (BOX, "-" * 33 + "\n", "rollout/ep_rew_mean", 7.0),
+    "tune.log": (TUNE.replace("{a}", "x"), "\n", "val/mean_accuracy", 0.7),
+    "rllib.log": (RLLIB, "\n", "train/env_runners_episode_return_mean", 7.5),
+    "spinning_up.log": (
+        "-" * 33 + "\n|   Epoch |   {n} |\n|   AverageEpRet |   {a} |\n",
+        "-" * 33 + "\n",
+        "train/average_ep_ret",
+        7.0,
+    ),
+}
+"""Blocks that a line ends which may not come any more."""
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_that_may_still_be_written_is_read_when_the_training_has_ended(name: str, tmp_path: Path) -> None:
+    block, between, metric, last = BLOCKS[name]
+    (tmp_path / name).write_text(between.join(block.format(n=n, a=float(n)) for n in range(1, 8)))
+    follower = Follower(tmp_path / name)
+    assert len(follower.poll()) == 6
+    assert [row.metrics[metric] for row in follower.end()] == [last]

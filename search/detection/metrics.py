@@ -106,7 +106,7 @@ PHRASES = {
     **dict.fromkeys(("c_index", "concordance_index"), replace(SCORE, chance=0.5)),
     "learning_rate": ASIDE["rate"],
     "edit_distance": DISTANCE,
-    "clip_score": QUALITY,
+    **dict.fromkeys(("clip_score", "is50k", "is50k_mean"), QUALITY),
 }
 """Words that say it together, at the end of a name."""
 ENDINGS = {"per": replace(ERROR, chance=1.0)}

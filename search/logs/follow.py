@@ -94,6 +94,8 @@ class Follower:
             cut = not whole if whole is not None else _is_cut(self._rest, self._tail)
             rows += self._reader.feed(LAST.sub(b"", self._rest) if cut else self._rest)
             self._rest = b""
+        if self._unit is Unit.LINES and hasattr(self._reader, "end"):
+            rows += self._reader.end()
         return rows
 
     def _read(self, path: Path) -> Iterator[list[Row]]:

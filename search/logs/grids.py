@@ -59,7 +59,7 @@ class Grids:
         if "copypaste: " in line:
             return True, self._pasted(line.partition("copypaste: ")[2])
         if line.strip(" \t\r|+*")[:3] in ("---", "===", "___", "-+-") and RULE.issuperset(line):
-            return bool(self._header or self._box), self._closed()
+            return bool(self._header or self._box), self.closed()
         cells = _cells(line)
         if RESULTS.fullmatch(line):
             self._header, self._piped = [*RESULT], False
@@ -159,7 +159,7 @@ class Grids:
             return bool(self._box)
         return True
 
-    def _closed(self) -> Row | None:
+    def closed(self) -> Row | None:
         """What the box that ends here holds."""
         box, self._box, self._prefix = self._box, {}, ""
         numbers = {name: _number(value) for name, value in box.items()}

@@ -63,7 +63,8 @@ class Traits:
 
 
 class Reader(Protocol):
-    """Reads one file from its start. It may also have ``facts``: what the log says of the training, such as ``max_epochs``."""
+    """Reads one file from its start. It may also have ``facts``: what the log says of the training, such as ``max_epochs``; and
+    ``end()``: the rows of what its last lines began, where that ends with a line which may not come any more."""
 
     def feed(self, data: bytes) -> Iterator[Row]:
         """The rows in the next piece of the file, cut as the format's `Unit` says; what cannot be read is skipped."""

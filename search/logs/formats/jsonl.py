@@ -11,7 +11,7 @@ from typing import Any
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.lines import decoding
-from pitprop.logs.names import Names, column
+from pitprop.logs.names import SIDES, Names, column
 from pitprop.logs.shapes import Shape, Shapes
 
 JUDGED = (
@@ -24,6 +24,17 @@ SETTINGS = ("config", "cfg", "args", "params", "hparams", "hyperparameters", "hy
 """Keys of what a training was given, not of what it reached."""
 TRAINS = ("iter", "loss", "total_loss", "lr", "learning_rate", "grad_norm")
 """Keys of an object that is of training, if it holds nothing of validation."""
+
+SIDED = ("split", "phase", "mode", "stage", "subset", "set", "dataset", "prefix")
+"""Keys whose text says of which data all readings of an object are."""
+NAMED = ("metric", "name", "key", "tag", "metric_name")
+"""Keys whose text is the name of the reading that stands under `VALUE`."""
+VALUE = ("value", "score", "val")
+SAVED = ("snapshot_pkl", "snapshot", "checkpoint", "ckpt", "checkpoint_path", "ckpt_path", "model_path", "weights")
+"""Keys of the checkpoint that an object tells the scores of, whose file's name says how far it was trained."""
+PLACE = re.compile(r"(?P<epoch>epoch|ep)?[\W_]*(?P<number>\d+)\D*$", re.I)
+SUMMED = frozenset(("num", "mean", "std"))
+"""Keys of an object that stands for its mean."""
 
 FIELD = re.compile(r'"([^"]+)": ?"?(-?(?:\d[-+.\w]*|NaN|Infinity))')
 
@@ -44,7 +55,8 @@ class Reader:
     """mmengine's ``step`` is the iteration on rows of training, and the epoch on those of validation where training has epochs.
 
     An object that has ``step`` alone and readings of both sides is an epoch, as ours are. Others may say ``epoch`` and any
-    of ``iter``, ``step``, ``global_step``. What is no object, or torn, is passed over; nested objects are flattened.
+    of ``iter``, ``step``, ``global_step``, or name a checkpoint (``network-snapshot-000200.pkl``). ``split: val`` says the side,
+    ``{"metric": "val/f1", "value": 0.5}`` a reading. What is no object, or torn, is passed over; nested objects are flattened.
     """
 
     def __init__(self, names: Names, patterns: Sequence[str] = (), merge: int = 1) -> None:
@@ -85,8 +97,11 @@ class Objects:
 
     def row(self, found: Mapping[str, Any]) -> Row | None:
         """The row of one; None if it holds no reading."""
+        found = _plain(found)
         epoch, step = _whole(found, EPOCH), _whole(found, STEP)
-        kind = "train" if any(name in found for name in TRAINS) else _kind(found)
+        if epoch is None and step is None:
+            epoch, step = _saved(found)
+        kind = _side(found) or ("train" if any(name in found for name in TRAINS) else _kind(found))
         if "iter" in found or "loss" in found:
             self._by_epoch |= epoch is not None
         elif epoch is None and (kind == "epoch" or (kind == "val" and self._by_epoch)):
@@ -100,12 +115,37 @@ class Objects:
         return Row(kind, metrics, step, epoch) if metrics else None
 
 
+def _plain(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``found``, where its reading stands by its name: {"metric": "val/f1", "value": 0.5} is {"val/f1": 0.5}."""
+    name = next((found[key] for key in NAMED if isinstance(found.get(key), str)), None)
+    value = next((key for key in VALUE if as_number(found.get(key)) is not None), None)
+    if name is None or value is None:
+        return found
+    return {**{key: one for key, one in found.items() if key not in (*NAMED, value)}, name: found[value]}
+
+
+def _side(found: Mapping[str, Any]) -> str | None:
+    """The side that an object says in so many words, as in {"split": "val"}."""
+    said = (found.get(key) for key in SIDED)
+    return next((SIDES[text.lower()] for text in said if isinstance(text, str) and text.lower() in SIDES), None)
+
+
+def _saved(found: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """The epoch or the step of the checkpoint that an object is of."""
+    text = next((found[key] for key in SAVED if isinstance(found.get(key), str)), "")
+    match = PLACE.search(Path(text).stem)
+    number = int(match["number"]) if match and len(match["number"]) < 12 else None
+    return (number, None) if match and match["epoch"] else (None, number)
+
+
 def numbers(found: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """The numbers in an object, which may be nested or written as strings."""
     flat: dict[str, float] = {}
     for name, value in found.items():
         if isinstance(value, dict) and name.lower() in SETTINGS:
             continue
+        if isinstance(value, dict) and value.keys() == SUMMED:
+            value = value["mean"]
         if isinstance(value, dict):
             flat |= numbers(value, f"{prefix}{name}/")
         elif (number := as_number(value)) is not None:

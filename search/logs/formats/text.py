@@ -166,6 +166,11 @@ class Reader:
         text = text if text.isascii() else languages.english(text)
         yield from self._shapes.read(text, self._matched if self._patterns else self._line)
 
+    def end(self) -> Iterator[Row]:
+        """The box that the file ends in, which has no line below it."""
+        if (row := self._grids.closed()) is not None:
+            yield row
+
     def _matched(self, line: str) -> Row | None:
         """By the user's patterns."""
         for pattern in self._patterns:
@@ -193,8 +198,6 @@ class Reader:
     def _learn(self, line: str) -> Row | None:
         """A line of a kind not seen before."""
         self.facts |= self._stated.take(line)
-        if wording.PRETRAINED.search(line):
-            self.facts["pretrained"] = 1
         line = self._given.joined(line)
         taken, row = self._tabled(line)
         if taken:

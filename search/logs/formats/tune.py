@@ -61,6 +61,10 @@ class Reader:
             elif not line.strip() or not line.startswith(" "):
                 yield from self._ended()
 
+    def end(self) -> Iterator[Row]:
+        """The block that the file ends in, which has no blank line below it."""
+        yield from self._ended()
+
     def _take(self, indent: int, key: str, value: str | None) -> None:
         while self._under and self._under[-1][0] >= indent:
             self._under.pop()

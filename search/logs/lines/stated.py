@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from pitprop.logs.lines import wording
+
 MOST = 8
 """Drops that are kept."""
 FACT = re.compile(
@@ -51,6 +53,8 @@ class Stated:
         """All that is known with this line."""
         for name, number in FACT.findall(line):
             self.facts[name] = int(number)
+        if wording.PRETRAINED.search(line):
+            self.facts["pretrained"] = 1
         if self._open is not None and (item := ITEM.fullmatch(line)):
             self._open.append(float(item["number"]))
             return self.facts
