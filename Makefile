@@ -18,7 +18,7 @@ endef
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui serve token submit queue cancel pause resume mcp dashboard test test-slow test-cluster test-browser lint types audit chaos soak bench-service check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-workers bench-wall bench-remedies docs messages clean
+.PHONY: help setup search preflight revive confirm status show best compare report list init schema doctor diagnose export exclude watch ui serve token submit queue cancel pause resume extend mcp dashboard test test-slow test-cluster test-browser lint types audit chaos soak bench-service check bench-overhead bench-lanes bench-detect bench-by-parameter bench-constraint bench-search bench-export bench-logs bench-study bench-workers bench-wall bench-remedies docs messages clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -113,6 +113,10 @@ cancel: $(READY)  ## end the search SPACE of a server
 
 pause: $(READY)  ## end the driver of the search SPACE of a server, until it is resumed
 	@$(BIN)/pitprop pause $(SPACE) $(ARGS)
+
+extend: $(READY)  ## plan TRIALS more trials of the search SPACE of a server
+	@test -n "$(TRIALS)" || { echo "say TRIALS=n, how many more"; exit 2; }
+	@$(BIN)/pitprop extend $(SPACE) $(TRIALS) $(ARGS)
 
 resume: $(READY)  ## queue the search SPACE of a server again
 	@$(BIN)/pitprop resume $(SPACE) $(ARGS)

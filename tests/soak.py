@@ -10,7 +10,7 @@ was answered with a 5xx said that it can be tried again; and no process and no t
 SOAK_SECONDS (300) bounds the disturbances; what is open then is waited for. SOAK_SEED is printed: the same seed deals the same
 blows, though a machine is not as quick every time. What cannot be done here is said to be left out: without PostgreSQL both
 services share a SQLite file, the disk is filled where a small one can be mounted, and the clock is moved where libfaketime is.
-A run that fails keeps its folder.
+A run that fails keeps its folder; one that is interrupted, by Ctrl-C or TERM, prints its counts, and nothing of it stays.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pitprop.errors import UserError
+from pitprop.processes import weigh
 from pitprop.service.clients.client import Client
 from pitprop.service.database import tables
 from pitprop.service.database.ledger import Store
@@ -48,8 +49,8 @@ trainers: [{ROOT}/tests/toys/steady.py]
 capacity: {{cpus: 4}}
 limits: {{running: 20, queued: 1000, requests: 100000}}
 """
-PATIENCE = 900.0
-"""Seconds in which everything has to come to its end once nothing is disturbed any more."""
+PATIENCE, LONGEST = 900.0, 3600.0
+"""Seconds without news of any search, and in all, in which everything comes to its end once nothing is disturbed any more."""
 DISK = 96
 """MiB of the disk that is filled."""
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
@@ -60,12 +61,20 @@ OVER = (SearchState.DONE, SearchState.FAILED, SearchState.CANCELLED)
 
 
 def keep(soak: Soak) -> None:
-    """Starts a service again that ended by itself, as systemd would: one that begins while PostgreSQL is down does."""
-    while not soak.ended.wait(1.0):
+    """Starts a service again that ended by itself, as systemd would: one that begins while PostgreSQL is down does.
+
+    Drivers give way to whatever else runs on this machine, and would take hours beside it: here they get their weight back.
+    """
+    while not soak.ended.wait(2.0):
         for one in soak.services:
             if one not in soak.down and one.process is not None and one.process.poll() is not None:
                 soak.count("service ended by itself and started again")
                 one.launch()
+        for pid in processes(soak.scratch):
+            with suppress(OSError):  # it has ended, or this is for root alone
+                if os.getpriority(os.PRIO_PROCESS, pid) > 0:
+                    os.setpriority(os.PRIO_PROCESS, pid, 0)
+                    weigh(0, pid)
 
 
 def submit(soak: Soak, number: int) -> None:
@@ -234,9 +243,6 @@ def set_back(soak: Soak) -> str:
 def run(soak: Soak, seconds: float, most: int, say: Callable[[str], None]) -> None:
     """Uses and disturbs the services for so long, and waits for what is open then."""
     began, number, next_blow = time.monotonic(), 0, time.monotonic() + 15.0
-    threading.Thread(target=look, args=(soak,), daemon=True).start()
-    keeper = threading.Thread(target=keep, args=(soak,), daemon=True)
-    keeper.start()
     menu = blows(soak)
     deck: list[tuple[str, Callable[[Soak], str]]] = []
     while time.monotonic() - began < seconds:
@@ -257,20 +263,21 @@ def run(soak: Soak, seconds: float, most: int, say: Callable[[str], None]) -> No
     if soak.clock is not None:
         soak.clock.write_text("+0s")
     settle(soak, say)
-    soak.ended.set()
-    keeper.join()
 
 
 def settle(soak: Soak, say: Callable[[str], None]) -> None:
     """Resumes what is paused, and waits until every search is over."""
     say("nothing is disturbed any more; what is open comes to its end")
-    began, were = time.monotonic(), -1
-    while time.monotonic() < began + PATIENCE:
+    began = news = time.monotonic()
+    were: dict[str, float] = {}
+    while time.monotonic() < min(news + PATIENCE, began + LONGEST):
         _status, found = soak.surely("GET", "/v1/searches?limit=1000")
         open_ = [one for one in found["items"] if one["state"] not in OVER]
-        if len(open_) != were:
+        now = {one["id"]: one["changed"] for one in open_}
+        if len(now) != len(were):
             say(f"{time.monotonic() - began:6.0f} s  {len(open_)} are open")
-            were = len(open_)
+        if now != were:
+            were, news = now, time.monotonic()
         for one in open_:
             if one["state"] == "paused":
                 soak.ask("POST", f"/v1/searches/{one['id']}/resume")
@@ -278,59 +285,83 @@ def settle(soak: Soak, say: Callable[[str], None]) -> None:
             break
         time.sleep(1.0)
     else:
-        soak.wrong.append(f"{len(open_)} searches have not ended in {PATIENCE:.0f} s")
+        since = time.monotonic() - news
+        soak.wrong.append(
+            f"{len(open_)} searches have not ended in {time.monotonic() - began:.0f} s, the last news {since:.0f} s ago"
+        )
     time.sleep(2.0)  # for the followers to hear of it
 
 
 @contextmanager
 def parts(home: Path, given: argparse.Namespace, say: Callable[[str], None]) -> Iterator[Soak]:
-    """The services and what they stand on, as far as it is here."""
-    scratch, runs = Path(tempfile.mkdtemp(prefix="s-")), home / "runs"
-    runs.mkdir()
-    disk = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}m", "none", str(runs)], capture_output=True).returncode == 0
-    server, clock = _server(given, home)
-    if server is not None:
-        os.environ["STUDY_DB"] = server.new_database()
-    environment = {"TMPDIR": str(scratch)}
-    tracker = None if given.no_mlflow else Tracker(home / "mlflow")
-    for there, what in ((server, "PostgreSQL"), (tracker, "MLflow"), (disk, "a disk that fills"), (clock, "a clock that moves")):
-        say(f"with {what}" if there else f"without {what}, which is left out or cannot be had here")
-    tracked = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{tracker.port}"} if tracker is not None else {}
-    inline = Serving(home / "inline", CATALOGUE + "inline: true\n", runs, mlflow=tracker is not None, **environment, **tracked)
-    soak = Soak(home, scratch, [inline, Serving(home / "ray", CATALOGUE, runs, **environment)], server, tracker,
-                random.Random(given.seed), clock, disk)  # fmt: skip
-    try:
+    """The services and what they stand on, as far as it is here; nothing of it stays, however this ends."""
+    with ExitStack() as ends:
+        scratch, runs = Path(tempfile.mkdtemp(prefix="s-")), home / "runs"
+        ends.callback(shutil.rmtree, scratch, ignore_errors=True)
+        runs.mkdir()
+        disk = not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={DISK}m", "none", str(runs)], capture_output=True
+        ).returncode
+        if disk:
+            ends.callback(subprocess.run, ["umount", "-l", str(runs)], check=False)
+        server, clock = _server(given, ends)
+        if server is not None:
+            os.environ["STUDY_DB"] = server.new_database()
+        environment = {"TMPDIR": str(scratch)}
+        tracker = None if given.no_mlflow else Tracker(home / "mlflow")
+        for there, what in (
+            (server, "PostgreSQL"),
+            (tracker, "MLflow"),
+            (disk, "a disk that fills"),
+            (clock, "a clock that moves"),
+        ):
+            say(f"with {what}" if there else f"without {what}, which is left out or cannot be had here")
+        tracked = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{tracker.port}"} if tracker is not None else {}
+        inline = Serving(
+            home / "inline", CATALOGUE + "inline: true\n", runs, mlflow=tracker is not None, **environment, **tracked
+        )
+        soak = Soak(home, scratch, [inline, Serving(home / "ray", CATALOGUE, runs, **environment)], server, tracker,
+                    random.Random(given.seed), clock, disk)  # fmt: skip
+        ends.callback(_ended, soak)
         for one in (*soak.services, *filter(None, [tracker])):
             one.start()
+        keeper = threading.Thread(target=keep, args=(soak,), daemon=True)
+        ends.callback(keeper.join)
+        ends.callback(soak.ended.set)
+        keeper.start()
+        threading.Thread(target=look, args=(soak,), daemon=True).start()
         yield soak
-    finally:
-        soak.ended.set()
-        soak.wrong += left(soak)
-        if disk:
-            if soak.wrong:
-                shutil.copytree(runs, home / "kept", symlinks=True, dirs_exist_ok=True)
-            subprocess.run(["umount", "-l", str(runs)], check=False)
-        if server is not None:
-            server.remove()
-        if clock is not None:
-            shutil.rmtree(clock.parent)
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _server(given: argparse.Namespace, home: Path) -> tuple[Server | None, Path | None]:
+def _ended(soak: Soak) -> None:
+    """Stops the services, and says what they leave; a disk that goes is copied if anything is wrong."""
+    soak.wrong += left(soak)
+    if soak.disk and soak.wrong:
+        shutil.copytree(soak.runs, soak.home / "kept", symlinks=True, dirs_exist_ok=True)
+
+
+def _server(given: argparse.Namespace, ends: ExitStack) -> tuple[Server | None, Path | None]:
     """PostgreSQL, if it is here and wanted, with the file that moves its clock, if that can be done."""
     if given.sqlite or (shutil.which("initdb") is None and not list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))):
         return None, None
     clock, environment = None, {}
     if FAKETIME is not None:
         clock = Path(tempfile.mkdtemp(prefix="clock-")) / "offset"
+        ends.callback(shutil.rmtree, clock.parent)
         clock.write_text("+0s")
         clock.parent.chmod(0o755)
         environment = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
         environment["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
     server = Server(environment)
+    ends.callback(server.remove)
     server.start()
     return server, clock
+
+
+def _interrupted(number: int, _frame: object) -> None:
+    """Ends what was started, once: another TERM does not disturb that."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> int:
@@ -344,21 +375,28 @@ def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> i
     given = parser.parse_args()
     say(f"seed {given.seed}, {given.seconds:.0f} seconds")
     os.environ.pop("STUDY_DB", None)
-    signal.signal(signal.SIGTERM, lambda *_given: sys.exit(143))  # so that what was started is ended
-    home, began = Path(tempfile.mkdtemp(prefix="soak-")), time.monotonic()
-    with parts(home, given, say) as soak:
-        run(soak, given.seconds, given.open, say)
-        store = Store(tables.opened(Places.under(str(soak.runs)).home.study_db))
-        soak.wrong += check(soak, store)
-        store.close()
+    signal.signal(signal.SIGTERM, _interrupted)
+    home, began, whole = Path(tempfile.mkdtemp(prefix="soak-")), time.monotonic(), False
+    try:
+        with parts(home, given, say) as soak, suppress(KeyboardInterrupt):
+            run(soak, given.seconds, given.open, say)
+            store = Store(tables.opened(Places.under(str(soak.runs)).home.study_db))
+            soak.wrong += check(soak, store)
+            store.close()
+            whole = True
+    except KeyboardInterrupt:  # before there was anything to count
+        shutil.rmtree(home)
+        return 130
     for what, count in sorted(soak.counts.items()):
         say(f"{count:>7}  {what}")
     for said in soak.wrong:
         say(f"FAILED: {said}")
-    say(f"{time.monotonic() - began:.0f} s; " + (f"the files are in {home}" if soak.wrong else "all holds"))
+    fine = "all holds" if whole else "interrupted, so that nothing is known of what has to hold at the end"
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    say(f"{time.monotonic() - began:.0f} s, load {load}; " + (f"the files are in {home}" if soak.wrong else fine))
     if not soak.wrong:
         shutil.rmtree(home)
-    return int(bool(soak.wrong))
+    return int(bool(soak.wrong)) if whole else 130
 
 
 if __name__ == "__main__":

@@ -185,10 +185,14 @@ def _held(where: Addresses, study: str) -> dict[int, str]:
 def left(soak: Soak) -> Iterator[str]:
     """What is still there once the services were stopped."""
     for one in soak.services:
-        one.close()
+        try:
+            one.close()
+        except subprocess.TimeoutExpired as error:
+            yield f"a service that was told to stop has not done so in {error.timeout:.0f} s"
+            one.kill()
     if soak.tracker is not None:
         soak.tracker.end()
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         found = [*processes(soak.scratch).values(), *map(str, soak.scratch.iterdir())]
         if not found:

@@ -111,6 +111,27 @@ def test_a_search_is_paused_resumed_and_cancelled_by_its_name(run) -> None:
     assert "longer" in run("queue", "--all").out
 
 
+def test_a_search_is_extended_and_its_parked_trials_are_revived_by_its_name(run, tmp_path: Path) -> None:
+    parks = "confirm: false\nsignatures: {constant_prediction: {action: park}}\npoints: [{speed: 0.5, dead: true}]\n"
+    run("submit", str(written(tmp_path, SPACE.replace("trials: 6", "trials: 2") + parks, "parks")))
+    assert run("watch", "parks").code == 0
+    assert run("extend", "parks", "1", "--json").json["trials"] == 3
+    assert run("watch", "parks").code == 0
+    before = run("status", "parks", "--json").json
+    assert before["parked"][0] == 0
+    revived = run("revive", "parks", "0", "--json")
+    assert (revived.code, revived.json["task"]) == (0, "revive")
+    assert run("watch", "parks").code == 0
+    assert run("status", "parks", "--json").json["revived"] == [{"trial": 3, "revives": 0}]
+
+
+@pytest.mark.parametrize("flags", [["--workers", "2"], ["--inline"]])
+def test_a_flag_of_a_training_on_this_machine_is_refused_where_a_server_revives(done: Search, run, flags: list[str]) -> None:
+    said = run("revive", "speeds", "0", *flags)
+    assert said.code == 1
+    assert f"{flags[0]} is for what trains on this machine" in said.err
+
+
 def test_a_search_that_confirms_says_so_in_the_queue_the_status_the_watch_and_on_the_page(server: Served, run) -> None:
     store, said = server.app.state.service.store, "confirming 3/10 trainings"
     search = run("submit", "speeds", "--name", "confirms", "--json").json["id"]

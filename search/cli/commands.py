@@ -119,8 +119,14 @@ def _revive_flags(parser: ArgumentParser) -> None:
     parser.add_argument("trial", metavar="TRIAL", nargs="+", type=int, help="number of a parked trial")
 
 
-@command("revive", "continue parked trials to their full budget", _study, _revive_flags, _json, _training, trains=True)
+@command(
+    "revive", "continue parked trials to their full budget", _study, _revive_flags, _json, _training, server_flag, trains=True
+)
 def _revive(given: Namespace) -> int:
+    if url := server_of(given):
+        from pitprop.cli.server import asking
+
+        return asking.revive(given, url)
     from pitprop.cli.training import train
 
     return train.revive(_study_options(given), _run_options(given), given.trial)

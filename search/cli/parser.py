@@ -45,6 +45,7 @@ EXAMPLES = {
         "pitprop cancel rate",
         "pitprop pause rate",
         "pitprop resume rate",
+        "pitprop extend rate 20",
     )
 }
 """By the name of the command."""

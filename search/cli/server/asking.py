@@ -32,6 +32,17 @@ def watch(given: Namespace, url: str) -> int:
         return remote.watch(asked, given.space, json=given.json)
 
 
+def revive(given: Namespace, url: str) -> int:
+    """Has a server continue parked trials of a search that is over."""
+    from pitprop.cli.server import remote
+
+    here = ("workers", "seed", "quiet", "inline", "no_report", "code_changed", "ray", "storage", "worker_logs", "events", "start")
+    remote.refuse([name for name in here if getattr(given, name)], url)
+    with remote.client(url) as asked:
+        search = asked.found(given.space)
+        return remote.told(asked, asked.revive(search.id, given.trial), json=given.json)
+
+
 def _client(given: Namespace) -> Client:
     from pitprop.cli.server import remote
 
@@ -96,6 +107,19 @@ def _pause(given: Namespace) -> int:
 )
 def _resume(given: Namespace) -> int:
     return _change(given)
+
+
+def _more(parser: ArgumentParser) -> None:
+    parser.add_argument("trials", metavar="N", type=whole, help="so many trials more than are planned")
+
+
+@command("extend", "plan more trials of a search of a server", _search_word, _more, json_flag, server_flag)
+def _extend(given: Namespace) -> int:
+    from pitprop.cli.server import remote
+
+    with _client(given) as asked:
+        search = asked.found(given.search)
+        return remote.told(asked, asked.extend(search.id, given.trials), json=given.json)
 
 
 def _change(given: Namespace) -> int:

@@ -31,6 +31,13 @@ def client(url: str | None) -> Client:
     return Client(url)
 
 
+def refuse(flags: Sequence[str], url: str) -> None:
+    """`UserError` if a flag was given that says how to train on this machine, by the name of its value."""
+    if flags:
+        text = _("--{flag} is for what trains on this machine, and {server} is asked: leave it out, or name the folder by --runs")
+        raise UserError(text.format(flag=flags[0].replace("_", "-"), server=url))
+
+
 def submit(asked: Client, space: str, uploads: Sequence[str], given: Mapping[str, Any]) -> models.Search:
     """Sends files, and queues a space: a file that is there, or else a name of the server's catalogue."""
     path = Path(space).expanduser()
