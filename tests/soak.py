@@ -61,10 +61,7 @@ OVER = (SearchState.DONE, SearchState.FAILED, SearchState.CANCELLED)
 
 
 def keep(soak: Soak) -> None:
-    """Starts a service again that ended by itself, as systemd would: one that begins while PostgreSQL is down does.
-
-    Drivers give way to whatever else runs on this machine, and would take hours beside it: here they get their weight back.
-    """
+    """Starts a service again that ended by itself, as when PostgreSQL is down; drivers, which may starve, weigh as others."""
     while not soak.ended.wait(2.0):
         for one in soak.services:
             if one not in soak.down and one.process is not None and one.process.poll() is not None:
@@ -285,10 +282,8 @@ def settle(soak: Soak, say: Callable[[str], None]) -> None:
             break
         time.sleep(1.0)
     else:
-        since = time.monotonic() - news
-        soak.wrong.append(
-            f"{len(open_)} searches have not ended in {time.monotonic() - began:.0f} s, the last news {since:.0f} s ago"
-        )
+        took, dull = time.monotonic() - began, time.monotonic() - news
+        soak.wrong.append(f"{len(open_)} searches have not ended in {took:.0f} s, the last {dull:.0f} s without news")
     time.sleep(2.0)  # for the followers to hear of it
 
 
@@ -392,8 +387,8 @@ def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> i
     for said in soak.wrong:
         say(f"FAILED: {said}")
     fine = "all holds" if whole else "interrupted, so that nothing is known of what has to hold at the end"
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    say(f"{time.monotonic() - began:.0f} s, load {load}; " + (f"the files are in {home}" if soak.wrong else fine))
+    said = f"the files are in {home}" if soak.wrong else fine
+    say(f"{time.monotonic() - began:.0f} s, load {os.getloadavg()[2]:.0f}; {said}")
     if not soak.wrong:
         shutil.rmtree(home)
     return int(bool(soak.wrong)) if whole else 130

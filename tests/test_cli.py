@@ -603,3 +603,17 @@ def test_the_language_may_stand_before_and_after_what_is_done_with_tokens(
 ) -> None:
     assert main([*words, "--runs", str(tmp_path)]) in (0, None)
     assert "owner" not in capsys.readouterr().out
+
+
+def test_the_first_token_alone_is_said_to_turn_tokens_on_and_a_script_reads_nothing_but_the_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for owner in ("anna", "bo"):
+        assert main(["token", "make", owner, "--runs", str(tmp_path)]) == 0
+        told = capsys.readouterr()
+        assert told.out.startswith("pitprop_")
+        assert told.out.count("\n") == 1
+        said.append(told.err)
+    assert "from now on every request to the service needs one" in said[0]
+    assert said[1] == ""

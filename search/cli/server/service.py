@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -82,8 +83,12 @@ def make(owner: str, scope: str, days: int, runs: str | None) -> int:
         text = _("{owner} cannot own a token: an owner's name has letters, digits, dots, dashes and @, and days are 1 to 3650")
         raise UserError(text.format(owner=repr(owner))) from error
     with opened_store(runs) as store:
+        first = not tokens.any_made(store)
         _known, secret = tokens.make(store, asked.owner, asked.scope, asked.days, OPERATOR)
-    print(secret)
+    print(secret, flush=True)
+    if first:  # beside what a script reads
+        text = _("this is the first token: from now on every request to the service needs one, also on this machine")
+        print(f"pitprop: {text}", file=sys.stderr)
     return 0
 
 
