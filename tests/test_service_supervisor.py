@@ -114,12 +114,19 @@ def test_a_clock_that_is_set_back_strands_no_search_of_a_service_that_is_gone(pa
 
 
 @pytest.mark.parametrize("moved", [-86_400.0, 86_400.0])
-def test_a_driver_that_does_not_begin_is_started_again_however_the_clock_was_moved(parts: Kit, moved: float) -> None:
+def test_a_clock_that_is_moved_ends_no_driver_that_has_not_begun_and_one_that_hangs_is_started_again(
+    parts: Kit, moved: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entry, one = parts.submit("hangs"), parts.supervisor()
-    reach(parts, entry.id, RUNNING, one)
+    until([one], lambda: len(parts.runs(entry)) == 1)
     with parts.store.writing() as connection:
         found = parts.entry(entry.id)
         parts.store.set(connection, found, task={**found.task, "at": found.task["at"] + moved})
+    for _look in range(5):
+        one.tick()
+    os.kill(int(parts.runs(entry)[0].split()[0]), 0)
+    assert "restarted" not in parts.kinds(entry.id)
+    monkeypatch.setattr("pitprop.service.running.beginning.PATIENCE", -1.0)
     until([one], lambda: "restarted" in parts.kinds(entry.id))
 
 
@@ -205,7 +212,7 @@ def test_a_deaf_driver_is_killed_in_the_end(parts: Kit, monkeypatch: pytest.Monk
 def test_a_driver_that_does_not_begin_is_started_again(parts: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     entry, one = parts.submit("hangs"), parts.supervisor()
     until([one], lambda: len(parts.runs(entry)) == 1)
-    monkeypatch.setattr("pitprop.service.running.supervision.BEGINNING", 0.0)
+    monkeypatch.setattr("pitprop.service.running.beginning.PATIENCE", -1.0)
     until([one], lambda: "restarted" in parts.kinds(entry.id))
     monkeypatch.undo()
     hurried(parts, entry.id, DONE, one)

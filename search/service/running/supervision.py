@@ -21,6 +21,7 @@ from pitprop.service.database.ledger import LIVE, Entry, Fenced, Happened, Store
 from pitprop.service.database.tables import SEARCHES
 from pitprop.service.models import SearchState
 from pitprop.service.running import queue
+from pitprop.service.running.beginning import Beginnings
 from pitprop.service.running.drivers import Drivers, Line, journal_lines
 from pitprop.service.running.places import Places
 from pitprop.service.running.silence import Silence
@@ -34,8 +35,6 @@ LEASE = 20.0
 """Seconds after which another service takes over what one no longer sees to."""
 RESTARTS = 5
 """So often a driver is started again that ends without a word, and without a trial that ended since."""
-BEGINNING = 3600.0
-"""A driver that has not begun to train after so many seconds, as on a cluster that starts no worker, is started again."""
 SLOWEST = 300.0
 """The longest wait before a driver is started again."""
 LATELY = 86400.0
@@ -61,7 +60,7 @@ class Supervisor:
     ) -> None:
         self.name = name
         self._store, self._catalogue, self._places, self._drivers = store, catalogue, places, drivers
-        self._lease = lease
+        self._lease, self._beginnings = lease, Beginnings()
         self._renewed = 0.0
         self.silence: Silence | None = None
         """That nobody can say which drivers run, while it is so."""
@@ -192,8 +191,7 @@ class Supervisor:
         lives = self._drivers.lives(entry)  # before its journal is read: what it said last is in there then
         last = self._read(entry)
         entry = self._found(entry)
-        hangs = not entry.task.get("begun") and abs(now - entry.task.get("at", now)) > BEGINNING  # the clock was set back
-        if lives and (hangs or entry.state in (SearchState.PAUSING, SearchState.CANCELLING)):
+        if lives and (self._beginnings.overdue(entry) or entry.state in (SearchState.PAUSING, SearchState.CANCELLING)):
             if not self._drivers.end(entry, now):
                 self._cannot_end(entry)
         elif not lives:
@@ -287,6 +285,7 @@ class Supervisor:
         self._to(entry, SearchState.QUEUED, "restarted", reason, restarts=restarts, retry_at=now + wait)
 
     def _to(self, entry: Entry, state: SearchState, kind: str, reason: str, **values: Any) -> None:
+        self._beginnings.forget(entry.id)
         with self._store.writing() as connection:
             self._store.set(
                 connection,
