@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pitprop.messages import _
@@ -14,18 +14,18 @@ class UserError(Exception):
     """Wrong input, or an environment that does not work: the text is one sentence that says what, and what to do."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
     """The known word that ``word`` was probably meant as, whatever its case; None if it is like none of them."""
     small = {one.lower(): one for one in known}
-    return next((small[one] for one in difflib.get_close_matches(word.lower(), list(small), 1)), None)
+    return next((small[one] for one in difflib.get_close_matches(word.lower(), list(small), 1, likeness)), None)
 
 
-def hint(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence on an unknown ``word``: the nearest known one, or all that are known."""
+def hint(word: str, known: Iterable[str], written: Callable[[str], str] = repr) -> str:
+    """The end of a sentence on an unknown ``word``: the nearest known one, as it is ``written`` here, or all that are known."""
     names = list(known)
     near = nearest(word, names)
     if near is not None:
-        return _("; did you mean {near!r}?").format(near=near)
+        return _("; did you mean {near}?").format(near=written(near))
     return _("; known: {names}").format(names=", ".join(names)) if names else _("; none is known here")
 
 

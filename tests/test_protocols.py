@@ -1,4 +1,4 @@
-"""Every log format and every signature keeps to its Protocol, whichever there are."""
+"""Whatever is found by its name keeps to its Protocol, and is offered where its name is misspelt."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+from pitprop import space, trainer
+from pitprop.cli.main import COMMANDS, main
 from pitprop.detection import signatures
 from pitprop.detection.facts import Facts
 from pitprop.detection.remedies.advice import Advice
 from pitprop.detection.signatures import KINDS, OPTIONAL, SignatureModule
+from pitprop.errors import UserError
 from pitprop.logs import formats
 from pitprop.logs.names import Names
 from pitprop.messages import Message
+from pitprop.space import sampling
 from pitprop.telemetry import Telemetry
 
 ROOT = Path(__file__).parents[1]
+TRAINER = '"""A trainer."""\ndef train(params, context):\n    yield\n'
 NEEDED = {name for name in vars(SignatureModule) if not name.startswith("_")}
 
 
@@ -123,3 +128,45 @@ def test_modules_found_by_name_have_the_types_of_their_protocols(tmp_path: Path)
 @pytest.mark.parametrize("name", formats.names())
 def test_a_format_is_in_the_docs(name: str) -> None:
     assert f"\n### {name}\n" in (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+
+
+def found_by_name() -> list[tuple[str, str, Sequence[str]]]:
+    """A kind, one of its names, and all of them."""
+    kinds: dict[str, Sequence[str]] = {
+        "command": list(COMMANDS),
+        "format": formats.names(),
+        "signatures": signatures.names(),
+        "space": space.names(),
+        "trainer": trainer.names(),
+        **{kind: list(sampling.words(kind)) for kind in ("sampler", "pruner", "scheduler")},
+    }
+    return [(kind, name, known) for kind, known in kinds.items() for name in known]
+
+
+def refusal(kind: str, word: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What is said where a user writes ``word`` for something of this kind."""
+    if kind == "command":
+        with pytest.raises(SystemExit):
+            main([word])
+        return capsys.readouterr().err
+    (folder / "toy.py").write_text(TRAINER, encoding="utf-8")
+    written = {
+        "question": "Which?",
+        "trainer": str(folder / "toy.py"),
+        "objective": {"metric": "val/accuracy", "goal": "maximize"},
+        "epochs": 4,
+        "params": {"lr": {"float": [0.1, 1.0]}},
+    }
+    told: dict[str, Any] = {"space": word, "signatures": written | {kind: {word: "off"}}}
+    with pytest.raises(UserError) as error:
+        formats.load(word) if kind == "format" else space.load(told.get(kind, written | {kind: word}), "misspelt")
+    return str(error.value)
+
+
+@pytest.mark.parametrize(("kind", "name", "known"), found_by_name(), ids=lambda one: one if isinstance(one, str) else "")
+def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(
+    kind: str, name: str, known: Sequence[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for word in (name + name[-1], name.upper(), name[1:] if len(name) > 4 else name[0] + name):
+        if word not in known:
+            assert f"did you mean {name!r}" in refusal(kind, word, tmp_path, capsys)

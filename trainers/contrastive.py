@@ -7,7 +7,6 @@ hold the loss at ln(batch - 1); learning rates too high for embeddings that are 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from pitprop.detection import chance
+from pitprop.errors import nearest
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Context, Params, Start
 from pitprop.trainers.data import satimage
@@ -248,7 +248,7 @@ def _frozen(value: Any, modalities: Sequence[str]) -> tuple[bool, ...]:
         raise ValueError(f"frozen: {value!r} is not allowed; give modalities, or how many from 0 to {len(modalities)}")
     for name in value:
         if name not in modalities:
-            near = difflib.get_close_matches(str(name), modalities, n=1)
-            hint = f"did you mean {near[0]!r}" if near else f"there are {', '.join(modalities)}"
+            near = nearest(str(name), modalities)
+            hint = f"did you mean {near!r}" if near else f"there are {', '.join(modalities)}"
             raise ValueError(f"frozen: there is no modality {name!r}; {hint}")
     return tuple(name in value for name in modalities)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from pitprop.detection import metrics, questions
 from pitprop.detection.detect import Signature, Verdict, defaults, judge, unwatched
 from pitprop.detection.facts import Facts
+from pitprop.errors import nearest
 from pitprop.logs import names
 from pitprop.telemetry import VOCABULARY, Epoch, Telemetry
 
@@ -200,5 +200,5 @@ def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _near(name: str, known: Collection[str], likeness: float = 0.6) -> str:
-    near = difflib.get_close_matches(name, known, 1, likeness)
-    return f": did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known, likeness)
+    return f": did you mean {near!r}?" if near else ""

@@ -75,8 +75,7 @@ class Parser(ArgumentParser):
         """Ends it because of words that no flag takes."""
         flags = [flag for action in self._actions for flag in action.option_strings]
         word = next((one.partition("=")[0] for one in words if one.startswith("-")), words[0])
-        near = nearest(word, flags)
-        meant = _("; did you mean {near}?").format(near=near) if near else ""
+        meant = hint(word, flags, str) if nearest(word, flags) else ""
         self.error(_("{command} knows no {word}").format(command=self.prog, word=word) + meant)
 
 

@@ -3,7 +3,7 @@
 `load` reads a space by name, by path, or from a mapping, and gives a `Space`: everything that a search needs to know. A `Leaf`
 is a searched parameter, with its values. `meaning` says what a trial's value depends on, and `difference` what two
 meanings disagree on. `yaml_text` finds and parses the file, `schema` holds its sections and gives the JSON Schema for editors,
-`kinds` the values in them, `checks` what depends on more than one value; `params`, `distributions`, `sampling` and
+`kinds` the values in them, `checks` what depends on more than one value; `params`, `distributions`, `planning`, `sampling` and
 `constraints` each read one part; `model` is the result.
 """
 

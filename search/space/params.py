@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pitprop.errors import hint, shown
+from pitprop.errors import hint, nearest, shown
 from pitprop.messages import N_, _
 from pitprop.space.distributions import KINDS, STOPPING, Leaf, read_leaf
 from pitprop.space.schema.kinds import Problems, boolean
@@ -184,5 +183,5 @@ def _misspelt(value: Mapping[str, Any], default: Any) -> bool:
     """Whether a mapping with none of the kinds was meant as a distribution: better a question than a strange constant."""
     if isinstance(default, dict) and isinstance(value, dict):
         return False
-    close = any(isinstance(item, list) and difflib.get_close_matches(word, KINDS, 1) for word, item in value.items())
+    close = any(isinstance(item, list) and nearest(word, KINDS) is not None for word, item in value.items())
     return close or not SIGNS.isdisjoint(value) or (default is not None and not isinstance(default, dict))

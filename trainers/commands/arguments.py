@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from pitprop.errors import hint
 from pitprop.trainer import Unfit
 
 PLACE = re.compile(r"\{\{([\w.\-]+)\}\}|\{([\w.\-]+)\}")
@@ -141,12 +141,5 @@ def known(name: str, words: Mapping[str, Any], where: str) -> Any:
     if name == "config" and name not in words:
         raise CommandError(f"{where} names {{config}}, but no file is filled: say which in options.template, such as train.yaml")
     if name not in words:
-        raise CommandError(f"{where} names {{{name}}}, which is no parameter and no word of ours{nearest(name, words)}")
+        raise CommandError(f"{where} names {{{name}}}, which is no parameter and no word of ours{hint(name, words)}")
     return words[name]
-
-
-def nearest(name: str, names: Iterable[str], shown: Callable[[str], str] = repr) -> str:
-    """The end of a sentence on an unknown ``name``."""
-    every = list(names)
-    near = difflib.get_close_matches(name, every, 1)
-    return f"; did you mean {shown(near[0])}?" if near else f"; known: {', '.join(every)}"

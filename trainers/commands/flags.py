@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from pathlib import Path
 
-from pitprop.trainers.commands.arguments import nearest
+from pitprop.errors import hint
 
 OPEN = {"parents", "fromfile_prefix_chars", "prefix_chars", None}
 """Arguments of a parser with which it takes more than is said in the script."""
@@ -18,7 +18,7 @@ def refused(script: Path, arguments: Sequence[str]) -> list[str]:
     known = _known(script)
     given = dict.fromkeys(word.partition("=")[0] for word in arguments if word.startswith("--") and word != "--")
     unknown = [flag for flag in given if known and not any(one.startswith(flag) for one in known)]  # which may be shortened
-    return [f"{script.name} takes no flag {flag}{nearest(flag, sorted(known), str)}" for flag in unknown]
+    return [f"{script.name} takes no flag {flag}{hint(flag, sorted(known), str)}" for flag in unknown]
 
 
 def _known(script: Path) -> set[str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pitprop.trainers.commands.arguments import CommandError, nearest
+from pitprop.errors import hint
+from pitprop.trainers.commands.arguments import CommandError
 
 PLACE = re.compile(r"\{(\w+)\}")
 SMALL = 0.01
@@ -37,7 +38,7 @@ def wanted(row: Any, where: str) -> Data:
     if not isinstance(row, Mapping) or not row.get("files") or not all(isinstance(one, str) for one in row.values()):
         raise CommandError(f"{where} takes a path or a glob, or {{files: train.json, label: label, needs: 'x/{{video}}.npz'}}")
     if unknown := [name for name in row if name not in known]:
-        raise CommandError(f"{where} has an unknown key {unknown[0]!r}{nearest(str(unknown[0]), known)}")
+        raise CommandError(f"{where} has an unknown key {unknown[0]!r}{hint(str(unknown[0]), known)}")
     return Data(**row)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pitprop.errors import hint
 from pitprop.logs import Epochs, Follower
 from pitprop.logs.assumptions import said
 from pitprop.logs.lines import stated
 from pitprop.telemetry import Epoch
-from pitprop.trainers.commands.arguments import CommandError, nearest
+from pitprop.trainers.commands.arguments import CommandError
 from pitprop.trainers.commands.settings import Source
 
 LINES, REPORT = "jsonl", "report"
@@ -128,5 +129,5 @@ class Sources:
         wanted = f"the objective {self._metric!r}" if self._metric else "a metric"
         came = ", ".join(list(self._names)[:20])
         told = f"what came is {came}; correct objective.metric, or options.names"
-        told += nearest(self._metric, list(self._names)) if self._names and self._metric else ""
+        told += hint(self._metric, list(self._names)) if self._names and self._metric else ""
         return f"without {wanted}: {told if came else 'nothing that it wrote reads like metrics'}"

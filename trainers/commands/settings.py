@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from pitprop.trainers.commands.arguments import BOOLEANS, LISTS, STYLES, CommandError, Style, nearest, text
+from pitprop.errors import hint
+from pitprop.trainers.commands.arguments import BOOLEANS, LISTS, STYLES, CommandError, Style, text
 from pitprop.trainers.commands.inputs import Data, wanted
 from pitprop.trainers.commands.template import LANGUAGES
 
@@ -140,7 +141,7 @@ def _source(row: Any, where: str, common: Mapping[str, str]) -> Source:
     if not isinstance(row, dict) or not isinstance(row.get("from"), str):
         raise CommandError(f"{where} says not where metrics come from: it takes {{from: stdout}}, stderr, or a path")
     if unknown := [name for name in row if name not in known]:
-        raise CommandError(f"{where} has an unknown key {unknown[0]!r}{nearest(unknown[0], known)}")
+        raise CommandError(f"{where} has an unknown key {unknown[0]!r}{hint(unknown[0], known)}")
     names, patterns = {**common, **_mapping(row.get("names"), f"{where}.names")}, row.get("pattern") or []
     patterns = [patterns] if isinstance(patterns, str) else patterns
     if not isinstance(patterns, list | tuple) or not all(isinstance(one, str) for one in patterns):
@@ -176,5 +177,5 @@ def _text(options: Mapping[str, Any], name: str) -> str:
 
 def _one_of(options: Mapping[str, Sequence[str]], name: str, known: Sequence[str]) -> str:
     if options[name] not in known:
-        raise CommandError(f"options.{name} {options[name]!r} is not allowed{nearest(str(options[name]), known, str)}")
+        raise CommandError(f"options.{name} {options[name]!r} is not allowed{hint(str(options[name]), known, str)}")
     return str(options[name])

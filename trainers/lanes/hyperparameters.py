@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
+
+from pitprop.errors import nearest
 
 
 def complete(given: Mapping[str, Any], defaults: Mapping[str, Any], path: str = "") -> dict[str, Any]:
@@ -14,8 +15,8 @@ def complete(given: Mapping[str, Any], defaults: Mapping[str, Any], path: str = 
     for key, value in given.items():
         name = f"{path}{key}"
         if key not in defaults:
-            near = difflib.get_close_matches(key, defaults, n=1)
-            hint = f"did you mean {near[0]!r}" if near else f"it takes {', '.join(defaults)}"
+            near = nearest(key, defaults)
+            hint = f"did you mean {near!r}" if near else f"it takes {', '.join(defaults)}"
             raise ValueError(f"{name}: this trainer has no such key; {hint}")
         if isinstance(defaults[key], Mapping):
             if not isinstance(value, Mapping):

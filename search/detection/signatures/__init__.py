@@ -18,7 +18,6 @@ A signature is a module with a docstring (its first line is shown in lists) that
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -30,6 +29,7 @@ from typing import Any, Protocol, cast
 
 from pitprop.detection.facts import Facts
 from pitprop.detection.remedies.advice import Advice
+from pitprop.errors import nearest
 from pitprop.messages import Message
 from pitprop.telemetry import Telemetry
 
@@ -84,8 +84,8 @@ def load(name: str) -> SignatureModule:
     if module is not None:  # on the way of every judgement, so without a look at the disk
         return cast(SignatureModule, module)
     if name not in names():
-        near = difflib.get_close_matches(name, names(), 1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names())}"
+        near = nearest(name, names())
+        hint = f"did you mean {near}?" if near else f"known are {', '.join(names())}"
         raise ValueError(f"there is no signature {name!r}: {hint}")
     return cast(SignatureModule, importlib.import_module(f"{__name__}.{name}"))
 
