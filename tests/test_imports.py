@@ -5,9 +5,13 @@ The order of the rooms, and the homes of the heavy libraries, are contracts in p
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -15,10 +19,38 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def imported(file: Path) -> Iterator[str]:
+    """The packages of others that a file imports, wherever in it, by the name in the import."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+def plain(requirement: str) -> str:
+    """The name of a requirement as all spellings of it are compared: `scikit-learn` for ``Scikit_Learn>=1``."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~; ]", requirement)[0]).lower()
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys, pitprop.cli.main as cli\ntry: cli.main(['--help'])\nexcept SystemExit: print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "ray", "mlflow", "optuna", "numpy", "rich", "yaml", "pydantic"} & set(loaded)
+
+
+def test_what_is_imported_at_run_time_is_among_the_declared_dependencies() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {plain(one) for one in project["dependencies"]}
+    optional = {plain(one) for group in project["optional-dependencies"].values() for one in group}
+    built = set((ROOT / "trainers" / "data").glob("build_*.py"))  # the data that ships is built by hand
+    files = {*(ROOT / "search").rglob("*.py"), *(ROOT / "trainers").rglob("*.py")} - built
+    names = {name for file in files for name in imported(file)} - sys.stdlib_module_names - {"pitprop"}
+    sold = packages_distributions()
+    undeclared = {name for name in names if not {plain(one) for one in sold.get(name, [name])} & (declared | optional)}
+    assert not undeclared
+    locked = {plain(line) for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines() if line[:1] != "#"}
+    assert declared <= locked
 
 
 def test_an_editable_install_sees_all_that_a_wheel_holds() -> None:

@@ -11,8 +11,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from pitprop.errors import UserError
-from pitprop.messages import _
 from pitprop.space import Space
 from pitprop.study import ranking
 from pitprop.study.record import Record
@@ -53,11 +51,8 @@ def write_csv(path: Path, records: Sequence[Record], space: Space) -> None:
 
 def write_parquet(path: Path, records: Sequence[Record], space: Space) -> None:
     """Writes the trials as Parquet, lists and mappings as JSON; a column of several kinds of values is text."""
-    try:
-        import pandas
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise UserError(_("--parquet needs pandas and pyarrow: pip install pandas pyarrow")) from error
+    import pandas
+
     columns, told = _plain(records, space)
     frame = pandas.DataFrame(told, columns=columns)
     for name in columns:
