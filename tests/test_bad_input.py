@@ -15,6 +15,7 @@ from pathlib import Path
 import optuna
 import pytest
 from conftest import ROOT, TOLD, Said
+from pitprop.service.running.supervision import PASSING
 
 Write = Callable[..., Path]
 Pitprop = Callable[..., Said]
@@ -312,13 +313,15 @@ def full(size: int) -> Iterator[None]:
     ],
     ids=["lock", "database", "curve", "checkpoint"],
 )
-def test_a_full_disk_ends_the_search_and_loses_nothing(
-    write_space: Write, pitprop: Pitprop, size: int, changes: dict[str, object], wanted: str
+def test_a_full_disk_ends_the_search_and_loses_nothing_and_a_service_tries_it_again(
+    write_space: Write, pitprop: Pitprop, tmp_path: Path, size: int, changes: dict[str, object], wanted: str
 ) -> None:
-    space = write_space(**{**QUIET, "trials": 3, **changes})
+    space, events = write_space(**{**QUIET, "trials": 3, **changes}), tmp_path / "events.jsonl"
     with full(size):
-        said = pitprop("search", space, "--inline")
+        said = pitprop("search", space, "--inline", *(["--events", events] if size else []))
     assert wanted in sentence(said)
+    if size:
+        assert json.loads(events.read_text().splitlines()[-1])["body"]["class"] in PASSING
     again = pitprop("search", space, "--inline", "--json").json
     assert again["finished"]
     assert again["trials"]["COMPLETE"] == again["target"]

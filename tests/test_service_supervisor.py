@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from optuna.exceptions import StorageInternalError
+from pitprop.driver.progress import Unwritten
 from pitprop.service.database.lifecycle import Change
 from pitprop.service.models import SearchState
 from pitprop.service.running import supervision
@@ -172,7 +173,17 @@ def test_an_error_that_is_not_mended_by_trying_again_is_told_at_once(parts: Kit)
 
 
 @pytest.mark.parametrize(
-    "kind", [StorageInternalError, DatabaseError, OperationalError, InterfaceError, OSError, ConnectionResetError, TimeoutError]
+    "kind",
+    [
+        StorageInternalError,
+        DatabaseError,
+        Unwritten,
+        OperationalError,
+        InterfaceError,
+        OSError,
+        ConnectionResetError,
+        TimeoutError,
+    ],
 )
 def test_an_error_of_what_is_out_for_a_while_is_tried_again(parts: Kit, kind: type[Exception]) -> None:
     entry = parts.submit(f"error={kind.__name__}")

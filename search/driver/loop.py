@@ -24,6 +24,7 @@ from pitprop.driver.progress import (
     Started,
     Unanswered,
     Understood,
+    Unwritten,
     Warned,
 )
 from pitprop.driver.scheduler import NEW
@@ -357,9 +358,8 @@ class Search:
         self._waiting.left(worker)
         if failure.cause in (Cause.CHECKPOINT, Cause.DISK):
             self._study.check()  # where the whole folder is gone, nothing is kept
-            raise SearchError(
-                message("{error}; finished trials are kept, and the same command continues from there", error=failure.error)
-            )
+            said = message("{error}; finished trials are kept, and the same command continues from there", error=failure.error)
+            raise (Unwritten if failure.cause is Cause.DISK else SearchError)(said)
         group = self._groups.break_up(worker)
         if failure.cause is Cause.TOO_MANY_LANES:
             self._narrow(group, failure)

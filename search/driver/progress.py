@@ -86,6 +86,10 @@ class SearchError(UserError):
     """The search cannot continue: one sentence."""
 
 
+class Unwritten(SearchError):
+    """It cannot continue as its disk takes no checkpoints, which may pass: one sentence."""
+
+
 class Failures:
     """The trials of a run that failed, as long as none did not, in it or in a run of the search before."""
 

@@ -44,7 +44,7 @@ VOLATILE = ("progress", "confirming", "answer")
 PRIVATE = ("joined", "left")
 """What it says to us alone."""
 PASSING = (
-    *("Owned", "Lost", "LaunchError"),
+    *("Owned", "Lost", "LaunchError", "Unwritten"),
     *("DatabaseError", "StorageInternalError", "OperationalError", "InterfaceError", "InternalError"),
     *("OSError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError", "TimeoutError"),
 )
