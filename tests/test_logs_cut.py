@@ -138,7 +138,16 @@ RLLIB = """Result for PPO_CartPole-v1_4ad32_00000:
     episode_return_mean: {n}.5
   training_iteration: {n}
 """
+NEW_TUNE = """Trial x_0000 finished iteration {n} at 2024-01-01 10:00:00. Total running time: 3s
+╭───────────────────────────╮
+│ Trial x_0000 result       │
+├───────────────────────────┤
+│ training_iteration {n}    │
+│ config/lr          0.1    │
+│ accuracy           0.{n}  │
+"""
 BLOCKS = {
+    "new_tune.log": (NEW_TUNE, "╰───────────────────────────╯\n", "val/accuracy", 0.7),
     "box.log": (BOX, "-" * 33 + "\n", "rollout/ep_rew_mean", 7.0),
     "tune.log": (TUNE.replace("{a}", "x"), "\n", "val/mean_accuracy", 0.7),
     "rllib.log": (RLLIB, "\n", "train/env_runners_episode_return_mean", 7.5),

@@ -257,3 +257,16 @@ def test_usual_names_are_translated(theirs: str, kind: str, ours: str | None) ->
 def test_a_users_name_may_be_a_prefix() -> None:
     names = Names({"acc/": "val/", "acc/RGBPose_1:1_top1": "val/top1"})
     assert [names("acc/pose", "val"), names("acc/RGBPose_1:1_top1", "val")] == ["val/pose", "val/top1"]
+
+
+TABLES = {
+    "excel.csv": "Epoche;Verlust;Validierungsgenauigkeit\r\n1;0,9;0,4\r\n2;0,8;0,5\r\n",
+    "zh.csv": "轮次,训练损失,验证准确率\n1,0.9,0.4\n2,0.8,0.5\n",
+    "scores.csv": "epoch,steps,accuracy\n1,-1,0.4\n2,-1,0.5\n",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_with_foreign_words_commas_or_nothing_but_scores_is_of_validation(name: str, tmp_path: Path) -> None:
+    found = epochs(read(tmp_path / name, TABLES[name]))
+    assert [epoch.metrics["val/accuracy"] for epoch in found] == [0.4, 0.5]

@@ -32,6 +32,27 @@ def each(text: str) -> str:
 
 PRINTED: dict[str, tuple[str, Mapping[str, float]]] = {
     "sides alone": (each("Epoch 00{n}: train=0.18 valid=0.2{n} best=0.21 ms=0.00MB\n"), {"train/loss": 0.18, "val/loss": 0.22}),
+    "sides of a score beside a loss": (
+        each("Epoch: 00{n}, Loss: 1.9, Train: 0.8, Val: 0.7{n}, Test: 0.7\n"),
+        {"train/loss": 1.9, "train/score": 0.8, "val/score": 0.72},
+    ),
+    "a bar that shows the validation before until its own is over": (
+        each("Epoch {n}: 50%|█| 5/10 [00:10<00:10, val_loss=0.9]\rEpoch {n}: 100%|█| 10/10 [00:20<00:00, val_loss=0.{n}]\n"),
+        {"val/loss": 0.2},
+    ),
+    "objects of json between lines": (
+        each('tick {n} kimg 4.0 time 1m\n{{"results": {{"fid50k_full": 9.{n}}}, "snapshot_pkl": "snapshot-00{n}.pkl"}}\n'),
+        {"val/fid50k_full": 9.2},
+    ),
+    "kaldi": (
+        each("Average objective function for 'output' for minibatches {n}0-{n}9 is -1.{n} over 128 frames.\n"),
+        {"train/objf": -1.2},
+    ),
+    "a tutorial of torch": (
+        each("Epoch [{n}/9], Loss: 0.5\npod-1 Accuracy of the network on the 10000 test images: 7{n} %\n"),
+        {"val/accuracy": 0.72},
+    ),
+    "bits per dimension": (each("Iter {n} | Bit/dim 3.{n}(3.5) | Steps 9\n"), {"train/bits_per_dim": 3.2}),
     "sides behind a word": (
         each("Epoch {n} loss: train=0.5 val=0.4 acc: train=0.8 val=0.7{n}\n"),
         {"train/loss": 0.5, "val/loss": 0.4, "train/accuracy": 0.8, "val/accuracy": 0.72},
@@ -118,7 +139,7 @@ def test_what_is_written_in_an_unusual_way_is_read_by_epoch(kind: str, tmp_path:
     text, expected = PRINTED[kind]
     (path := tmp_path / "train.log").write_text(text)
     rows = (follower := Follower(path)).poll() + follower.end()
-    joined = Epochs("train/loss" if not any(name.startswith("val/") for name in expected) else None)
+    joined = Epochs(next(iter(expected)) if not any(name.startswith("val/") for name in expected) else None)
     found = joined.add(rows) + joined.end()
     assert len(found) == 2
     assert found[-1].metrics == {

@@ -60,7 +60,7 @@ TELLING: tuple[tuple[Meaning, str], ...] = (
     (SIGNED, "ari silhouette similarity ssim msssim stoi"),
     (SCORE, "uas las pck gauc aupr auprc mota hota idf1 nds pq fitness"),
     (replace(SCORE, chance=0.5), "auc auroc roc cindex concordance"),
-    (replace(SIGNED, chance=0.0), "mcc kappa r2 r2score spearman spearmanr pearson pearsonr kendall corr"),
+    (replace(SIGNED, chance=0.0), "mcc kappa qwk r2 r2score spearman spearmanr pearson pearsonr kendall corr"),
     (replace(SIGNED, chance=0.0), "correlation ccc lcc srcc plcc"),
     (FOUND, "f f1 fscore fmeasure miou iou iu meaniu fwiou jaccard dice mdice dsc precision prec recall rec sensitivity"),
     (FOUND, "hits hit mrr ndcg dcg"),

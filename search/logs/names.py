@@ -44,6 +44,9 @@ SCORES = {
     "dice": ("pseudo_dice", "dice_score", "mean_dice", "average_global_foreground_dice"),
     "loss": (
         "total_loss",
+        "loss_total_loss",
+        "lm_loss_value",
+        "lm_loss",
         "loss_total",
         "avg_loss",
         "average_loss",
@@ -188,15 +191,22 @@ def column(name: str) -> str:
 
 
 def bare(header: Iterable[str]) -> str:
-    """Of which side the scores in ``header`` are that do not say so: of validation where each loss says of which it is."""
-    sided = {True: set[str](), False: set[str]()}
+    """Of which side the scores in ``header`` are that do not say so: of validation where each loss says of which it is.
+
+    So are those of a table of nothing but scores, as an evaluation writes it.
+    """
+    sided, told = {True: set[str](), False: set[str]()}, False
     for name in header:
         words = _words(name)
         if not words or tells(name):
             val = any(SIDES.get(word) == "val" for word in words)
-            if val or not any(word in SIDES for word in words):
+            train = not val and any(word in SIDES for word in words)
+            told |= val or train
+            if not train:
                 sided[val].add("_".join(word for word in words if word not in SIDES))
     loose = {WORDS.get(base, base) for base in sided[False]}
+    if not told and loose - {""}:
+        return "val" if all(metrics.of(one).family in ("score", "error") for one in loose - {""} - LONE.keys()) else "train"
     return (
         "val" if sided[True] and "loss" not in loose and not loose & {WORDS.get(base, base) for base in sided[True]} else "train"
     )

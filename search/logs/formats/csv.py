@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
-from pitprop.logs.lines import decoding
+from pitprop.logs.lines import decoding, languages
 from pitprop.logs.names import SIDES, Names, bare, column, tells
 from pitprop.logs.shapes import Shape, Shapes
 
@@ -42,7 +42,7 @@ def recognises(head: bytes, path: Path) -> bool:
     lines = [line for line in head.decode("utf-8", "replace").split("\n") if line.strip() and not line.startswith("#")]
     if not lines or (len(lines) == 1 and not head.endswith(b"\n")):
         return False
-    header = [name.strip() for name in _cells(lines[0].strip(), _delimiter(lines[0]))]
+    header, decimal = _names(lines[0].strip()), _delimiter(lines[0]) == ";"
     if (
         len(header) < 2
         or any(map(_is_number, header))
@@ -53,7 +53,7 @@ def recognises(head: bytes, path: Path) -> bool:
     if any(name.lower() in (*EPOCHS, *STEPS) for name in header) or tuple(header[:3]) == MONITOR:
         return True
     rows = [_cells(line.strip(), _delimiter(lines[0])) for line in lines[1:3]]
-    numbers = bool(rows) and all(len(row) == len(header) and _is_number(row[-1] or row[0]) for row in rows)
+    numbers = bool(rows) and all(len(row) == len(header) and _is_number(row[-1] or row[0], decimal) for row in rows)
     return numbers and sum(map(tells, header)) > 1
 
 
@@ -127,7 +127,7 @@ class Reader:
 
     def _begin(self, line: str) -> None:
         self._delimiter = _delimiter(line)
-        self._header = [name.strip() for name in _cells(line.strip("\r\n "), self._delimiter)]
+        self._header = _names(line)
         lower = [name.lower() for name in self._header]
         self._episodes = deque(maxlen=EPISODES) if tuple(lower[:3]) == MONITOR else None
         self._epoch = next((lower.index(name) for name in EPOCHS if name in lower), None)
@@ -191,6 +191,11 @@ class Reader:
         return {name: value for name, value in found if value is not None}
 
 
+def _names(line: str) -> list[str]:
+    """The names of columns, in English."""
+    return [languages.western(languages.english(name)).strip() for name in _cells(line.strip("\r\n "), _delimiter(line))]
+
+
 def _number(text: str, decimal: bool = False) -> float | None:
     """The number in a cell: 0.5, 1,230.5, 12.5%, tensor(0.5); with ``decimal`` also 0,5. None if it holds no other."""
     try:
@@ -230,8 +235,8 @@ def _side(name: str) -> str:
     return next((SIDES[word] for word in re.split(r"[^a-z]+", name) if word in SIDES), "train")
 
 
-def _is_number(text: str) -> bool:
+def _is_number(text: str, decimal: bool = False) -> bool:
     try:
-        return float(text) is not None
+        return float(text.replace(",", ".") if decimal else text) is not None
     except ValueError:
         return False

@@ -67,11 +67,8 @@ class Reader:
         yield from self._shapes.read(data.decode("utf-8", "replace"), self._line)
 
     def _line(self, line: str) -> Row | None:
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            return None
-        row = self._rows.row(found) if isinstance(found, dict) else None
+        found = parsed(line)
+        row = self._rows.row(found) if found is not None else None
         if row and row.kind == "train" and self._shapes.merge > 1 and line.find("{", 1) < 0:
             self._learn(line)
         return row
@@ -87,6 +84,15 @@ class Reader:
                 roles[match.span(2)] = role
         if roles:
             self._shapes.learn(Shape(line, roles, "train", _place, self._shapes.merge))
+
+
+def parsed(line: str) -> dict[str, Any] | None:
+    """The object that a line is; None if it is none."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 class Objects:

@@ -18,7 +18,7 @@ from pathlib import Path
 from pitprop.detection import metrics
 from pitprop.errors import UserError
 from pitprop.logs.epochs import Row
-from pitprop.logs.formats import Traits, Unit
+from pitprop.logs.formats import Traits, Unit, jsonl
 from pitprop.logs.grids import Grids
 from pitprop.logs.lines import decoding, languages, stated, wording
 from pitprop.logs.lines.wording import NUMBER
@@ -46,7 +46,7 @@ EPOCH = re.compile(
     re.I,
 )
 STEP = re.compile(
-    r"\b(?:iters?|iterations?|it|kimg|steps?|global_step|num_timesteps|episodes?|batch|batches|batch_idx|updates?|round)(?:\((?P<side>\w+)\))?['\"]?"
+    r"\b(?:iters?|iterations?|it|kimg|steps?|global_step|num_timesteps|episodes?|batch|batches|batch_idx|updates?|round|generation)(?:\((?P<side>\w+)\))?['\"]?"
     r"[\s:=#\['\"(]{1,4}(?P<step>\d+)(?![\d.]*\d)(?:\s*/\s*(?P<steps>\d+))?",
     re.I,
 )
@@ -140,7 +140,7 @@ class Reader:
     """``facts`` are what the log says of the training itself: the last of each ``max_epochs``, ``vocab_size`` and so on."""
 
     def __init__(self, names: Names, patterns: Sequence[str] = (), merge: int = 1) -> None:
-        self._names, self._shapes, self._grids = names, Shapes(merge), Grids(names)
+        self._names, self._shapes, self._grids, self._objects = names, Shapes(merge), Grids(names), jsonl.Objects(names)
         self._patterns = [_compiled(pattern) for pattern in patterns]
         self._given = Asked(names.given)
         self._epoch: int | None = None
@@ -158,11 +158,9 @@ class Reader:
     def feed(self, data: bytes) -> Iterator[Row]:
         text = decoding.unwrapped(data.decode("utf-8", "replace")).replace("\b", "\n")
         if self._only:
-            pieces = list(_folds(text, self._fold))
-            self._fold = pieces[-1][0]
+            *_, (self._fold, _) = pieces = list(_folds(text, self._fold))
             text = "".join(piece for fold, piece in pieces if fold == self._only)
-        if "\x1b" in text:
-            text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text) if "\x1b" in text else text
         text = text if text.isascii() else languages.english(text)
         yield from self._shapes.read(text, self._matched if self._patterns else self._line)
 
@@ -198,6 +196,8 @@ class Reader:
     def _learn(self, line: str) -> Row | None:
         """A line of a kind not seen before."""
         self.facts |= self._stated.take(line)
+        if line.startswith('{"') and (told := jsonl.parsed(line)) is not None:
+            return self._objects.row(told)
         line = self._given.joined(line)
         taken, row = self._tabled(line)
         if taken:
@@ -211,7 +211,8 @@ class Reader:
         if not roles:
             return None
         self._placed_once |= bool(places)
-        kind = "mean" if SUMMARY.search(said) else "running" if wording.running(line) else _kind(found.values())
+        running = wording.running(line) or ("EPOCH" in places.values() and BAR.search(said) and _kind(found.values()) == "val")
+        kind = "mean" if SUMMARY.search(said) else "running" if running else _kind(found.values())  # a bar shows the one before
         shape = Shape(said, roles, kind, self._placed if places else self._unplaced, self._shapes.merge)
         if said == line:
             self._shapes.learn(shape)

@@ -44,6 +44,11 @@ LLMC = re.compile(rf"^s:(?P<step>\d+) (?P<what>tel|trl|eval):(?P<value>{NUMBER})
 LLMC_NAMES = {"tel": "val loss", "trl": "train loss", "eval": "val hellaswag_acc"}
 ROUND_STAMP = re.compile(r"^\[[\d\-/: .,]*\d:\d\d[^\]]*\][^\[\]]{0,20}(?=\[\d+\]\s)")
 """The time before the round of boosted trees."""
+KALDI = re.compile(rf"Average objective function for '\w+' for minibatches \d+-(?P<step>\d+) is (?P<value>{NUMBER})")
+"""How Kaldi's nnet3 prints some batches of a job."""
+PER_DIM = re.compile(r"\bbits?/(?P<what>dim|byte|char)\b", re.I)
+TUTORIAL = re.compile(r"\baccuracy of the (?:network|model) on (?:the )?(?:\d+ )?(?P<side>\w+) (?:images|set|data)\b", re.I)
+"""How a tutorial of PyTorch says an accuracy."""
 MARIAN = re.compile(r"\bEp\. [\d.]+ : Up\. (?P<updates>\d+) :")
 """How Marian says how far it is."""
 DASHED = re.compile(rf"(?<=[\[,] )(?P<name>[a-z]\w{{1,40}}) - (?={NUMBER}[,\]])", re.I)
@@ -96,6 +101,7 @@ SAVES = re.compile(r",?\s*(?:saving (?:the )?(?:model|checkpoint|weights) (?:to|
 SIDES_ALONE = re.compile(
     rf"(?<![\w/\-.])(?P<side>train(?:ing)?|val(?:id(?:ation)?)?|dev|test)(?P<mark>\s*[:=]\s*)(?={NUMBER})", re.I
 )
+LOSS = re.compile(rf"(?<![\w/])loss\s*[:=]?\s*{NUMBER}", re.I)
 TOLD = re.compile(r"\b(?P<name>[a-z][\w\-]*)\W*$", re.I)
 """A side that stands for what was said before it, as in ``loss: train 0.5 val 0.4``; and the word for that."""
 
@@ -136,6 +142,12 @@ def plain(line: str) -> str:
         line = LLMC.sub(lambda match: f"step {match['step']} {LLMC_NAMES[match['what']]}: {match['value']}", line)
     if line.startswith("["):
         line = ROUND_STAMP.sub("", line.replace("#011", "\t"))  # a tab, as SageMaker's logs have it
+    if "it/" in line or "its/" in line:
+        line = PER_DIM.sub(r"bits_per_\g<what>", line)
+    if "ccuracy of the" in line:
+        line = TUTORIAL.sub(r", \g<side> accuracy", line)
+    if "minibatches " in line:
+        line = KALDI.sub(r"step \g<step> train objf: \g<value>", line)
     if "Ep. " in line:
         line = MARIAN.sub(r"num_updates \g<updates>,", line)
     if " - " in line and ("it/s" in line or "s/it" in line):
@@ -224,8 +236,11 @@ def _wenet(match: re.Match[str]) -> str:
 
 
 def _sided(line: str) -> str:
-    """``line`` whose readings are called by their sides only: each by what was named before the first of them, else the loss."""
-    said, name, at = "", "loss", 0
+    """``line`` whose readings are called by their sides only: each by what was named before the first of them, else the loss.
+
+    A score, where the line says the loss as well.
+    """
+    said, name, at = "", "score" if LOSS.search(line) else "loss", 0
     for match in SIDES_ALONE.finditer(line):
         told = TOLD.search(line[at : match.start()])
         if told and metrics.rises(told["name"]) is not None:
