@@ -195,6 +195,10 @@ class Card:
     shell: bool = False
     checks: bool = False
 
+    def resumes(self, options: Mapping[str, Any]) -> bool:
+        """Whether a training that was cut off goes on from a checkpoint: a command does only if its options say how."""
+        return not self.shell or bool(options.get("resume"))
+
 
 def card(location: str) -> Card:
     """Reads PARAMS, OPTIONS, REPORTS and WIDTH off the trainer's source, so that nothing heavy is imported.

@@ -132,7 +132,9 @@ def test_a_trainer_that_gives_nothing_ends_the_search(
 ) -> None:
     space = write_space(options=options, **QUIET)
     said = sentence(pitprop("search", space, "--inline"))
-    assert said == f"the first 3 trials failed alike, and the search stops: {wanted}"
+    assert said.startswith(f"the first 3 trials failed alike, and the search stops: {wanted}; correct the cause, and the same ")
+    assert f"more on a trial: pitprop show {space} 2 --runs" in said
+    assert wanted in pitprop("show", space, 2).out
     assert [record["error"] for record in pitprop("show", space, "--json").json] == [wanted] * 3
 
 

@@ -100,6 +100,10 @@ def test_a_search_goes_on_when_its_driver_or_its_script_is_killed(
     assert begun[0] == "from the start"
     how = "on from epoch" if resumes else "from the start, as the space has no options.resume"
     assert [words[: len(how)] for words in begun[1:]] in ([how], [how] * 2), "the second where a kill tore the latest checkpoint"
+    if not resumes:
+        assert "resumes from epoch" not in err
+        assert "from its checkpoint" not in err
+        assert ("starts again, as the space has no options.resume" in err) == (victim == "driver")
     if resumes and name == "lightning_cli":  # the second run has a log of its own, which begins where the checkpoint stood
         rows = max((own / "lightning_logs").glob("version_*/metrics.csv")).read_text().splitlines()
         assert int(rows[1].split(",")[rows[0].split(",").index("epoch")]) >= 1

@@ -145,7 +145,7 @@ def test_a_dead_trial_takes_what_separates_it_from_the_living(toy: Toy) -> None:
     first = next(FollowUps(space, [*living, *dead]).all())
     assert (first.remedy_of, first.change) == (12, {"speed": 0.55})  # and not half of it, which the verdict says
     (*_, last) = told = remedies.advised(space, [*living, *dead])
-    assert last.verdicts[0].remedy.startswith("6 of 6 trials with speed below 0.2 died, 0 of the other 12; this one has 0.117")
+    assert last.verdicts[0].remedy.startswith("6 of 6 trials with speed below 0.2 died, 0 of the other 12; trial 17 has 0.117")
     assert told[:12] == living
 
 

@@ -31,7 +31,7 @@ def test_a_rate_above_which_all_died_is_named_with_its_counts_and_the_value_to_t
     assert (found.side, found.bound, found.trials, found.dead, found.rest, found.others) == ("above", 0.2, 5, 5, 16, 0)
     assert found.holds({"lr": 0.34})
     assert not found.holds({"lr": 0.1})
-    assert found.told(0.34) == "5 of 5 trials with lr above 0.2 died, 0 of the other 16; this one has 0.34: take 0.0105"
+    assert found.told(7, 0.34) == "5 of 5 trials with lr above 0.2 died, 0 of the other 16; trial 7 has 0.34: take 0.0105"
 
 
 def test_two_causes_are_both_found_and_each_counts_over_all_trials() -> None:

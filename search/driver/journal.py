@@ -186,7 +186,10 @@ def _text(event: Understood | Retried | Unanswered) -> Message:
     if isinstance(event, Understood):
         return event.text
     if isinstance(event, Retried):
-        return message("trial {n} is tried again from its checkpoint: {error}", n=event.number, error=event.error)
+        said = {"n": event.number, "error": event.error}
+        if event.anew:
+            return message("trial {n} is tried again from the start: {error}", **said)
+        return message("trial {n} is tried again from its checkpoint: {error}", **said)
     if event.why is None:
         return message("the study database answers again")
     return message("the study database does not answer: {why}", why=event.why)

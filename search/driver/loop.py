@@ -374,8 +374,10 @@ class Search:
             if spent and len(group) == 1:
                 self._conclude(training, Failed(training.epochs, failure.error), failure.traceback)
                 continue
-            self._events.append(Retried(number, failure.error))
-            self._groups.queue(training.resume(lanes, self._space.seed, self._study.checkpoints), alone=spent)
+            starts = training.resume(lanes, self._space.seed, self._study.checkpoints)
+            anew = not self._space.resumes or all(start.checkpoint is None for start in starts)
+            self._events.append(Retried(number, failure.error, anew))
+            self._groups.queue(starts, alone=spent)
 
     def _narrow(self, group: Mapping[int, Sequence[Lane]], failure: Failure) -> None:
         """Continues with fewer lanes at once, each from its checkpoint: that there were too many is no fault of the trials."""

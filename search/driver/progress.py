@@ -55,10 +55,11 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """A trial whose group broke is tried again from its checkpoint."""
+    """A trial whose group broke is tried again, from its checkpoint unless it starts ``anew``."""
 
     number: int
     error: str
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,14 @@ class Unwritten(SearchError):
     """It cannot continue as its disk takes no checkpoints, which may pass: one sentence."""
 
 
+class FailedAlike(SearchError):
+    """The first trials have all failed in the same way, of which ``trial`` is the last."""
+
+    def __init__(self, said: str, trial: int) -> None:
+        super().__init__(said)
+        self.trial = trial
+
+
 class Failures:
     """The trials of a run that failed, as long as none did not, in it or in a run of the search before."""
 
@@ -108,11 +117,10 @@ class Failures:
             return
         self._records.append(record)
         if len(self._records) >= min(HOPELESS, target) and len({one.error for one in self._records}) == 1:
-            raise SearchError(
-                nmessage(
-                    "the first {n} trial failed, and the search stops: {error}",
-                    "the first {n} trials failed alike, and the search stops: {error}",
-                    len(self._records),
-                    error=record.error,
-                )
+            said = nmessage(
+                "the first {n} trial failed, and the search stops: {error}",
+                "the first {n} trials failed alike, and the search stops: {error}",
+                len(self._records),
+                error=record.error,
             )
+            raise FailedAlike(said, record.number)

@@ -207,6 +207,11 @@ class Space:
         return list(self.lacking.items())
 
     @property
+    def resumes(self) -> bool:
+        """Whether a training that was cut off goes on from its checkpoint; it starts again if not."""
+        return self.card.resumes(self.options)
+
+    @property
     def checkpoint(self) -> Mapping[str, float]:
         """What the model scored, by metric, that every training starts from; empty if none is known."""
         return next((baseline.values for baseline in self.baselines if baseline.checkpoint and baseline.values), {})

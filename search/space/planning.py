@@ -48,10 +48,9 @@ def read_plan(document: Document, card: Card, leaves: Sequence[Leaf], goals: int
 def _scheduler(document: Document, card: Card, *, orders: bool, problems: Problems) -> Method:
     """The scheduler that is asked for; else ``promote`` where not all can be trained and it ``orders`` trials, and ``full``."""
     asked = sampling.read_method("scheduler", document.scheduler, problems)
-    resumes = not card.shell or bool(document.options.get("resume"))
     if asked is None:
-        return Method("promote" if document.budget is not None and orders and resumes else "full", {})
-    if asked.name != "full" and not resumes:
+        return Method("promote" if document.budget is not None and orders and card.resumes(document.options) else "full", {})
+    if asked.name != "full" and not card.resumes(document.options):
         text = _("{name} makes trials wait and resumes them later, and this command has no options.resume to go on with")
         why = text.format(name=asked.name)
         problems.add("scheduler", _("{why}: use full, or give options.resume and options.checkpoint").format(why=why))

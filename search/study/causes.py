@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from pitprop import telemetry
 from pitprop.detection.remedies import trend
@@ -70,7 +71,7 @@ class _Courses:
     @classmethod
     def of(cls, dead: Sequence[Record]) -> _Courses:
         some = dead[:: math.ceil(len(dead) / CURVES)]
-        losses = [_losses(one) for one in some]
+        losses = [_losses(one.folder, one.ended) for one in some]
         diverged = sum(
             one.ending is not None and (one.ending.signature in DIVERGED or not all(finite(value) for _, value in loss))
             for one, loss in zip(some, losses, strict=True)
@@ -111,9 +112,10 @@ class _Courses:
         )
 
 
-def _losses(record: Record) -> list[tuple[int, float]]:
-    """The loss of validation by step, else that of training; as far as it is finite, and the first that is not."""
-    curve = telemetry.read(telemetry.file(record.folder))
+@lru_cache(maxsize=2 * CURVES)  # a search asks at the end of each trial, and the curves of those before it stay as they are
+def _losses(folder: str, ended: float | None) -> Sequence[tuple[int, float]]:
+    """The loss of validation by step, else that of training, of a trial that ``ended`` then; to the first that is not finite."""
+    curve = telemetry.read(telemetry.file(folder))
     name = "val/loss" if telemetry.reports(curve, "val/loss") else "train/loss"
     found = [(epoch.step, epoch.metrics[name]) for epoch in curve if name in epoch.metrics]
     end = next((at for at, (_, value) in enumerate(found, 1) if not finite(value)), len(found))

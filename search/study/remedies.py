@@ -220,7 +220,7 @@ def _rated(space: Space, record: Record, lesson: Lesson) -> Record:
 
 
 def _advised(record: Record, against: Sequence[Split]) -> Record:
-    first = [Advice(one.told(record.params[one.name]), moves=_moves(one)) for one in against]
+    first = [Advice(one.told(record.number, record.params[one.name]), moves=_moves(one)) for one in against]
     if not first or record.ending is None:
         return record
     own = record.ending.advice or (Advice(record.ending.remedy),)

@@ -16,8 +16,8 @@ from pitprop.driver.journal import Journal
 from pitprop.driver.loop import Search
 from pitprop.driver.preflight import inspection
 from pitprop.driver.preflight.findings import Finding
-from pitprop.driver.progress import Ended, Event, Reported
-from pitprop.messages import ngettext
+from pitprop.driver.progress import Ended, Event, FailedAlike, Reported, SearchError
+from pitprop.messages import Message, message, ngettext
 from pitprop.space import Space
 from pitprop.study.parking import lanes
 from pitprop.study.record import State
@@ -82,7 +82,12 @@ def run(
     deadline = time.time() + timeout if timeout else None  # which is no time to start Ray in
     search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
     screen = Screen(console, space, study.target, records, confirms=not checks, then=then)
-    code = _watch(search, study, exporter, screen, Journal(options.events, space, study.target, records, confirms=not checks))
+    try:
+        code = _watch(search, study, exporter, screen, Journal(options.events, space, study.target, records, confirms=not checks))
+    except FailedAlike as failed:
+        if options.events is not None:  # who follows the events has other commands
+            raise
+        raise SearchError(_explained(failed, next_command("show", space, where, str(failed.trial)))) from failed
     if not code and asks and deadline is not None and time.time() >= deadline:
         _tell_time_over(console, study)
     if code:
@@ -96,6 +101,15 @@ def _tell_before(console: Console, space: Space, study: Study) -> None:
     print_notes(console, space)
     print_inactive(console, space)
     print_known(console, study.knows)
+
+
+def _explained(failed: FailedAlike, command: str) -> Message:
+    """Why the search stops, and what comes next."""
+    return message(
+        "{why}; correct the cause, and the same search continues with the trials that are left; more on a trial: {command}",
+        why=failed.args[0],
+        command=command,
+    )
 
 
 def _close(crew: Crew, code: int) -> None:

@@ -59,8 +59,8 @@ class Split:
             return identity(value) == identity(self.bound)
         return is_number(value) and (value > self.bound if self.side == "above" else value < self.bound)
 
-    def told(self, value: Any) -> Message:
-        """What the study says of a trial with this ``value``, and what to take instead."""
+    def told(self, trial: int, value: Any) -> Message:
+        """What the study says of a ``trial`` with this ``value``, and what to take instead."""
         what = {
             "above": message("{name} above {bound}", name=self.name, bound=shown(self.bound)),
             "below": message("{name} below {bound}", name=self.name, bound=shown(self.bound)),
@@ -70,8 +70,8 @@ class Split:
         if self.side == "=":
             text = N_("{dead} of {n} trials with {what} died, {others} of the other {rest}: take {target}")
             return message(text, **said, target=shown(self.target))
-        text = N_("{dead} of {n} trials with {what} died, {others} of the other {rest}; this one has {value}: take {target}")
-        return message(text, **said, value=shown(value), target=shown(self.target))
+        text = N_("{dead} of {n} trials with {what} died, {others} of the other {rest}; trial {trial} has {value}: take {target}")
+        return message(text, **said, trial=trial, value=shown(value), target=shown(self.target))
 
 
 def splits(trials: Sequence[Trial], names: Sequence[str]) -> tuple[Split, ...]:

@@ -101,11 +101,7 @@ class Screen:
                 if self._confirms and record.baseline:
                     self._names[record.number] = record.baseline
                 if step:
-                    text = in_unit(_("{trial} resumes from epoch {epoch}"), self._space.unit)
-                    text = text.format(trial=self._called(record.number), epoch=step)
-                    if record.revives is not None:
-                        text += _(", where {trial} stopped").format(trial=words.trial(record.revives))
-                    self._say(text)
+                    self._say(self._resumed(record, step))
             case Rested(number):
                 self._waiting[number] = self._running.pop(number)
             case Reported(lane, epoch):
@@ -125,19 +121,31 @@ class Screen:
                     word, where = _("warning"), in_unit(_("{trial}, epoch {epoch}"), self._space.unit)
                     where = where.format(trial=self._called(number), epoch=verdict.step)
                     self._say(f"{words.styled('yellow', word)} {where}: {escape(words.gist(verdict))}")
-            case Retried(number, error):
-                text = _("{trial} is tried again from its checkpoint").format(trial=self._called(number))
-                self._say(f"[yellow]{text}[/]: {escape(error)}")
+            case Retried(number, error, anew):
+                again = _("{trial} is tried again from the start") if anew else _("{trial} is tried again from its checkpoint")
+                self._say(f"[yellow]{again.format(trial=self._called(number))}[/]: {escape(error)}")
             case Unanswered(None):
                 self._say(_("the study database answers again"))
             case Unanswered(why):
-                text = _("the study database does not answer; trainings continue, and new trials wait for it")
-                self._say(f"[yellow]{text}[/]: {escape(str(why))}")
+                silent = _("the study database does not answer; trainings continue, and new trials wait for it")
+                self._say(f"[yellow]{silent}[/]: {escape(str(why))}")
             case Ended(record):
                 self._running.pop(record.number, self._waiting.pop(record.number, None))
                 self._count(record)
                 self._say(self._ending(record))
         self._draw()
+
+    def _resumed(self, record: Record, step: int) -> str:
+        """That a trial continues of which the epochs up to ``step`` are known, and from where."""
+        said = {"trial": self._called(record.number), "epoch": step}
+        if not self._space.resumes:
+            text = _(
+                "{trial} starts again, as the space has no options.resume: epochs 1 to {epoch} are trained again, and not "
+                "recorded twice"
+            )
+            return in_unit(text, self._space.unit).format(**said)
+        text = in_unit(_("{trial} resumes from epoch {epoch}"), self._space.unit).format(**said)
+        return text if record.revives is None else text + _(", where {trial} stopped").format(trial=words.trial(record.revives))
 
     def _pace(self, lane: Lane, step: int) -> None:
         """Counts what a report says was trained since the one before it; the first of all only starts the clock."""
