@@ -102,6 +102,16 @@ def history(uri: str, run_id: str, name: str) -> list[tuple[int, float]]:
     return sorted((m.step, m.value) for m in MlflowClient(uri).get_metric_history(run_id, name))
 
 
+def shown(uri: str, run: str) -> list[tuple[Any, ...]]:
+    """What the page shows as the values of a run's metrics."""
+    database = sqlite3.connect(uri.removeprefix("sqlite:///"))
+    found = database.execute(
+        "SELECT key, value, timestamp, step, is_nan FROM latest_metrics WHERE run_uuid = ?", (run,)
+    ).fetchall()
+    database.close()
+    return sorted(found)
+
+
 def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -707,3 +717,19 @@ def test_a_trial_on_a_server_is_linked_there_without_asking_it(tmp_path: Path) -
 @pytest.mark.parametrize("address", ["http://localhost:1", "sqlite:///no/such.db"])
 def test_where_there_is_no_store_of_our_own_no_trial_is_linked(address: str, tmp_path: Path) -> None:
     assert addresses_of(Addresses(tmp_path, "", address, None), CARD.name, [trial(tmp_path, 0)]) == {}
+
+
+def test_points_written_by_statements_are_shown_as_those_that_mlflow_writes(uri: str, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+    export(uri, tmp_path, [trial(tmp_path, 0)])
+    client, names = MlflowClient(uri), ("a", "b", "c")
+    ours, theirs = (client.create_run("1").info.run_id for _ in range(2))
+    for steps in ([1, 2, 3], [5, 4], [2, 6], [6]):  # a later call may bring earlier steps, and a step again
+        values = {"a": 0.5, "b": math.nan, "c": 1e300}
+        points = [trial_run.Point(name, values[name] * step, 1000 * step, step) for step in steps for name in names]
+        assert sqlite.insert(Path(uri.removeprefix("sqlite:///")), ours, points)
+        client.log_batch(theirs, [Metric(*point) for point in points])
+        assert shown(uri, ours) == shown(uri, theirs)
+    assert history(uri, ours, "a") == history(uri, theirs, "a")

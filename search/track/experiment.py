@@ -1,26 +1,49 @@
-"""One MLflow experiment: its runs as the store holds them, and writing what differs.
+"""One MLflow experiment: its runs as MLflow holds them, and writing what differs. Of the exporter the only importer of mlflow.
 
 Runs are addressed by their ids, never through MLflow's global active run.
 """
 
 from __future__ import annotations
 
-import shutil
+import json
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from pitprop.addresses import sqlite_file
 from pitprop.locks import one_maker
 from pitprop.track import sqlite
-from pitprop.track.backends.backend import Backend, Held
-from pitprop.track.backends.statements import Statements
 from pitprop.track.code import Data
 from pitprop.track.trial_run import Point, same
+
+DEFAULT = "Default"
+_BATCH = 500  # MLflow takes 1,000 entities a request
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether MLflow answered that it will not take this, so that trying again is no use."""
+    return isinstance(error, MlflowException) and error.get_http_status_code() in (400, 404, 409)  # type: ignore[no-untyped-call]
+
+
+@dataclass(slots=True)
+class Held:
+    """What MLflow holds of one run. ``started`` is in unix milliseconds, ``artifacts`` a URI."""
+
+    id: str
+    name: str
+    status: str
+    started: int
+    artifacts: str
+    tags: dict[str, str]
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class Experiment:
@@ -31,57 +54,68 @@ class Experiment:
     """
 
     def __init__(self, uri: str, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:
-        self._uri, file = uri, sqlite_file(uri)
+        self._uri, self._file = uri, sqlite_file(uri)
         with one_maker(uri), sqlite.no_folder_named_by(uri):  # MLflow makes its first experiment when it is first asked
-            if file:
-                sqlite.make(file)
-            self._backend = _backend(uri, artifacts)
-            if file and file.resolve().parent == artifacts.resolve().parent:  # a store of our own
-                self._backend.hide_default()
+            if self._file:
+                sqlite.make(self._file)
+                sqlite.write_ahead()
+            self._client = MlflowClient(uri)
+            if self._file and self._file.resolve().parent == artifacts.resolve().parent:  # a store of our own
+                self._hide_default()
             self._open(artifacts, name, tags)
 
     def _open(self, artifacts: Path, name: str, tags: Mapping[str, str]) -> None:
-        found = self._backend.find(name)
+        found = self._client.get_experiment_by_name(name)
         if found is None:
             location = None if self._uri.startswith("http") else (artifacts / name).resolve().as_uri()
             self._tags = dict(tags)
-            self.id = self._backend.make(name, location, tags)
+            self.id = self._client.create_experiment(name, location, dict(tags))
             return
-        self.id = found.id
-        if found.deleted:
-            self._backend.restore(self.id)
+        self.id = found.experiment_id
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(self.id)
         self._tags = dict(found.tags)
         for key, value in tags.items():
             self.label(key, value)
 
+    def _hide_default(self) -> None:
+        """Deletes the experiment that MLflow makes by itself while it is empty; MLflow can restore it."""
+        found = self._client.search_experiments(filter_string=f"name = '{DEFAULT}'")
+        if found and not self._client.search_runs([found[0].experiment_id], max_results=1):
+            self._client.delete_experiment(found[0].experiment_id)
+
     def label(self, key: str, value: str) -> None:
         """Sets a tag of the experiment itself."""
         if self._tags.get(key) != value:
-            self._backend.label(self.id, key, value)
+            self._client.set_experiment_tag(self.id, key, value)
             self._tags[key] = value
 
     def address_of(self, name: str) -> str:
         """Where MLflow's page shows the experiment ``name``, as a link from within the page; empty if there is none."""
-        found = self._backend.find(name)
-        return f"#/experiments/{found.id}/runs?workflowType=machine_learning" if found else ""
+        found = self._client.get_experiment_by_name(name)
+        return f"#/experiments/{found.experiment_id}/runs?workflowType=machine_learning" if found else ""
 
     def runs(self) -> Iterable[Held]:
-        """All runs that are not deleted."""
-        return self._backend.runs(self.id)
+        """All runs, a page at a time."""
+        token: str | None = ""
+        while token is not None:
+            page = self._client.search_runs([self.id], max_results=1000, page_token=token or None)
+            yield from map(_held, page)
+            token = page.token or None
 
     def create(self, name: str, started: float, tags: Mapping[str, str]) -> Held:
         """A new run; ``started`` in unix seconds."""
-        return self._backend.create(self.id, name, round(started * 1000), tags)
+        return _held(self._client.create_run(self.id, round(started * 1000), dict(tags), name))
 
     def reopen(self, run: Held, name: str) -> None:
         """Sets the run RUNNING under this name."""
         if (run.status, run.name) != ("RUNNING", name):
-            self._backend.update(run.id, "RUNNING", name)
+            self._client.update_run(run.id, "RUNNING", name)
             run.status, run.name = "RUNNING", name
 
     def end(self, run: Held, status: str, ended: float) -> None:
         """Gives the run its final status; ``ended`` in unix seconds."""
-        self._backend.update(run.id, status, ended=round(ended * 1000))
+        self._client.set_terminated(run.id, status, round(ended * 1000))
         run.status = status
 
     def write(
@@ -92,7 +126,7 @@ class Experiment:
         measures: Mapping[str, float] | None = None,
         points: Sequence[Point] = (),
     ) -> None:
-        """Writes ``points``, and what differs of the rest.
+        """Writes ``points``, and what differs of the rest: one request if that is less than 500 numbers.
 
         ``measures`` are metrics of one value, which belongs to the time of writing: the latest counts.
         """
@@ -100,38 +134,37 @@ class Experiment:
         params = {key: value for key, value in (params or {}).items() if key not in run.params}
         measures = {key: value for key, value in (measures or {}).items() if not same(run.metrics.get(key), value)}
         now = round(time.time() * 1000)
+        if self._file and points and sqlite.insert(self._file, run.id, points):
+            points = ()
         rows = [*points, *(Point(key, value, now, 0) for key, value in measures.items())]
-        if rows or params or tags:
-            self._backend.write(run.id, rows, params, tags)
+        metrics = [Metric(*row) for row in rows]
+        if metrics[:-_BATCH]:
+            self._client.log_batch(run.id, metrics[:-_BATCH])
+        if rows or params or tags:  # the tags come last, for they tell how far the metrics go
+            labels = [RunTag(key, value) for key, value in tags.items()]
+            self._client.log_batch(run.id, metrics[-_BATCH:], [Param(key, value) for key, value in params.items()], labels)
         run.tags.update(tags)
         run.params.update(params)
         run.metrics.update(measures)
 
     def feed(self, run: Held, data: Data) -> None:
         """Says what data the run was trained on."""
-        self._backend.feed(run.id, data)
+        found = Dataset(data.name, data.digest, "local", json.dumps({"uri": data.source}))
+        self._client.log_inputs(run.id, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
 
     def drop(self, run: Held, tags: Iterable[str]) -> None:
         """Takes tags off that no longer hold."""
-        if gone := set(tags) & run.tags.keys():
-            self._backend.drop(run.id, gone)
-        for key in gone:
+        for key in set(tags) & run.tags.keys():
+            self._client.delete_tag(run.id, key)
             del run.tags[key]
 
     def settle(self) -> None:
         """Brings what was written to the disk, where the store is a file."""
-        self._backend.settle()
+        if self._file:
+            sqlite.settle(self._file)
 
     def attach(self, run: Held, path: Path) -> None:
         """Adds a file to the run's artifacts."""
-        place = urlsplit(run.artifacts)
-        if place.scheme == "file":
-            folder = Path(url2pathname(place.path))
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, folder / path.name)
-            return
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
         # the client's log_artifact would ask for the run again, to learn where
         artifacts: Any = get_artifact_repository(run.artifacts, tracking_uri=self._uri)
         artifacts.log_artifact(str(path))
@@ -144,11 +177,7 @@ class Experiment:
             self.attach(run, path)
 
 
-def _backend(uri: str, artifacts: Path) -> Backend:
-    """By statements where the store is a file with the tables that we know, else MLflow's client, which takes its time."""
-    file = sqlite_file(uri)
-    if file and sqlite.known():
-        return Statements(file, artifacts)
-    from pitprop.track.backends.tracking_client import TrackingClient
-
-    return TrackingClient(uri)
+def _held(run: Run) -> Held:
+    info, data = run.info, run.data
+    fixed = (info.run_id, info.run_name, info.status, info.start_time, info.artifact_uri)
+    return Held(*fixed, dict(data.tags), dict(data.params), dict(data.metrics))

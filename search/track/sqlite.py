@@ -1,28 +1,33 @@
-"""A SQLite store: made whole or not at all, and looked at before it is opened.
+"""A SQLite store: made whole or not at all, looked at before MLflow opens it, and given long curves in one statement.
 
 MLflow makes a new store by some fifty migrations, which take seconds, or a minute on a busy machine, and leave one that it cannot
-open again if they are killed; what they make ships in mlflow.sql.
+open again if they are killed; what they make ships in mlflow.sql. It also makes two objects of each point, which takes 15 times
+as long as the statements do. Its own client is right beside this: where they fail, or the store is another, it writes the points.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
-import re
+import math
 import sqlite3
 import time
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pitprop.addresses import sqlite_file, sqlite_url
+from pitprop.track.trial_run import Point, stored
 
+_INSERT = "INSERT OR IGNORE INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)"
+_SHOW = """
+INSERT INTO latest_metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step,
+is_nan = excluded.is_nan WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)
+"""
+"""What the page shows as a metric's value: the point that is latest by MLflow's order."""
 _VERSION = "alembic_version"
 TABLES = Path(__file__).with_name("mlflow.sql")
 """The tables of MLflow as statements (`docs/build_store.py`)."""
-MIGRATIONS = "store/db_migrations/versions"
-"""Where in MLflow they lie."""
 _HOLDINGS = {
     "runs": "select count(*) from runs",
     "experiments": "select count(*) from experiments where experiment_id != 0",
@@ -77,31 +82,15 @@ def no_folder_named_by(uri: str) -> Iterator[None]:
 
 def _fill(path: Path) -> None:
     """Makes MLflow's tables: from the statements that ship, if they are those of the MLflow that is installed."""
-    if known():
+    from mlflow.store.db import utils
+
+    statements = TABLES.read_text(encoding="utf-8")
+    head = utils._get_latest_schema_revision()  # type: ignore[no-untyped-call]
+    if f"'{head}'" in statements:
         with contextlib.closing(sqlite3.connect(path)) as database:
-            database.executescript(TABLES.read_text(encoding="utf-8"))
+            database.executescript(statements)
     else:
         migrate(path)
-
-
-def known() -> bool:
-    """Whether the MLflow that is installed has the tables that ship."""
-    return f"'{head()}'" in TABLES.read_text(encoding="utf-8")
-
-
-@cache
-def head() -> str:
-    """The version of the tables of the MLflow that is installed: of its migrations the one that no other follows.
-
-    Read from their files, since MLflow, which would say so, takes more than a second to import.
-    """
-    spec = importlib.util.find_spec("mlflow")
-    assert spec is not None
-    assert spec.origin is not None
-    texts = [path.read_text(encoding="utf-8") for path in (Path(spec.origin).parent / MIGRATIONS).glob("*.py")]
-    revisions = [dict(re.findall(r'^(revision|down_revision) = "(\w+)"', text, re.MULTILINE)) for text in texts]
-    (last,) = {str(one["revision"]) for one in revisions if one} - {one.get("down_revision") for one in revisions}
-    return last
 
 
 def migrate(path: Path) -> None:
@@ -117,6 +106,8 @@ def migrate(path: Path) -> None:
 
 def look(path: Path) -> tuple[str, bool]:
     """What is wrong with the store, empty if nothing is; and whether it holds anything, as far as can be said."""
+    from mlflow.store.db import utils
+
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
             tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
@@ -128,15 +119,30 @@ def look(path: Path) -> tuple[str, bool]:
     except sqlite3.DatabaseError as error:
         return str(error), True
     found = ", ".join(str(version) for (version,) in versions)
-    needed = head()
-    if found == needed and not any(table.startswith("_alembic_tmp_") for table in tables):
+    head = utils._get_latest_schema_revision()  # type: ignore[no-untyped-call]
+    if found == head and not any(table.startswith("_alembic_tmp_") for table in tables):
         return "", holds
     if tables - {_VERSION} and "experiments" not in tables:
         return f"it holds the tables of another program, such as {min(tables)}", True
     return (
-        f"its tables are those of MLflow's schema {found or 'unknown'}, half made or of another version; {needed} is needed",
+        f"its tables are those of MLflow's schema {found or 'unknown'}, half made or of another version; {head} is needed",
         holds,
     )
+
+
+def insert(path: Path, run: str, points: Iterable[Point]) -> bool:
+    """Adds points to a run's metrics, those that are there already left out; False if it cannot be done so."""
+    rows = [
+        (p.key, 0.0 if math.isnan(p.value) else stored(p.value), p.timestamp, run, p.step, math.isnan(p.value)) for p in points
+    ]
+    latest = {row[0]: row for row in sorted(rows, key=lambda row: (row[4], row[2], row[1]))}
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+        database.execute("PRAGMA synchronous=NORMAL")
+        with database:
+            database.executemany(_INSERT, rows)
+            database.executemany(_SHOW, latest.values())
+        return True
+    return False
 
 
 def write_ahead() -> None:

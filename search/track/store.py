@@ -18,9 +18,8 @@ from pathlib import Path
 from pitprop.study import ranking
 from pitprop.study.record import WORDS, Record, State, StudyCard
 from pitprop.track import trial_run as say
-from pitprop.track.backends.backend import Held, Refused
 from pitprop.track.code import Code
-from pitprop.track.experiment import Experiment
+from pitprop.track.experiment import Experiment, Held, is_refusal
 from pitprop.track.note import note
 from pitprop.track.view import Kept, public, views
 
@@ -36,7 +35,9 @@ _log = logging.getLogger("pitprop.track")
 def _refusals_logged(what: str) -> Iterator[None]:
     try:
         yield
-    except Refused as error:
+    except Exception as error:
+        if not is_refusal(error):
+            raise
         _log.warning("MLflow refused %s: %s", what, error)
 
 
