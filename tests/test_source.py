@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from conftest import TOLD, Said
+from pitprop.results.confirmation_study import FRESH, Block
+from pitprop.study.stored import nameable
 
 Write = Callable[..., Path]
 Pitprop = Callable[..., Said]
@@ -137,3 +139,9 @@ def test_an_unknown_name_is_told_the_nearest_of_studies_and_of_what_ships(
     assert pitprop("search", write_space("my_rates", trials=1, **OWN), "--inline").code == 0
     assert "did you mean 'my_rates'?" in pitprop("status", "my_rate").err
     assert "did you mean 'focal_alpha'?" in pitprop("status", "focal_alhpa").err
+
+
+def test_a_study_that_confirms_another_is_no_name_that_a_user_means() -> None:
+    inner = [Block(*seeds).study("rates", kind) for seeds in ((0, 5), (5, 8)) for kind in FRESH]
+    theirs = ["rates", "rates.confirm", "rates.confirmed5", "other.confirm5"]
+    assert nameable([*theirs, *inner]) == theirs

@@ -17,7 +17,7 @@ from pitprop.addresses import Addresses, safe
 from pitprop.errors import UserError, hint
 from pitprop.messages import _
 from pitprop.space import Space, difference, meaning
-from pitprop.study.stored import StoredStudy, read_study, study_names
+from pitprop.study.stored import StoredStudy, nameable, read_study, study_names
 
 VARIABLES = {"--trials": "TRIALS", "--timeout": "TIMEOUT", "--workers": "WORKERS"}
 """Flags for which the Makefile has a variable of their own; all others go into ``ARGS``."""
@@ -71,7 +71,7 @@ def _shipped(word: str, where: Addresses, stored: StoredStudy | None) -> Space:
     if stored is not None:
         text = _("the study {study} in {database} does not say where its space lies: give the path of the space, such as {path}")
         raise UserError(text.format(study=repr(word), database=safe(where.study_db), path=f"{word}.yaml"))
-    known = dict.fromkeys([*study_names(where), *spaces.names()])
+    known = dict.fromkeys([*nameable(study_names(where)), *spaces.names()])
     raise spaces.SpaceError(_("there is no space and no study {word!r}{hint}").format(word=word, hint=hint(word, known)))
 
 

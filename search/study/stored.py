@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sqlite3
 import sys
 from collections import defaultdict
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 TABLES = "v3.2.0.a"
 """The version of Optuna's tables that we read without Optuna."""
 _INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}
+CONFIRMS = re.compile(r"(?P<of>.+)\.(confirm|each)(\d+-)?\d+")
+"""The name of a study that trains the best trials of another again (`pitprop.results.confirmation_study.Block`)."""
+
 WARM_START = "warm start"
 """The fact of a study that holds what its sampler knows from elsewhere (`pitprop.study.imported`)."""
 
@@ -76,6 +80,12 @@ def study_names(where: Addresses) -> list[str]:
     """The studies in the database; none if there is no database yet."""
     with _reading(where) as select:
         return [name for (name,) in select("SELECT study_name FROM studies ORDER BY study_id")]
+
+
+def nameable(studies: Iterable[str]) -> list[str]:
+    """Those of these studies that a user may mean: not what confirms another one, whose answer is that one's."""
+    every = list(studies)
+    return [name for name in every if not ((found := CONFIRMS.fullmatch(name)) and found["of"] in every)]
 
 
 Select = Callable[..., Iterable[Any]]

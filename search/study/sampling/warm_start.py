@@ -23,7 +23,7 @@ from pitprop.space import Choices, Leaf, Space, meaning
 from pitprop.space.distributions import STOPPING
 from pitprop.space.params import flat
 from pitprop.study import database, storage
-from pitprop.study.stored import WARM_START, Known
+from pitprop.study.stored import WARM_START, Known, nameable
 
 FIRST = 1_000_000_000
 """Samplers tell trials apart by their numbers: those of elsewhere have numbers that no trial of the study gets."""
@@ -146,7 +146,7 @@ def _of_study(space: Space, name: str, url: str | None, connection: optuna.stora
         names = optuna.get_all_study_names(other)
         if name not in names:
             text = _("warm_start.study: there is no study {name} in that database")
-            raise UserError(text.format(name=repr(name)) + hint(name, names))
+            raise UserError(text.format(name=repr(name)) + hint(name, nameable(names)))
         found = other.get_study_id_from_name(name)
         facts = other.get_study_user_attrs(found)
         _check_objective(space, name, other.get_study_directions(found), facts.get("meaning", {}))
