@@ -103,6 +103,16 @@ def test_readings_go_by_names_of_the_vocabulary() -> None:
     assert strange == {"zero_gradients"}  # read by peers only
 
 
+def test_a_metric_of_a_stated_direction_has_no_validation_where_it_was_not_evaluated(tmp_path: Path) -> None:
+    row = {"run": 0, "study": "s", "label": "dead", "top10": False, "best": 9.0, "chance": 8.0, "objective": "val/oddness"}
+    pd.DataFrame([row | {"maximize": False}]).to_parquet(tmp_path / "own_runs.parquet")
+    points = {"run": 0, "t": [0, 1], "metric": [math.nan, 9.0], "train_loss": 1.0, "val_loss": [math.nan, 2.0]}
+    pd.DataFrame(points | {"nonfinite_step": False, "evaluated": [False, True]}).to_parquet(tmp_path / "own_points.parquet")
+    (run,) = load(tmp_path, "own")
+    assert (run.best, run.chance, run.facts.maximize, run.reached()) == (-9.0, -8.0, False, -9.0)
+    assert [set(epoch.metrics) for epoch in run.epochs] == [{"train/loss"}, {"train/loss", "val/loss", "val/oddness"}]
+
+
 def test_a_reading_never_taken_is_absent_and_a_loss_that_is_nan_is_kept(toy: list[Run]) -> None:
     last = shape(toy, "broken").epochs[-1].metrics
     assert "val/auc" not in last

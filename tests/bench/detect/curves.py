@@ -8,7 +8,8 @@ negative loss) and, where known, ``K`` classes, ``n_val`` validation samples, ``
 score ``metric`` (higher is better), the losses, and whichever of `READINGS` were recorded.
 
 A row may name its ``objective``, such as ``val/bleu`` or ``val/wer``: then ``best``, ``chance`` and ``metric`` are in its own
-unit and direction, and whatever is not known (``chance``, ``Lchance``, losses, ``warm_frac``) is left out.
+unit and direction, and whatever is not known (``chance``, ``Lchance``, losses, ``warm_frac``) is left out. ``maximize`` says the
+direction of a metric whose name does not tell it. Points whose ``evaluated`` is false hold no validation.
 """
 
 from __future__ import annotations
@@ -125,7 +126,12 @@ def _run(row: Mapping[str, Any], points: pd.DataFrame, before: bool) -> Run:
     if "embedding/rank" in columns and "dout" in stated.params:
         columns["embedding/dimensions"] = [stated.params["dout"]] * len(scores)
     counts = _counts(points, len(scores))
-    epochs = [{name: float(values[t]) for name, values in columns.items()} | more for t, more in enumerate(counts)]
+    looked = points["evaluated"].tolist() if "evaluated" in points else [True] * len(scores)
+    epochs = [
+        {name: float(values[t]) for name, values in columns.items() if looked[t] or name.startswith("train/") or name == "lr"}
+        | more
+        for t, more in enumerate(counts)
+    ]
     if before and "L0" in row:
         epochs[0]["start/loss"] = row["L0"]
     return Run(

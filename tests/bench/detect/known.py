@@ -12,8 +12,8 @@ from pitprop.detection import metrics, questions
 from pitprop.detection.facts import Facts
 from pitprop.telemetry import Telemetry
 
-DROP = 0.6
-"""The share of the budget after which the rate of a made training with a schedule of steps is lowered."""
+DROPS = {"steps": (0.6,), "halves": tuple(step / 10 for step in range(1, 10))}
+"""The shares of the budget after which the rate of a made training is lowered by a step, by its schedule."""
 METRICS = {
     "": "val/accuracy",
     "imb": "val/balanced_accuracy",
@@ -58,9 +58,10 @@ def _told(row: Mapping[str, Any], budget: int) -> Facts:
     return Facts(
         budget=budget,
         metric=row["objective"],
-        maximize=bool(metrics.of(row["objective"]).maximize),
+        maximize=bool(row.get("maximize", metrics.of(row["objective"]).maximize)),
         warmup=row["warm_frac"] * budget if "warm_frac" in row else None,
-        drops=[DROP * budget] if params.get("schedule") == "steps" else [],
+        drops=[share * budget for share in DROPS.get(params.get("schedule", ""), ())],
+        classes=int(row["K"]) if "K" in row else None,
         chance_score=row.get("chance"),
         chance_loss=row.get("Lchance"),
         params=params,
@@ -69,7 +70,7 @@ def _told(row: Mapping[str, Any], budget: int) -> Facts:
 
 def unstated(known: Facts) -> Facts:
     """The facts of a search over one's own script that says nothing of classes, chance or warm-up."""
-    return replace(known, chance_score=None, chance_loss=None, labels={}, warmup=None, drops=None, batch=None)
+    return replace(known, chance_score=None, chance_loss=None, labels={}, classes=None, warmup=None, drops=None, batch=None)
 
 
 def answered(told: Facts) -> Facts:
@@ -83,9 +84,12 @@ def answered(told: Facts) -> Facts:
     question = questions.chance(before, hidden)
     if question is None:
         return hidden
+    if "classes" in question.facts and told.classes:
+        return replace(hidden, classes=told.classes)
     if "classes" in question.facts and told.chance_score:
         by_loss = math.exp(min(told.chance_loss, 10.0)) if told.chance_loss else 0.0
-        return replace(hidden, classes=round(by_loss if abs(by_loss - round(by_loss)) < 0.01 else 1 / told.chance_score))
+        alike = by_loss > 1 and abs(by_loss - round(by_loss)) < 0.01
+        return replace(hidden, classes=round(by_loss if alike else 1 / told.chance_score))
     return replace(hidden, chance_score=told.chance_score, chance_loss=told.chance_loss)
 
 

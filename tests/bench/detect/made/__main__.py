@@ -7,8 +7,7 @@ import math
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,32 +18,15 @@ import torch
 from pitprop.detection import metrics
 
 from tests.bench.detect.made import returns, tasks, unseen
-from tests.bench.detect.made.lanes import Array, Recipe, draw, train
+from tests.bench.detect.made.heldout import HELD_OUT
+from tests.bench.detect.made.lanes import Array, Recipe, train
+from tests.bench.detect.made.study import LOSSES, NONE, Study
 
 RUNS = 64
 DEAD, POOR, LATE = 0.1, 0.5, 0.1
 """Bounds of the labels, as shares of the way from chance to the best of the study: those of the generated curves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Study:
-    """A task of one kind with its budget; ``columns`` are the readings that it reports beside the score, ``seed`` its own.
-
-    ``silent`` studies do not say how long the warm-up is. ``from_start`` lets runs begin where a good run ended.
-    """
-
-    name: str
-    make: Callable[..., Any]
-    lr: tuple[float, float]
-    epochs: int = 30
-    steps: int = 15
-    columns: tuple[str, ...] = ("train_loss", "val_loss", "lr")
-    fixed: dict[str, Sequence[float]] = field(default_factory=dict)
-    silent: bool = False
-
-
-LOSSES: tuple[str, ...] = ("train_loss", "val_loss")
-NONE: tuple[str, ...] = ()
 WIDE, RECURRENT = (-6.0, 0.5), (-6.5, 0.0)
 LONG = {"warmup": [0.0, 0.3, 0.5, 0.7]}
 LARGE = {"gain": [3.2, 5.0, 10.0], "clip": [math.inf]}
@@ -159,6 +141,7 @@ KINDS: dict[str, list[Study]] = {
         Study("rmse", partial(unseen.regression, metric="val/rmse"), WIDE, columns=NONE, epochs=40),
         Study("several", unseen.several, WIDE, columns=LOSSES),
     ],
+    **HELD_OUT,
 }
 """The studies of each kind; the bench makes figures of both halves of them."""
 
@@ -196,11 +179,12 @@ def make(folder: Path, only: Sequence[str] = ()) -> None:
 def _study(kind: str, study: Study, seed: int) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """The runs of a study with their points."""
     random = np.random.default_rng(zlib.crc32(f"{kind} {study.name}".encode()))
-    recipe = draw(RUNS, random, study.lr, **study.fixed)
+    recipe = study.draw(RUNS, random, study.lr, **study.fixed)
     maker = study.make.func if isinstance(study.make, partial) else study.make
     trains = _returns if maker.__module__ == returns.__name__ else _trained
-    metric, chance, level, table = trains(study, recipe, seed)
-    sign = 1 if metrics.of(metric).maximize else -1
+    goal, table = trains(study, recipe, seed)
+    metric, chance = goal.metric, goal.chance
+    sign = 1 if (metrics.of(metric).maximize if goal.maximize is None else goal.maximize) else -1
     scores = sign * table["metric"]
     best = np.nanmax(np.where(np.isfinite(scores), scores, -np.inf), axis=0)
     room = best.max() - sign * chance
@@ -221,30 +205,35 @@ def _study(kind: str, study: Study, seed: int) -> Iterator[tuple[dict[str, Any],
         row |= {
             "top10": bool(top[run] and label == "healthy"),
             "chance": chance,
-            "Lchance": level,
+            "Lchance": goal.chance_loss,
             "T": study.epochs,
             "family": kind,
         }
+        row |= {name: value for name, value in (("maximize", goal.maximize), ("K", goal.classes)) if value is not None}
         row |= {"warm_frac": np.nan if study.silent else recipe.warmup[run], "hp": json.dumps(recipe.row(run)), "seed": seed}
         points = pd.DataFrame({name: values[:, run] for name, values in table.items() if name in ("metric", *study.columns)})
         points["t"], points["nonfinite_step"] = range(study.epochs), ~np.isfinite(table["train_loss"][:, run])
+        if study.every > 1:
+            points["evaluated"] = [study.evaluates(epoch) for epoch in range(study.epochs)]
         yield row, points
 
 
-def _trained(study: Study, recipe: Recipe, seed: int) -> tuple[str, float, float | None, dict[str, Array]]:
+def _trained(study: Study, recipe: Recipe, seed: int) -> tuple[tasks.Goal, dict[str, Array]]:
     torch.manual_seed(seed)
     task = study.make(recipe, seed)
     epoch = train(task.params, recipe, task.loss, study.epochs, study.steps)
-    rows = []
-    for _ in range(study.epochs):
-        read = dict(epoch())
-        with torch.no_grad():
-            score, loss = task.validate(task.params)
-        rows.append(read | {"metric": score.double().numpy(), "val_loss": loss.double().numpy()})
-    return task.metric, task.chance, task.chance_loss, {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    nothing, rows = np.full(len(recipe.lr), np.nan), []
+    for number in range(study.epochs):
+        read, score, loss = dict(epoch()), nothing, nothing
+        if study.evaluates(number):
+            with torch.no_grad():
+                score, loss = (value.double().numpy() for value in task.validate(task.params))
+        rows.append(read | {"metric": score, "val_loss": loss})
+    table = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return task.goal, table
 
 
-def _returns(study: Study, recipe: Recipe, seed: int) -> tuple[str, float, None, dict[str, Array]]:
+def _returns(study: Study, recipe: Recipe, seed: int) -> tuple[tasks.Goal, dict[str, Array]]:
     """The chance of a return is what policies reach that do not learn: the median of those at a rate of 0."""
     still = Recipe(
         **{n: (0.0 if n == "lr" else 1.0) * getattr(recipe, n) for n in ("lr", "warmup", "gain", "decay", "clip")},
@@ -253,7 +242,7 @@ def _returns(study: Study, recipe: Recipe, seed: int) -> tuple[str, float, None,
     )
     chance = float(np.median(np.stack(list(study.make(still, seed, 3)))))
     scores = np.stack(list(study.make(recipe, seed, study.epochs)))
-    return "val/return", chance, None, {"metric": scores, "train_loss": np.zeros_like(scores)}
+    return tasks.Goal("val/return", chance), {"metric": scores, "train_loss": np.zeros_like(scores)}
 
 
 if __name__ == "__main__":

@@ -17,8 +17,23 @@ Measured = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
+class Goal:
+    """What is measured, and what is known of it before a training."""
+
+    metric: str
+    chance: float
+    chance_loss: float | None = None
+    maximize: bool | None = None
+    classes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
-    """``validate`` gives score and validation loss by run; ``chance`` is their value for a model that has learned nothing."""
+    """``validate`` gives score and validation loss by run; ``chance`` is their value for a model that has learned nothing.
+
+    ``maximize`` is said where a person who names the metric would say it; else it is what the table of metrics holds. ``classes``
+    is how many there are, where chance does not tell it.
+    """
 
     metric: str
     params: Params
@@ -26,6 +41,13 @@ class Task:
     validate: Callable[[Params], Measured]
     chance: float
     chance_loss: float | None
+    maximize: bool | None = None
+    classes: int | None = None
+
+    @property
+    def goal(self) -> Goal:
+        """What a person could know of it before a training."""
+        return Goal(self.metric, self.chance, self.chance_loss, self.maximize, self.classes)
 
 
 def classes(recipe: Recipe, seed: int, count: int = 10, unit: float = 100.0, noise: float = 1.0, n: int = 1000) -> Task:
