@@ -112,9 +112,13 @@
       const ends = [0, .5, 1].map(at => [at, number(low + at * span)]);
       const axes = [...data.axes, {name: study.metric, ticks: ends}];
       const room = (place.clientWidth - 108) / (axes.length - 1), tight = axes.some(one => 8 * one.name.length > room);  // names in two rows then
-      const chart = draw(place, tight ? 350 : 330, {
-        tooltip: {trigger: "item"}, parallel: {left: 44, right: 64, top: tight ? 52 : 34, bottom: 18, parallelAxisDefault: {}},
-        parallelAxis: axes.map((one, dim) => ({...placed(one.ticks, {}), dim, name: one.name, nameLocation: "end", nameGap: tight && dim % 2 ? 30 : 12, nameTruncate: {maxWidth: (tight ? 2 : 1) * room - 6, ellipsis: "…"}, nameTextStyle: {color: C.ink, fontWeight: "bold"}, z: 20,
+      const narrow = room < 72;  // where values would stand upon the next axis: axes lie below each other, and names before them
+      const layout = narrow ? {layout: "vertical", left: 106, right: 24, top: 12, bottom: 30} : {left: 44, right: 64, top: tight ? 52 : 34, bottom: 18};
+      const naming = dim => narrow ? {nameLocation: "start", nameGap: 10, nameTruncate: {maxWidth: 92, ellipsis: "…"}}
+        : {nameLocation: "end", nameGap: tight && dim % 2 ? 30 : 12, nameTruncate: {maxWidth: (tight ? 2 : 1) * room - 6, ellipsis: "…"}};
+      const chart = draw(place, narrow ? 42 + 52 * (axes.length - 1) : tight ? 350 : 330, {
+        tooltip: {trigger: "item"}, parallel: {...layout, parallelAxisDefault: {}},
+        parallelAxis: axes.map((one, dim) => ({...placed(one.ticks, {}), dim, name: one.name, ...naming(dim), nameTextStyle: {color: C.ink, fontWeight: "bold"}, z: 20,
           areaSelectStyle: {width: 18, color: C.accent, borderColor: C.accent, opacity: .25}})),
         series});
       chart.on("axisareaselected", () => {
