@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pitprop.track.store import Store
 
 _log = logging.getLogger("pitprop.track")
-_LONGEST_PAUSE = 60.0  # seconds
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds; each export writes the study's answer anew, whatever has ended since
 _LOCKS: dict[Path, TextIOWrapper] = {}
 """The logs of further studies, which are locked as long as this process lives."""
 GONE = "the driver is gone"
@@ -161,8 +161,8 @@ class Export:
             try:
                 self._give()
                 # Where the system does not weigh sessions, this is what gives way: a fifth of one processor at most.
-                yields = 0 if self._inbox.hastened else 4
-                pause = min(yields * (time.process_time() - worked), _LONGEST_PAUSE) or None
+                wanted = max(4 * (time.process_time() - worked), _SHORTEST_PAUSE)
+                pause = None if self._inbox.hastened else min(wanted, _LONGEST_PAUSE)
                 if end is not None:
                     self._conclude(end)
             except Orphaned:
@@ -182,13 +182,14 @@ class Export:
         opened = bool(self._stores)
         for study in ("", *self._inbox.beside):
             mine = {number: record for (of, number), record in self._pending.items() if of == study}
-            if study not in self._stores:
+            if new := study not in self._stores:
                 beside = self._inbox.beside.get(study)
                 self._stores[study] = (
                     _open(self._setup, self._inbox) if beside is None else _open_beside(beside, self._setup, self._inbox)
                 )
             self._pending = {key: record for key, record in self._pending.items() if key[0] != study}
-            self._stores[study].export(mine.values(), self._tell)
+            if new or mine or self._stores[study].stale:
+                self._stores[study].export(mine.values(), self._tell)
         if not opened:
             self._inbox.give_way()
 
