@@ -186,3 +186,23 @@ def test_a_worker_that_asks_for_an_environment_has_it(tmp_path: Path, scratch: P
     said, answer = started(scratch / "ray", tmp_path, "runtime_env={'env_vars': {'GIVEN': 'yes'}}")
     assert answer == "yes"
     assert "agent.py dashboard_agent" in said
+
+
+@pytest.mark.slow  # it starts a Ray
+def test_a_ray_starts_in_a_process_that_has_read_another_token_mode_before(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+import ray
+from ray._raylet import get_authentication_mode
+before = str(get_authentication_mode())
+os.environ["RAY_AUTH_MODE"] = "token"
+from pitprop.workers.cluster.connection import Local, start
+start(Local(Path(sys.argv[1]), 1), logs=False)
+print(before != str(get_authentication_mode()), ray.is_initialized())
+ray.shutdown()
+"""
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "HOME": str(tmp_path)}
+    with tempfile.TemporaryDirectory(prefix="ray-") as short:  # a socket's path is short
+        done = subprocess.run([sys.executable, "-c", code, short], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "True"], done.stderr

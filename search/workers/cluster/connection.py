@@ -261,8 +261,11 @@ def _environment(changed: Mapping[str, str], *, logs: bool) -> Iterator[Any]:
         del os.environ[name]
     os.environ.update(changed)
     try:
+        again = "ray" in sys.modules
         import ray
 
+        if again:  # it has read an environment of its own, and would talk without a token to a Ray that asks for one
+            ray._raylet.Config.initialize("")  # type: ignore[attr-defined]
         yield ray
     finally:
         for name in changed.keys() - before.keys():
