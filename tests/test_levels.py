@@ -302,3 +302,31 @@ def test_one_that_stands_above_chance_where_it_began_is_said_to_stand_there_and_
         stands = curve(10, val__accuracy=lambda t, low=first: low + 0.001 * (t % 3), val__loss=2.303)
         (found,) = judge(stands, Facts(30, "val/accuracy", classes=10, peers=(good,)), [Signature("hopelessly_slow")])
         assert str(found.reason).startswith(f"{where}, and validation loss ")
+
+
+def rising(budget: int, end: float, power: float) -> Telemetry:
+    """An accuracy of ten classes that rises above chance by a power of the time, to ``end`` of what lies there."""
+    return curve(budget, val__accuracy=lambda t: 0.1 + 0.9 * end * (t / budget) ** power, val__loss=lambda t: 2.5 - t / 100)
+
+
+@pytest.mark.parametrize("budget", [12, 30, 50])
+@pytest.mark.parametrize("trials", [2, 8])
+def test_a_slow_rise_is_stopped_if_at_three_times_its_rate_it_learns_less_than_a_tenth_of_what_the_study_has_shown(
+    budget: int, trials: int
+) -> None:
+    alive = tuple(Peer(n, {"lr": n}, curve(budget, val__accuracy=0.95)) for n in range(trials))
+    facts, watched = Facts(budget, "val/accuracy", classes=10, peers=alive), [Signature("short_of_chance")]
+    found = replay(rising(budget, 0.03, 0.5), facts, watched)
+    assert [0.4 <= verdict.step / budget <= 0.55 for verdict in found] == [True] * (trials > 5), "two trials show too little"
+    assert not replay(rising(budget, 0.3, 1), facts, watched), "it learns in time"
+    assert not replay(rising(budget, 0.03, 8), facts, watched), "it is faster and faster"
+    hard = tuple(replace(one, telemetry=curve(budget, val__accuracy=0.15)) for one in alive)
+    assert not replay(rising(budget, 0.03, 0.5), replace(facts, peers=hard), watched), "others learn as little"
+
+
+@pytest.mark.parametrize("metric", ["val/accuracy", "val/auc", "val/wer", "val/return"])
+def test_what_is_below_chance_is_given_longer_where_it_may_guess_one_class_or_rank_upside_down(metric: str) -> None:
+    name, low, chance = metric.replace("/", "__"), (1.6 if metric == "val/wer" else 0.2), (1.0 if metric == "val/wer" else 0.5)
+    facts = Facts(40, metric, maximize=metric != "val/wer", chance_score=chance)
+    (found,) = replay(curve(40, **{name: low, "train__loss": 3.0}), facts, [Signature("chance_plateau")])
+    assert (found.step >= 15) == (metric in ("val/accuracy", "val/auc"))

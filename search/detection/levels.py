@@ -334,10 +334,9 @@ def opening(telemetry: Telemetry, facts: Facts, late: float, band: float) -> flo
     It opens little by little, so that no training is judged by a wide band on the day that it leaves the narrow one; but it is
     open from the first for a score that stands where it `begun`, which only the initial weights have put there.
     """
-    spent = telemetry[-1].step / facts.budget
     if begun(telemetry, facts) is not None:
         return max(0.02, band)
-    return 0.02 + max(0.0, band - 0.02) * min(1.0, max(0.0, spent - late) / OPENS)
+    return 0.02 + max(0.0, band - 0.02) * min(1.0, max(0.0, telemetry[-1].step / facts.budget - late) / OPENS)
 
 
 @reading.once
@@ -388,10 +387,14 @@ def learned_once(telemetry: Telemetry, facts: Facts) -> bool:
 
 
 def below_chance(telemetry: Telemetry, facts: Facts, count: int) -> bool:
-    """Whether all of the last ``count`` readings are at least as far below chance as `bound` is above it."""
-    level, limit = score(telemetry, facts), bound(telemetry, facts)
+    """Whether all of the last ``count`` readings are at least as far below chance as `bound` is above it.
+
+    It may be on its way: one class for all, ranks upside down, a loss that exploded. A WER, a distance or a return is not.
+    """
+    level, limit, meaning = score(telemetry, facts), bound(telemetry, facts), metrics.of(facts.metric)
     values = telemetry.column(facts.metric).values[-count:]
-    if level is None or limit is None or len(values) < count:
+    on_its_way = meaning.family in ("", "loss") or (meaning.share and meaning.chance != 1)
+    if level is None or limit is None or len(values) < count or not on_its_way:
         return False
     mirrored = 2 * level - limit
     return max(values) < mirrored if facts.maximize else min(values) > mirrored

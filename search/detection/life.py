@@ -250,10 +250,11 @@ def fitting(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
 def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
     """The step at which a finished training left chance, after a window at chance without any life sign.
 
-    None for one that never left it, and for one that showed life signs all the time: no grace was needed to spare it.
+    None for one that never left it, for one that showed life signs all the time (no grace was needed to spare it), and for one
+    that came less than half of the way from chance to the best that is known of its study: nothing is lost without it.
     """
     count = reading.window(telemetry, facts, 5)
-    step = levels.left_chance(telemetry, facts, count)
+    step = levels.left_chance(telemetry, facts, count) if _worth(telemetry, facts) else None
     past = Telemetry()
     for epoch in telemetry if step is not None else ():
         past.append(epoch)
@@ -263,6 +264,13 @@ def recovery(telemetry: Telemetry, facts: Facts) -> int | None:
         if still and not alive(signs(past, facts, count), past, facts):
             return step
     return None
+
+
+def _worth(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether the objective came at least half of the way from chance to the best of the study, where that is known."""
+    level, best = levels.score(telemetry, facts), telemetry.best(facts.metric, facts.maximize)
+    other = levels.surpassed(telemetry, facts)
+    return level is None or best is None or other is None or 2 * facts.sign * (best - level) >= facts.sign * (other - level)
 
 
 def promise(telemetry: Telemetry, facts: Facts) -> float:

@@ -49,6 +49,9 @@ class Peers:
     def recovery(self, training: Training) -> int:
         """The latest epoch at which a seed of a trial recovered (`pitprop.detection.life.recovery`), 0 if none did."""
         own = self._space.known_of(training.trial.values, training.trial.flat)
+        others = (peer.telemetry for number, peer in self._peers.items() if number != training.trial.number)
+        bests = (curve.best(own.metric, own.maximize) for curve in others)
+        own = replace(own, seen=(*own.seen, *(best for best in bests if best is not None)))
         return max(life.recovery(curve, own) or 0 for curve in training.curves.values())
 
     def recall(self, recovery: int) -> None:

@@ -1,4 +1,4 @@
-"""Short of chance: worse than a model that has learned nothing, and improving too slowly to reach even that in time."""
+"""Short of chance: worse than a model that has learned nothing, or hardly better, and too slow to learn anything in time."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ READS = ("val/ or train/loss",)
 KIND = "soft"
 BLIND = 0.27
 ELSEWHERE = ""
+GROWS = 1.2
+"""How many times what the earlier half of some readings gained the later half gains in a training that is faster and faster."""
 DESPITE = ("loss_falling", "score_rising", "score_trending")
 
 
-def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, faster: float = 2.0, margin: float = 0.1) -> Message | None:
+def detect(
+    telemetry: Telemetry, facts: Facts, *, patience: int = 5, faster: float = 3.0, margin: float = 0.1, late: float = 0.4
+) -> Message | None:
     """The objective, or the loss while that is at chance, would end short of chance by ``margin`` at ``faster`` times its rate.
 
-    The rate is that of the last ``patience`` readings, and goes on to fall as it fell over them. One that grows does not count,
-    nor a training that ever was better than chance by ``margin``, whose rate may yet be too high.
+    From the share ``late`` of the budget on it has to end above chance, by ``margin`` of what five trials or more have shown to
+    lie there. The rate is that of the last ``patience`` readings, and goes on to fall as it fell over them. One that grows, over
+    these or twice as many, does not count, nor a training that ever was better by ``margin``, whose rate may yet be too high.
     """
     count = reading.window(telemetry, facts, patience)
     level, limit = levels.known(telemetry, facts), levels.bound(telemetry, facts, margin)
@@ -32,9 +37,15 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, faster: flo
         return None
     if level is not None and limit is not None:
         readings = reading.recent(telemetry, facts.metric, count)
-        end = _end(readings, facts.sign, facts.budget, faster, level) if len(readings) == count else None
-        if end is not None and facts.sign * end < facts.sign * (2 * level - limit):
-            return _reason(facts.metric, readings, level, end, faster)
+        least = _least(telemetry, facts, level, margin) if telemetry[-1].step >= late * facts.budget else None
+        goal = 2 * level - limit if least is None else least
+        lacks = level if least is None else least
+        end = None
+        if len(readings) == count and not _grows(reading.recent(telemetry, facts.metric, 2 * count), facts.sign):
+            end = _end(readings, facts.sign, facts.budget, faster, lacks)
+        learned = least is not None and best is not None and facts.sign * best >= facts.sign * least
+        if end is not None and not learned and facts.sign * end < facts.sign * goal:
+            return _reason(facts.metric, readings, level, end, faster, least)
     name, losses = reading.losses(telemetry, count)
     level, rising = levels.loss(telemetry, facts, guess=False), life.score_rising(telemetry, facts, count)
     if level is None or len(losses) < count or metrics.of(facts.metric).family == "reward" or (rising and rising.alive):
@@ -58,7 +69,7 @@ def _end(readings: Sequence[tuple[int, float]], sign: int, budget: int, faster: 
     if max(values) - min(values) < 0.1 * abs(level - last) and after <= 0:
         return last
     ways = sum(abs(b - a) for a, b in pairwise(values))
-    if before <= 0 or after <= 0 or after > 1.2 * before or values[-1] - values[0] < 0.5 * ways:
+    if before <= 0 or after <= 0 or after > GROWS * before or values[-1] - values[0] < 0.5 * ways:
         return None
     ratio = min(1.0, after / before)
     left = max(0, budget - step) / ((step - since) / (len(readings) - 1)) / rest
@@ -66,8 +77,32 @@ def _end(readings: Sequence[tuple[int, float]], sign: int, budget: int, faster: 
     return last + sign * faster * after * halves
 
 
-def _reason(name: str, readings: Sequence[tuple[int, float]], level: float, end: float, faster: float) -> Message:
+def _grows(readings: Sequence[tuple[int, float]], sign: int) -> bool:
+    """Whether the later half of the readings gained more than the earlier half."""
+    middle = len(readings) // 2
+    before, after = (sign * (some[-1][1] - some[0][1]) for some in (readings[: middle + 1], readings[middle:]))
+    return after > 0 and after > GROWS * before
+
+
+def _least(telemetry: Telemetry, facts: Facts, level: float, margin: float) -> float | None:
+    """Where something is learned: beyond chance by ``margin`` of what the study has shown; None where few trials show it."""
+    other = levels.surpassed(telemetry, facts)
+    if other is None or len(facts.peers) < reading.FEW or facts.sign * (other - level) <= 0:
+        return None
+    return level + margin * (other - level)
+
+
+def _reason(
+    name: str, readings: Sequence[tuple[int, float]], level: float, end: float, faster: float, least: float | None = None
+) -> Message:
     (since, first), (step, last) = readings[0], readings[-1]
+    if least is not None:
+        return message(
+            "{name} {first:.4g} to {last:.4g} in epochs {since}-{step}: at {faster:g} times that rate it would end at {end:.4g}, "
+            "short of {least:.4g}, where by the best of the study something is learned (chance is {level:.4g})",
+            **{"name": name, "first": first, "last": last, "since": since, "step": step, "level": level},
+            **{"faster": faster, "end": end, "least": least},
+        )
     return message(
         "{name} {first:.4g} to {last:.4g} in epochs {since}-{step} is worse than chance ({level:.4g}): at {faster:g} times that "
         "rate it would end at {end:.4g}",

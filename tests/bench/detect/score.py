@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pitprop.detection import detect, life
-from pitprop.detection.facts import Peer
+from pitprop.detection.facts import Facts, Peer
 from pitprop.driver.judging import REACH
 from pitprop.telemetry import Telemetry
 
@@ -63,8 +63,14 @@ def _searched(study: Sequence[Run], signatures: Sequence[detect.Signature]) -> d
         stop = found[run.number] = judged(replace(run, facts=facts), signatures)
         curve = Telemetry(run.epochs[: stop.step if stop else None])
         peers.append(Peer(run.number, run.facts.params, curve))
-        recovery = max(recovery, life.recovery(curve, run.facts) or 0)
+        recovery = max(recovery, life.recovery(curve, replace(run.facts, seen=_seen(peers[:-1], run.facts))) or 0)
     return found
+
+
+def _seen(peers: Sequence[Peer], facts: Facts) -> tuple[float, ...]:
+    """The best of the objective in each of the other runs."""
+    bests = (peer.telemetry.best(facts.metric, facts.maximize) for peer in peers)
+    return tuple(best for best in bests if best is not None)
 
 
 def ending(signatures: Iterable[detect.Signature] | None = None) -> list[detect.Signature]:
