@@ -61,7 +61,7 @@ def test_nothing_soft_is_said_while_the_learning_rate_still_warms_up() -> None:
     flat = curve(40, val__loss=0.55, val__macro_f1=0.43)
     warming = joined(flat, lr=lambda t: 1e-5 * min(t, 20))
     assert [v.step for v in replay(flat, KNOWN, [Signature("chance_plateau")])] == [10]
-    assert [v.step for v in replay(warming, KNOWN, [Signature("chance_plateau")])] == [24]
+    assert [v.step for v in replay(warming, KNOWN, [Signature("chance_plateau")])] == [25]
 
 
 def test_the_window_is_the_patience_or_a_tenth_of_the_budget() -> None:
