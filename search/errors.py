@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pitprop.messages import _
+from pitprop.messages import Message, _
 
 
 class UserError(Exception):
@@ -35,3 +35,9 @@ def shown(value: Any) -> str:
         return "null" if value is None else str(value).lower()
     text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, list | tuple | dict) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def said(error: BaseException) -> str:
+    """What an error says, as the message that it was raised with, if it was raised with one."""
+    first = error.args[0] if error.args else None
+    return first if isinstance(first, Message) else str(error)

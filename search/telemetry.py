@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from pitprop.messages import message
+
 T = TypeVar("T")
 
 VOCABULARY: Mapping[str, str] = {
@@ -84,7 +86,10 @@ def checked(step: Any, metrics: Any, *, least: int = 1) -> Epoch:
     """
     at = _step(step, least)
     if not isinstance(metrics, Mapping):
-        raise NotAnEpoch(f"the metrics of epoch {at} are {shown(metrics)}; they are a mapping of names to numbers")
+        said = message(
+            "the metrics of epoch {at} are {given}; they are a mapping of names to numbers", at=at, given=shown(metrics)
+        )
+        raise NotAnEpoch(said)
     values = {_name(name, at): _value(name, given, at) for name, given in metrics.items()}
     return Epoch(at, {name: value for name, value in values.items() if value is not None})
 
@@ -112,19 +117,25 @@ def _step(given: Any, least: int) -> int:
         value = None if isinstance(given, bool) else given if type(given) is int else _number(given)
         if value is not None and least <= value <= LAST_STEP and value == int(value):
             return int(value)
-    raise NotAnEpoch(f"step is {shown(given)}; steps are whole numbers that count finished epochs, from {least} to {LAST_STEP}")
+    said = message(
+        "step is {given}; steps are whole numbers that count finished epochs, from {least} to {most}",
+        given=shown(given),
+        least=least,
+        most=LAST_STEP,
+    )
+    raise NotAnEpoch(said)
 
 
 def _name(given: Any, at: int) -> str:
     if not isinstance(given, str):
-        wrong = "; a name is text"
+        wrong = message("a name is text")
     elif given == "step":
-        wrong = ", which is what the epoch's own number is called; name the metric otherwise"
+        wrong = message("the epoch's own number is called so; name the metric otherwise")
     elif not given.strip() or (not given.isprintable() and any(unicodedata.category(sign) in ("Cc", "Cs") for sign in given)):
-        wrong = "; a name is not empty, and holds no control characters"
+        wrong = message("a name is not empty, and holds no control characters")
     else:
         return str.__str__(given)  # of a subclass, such as NumPy's
-    raise NotAnEpoch(f"the name of a metric of epoch {at} is {shown(given)}{wrong}")
+    raise NotAnEpoch(message("the name of a metric of epoch {at} is {given}; {wrong}", at=at, given=shown(given), wrong=wrong))
 
 
 def _value(name: Any, given: Any, at: int) -> float | None:
@@ -133,10 +144,12 @@ def _value(name: Any, given: Any, at: int) -> float | None:
     try:
         return _number(given)
     except OverflowError:
-        allowed = "a number is at most 1.8e308"
+        allowed = message("a number is at most 1.8e308")
     except Exception:  # the code of others, too
-        allowed = "a metric is a number, or None to leave it out"
-    raise NotAnEpoch(f"metric {name!r:.80} of epoch {at} is {shown(given)}; {allowed}")
+        allowed = message("a metric is a number, or None to leave it out")
+    whose = f"{name!r:.80}"
+    said = message("metric {name} of epoch {at} is {given}; {allowed}", name=whose, at=at, given=shown(given), allowed=allowed)
+    raise NotAnEpoch(said)
 
 
 def _number(given: Any) -> float | None:

@@ -154,3 +154,47 @@ def test_reasons_of_an_older_database_stay_as_they_were_written(tmp_path: Path) 
     with kit(tmp_path / "runs", url=url) as parts:
         assert parts.entry("a").reason == 'it said "no"'
         assert parts.entry("a").language == "en"
+
+
+UNKEPT = (
+    "context.state holds a value of type {kind}, and a checkpoint takes {taken}: "
+    "store what it is made of, such as its state_dict()"
+)
+OURS, THEIRS = "the command ended with exit code {code}: {why}", "the learning rate is a lemon"
+
+
+@pytest.mark.parametrize(
+    ("code", "template"),
+    [
+        ("    yield 1", "the trainer yielded {given}; it yields Epoch(step, metrics)"),
+        ("    context.state = object()\n    yield Epoch(1, {'score': 1.0})", UNKEPT),
+        (f"    raise ValueError({THEIRS!r})\n    yield", None),
+    ],
+    ids=["ours", "of a checkpoint", "theirs"],
+)
+def test_what_we_say_of_a_training_that_failed_is_a_message_and_what_others_raise_stays_as_it_is(
+    pitprop: Callable[..., Said], write_space: Callable[..., Path], tmp_path: Path, code: str, template: str | None
+) -> None:
+    path, trainer = tmp_path / "events.jsonl", tmp_path / "fails.py"
+    trainer.write_text(f"from pitprop import Epoch\n\n\ndef train(params, context):\n{code}\n")
+    rows = {"trainer": str(trainer), "objective": {"metric": "score", "goal": "maximize"}, "signatures": "off"}
+    pitprop("search", write_space(**rows, params={"slope": {"float": [0.01, 0.1]}}), "--inline", "--events", path)
+    error = next(unpacked(line.body["error"]) for line in journal_lines(path, 0)[0] if line.kind == "trial")
+    assert getattr(error, "template", None) == template
+    assert template is not None or THEIRS in error
+
+
+def test_why_a_command_failed_is_a_message(
+    pitprop: Callable[..., Said], write_space: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "events.jsonl"
+    rows = {
+        "trainer": "command",
+        "objective": {"metric": "score", "goal": "maximize"},
+        "options": {"command": ["sh", "-c", "exit 3", "{params}"]},
+        "signatures": "off",
+    }
+    pitprop("search", write_space(**rows, params={"slope": {"float": [0.01, 0.1]}}), "--inline", "--events", path)
+    error = next(unpacked(line.body["error"]) for line in journal_lines(path, 0)[0] if line.kind == "trial")
+    assert error == "CommandError: the command ended with exit code 3: it said nothing on stderr"
+    assert error.values["part1"].template == OURS

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from pitprop.addresses import shared_ray
+from pitprop.errors import said
 from pitprop.messages import Message, _, message, nmessage
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Change, Start, public_environment
 from pitprop.workers import deaths, reaper
 from pitprop.workers.cluster import connection
 from pitprop.workers.cluster.connection import RETURN, START, Local, RayDied
-from pitprop.workers.cluster.installing import Installing
+from pitprop.workers.cluster.installing import Installing, unmade
 from pitprop.workers.cluster.placement import Need, fitting, refusal, room
 from pitprop.workers.cluster.runtime_env import Code, Moved, packed
 from pitprop.workers.cluster.shared import Shared
@@ -202,7 +203,8 @@ class OnRay:
             except RayDied as died:
                 lost = self._asked()
                 self._start_anew(died)
-                answers = [Step(worker, Failure(f"{died}, and was replaced", Cause.LOST)) for worker in lost]
+                gone = Failure(message("{died}, and was replaced", died=said(died)), Cause.LOST)
+                answers = [Step(worker, gone) for worker in lost]
                 started = list(self.free())
             for step in answers:
                 if step.worker in self._places:
@@ -252,7 +254,8 @@ class OnRay:
             elif place.deadline <= now:
                 self._refuse_dead()
                 self._replace(number)
-                yield Step(number, Failure(f"no epoch came in {self._stall:g} seconds (stall: in the space)"))
+                late = message("no epoch came in {seconds:g} seconds (stall: in the space)", seconds=self._stall)
+                yield Step(number, Failure(late))
 
     def _ready(self, references: list[Any], patience: float) -> set[Any]:
         """Which of them are answered, after so many seconds at most. `RayDied` if Ray itself has."""
@@ -282,7 +285,7 @@ class OnRay:
             lost = self._watch.lost(place.node, error)
             told = deaths.told(place.note, error)
             self._replace(number)
-            return Failure(lost or f"its worker {told}", Cause.LOST if lost else Cause.WORKER_DIED)
+            return Failure(lost or told, Cause.LOST if lost else Cause.WORKER_DIED)
         outcome = answer.heard(self._told, self._tell) if isinstance(answer, Answer) else answer
         if not self._here and isinstance(outcome, Failure) and outcome.cause is Cause.UNFIT:
             self._watch.leave_out(place.node, outcome.error, working=True)
@@ -363,7 +366,7 @@ class OnRay:
             try:
                 problem = self._ray.get(place.starting)
             except self._ray.exceptions.RuntimeEnvSetupError as error:
-                problem = f"its environment cannot be made there: {connection.fault(str(error))}"
+                problem = unmade(connection.fault(str(error)))
             except self._ray.exceptions.RayError as error:  # it died as it started
                 self._refuse_dead()
                 self._failed += 1
@@ -386,8 +389,8 @@ class OnRay:
         starting = [number for number, place in self._places.items() if place.starting is not None]
         if not starting or not self._pip:
             return
-        for node, said in list(self._installing.failures(self._watch.nodes())):
-            self._watch.leave_out(node, f"its environment cannot be made there: {said}", working=self._working())
+        for node, why in list(self._installing.failures(self._watch.nodes())):
+            self._watch.leave_out(node, unmade(why), working=self._working())
             for number in starting:  # Ray does not say which of them are for that node
                 self._replace(number)
 

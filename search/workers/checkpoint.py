@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from pitprop.messages import _
+from pitprop.messages import Message, _, message
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Epochs, Lane
 from pitprop.workers.files import filesystem, states
@@ -30,6 +30,10 @@ AT = "at"
 
 class NotWritten(Exception):
     """The disk did not take a checkpoint, which is no fault of the training: one sentence."""
+
+
+def _unwritten(path: Path, error: OSError) -> Message:
+    return message("the checkpoint {path} cannot be written ({why})", path=str(path), why=error.strerror)
 
 
 def path(folder: Path, replica: int) -> Path:
@@ -71,7 +75,7 @@ def write(path: Path, epochs: Epochs, state: Any, *, stacked: bool) -> None:
                 states.dump(state, file)
         draft.replace(path)
     except OSError as error:
-        raise NotWritten(f"the checkpoint {path} cannot be written ({error.strerror})") from error
+        raise NotWritten(_unwritten(path, error)) from error
     finally:
         with suppress(OSError):
             draft.unlink()
@@ -171,7 +175,7 @@ def link(file: Path, link: Path) -> None:
             shutil.copyfile(file, draft)
             draft.replace(link)
         except OSError as error:
-            raise NotWritten(f"the checkpoint {link} cannot be written ({error.strerror})") from error
+            raise NotWritten(_unwritten(link, error)) from error
 
 
 def slice_lane(state: Mapping[str, Any], index: int) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import signal
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from pitprop.messages import message
+
 SIGNALS = {
     "Segmentation fault": signal.SIGSEGV,
     "Aborted": signal.SIGABRT,
@@ -21,7 +23,6 @@ SIGNALS = {
     "Floating point exception": signal.SIGFPE,
 }
 """The signals that `faulthandler` reports, by its words for them."""
-SILENT = "was killed (signal 9: by a person, or by the system when memory is full), or ended without a word"
 
 _notes: list[TextIO] = []
 
@@ -46,18 +47,18 @@ def watch(path: Path) -> None:
 
 
 def say(words: str) -> None:
-    """Leaves ``words`` as how this process ends."""
+    """Leaves ``words`` as what kills this process."""
     for note in _notes:
         note.write(f"{words}\n")
 
 
 def told(path: Path, error: Exception) -> str:
-    """What is to be said of a worker that has died, of which Ray raises ``error``, after "its worker"."""
+    """What is to be said of a worker that has died, of which Ray raises ``error``."""
     name = type(error).__name__
     if name == "OutOfMemoryError":
-        return "was ended by Ray, as the memory of its machine is nearly full"
+        return message("its worker was ended by Ray, as the memory of its machine is nearly full")
     if "Died" not in name:
-        return f"died ({name})"
+        return message("its worker died ({name})", name=name)
     try:
         said = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -65,6 +66,12 @@ def told(path: Path, error: Exception) -> str:
     if (fatal := re.search(r"Fatal Python error: ([^\n]+)", said)) is not None:
         number, place = SIGNALS.get(fatal[1]), re.search(r'File "([^"]+)", line (\d+)', said)
         what = f"signal {number.value} ({fatal[1].lower()})" if number is not None else fatal[1]
-        return f"was killed by {what}" + (f" at line {place[2]} of {place[1]}" if place is not None else "")
+        if place is None:
+            return message("its worker was killed by {what}", what=what)
+        return message("its worker was killed by {what} at line {line} of {file}", what=what, line=place[2], file=place[1])
     last = said.strip().rpartition("\n")[2]
-    return f"ended by {last}" if last.startswith("os._exit") else last or SILENT
+    if last.startswith("os._exit"):
+        return message("its worker ended by {what}", what=last)
+    if last:
+        return message("its worker was killed by {what}", what=last)
+    return message("its worker was killed (signal 9: by a person, or by the system when memory is full), or ended without a word")

@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from pitprop import imports, trainer
+from pitprop.errors import said
+from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch, NotAnEpoch, checked, shown
 from pitprop.trainer import Change, Context, Epochs, Lane, Params, Start, Train
 from pitprop.workers import checkpoint, deaths
@@ -75,8 +77,9 @@ class Worker:
             self._module = trainer.load(self._location)
         except (Exception, SystemExit) as error:
             moved = isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in ("search", "trainers")
-            hint = "; pitprop's own modules are imported as pitprop, such as pitprop.telemetry" if moved else ""
-            return f"trainer {self._location} does not import: {_sentence(error)}{hint}"
+            wrong = message("trainer {name} does not import: {error}", name=self._location, error=_sentence(error))
+            hint = message("pitprop's own modules are imported as pitprop, such as pitprop.telemetry")
+            return Message.join([wrong, hint], "; ") if moved else wrong
         return None
 
     def move(self, file: str) -> None:
@@ -101,11 +104,14 @@ class Worker:
             cause = Cause.UNFIT if isinstance(error, trainer.Unfit) else Cause.TRAINER
             return Failure(_sentence(error), cause, traceback.format_exc())
         if not isinstance(answer, Epoch):
-            return Failure(f"preflight() of trainer {self._location} gave {type(answer).__name__}, not an Epoch of step 0")
+            kind = type(answer).__name__
+            return Failure(
+                message("preflight() of trainer {name} gave {kind}, not an Epoch of step 0", name=self._location, kind=kind)
+            )
         try:
             return checked(answer.step, answer.metrics, least=0)
         except NotAnEpoch as error:
-            return Failure(f"preflight() of trainer {self._location}: {error}")
+            return Failure(message("preflight() of trainer {name}: {error}", name=self._location, error=said(error)))
 
     def advance(self, change: Change) -> Epochs | Failure:
         """Drops and adds lanes, then trains every lane for an epoch. A lane missing in the answer has ended by itself."""
@@ -129,10 +135,10 @@ class Worker:
                     self._bests.note(epochs, self._file, self._folders)
         except (checkpoint.NotWritten, states.Refused, StorageError) as error:
             self.close()
-            return Failure(str(error), Cause.DISK if isinstance(error, checkpoint.NotWritten) else Cause.CHECKPOINT)
+            return Failure(said(error), Cause.DISK if isinstance(error, checkpoint.NotWritten) else Cause.CHECKPOINT)
         except BaseException as error:  # of the trainer's code, which may raise what it likes; Ctrl-C is for `Inline`
             if hasattr(error, "ray_terminate_msg"):  # by which Ray says that the process has got a SIGTERM
-                deaths.say("was killed by signal 15 (terminated)")
+                deaths.say("signal 15 (terminated)")
                 raise
             self.close()
             # The lanes of the group continue from this file one after the other, so nothing may be written over it.
@@ -154,13 +160,14 @@ class Worker:
     def _failure(self, error: BaseException, size: int) -> Failure:
         """What is to be said of an exception in a group of ``size`` lanes."""
         if isinstance(error, NotAnEpoch | states.NotPlain):
-            return Failure(str(error))
+            return Failure(said(error))
         if isinstance(error, trainer.Unfit):
             return Failure(_sentence(error), Cause.UNFIT, traceback.format_exc())
         sentence, full = _sentence(error), _out_of_memory(error)
         if full and size == 1:
-            owner = "the GPU's memory" if self._context.device.startswith("cuda") else "memory"
-            sentence = f"one trial alone does not fit into {owner}: {sentence}"
+            here = message("one trial alone does not fit into memory: {error}", error=sentence)
+            there = message("one trial alone does not fit into the GPU's memory: {error}", error=sentence)
+            sentence = there if self._context.device.startswith("cuda") else here
         cause = Cause.TOO_MANY_LANES if full and size > 1 else Cause.TRAINER
         return Failure(sentence, cause, traceback.format_exc())
 
@@ -185,18 +192,24 @@ class Worker:
     def _plain(self, answer: Any, change: Change) -> Epochs:
         """What a trainer yielded, in plain numbers. `NotAnEpoch` if it is none, or if a lane's steps do not rise."""
         if not isinstance(answer, Mapping):
-            raise NotAnEpoch(f"the trainer yielded {shown(answer)}; train_lanes yields a mapping of lanes to epochs")
+            raise NotAnEpoch(
+                message("the trainer yielded {given}; train_lanes yields a mapping of lanes to epochs", given=shown(answer))
+            )
         last = {lane: epoch.step for lane, epoch in self._epochs.items() if lane not in change.stopped}
         trained = {*last, *(start.lane for start in change.started)}
         epochs = {}
         for lane, given in answer.items():
             if not (hasattr(given, "step") and hasattr(given, "metrics")):
-                raise NotAnEpoch(f"the trainer yielded {shown(given)}; it yields Epoch(step, metrics)")
+                raise NotAnEpoch(message("the trainer yielded {given}; it yields Epoch(step, metrics)", given=shown(given)))
             if lane not in trained:
-                raise NotAnEpoch(f"the trainer yielded an epoch of {shown(lane)}, a lane that it does not train")
+                text = message("the trainer yielded an epoch of {lane}, a lane that it does not train", lane=shown(lane))
+                raise NotAnEpoch(text)
             epochs[lane] = epoch = checked(given.step, given.metrics)
             if epoch.step <= last.get(lane, 0) and not getattr(self._module, "REPLAYS", False):
-                raise NotAnEpoch(f"step {epoch.step} came after step {last[lane]}; steps count finished epochs, and rise")
+                text = message(
+                    "step {step} came after step {last}; steps count finished epochs, and rise", step=epoch.step, last=last[lane]
+                )
+                raise NotAnEpoch(text)
         return epochs
 
     def _restore(self, start: Start) -> Start:
@@ -259,8 +272,10 @@ def _release() -> None:
 def _sentence(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         status = "" if error.code is None else repr(error.code)[:80]
-        return f"the trainer called sys.exit({status}); one that has finished returns"
+        return message("the trainer called sys.exit({status}); one that has finished returns", status=status)
     name, text = type(error).__name__, " ".join(str(error).split())
-    if not text and not isinstance(error, Exception):
-        return f"the trainer raised {name}"
-    return f"{name}: {text[:300] or 'no message'}"
+    if not text:
+        none = message("{kind}: no message", kind=name)
+        return none if isinstance(error, Exception) else message("the trainer raised {kind}", kind=name)
+    own = said(error)
+    return Message.join([name, own], ": ") if isinstance(own, Message) else f"{name}: {text[:300]}"

@@ -9,6 +9,7 @@ from pitprop.errors import hint
 from pitprop.logs import Epochs, Follower
 from pitprop.logs.assumptions import said
 from pitprop.logs.lines import stated
+from pitprop.messages import message
 from pitprop.telemetry import Epoch
 from pitprop.trainers.commands.arguments import CommandError
 from pitprop.trainers.commands.settings import Source
@@ -126,8 +127,10 @@ class Sources:
 
     def lack(self) -> str:
         """What did not come, and what did, as the end of a sentence."""
-        wanted = f"the objective {self._metric!r}" if self._metric else "a metric"
-        came = ", ".join(list(self._names)[:20])
-        told = f"what came is {came}; correct objective.metric, or options.names"
-        told += hint(self._metric, list(self._names)) if self._names and self._metric else ""
-        return f"without {wanted}: {told if came else 'nothing that it wrote reads like metrics'}"
+        wanted = message("the objective {metric}", metric=repr(self._metric)) if self._metric else message("a metric")
+        told = message("nothing that it wrote reads like metrics")
+        if self._names:
+            near = hint(self._metric, list(self._names)) if self._metric else ""
+            names = ", ".join(list(self._names)[:20])
+            told = message("what came is {names}; correct objective.metric, or options.names{hint}", names=names, hint=near)
+        return message("without {wanted}: {told}", wanted=wanted, told=told)

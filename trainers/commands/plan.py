@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pitprop.messages import Message, message
 from pitprop.trainer import Context, public_environment
 from pitprop.trainers.commands import flags
 from pitprop.trainers.commands.arguments import PARAMS, CommandError, NotHere, fill, flat, placed, written
@@ -152,13 +153,26 @@ def _placed(source: Source, place: str, cwd: Path, folder: Path) -> Source:
 def _check(arguments: list[str], cwd: Path, folder: Path, path: str | None) -> None:
     """`NotHere` if the program, the script or the folder is not there; a folder below ``folder`` will be made."""
     if not cwd.is_relative_to(folder) and not cwd.is_dir():
-        raise NotHere(f"options.cwd {str(cwd)!r} is no folder; a relative one starts at the folder of the space's file")
+        text = message(
+            "options.cwd {path} is no folder; a relative one starts at the folder of the space's file", path=repr(str(cwd))
+        )
+        raise NotHere(text)
     program = arguments[0]
     if shutil.which(str(cwd / program) if os.sep in program else program, path=path) is None:
-        hint = "; {python} stands for the Python that runs the search" if program.startswith("python") else ""
-        raise NotHere(f"the command {program!r} is not found, neither on PATH nor in {cwd}, or may not be executed{hint}")
+        text = message(
+            "the command {program} is not found, neither on PATH nor in {folder}, or may not be executed",
+            program=repr(program),
+            folder=str(cwd),
+        )
+        own = message("{word} stands for the Python that runs the search", word="{python}")
+        raise NotHere(Message.join([text, own], "; ") if program.startswith("python") else text)
     if (script := _script(arguments)) is not None and not (cwd / arguments[script]).exists():
-        raise NotHere(f"the script {arguments[script]!r} is not in {cwd}: correct options.command or options.cwd")
+        text = message(
+            "the script {script} is not in {folder}: correct options.command or options.cwd",
+            script=repr(arguments[script]),
+            folder=str(cwd),
+        )
+        raise NotHere(text)
 
 
 def _script(arguments: Sequence[str]) -> int | None:

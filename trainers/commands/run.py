@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pitprop.messages import Message, message
 from pitprop.telemetry import Epoch
 from pitprop.trainer import Context
 from pitprop.trainers.commands.arguments import CommandError
@@ -65,7 +66,7 @@ def epochs(run: Run, context: Context, folder: Path) -> Generator[Epoch, None, i
         if code := run.process.wait(0.0):
             return code
         if not run.sources.measured and run.attempt.checkpoint is None:
-            raise CommandError(f"the command ended {run.sources.lack()}")
+            raise CommandError(message("the command ended {lack}", lack=run.sources.lack()))
         if last is not None:
             yield last
         return 0
@@ -92,5 +93,5 @@ def _follow(process: Process, sources: Sources, budget: int, patience: float) ->
         if code is None and time.monotonic() - heard > patience:
             if sources.last >= budget:
                 return
-            why = "" if sources.last else f" {sources.lack()}"
-            raise CommandError(f"no epoch came in {patience / PATIENT:g} seconds (stall: in the space){why}")
+            late = message("no epoch came in {seconds:g} seconds (stall: in the space)", seconds=patience / PATIENT)
+            raise CommandError(late if sources.last else Message.join([late, sources.lack()], " "))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pitprop.messages import _
+from pitprop.messages import _, message
 from pitprop.processes import search_path
 from pitprop.trainer import public_environment
 from pitprop.workers.cluster import agent
@@ -186,7 +186,7 @@ def alive(ray: Any, mine: str) -> list[Node]:
     """
     found = nodes(ray)
     if all(node.id != mine for node in found):
-        raise RayDied("the cluster has lost this machine, as when its Ray ends or the network is cut")
+        raise RayDied(message("the cluster has lost this machine, as when its Ray ends or the network is cut"))
     return found
 
 
@@ -202,8 +202,8 @@ def lost(ray: Any, known: Iterable[Node], node: str, error: Any) -> str:
     ``known`` are the nodes that are alive.
     """
     if getattr(error, "preempted", False) or (node and all(one.id != node for one in known)):
-        return "its node has left the cluster"
-    return "its node does not answer" if isinstance(error, ray.exceptions.ActorUnavailableError) else ""
+        return message("its node has left the cluster")
+    return message("its node does not answer") if isinstance(error, ray.exceptions.ActorUnavailableError) else ""
 
 
 def refuse_dead(ray: Any) -> None:
@@ -212,8 +212,8 @@ def refuse_dead(ray: Any) -> None:
     for name, process in node.dead_processes() if node is not None else ():
         if name in ("raylet", "gcs_server"):
             code = process.poll()
-            how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-            raise RayDied(f"{name} of the local Ray has died ({how})")
+            how = message("killed by signal {n}", n=-code) if code < 0 else message("exit code {n}", n=code)
+            raise RayDied(message("{name} of the local Ray has died ({how})", name=name, how=how))
 
 
 def cpus_for(cpus: float, size: int) -> int:

@@ -100,3 +100,8 @@ def read(text: str) -> Said:
     # A name or version that is not to be had is as good as gone, unless the index itself could not be asked.
     final = "ERROR: No matching distribution found" in said and not re.search(r"WARNING: Retrying|connection broken", said)
     return Said(True, connection.fault("\n".join(lines)), final)
+
+
+def unmade(why: str) -> Message:
+    """That a node cannot make the environment of a training."""
+    return message("its environment cannot be made there: {why}", why=why)

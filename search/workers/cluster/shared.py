@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pitprop.messages import _
+from pitprop.messages import _, message
 from pitprop.processes import module_command, put_behind, search_path
 from pitprop.trainer import public_environment
 from pitprop.workers import reaper
@@ -65,7 +65,7 @@ class Shared:
     def refuse_dead(self) -> None:
         """`RayDied` if the Ray that was joined has."""
         if self._joined is not None and found(self._folder) != self._joined:
-            raise RayDied("the Ray of this machine that searches share has died")
+            raise RayDied(message("the Ray of this machine that searches share has died"))
 
     def begin(self) -> None:
         """Starts it, if it does not stand, and waits for nothing: so it is there when the first driver needs it."""

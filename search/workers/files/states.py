@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import IO, Any
 
 from pitprop.errors import UserError
-from pitprop.messages import _
+from pitprop.messages import _, message
 
 CONTAINERS = {("collections", kind.__name__): kind for kind in (OrderedDict, Counter, defaultdict)}
 NAMED: dict[tuple[str, str], type] = {
@@ -21,7 +21,7 @@ NAMED: dict[tuple[str, str], type] = {
     **{("builtins", kind.__name__): kind for kind in (int, float, list, dict, set, tuple, complex)},
 }
 """What a checkpoint may name; `int` and the like are what a `defaultdict` makes."""
-TAKEN = "numbers, text, bytes, None, lists, tuples, dicts, sets, PyTorch tensors and NumPy arrays"
+TAKEN = message("numbers, text, bytes, None, lists, tuples, dicts, sets, PyTorch tensors and NumPy arrays")
 
 
 class NotPlain(TypeError):
@@ -47,13 +47,23 @@ class _Writer(pickle.Pickler):
         numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
         if torch is not None and isinstance(obj, torch.Tensor):
             if obj.layout != torch.strided or obj.is_quantized:
-                raise NotPlain(f"context.state holds a tensor that is sparse or quantized: store it as a dense one ({TAKEN})")
+                raise NotPlain(
+                    message(
+                        "context.state holds a tensor that is sparse or quantized: store it as a dense one ({taken})", taken=TAKEN
+                    )
+                )
             flat = obj.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
             kind = str(obj.dtype).removeprefix("torch.")
             return "tensor", kind, tuple(obj.shape), flat.numpy().tobytes(), str(obj.device), obj.requires_grad
         if numpy is not None and isinstance(obj, numpy.ndarray | numpy.generic):
             if obj.dtype.hasobject or obj.dtype.names:
-                raise NotPlain(f"context.state holds a NumPy array of {obj.dtype}: store arrays of numbers or of text ({TAKEN})")
+                raise NotPlain(
+                    message(
+                        "context.state holds a NumPy array of {kind}: store arrays of numbers or of text ({taken})",
+                        kind=str(obj.dtype),
+                        taken=TAKEN,
+                    )
+                )
             return "array", obj.dtype.str, obj.shape, obj.tobytes(), isinstance(obj, numpy.generic)
         return None
 
@@ -63,9 +73,14 @@ class _Writer(pickle.Pickler):
         if isinstance(obj, tuple) and type(obj).__name__ == "Size":  # PyTorch's, of which a tuple does as well
             return tuple, (list(obj),)
         kind = type(obj)
+        name = f"{kind.__module__}.{kind.__qualname__}"
         raise NotPlain(
-            f"context.state holds a value of type {kind.__module__}.{kind.__qualname__}, and a checkpoint takes {TAKEN}: "
-            f"store what it is made of, such as its state_dict()"
+            message(
+                "context.state holds a value of type {kind}, and a checkpoint takes {taken}: "
+                "store what it is made of, such as its state_dict()",
+                kind=name,
+                taken=TAKEN,
+            )
         )
 
 
