@@ -133,7 +133,7 @@ def test_a_search_ends_when_nothing_improves_and_says_so(write_space: Write, pit
 
 def test_a_trial_that_a_rule_stopped_is_not_called_hopeless(write_space: Write, pitprop: Pitprop) -> None:
     said = pitprop("search", write_space(**{**NOISY, "trial_timeout": 1e-9}), "--inline").out
-    assert "A rule of yours stopped trial 2, no verdict; to continue it: pitprop revive" in said
+    assert "A rule of your own stopped trial 2, not a verdict; to continue it: pitprop revive" in said
     assert "hopeless" not in said
 
 

@@ -71,7 +71,7 @@ def conclude(console: Console, results: Results, *, json: bool, repeat: Repeat |
         print_command(console, text.format(n=n), next_command("search", space, where, *repeat.words("search")))
     if content.advice.doubtful is not None:
         given = (str(content.advice.doubtful), *repeat.words("revive"))
-        text = _("A rule of yours stopped {trial}, no verdict; to continue it:")
+        text = _("A rule of your own stopped {trial}, not a verdict; to continue it:")
         if results.records[content.advice.doubtful].collapsed:
             text = _("If you doubt that {trial} was hopeless:")
         command = next_command("revive", space, where, *given)

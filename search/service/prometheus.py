@@ -83,19 +83,12 @@ class Metrics:
         self._used = used
 
     def _counted(self, rows: list[Row], now: float) -> Iterator[Metric]:
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
         info = InfoMetricFamily("pitprop", "The version of the service")
         info.add_metric([], {"version": __version__})
         yield info
-        states, trials, stopped = Counter(row.state for row in rows), Counter[str](), Counter[str]()
-        for row in rows:
-            trials.update({name: int(row.progress.get(name, 0)) for name in TRIALS})
-            trials["pruned"] -= int(row.progress.get("parked", 0))
-            if row.state not in LIVE:  # nothing trains without a driver
-                left = int(row.progress.get("running", 0))
-                trials.update({"running": -left, "interrupted": left})
-            stopped.update({name: int(count) for name, count in row.progress.get("stopped", {}).items()})
+        states, (trials, stopped) = Counter(row.state for row in rows), _tallied(rows)
         searches = GaugeMetricFamily("pitprop_searches", "Searches by state", labels=["state"])
         for state in SearchState:
             searches.add_metric([state], states[state])
@@ -115,6 +108,19 @@ class Metrics:
             epochs.add_metric([], sum(int(row.progress.get(key, 0)) for row in rows))
             yield epochs
         yield from self._seconds(rows)
+        yield from self._queued(rows, now)
+        yield self._capacity()
+        silence = self._silence()
+        said = "For how long this service cannot say which drivers run, so that searches wait; 0 while it can"
+        lasts = max(0.0, now - silence.since) if silence is not None else 0.0
+        yield GaugeMetricFamily("pitprop_drivers_silent_seconds", said, value=lasts)
+        with self._store.reading() as connection:
+            unsent = connection.execute(select(func.count()).select_from(NOTICES)).scalar_one()
+        yield GaugeMetricFamily("pitprop_notices_waiting", "Notices that are to be sent", value=unsent)
+
+    def _queued(self, rows: list[Row], now: float) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+
         begun = sorted(row.started - row.created for row in rows if row.started is not None)
         waits = HistogramMetricFamily("pitprop_queue_seconds", "Seconds from submission to the first start")
         bounds = [(str(bound), float(sum(wait <= bound for wait in begun))) for bound in WAITS]
@@ -124,14 +130,6 @@ class Metrics:
         waiting = [now - row.created for row in rows if row.state == SearchState.QUEUED and row.started is None]
         oldest.add_metric([], max(waiting, default=0.0))
         yield oldest
-        yield self._capacity()
-        silence = self._silence()
-        said = "For how long this service cannot say which drivers run, so that searches wait; 0 while it can"
-        lasts = max(0.0, now - silence.since) if silence is not None else 0.0
-        yield GaugeMetricFamily("pitprop_drivers_silent_seconds", said, value=lasts)
-        with self._store.reading() as connection:
-            unsent = connection.execute(select(func.count()).select_from(NOTICES)).scalar_one()
-        yield GaugeMetricFamily("pitprop_notices_waiting", "Notices that are to be sent", value=unsent)
 
     def _seconds(self, rows: list[Row]) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily
@@ -151,3 +149,16 @@ class Metrics:
         there.add_metric(["cpu"], self._catalogue.cpus)
         there.add_metric(["gpu"], self._catalogue.gpus)
         return there
+
+
+def _tallied(rows: Iterable[Row]) -> tuple[Counter[str], Counter[str]]:
+    """The trials of all searches by state, and those that were stopped by signature."""
+    trials, stopped = Counter[str](), Counter[str]()
+    for row in rows:
+        trials.update({name: int(row.progress.get(name, 0)) for name in TRIALS})
+        trials["pruned"] -= int(row.progress.get("parked", 0))
+        if row.state not in LIVE:  # nothing trains without a driver
+            left = int(row.progress.get("running", 0))
+            trials.update({"running": -left, "interrupted": left})
+        stopped.update({name: int(count) for name, count in row.progress.get("stopped", {}).items()})
+    return trials, stopped

@@ -116,7 +116,7 @@ class Memory:
         if not given and self.untried is not None and not self.untried:
             if not self._tried:
                 raise TooNarrow(
-                    _("no values hold the constraint {text!r}: widen it, or the space").format(
+                    _("no values of the space satisfy the constraint {text!r}: widen it, or the space").format(
                         text=self._space.constraints[0].text
                     )
                 )

@@ -198,7 +198,9 @@ def _columns(found: Diagnosis) -> Iterator[str]:
 def _notes(found: Diagnosis) -> Iterator[str]:
     """What is called an epoch, what was concluded, and which checks are inactive."""
     if found.unit != "epoch":
-        yield _("an epoch is here one {unit}, of which there are {n}").format(unit=_word(found.unit), n=found.telemetry[-1].step)
+        yield _("an epoch here is one {unit} of the log, which has {n}").format(
+            unit=_word(found.unit), n=found.telemetry[-1].step
+        )
     if found.facts.metric:
         more, less = _("judged by {metric}, of which more is better"), _("judged by {metric}, of which less is better")
         yield (more if found.facts.maximize else less).format(metric=found.facts.metric)

@@ -78,7 +78,7 @@ def _print_curve(console: Console, record: Record, space: Space) -> None:
     if len(shown) < len(names):
         rest = words.listed(names[len(shown) :])
         path = telemetry.file(record.folder)
-        text = _("more than the width holds: {columns}; all is in {path}").format(columns=rest, path=path)
+        text = _("columns that did not fit: {columns}; all of them are in {path}").format(columns=rest, path=path)
         console.print(words.styled("dim", text), highlight=False, soft_wrap=True)
 
 
