@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -82,12 +83,9 @@ def run(
     deadline = time.time() + timeout if timeout else None  # which is no time to start Ray in
     search = Search(space, study, launcher, width=width, deadline=deadline, asks=asks)
     screen = Screen(console, space, study.target, records, confirms=not checks, then=then)
-    try:
-        code = _watch(search, study, exporter, screen, Journal(options.events, space, study.target, records, confirms=not checks))
-    except FailedAlike as failed:
-        if options.events is not None:  # who follows the events has other commands
-            raise
-        raise SearchError(_explained(failed, next_command("show", space, where, str(failed.trial)))) from failed
+    journal = Journal(options.events, space, study.target, records, confirms=not checks)
+    shows = None if options.events is not None else partial(next_command, "show", space, where)  # who follows those has others
+    code = _watch(search, study, exporter, screen, journal, shows)
     if not code and asks and deadline is not None and time.time() >= deadline:
         _tell_time_over(console, study)
     if code:
@@ -133,8 +131,13 @@ def inspect(space: Space) -> list[Finding]:
         return inspection.inspect(space, launcher)
 
 
-def _watch(search: Search, study: Study, exporter: Sink | None, screen: Screen, journal: Journal) -> int:
-    """Shows, writes down and exports what happens in a search, to its end: 0, or 130 if it was interrupted."""
+def _watch(
+    search: Search, study: Study, exporter: Sink | None, screen: Screen, journal: Journal, shows: Callable[[str], str] | None
+) -> int:
+    """Shows, writes down and exports what happens in a search, to its end: 0, or 130 if it was interrupted.
+
+    ``shows`` gives the command line that shows a trial, for whoever is told that all fail alike.
+    """
     last: dict[int, float] = {}
     try:
         with screen, closing(search.events()) as events:
@@ -144,6 +147,10 @@ def _watch(search: Search, study: Study, exporter: Sink | None, screen: Screen, 
                 _export(event, study, exporter, last)
     except KeyboardInterrupt:
         return 130
+    except FailedAlike as failed:
+        if shows is None:
+            raise
+        raise SearchError(_explained(failed, shows(str(failed.trial)))) from failed
     finally:  # also where the service ends this process: how far the search came is what it shows from then on
         journal.tell()
     return 0
