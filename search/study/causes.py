@@ -12,7 +12,6 @@ from pitprop.detection.remedies import trend
 from pitprop.detection.remedies.advice import RATES
 from pitprop.detection.remedies.separation import shown
 from pitprop.messages import Message, message
-from pitprop.space.distributions import STOPPING
 from pitprop.study.record import Record, State
 from pitprop.telemetry import finite
 
@@ -70,6 +69,8 @@ class _Courses:
 
     @classmethod
     def of(cls, dead: Sequence[Record]) -> _Courses:
+        from pitprop.space.distributions import STOPPING  # the schema takes a fifth of a second, and few studies nearly all die
+
         some = dead[:: math.ceil(len(dead) / CURVES)]
         losses = [_losses(one.folder, one.ended) for one in some]
         diverged = sum(

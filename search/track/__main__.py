@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -239,8 +240,11 @@ def _open(setup: dict[str, Any], inbox: Inbox) -> Store:
     fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))  # the log is the lock
     # MLflow imports them if they are there, for what is not done here: a third of the time that it takes to start.
     sys.modules.update(dict.fromkeys(("pandas", "pyarrow", "scipy")))  # type: ignore[arg-type]
+    gc.disable()  # nothing of what is imported is garbage, and to look for some takes a tenth of that time, and of the writing's
     from pitprop.track.store import Store
 
+    gc.freeze()
+    gc.enable()
     inbox.at_ease = False
     inbox.check()
     ends = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # no database server is left with half of MLflow's tables
