@@ -100,6 +100,21 @@ def test_a_head_that_cannot_start_is_told_in_a_sentence(tmp_path: Path, monkeypa
     shared.close()
 
 
+def test_a_head_that_still_starts_is_not_said_to_have_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pitprop.workers.launch import LaunchError
+
+    (tmp_path / "ray").mkdir()
+    os.mkfifo(tmp_path / "ray" / "pipe")
+    starts = [sys.executable, "-c", "import sys; open(sys.argv[1] + '/pipe').read()"]
+    monkeypatch.setattr("pitprop.workers.cluster.shared.module_command", lambda _name: starts)
+    monkeypatch.setattr("pitprop.workers.cluster.shared.START", 0.0)
+    shared = Shared(tmp_path / "ray", 1)
+    with pytest.raises(LaunchError, match="Ray does not start here: it has not begun within 0 seconds"):
+        shared.join(logs=False)
+    shared.close()
+    (tmp_path / "ray" / "pipe").write_text("")  # for which it waits
+
+
 def _named(scratch: Path, title: str) -> int:
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -100,9 +100,9 @@ class Shared:
             if not given_up and launched < DEATHS:
                 launched += launch(self._folder, self._cpus)
             if given_up or time.monotonic() > deadline:
-                raise LaunchError(
-                    _("Ray does not start here: {error}; the same command tries again").format(error=_last_word(self._folder))
-                )
+                late = _("it has not begun within {seconds:g} seconds, as on a busy machine").format(seconds=2 * START)
+                error = _last_word(self._folder) if given_up else late
+                raise LaunchError(_("Ray does not start here: {error}; the same command tries again").format(error=error))
             time.sleep(0.05)
 
 
