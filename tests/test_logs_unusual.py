@@ -32,6 +32,10 @@ def each(text: str) -> str:
 
 PRINTED: dict[str, tuple[str, Mapping[str, float]]] = {
     "sides alone": (each("Epoch 00{n}: train=0.18 valid=0.2{n} best=0.21 ms=0.00MB\n"), {"train/loss": 0.18, "val/loss": 0.22}),
+    "counts by class behind scores": (
+        each("epoch {n}: train_loss=0.5 val_f1=0.{n} Prediction distribution: {{0: 9, 1: {n}}}\n"),
+        {"train/loss": 0.5, "val/f1": 0.2, "val/predicted/0": 9, "val/predicted/1": 2},
+    ),
     "sides of a score beside a loss": (
         each("Epoch: 00{n}, Loss: 1.9, Train: 0.8, Val: 0.7{n}, Test: 0.7\n"),
         {"train/loss": 1.9, "train/score": 0.8, "val/score": 0.72},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median_low
 from typing import Any
@@ -12,7 +12,7 @@ from pitprop.detection import signatures
 from pitprop.detection.detect import agreeing
 from pitprop.detection.remedies import rates
 from pitprop.detection.remedies.advice import RATES, WEIGHTS, Advice, again, few
-from pitprop.detection.remedies.separation import FEW, Split, is_number, nothing_lived, shown, splits
+from pitprop.detection.remedies.separation import FEW, Split, identity, is_number, nothing_lived, shown, splits
 from pitprop.messages import Message, message, nmessage
 from pitprop.space import Leaf, Space
 from pitprop.space.distributions import STOPPING, Range
@@ -78,7 +78,7 @@ class FollowUps:
             lesson = Lesson.of(self._space, records, waits=waits)
             found = [(lesson.splits(one), _rated(self._space, one, lesson)) for one in waiting]
             for against, record in sorted(found, key=lambda one: not one[0]):  # those whose cause is known first
-                one = _follow_up(self._space, record, against, lesson)
+                one = _follow_up(self._space, record, against, lesson, self._tried)
                 if one is not None and _key(one.values) not in self._tried:
                     yield one
 
@@ -110,6 +110,20 @@ class Lesson:
     def safe(self, name: str) -> Sequence[float]:
         """The numbers with which trials lived, but for those where nearly all died."""
         return [one for one in self.living.get(name, ()) if not any(split.holds({name: one}) for split in self.found)]
+
+    def familiar(self, name: str, value: Any) -> Any:
+        """``value`` if trials lived with such a one, or hardly any have lived; else the middle of those with which they did.
+
+        A number is familiar between the least and the greatest of them. Of choices the one with which most lived is taken.
+        """
+        lived = [params[name] for params, end in self.trials if not end and name in params]
+        if len(lived) < FEW:
+            return value
+        if is_number(value) and all(map(is_number, lived)):
+            return value if len({*lived}) < FEW or min(lived) <= value <= max(lived) else median_low(lived)
+        known = Counter(map(identity, lived))
+        most = max(lived, key=lambda one: known[identity(one)])
+        return value if identity(value) in known else most
 
     def splits(self, record: Record) -> tuple[Split, ...]:
         """What separates a dead trial from those that lived; then where it lies outside of all of them."""
@@ -237,22 +251,35 @@ def _moves(split: Split) -> str:
     return name + {"above": "-", "below": "+", "=": "*"}[split.side]
 
 
-def _follow_up(space: Space, record: Record, against: Sequence[Split], lesson: Lesson) -> FollowUp | None:
+def _follow_up(
+    space: Space, record: Record, against: Sequence[Split], lesson: Lesson, tried: Collection[frozenset[tuple[str, Any]]] = ()
+) -> FollowUp | None:
     """What a trial is to try: what separates it from the living, with what its verdict says of other parameters; else the latter.
 
-    None if there is neither.
+    None if there is neither. Of several that it could be, one that was not ``tried``.
     """
     if against and record.ending is not None:
         wanted = {one.name: one.target for one in against}
         both = {**{name: value for name, value in record.ending.change.items() if _name(space, name) not in wanted}, **wanted}
-        found = _changed(space, record, record.ending.signature, both, lesson)
-        return found or _changed(space, record, record.ending.signature, wanted, lesson)
+        found = _changed(space, record, record.ending.signature, both, lesson, tried)
+        return found or _changed(space, record, record.ending.signature, wanted, lesson, tried)
     changes = ((verdict.signature, verdict.change) for verdict in record.verdicts if verdict.change)
-    return next((one for what in changes if (one := _changed(space, record, *what, lesson))), None)
+    return next((one for what in changes if (one := _changed(space, record, *what, lesson, tried))), None)
 
 
-def _changed(space: Space, record: Record, cause: str, wanted: Mapping[str, Any], lesson: Lesson) -> FollowUp | None:
-    """The trial with what is ``wanted``; None where that is outside the space, or what it did already."""
+def _changed(
+    space: Space,
+    record: Record,
+    cause: str,
+    wanted: Mapping[str, Any],
+    lesson: Lesson,
+    tried: Collection[frozenset[tuple[str, Any]]],
+) -> FollowUp | None:
+    """The trial with what is ``wanted``; None where that is outside the space, or what it did already.
+
+    Values with which none lived go with it, as what was advised may not be all that kills; or alone, where others lived with
+    what is to be moved.
+    """
     drawn = _drawn(space, record)
     change: dict[str, Any] = {}
     for name, target in wanted.items():
@@ -264,10 +291,25 @@ def _changed(space: Space, record: Record, cause: str, wanted: Mapping[str, Any]
             return None
         if value != drawn[leaf.name]:
             change[leaf.name] = value
-    values = {**drawn, **change}
-    if not change or space.violated(values):
+    if not change:
         return None
-    return FollowUp(record.number, cause, change, values)
+    strange = _unfamiliar(space, record, change, lesson) if died(record) else {}
+    usual = strange and all(lesson.familiar(name, record.params[name]) == record.params[name] for name in change)
+    kinds = [strange, strange | change, change] if usual else [strange | change, change]
+    held = [more for more in kinds if not space.violated({**drawn, **more})]
+    found = next((more for more in held if _key({**drawn, **more}) not in tried), held[0] if held else None)
+    return None if found is None else FollowUp(record.number, cause, found, {**drawn, **found})
+
+
+def _unfamiliar(space: Space, record: Record, change: Mapping[str, Any], lesson: Lesson) -> dict[str, Any]:
+    """What else of a dead trial may have killed it: values with which none lived, each with what to take instead."""
+    drawn, found = _drawn(space, record), dict[str, Any]()
+    for leaf in space.leaves:
+        if leaf.name in drawn and leaf.name not in change and not leaf.name.startswith(STOPPING + "."):
+            now = record.params[leaf.name]
+            if (wanted := lesson.familiar(leaf.name, now)) != now and (value := _value(leaf, now, wanted, None)) is not None:
+                found[leaf.name] = value
+    return found
 
 
 def _value(leaf: Leaf, now: Any, wanted: Any, lesson: Lesson | None) -> Any:

@@ -203,7 +203,8 @@ class Reader:
         if taken:
             return row
         if "{" in line and (row := self._table(line)):
-            return row
+            beside = self._learn(TABLE.sub(" ", line))  # what else the line says
+            return row if beside is None else beside._replace(kind="val", metrics={**beside.metrics, **row.metrics})
         said = wording.plain(line)
         places, found = _places(said), self._readings(said)
         roles = {**found, **places}  # a place such as "step: 3" is no reading
@@ -321,11 +322,9 @@ class Reader:
             prefix = next((COUNTS[words] for words in _endings(match["name"]) if words in COUNTS), None)
             if prefix:
                 metrics |= {prefix + label: float(count) for label, count in ITEM.findall(match["items"])}
-        if not metrics:
-            return None
-        if place := EPOCH.search(line):
+        if metrics and (place := EPOCH.search(line)):
             self._epoch = int(place["epoch"])
-        return Row("val", metrics, None, self._epoch)
+        return Row("val", metrics, None, self._epoch) if metrics else None
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
