@@ -217,6 +217,29 @@ def test_a_rate_is_not_raised_past_a_border_beyond_which_trials_died(toy: Toy) -
     assert {one.remedy_of: one.change for one in FollowUps(space, rows).all()}[18] == {"lr": 0.03}
 
 
+ALIVE = [(0.01, 0.3), (0.02, 0.4), (0.04, 0.5), (0.05, 0.35)]
+
+
+@pytest.mark.parametrize(
+    ("lr", "speed", "change"),
+    [
+        (0.03, 0.9, {"speed": 0.35}),  # trials lived with such a rate: only the speed is strange
+        (0.9, 0.9, {"lr": 0.02, "speed": 0.35}),
+        (0.9, 0.45, {"lr": 0.02}),
+    ],
+)
+def test_a_try_takes_no_value_with_which_none_lived(toy: Toy, lr: float, speed: float, change: dict[str, float]) -> None:
+    living = [replace(rated(one), params={"lr": one, "speed": other}) for one, other in ALIVE]
+    dead = rated(lr, "explosion", speed)
+    assert [one.change for one in FollowUps(of_rate(toy), numbered(*living, dead)).all()] == [change]
+
+
+def test_what_would_only_repeat_a_trial_is_not_tried_with_a_value_with_which_none_lived(toy: Toy) -> None:
+    living = [replace(rated(one), params={"lr": one, "speed": other}) for one, other in ALIVE]
+    dead = [rated(lr, "explosion", speed) for lr, speed in ((0.9, 0.9), (0.8, 0.95))]
+    assert len(list(FollowUps(of_rate(toy), numbered(*living, *dead)).all())) == 1
+
+
 @pytest.mark.parametrize("name", ["hopelessly_slow", "explosion", "tiny_steps"])
 @given(lived=st.lists(st.floats(1e-4, 0.9), max_size=8), died=st.lists(st.floats(1e-4, 0.9), min_size=1, max_size=8))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

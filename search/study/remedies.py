@@ -295,8 +295,9 @@ def _changed(
         return None
     strange = _unfamiliar(space, record, change, lesson) if died(record) else {}
     usual = strange and all(lesson.familiar(name, record.params[name]) == record.params[name] for name in change)
-    kinds = [strange, strange | change, change] if usual else [strange | change, change]
+    kinds = [*([strange] if usual else []), strange | change]
     held = [more for more in kinds if not space.violated({**drawn, **more})]
+    held = held or [more for more in (change,) if not space.violated({**drawn, **more})]
     found = next((more for more in held if _key({**drawn, **more}) not in tried), held[0] if held else None)
     return None if found is None else FollowUp(record.number, cause, found, {**drawn, **found})
 
