@@ -116,6 +116,21 @@ def test_score_knows_a_metric_by_the_last_part_of_its_name() -> None:
     assert chance.score("val/psnr", [3, 1]) is None
 
 
+@pytest.mark.parametrize(
+    ("metric", "level"),
+    [("val/node_acc", 0.25), ("val/top1", 0.25), ("val/top1_acc", 0.25), ("val/acc@1", 0.25), ("val/balanced_acc", 0.25)]
+    + [(name, None) for name in ("val/knn_top1", "val/top5_acc", "val/acc@5", "val/acc_3", "val/accuracy_loss", "val/top1_error_rate_gap")],
+)
+def test_any_accuracy_has_the_chance_of_its_classes_but_not_one_of_several_guesses_of_one_class_or_of_neighbours(
+    metric: str, level: float | None
+) -> None:
+    assert chance.score(metric, [1, 1, 1, 1]) == level
+
+
+def test_the_mean_accuracy_of_classes_has_no_majority() -> None:
+    assert [chance.score(f"val/{name}", [3, 1]) for name in ("acc", "mean_acc", "macro_accuracy")] == [0.75, 0.5, 0.5]
+
+
 @given(st.lists(st.integers(1, 500), min_size=2, max_size=5))
 def test_standard_errors_halve_with_four_times_the_samples(counts: list[int]) -> None:
     for metric in ("val/accuracy", "val/balanced_accuracy", "val/macro_f1"):

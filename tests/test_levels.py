@@ -330,3 +330,21 @@ def test_what_is_below_chance_is_given_longer_where_it_may_guess_one_class_or_ra
     facts = Facts(40, metric, maximize=metric != "val/wer", chance_score=chance)
     (found,) = replay(curve(40, **{name: low, "train__loss": 3.0}), facts, [Signature("chance_plateau")])
     assert (found.step >= 15) == (metric in ("val/accuracy", "val/auc"))
+
+
+def test_a_macro_f1_alone_is_judged_by_the_chance_that_is_told_where_no_sizes_of_classes_are_known() -> None:
+    flat = curve(30, val__f1_macro=0.12)
+    assert [v.step for v in replay(flat, Facts(30, "val/f1_macro", chance_score=0.126), [Signature("chance_plateau")])]
+
+
+def test_an_accuracy_of_any_name_is_judged_by_its_classes_and_not_by_a_loss_that_stands_at_chance() -> None:
+    learned = curve(150, val__loss=1.609, val__node_acc=lambda t: 20 + 62 * (1 - 0.9**t))
+    facts = Facts(150, "val/node_acc", classes=5)
+    assert levels.known(learned, facts) == 20
+    assert replay(learned, facts, [Signature("chance_plateau"), Signature("hopelessly_slow")]) == []
+
+
+def test_a_brier_score_that_is_better_than_the_prior_is_not_at_chance_however_little() -> None:
+    better = curve(50, val__brier=lambda t: 0.137 + 0.006 * (t % 3))
+    facts = Facts(50, "val/brier", maximize=False, chance_score=0.1564)
+    assert replay(better, facts, [Signature("chance_plateau"), Signature("hopelessly_slow")]) == []

@@ -12,7 +12,7 @@ import pytest
 from curves import CASE, HEALTHY, HEALTHY_FACTS, ILL, KNOWN, Ill, joined, longer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pitprop.detection import detect, signatures
+from pitprop.detection import detect, metrics, signatures
 from pitprop.detection.detect import ACTIONS, Signature, Verdict, judge, replay, unwatched
 from pitprop.detection.facts import Facts, Peer
 from pitprop.detection.stopping import EarlyStopping
@@ -232,11 +232,12 @@ def test_those_that_advise_a_rate_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "ends"), [("val/elbo", True), ("val/rmse", True), ("val/auc", False), ("val/spearman", False)]
+    ("metric", "ends"),
+    [(f"val/{name}", name not in ("auc", "spearman")) for name in ("elbo", "rmse", "smape", "mase", "auc", "spearman")],
 )
 def test_an_error_that_is_not_finite_ends_a_training_without_losses_and_a_score_that_may_be_undefined_does_not(
     metric: str, ends: bool
 ) -> None:
     broken = [Epoch(step, {metric: math.nan}) for step in range(1, 9)]
-    facts = Facts(40, metric, maximize=metric != "val/rmse")
+    facts = Facts(40, metric, maximize=metrics.of(metric).maximize is True)
     assert [verdict.step for verdict in replay(broken, facts, [Signature("non_finite")])] == ([5] if ends else [])

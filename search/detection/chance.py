@@ -113,6 +113,10 @@ def perplexity(prior: Sequence[float]) -> float:
     return math.exp(cross_entropy(prior))
 
 
+ACCURACY = frozenset(("acc", "accuracy", "top1", "mean1"))
+"""Words for the share of samples that are classified rightly."""
+BALANCED = frozenset(("balanced", "macro", "mean", "mean1"))
+"""Words beside them that make it the mean of the shares of each class."""
 ERRORS = frozenset(("error_rate", "class_error", "classification_error", "top1_error", "err1"))
 """Names for the share of samples that are classified wrongly."""
 
@@ -133,13 +137,28 @@ def score(metric: str, prior: Sequence[float]) -> float | None:
         return meaning.chance
     if name in ERRORS and prior:
         return 1 - accuracy(prior)
-    known = {"macro_f1": macro_f1, "f1_macro": macro_f1, "accuracy": accuracy, "acc": accuracy, "top1": accuracy}
-    known |= {"average_precision": average_precision, "ap": average_precision}
+    known = {"macro_f1": macro_f1, "f1_macro": macro_f1, "average_precision": average_precision, "ap": average_precision}
     if name in ("ppl", "perplexity") and prior:
         return perplexity(prior)
-    if name == "balanced_accuracy" and prior:
-        return balanced_accuracy(len(prior))
+    if accurate(name) and prior:
+        return balanced_accuracy(len(prior)) if _balanced(name) else accuracy(prior)
     return known[name](prior) if name in known and prior else None
+
+
+def accurate(name: str) -> bool:
+    """Whether it is an accuracy whose classes tell its chance, whatever of (``node_acc``).
+
+    That of one of several guesses (``top5_acc``), of one class, or of the neighbours of embeddings, which tell some classes
+    before any training, is not.
+    """
+    words, meaning = metrics.split(name), metrics.of(name)
+    several = any((word.isdigit() and word != "1") or (word.startswith("top") and word not in ("top", "top1")) for word in words)
+    told = ACCURACY & {*words} and not {"knn", "probe"} & {*words}
+    return bool(told) and not several and meaning.maximize is True and meaning.share
+
+
+def _balanced(name: str) -> bool:
+    return bool(BALANCED & {*metrics.split(name)})
 
 
 def standard_error(metric: str, counts: Sequence[int]) -> float | None:
@@ -152,10 +171,10 @@ def standard_error(metric: str, counts: Sequence[int]) -> float | None:
     total, classes = sum(filled), len(filled)
     if classes < 2:
         return None
-    if name in ("accuracy", "acc", "top1"):
+    if accurate(name) and not _balanced(name):
         p = max(filled) / total
         return math.sqrt(p * (1 - p) / total)
-    if name in ("balanced_accuracy", "macro_f1", "f1_macro"):
+    if accurate(name) or name in ("macro_f1", "f1_macro"):
         p = 1 / classes
         return math.sqrt(math.fsum(p * (1 - p) / n for n in filled)) / classes
     if name == "auc":

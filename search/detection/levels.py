@@ -149,7 +149,7 @@ def absurd(telemetry: Telemetry, facts: Facts, count: int) -> bool:
     """
     losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
     level = loss(telemetry, facts, guess=False) or (
-        reading.ABSURD / MANY if reading.ACCURACY & {*metrics.split(facts.metric)} else 0.0
+        reading.ABSURD / MANY if chance.ACCURACY & {*metrics.split(facts.metric)} else 0.0
     )
     return len(losses) >= count and 0 < MANY * level < min(losses[0], *losses[-count:])
 

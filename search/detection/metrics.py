@@ -49,10 +49,10 @@ SIGNED = replace(SCORE, signed=True)
 ASIDE = {family: Meaning(family) for family in ("time", "counter", "place", "rate", "setting", "state")}
 TELLING: tuple[tuple[Meaning, str], ...] = (
     (LOSS, "loss losses perplexity ppl nll logloss xent xentropy ce bce crossentropy bpb bpc bpd kl divergence mlogloss"),
-    (LOSS, "deviance cost regret"),
+    (LOSS, "deviance cost regret brier crps"),
     (replace(ERROR, chance=1.0), "wer cer mer ter ler wil"),
     (ERROR, "eer der hter ece fpr fnr merror"),
-    (DISTANCE, "error err errors residual mae mse rmse mape smape wape msle rmsle nmse nrmse mase rse crps brier"),
+    (DISTANCE, "error err errors residual mae mse rmse mape smape wape msle rmsle nmse nrmse mase rse"),
     (DISTANCE, "fid kid lpips fad epe"),
     (DISTANCE, "ade fde mpjpe pve chamfer hausdorff hd hd95 assd emd wasserstein distance mindcf mmd rank_loss"),
     (SCORE, "acc accuracy accuracies macc aacc oa top top1 top5 mean1 knn probe specificity tpr tnr em exact"),

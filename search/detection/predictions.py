@@ -98,17 +98,18 @@ def _top(epoch: Epoch) -> Top | None:
     return Top(epoch.step, label, share, total)
 
 
-def tells(metric: str) -> bool:
-    """Whether the score itself tells that one class is all that is predicted."""
-    return metric.rsplit("/", 1)[-1] in ("macro_f1", "f1_macro")
+def tells(telemetry: Telemetry, facts: Facts) -> bool:
+    """Whether the score itself tells that one class is all that is predicted: macro F1 does, of classes whose sizes are known."""
+    macro = facts.metric.rsplit("/", 1)[-1] in ("macro_f1", "f1_macro")
+    return macro and len(reading.labels(telemetry, facts)) >= 2
 
 
 def _by_score(telemetry: Telemetry, facts: Facts, count: int) -> Constant | None:
     """Whether macro F1 stands within 0.001 of (1/K) 2 p / (1 + p), its value when only a class of share p is predicted."""
-    if not tells(facts.metric):
+    if not tells(telemetry, facts):
         return None
     readings, labels = reading.recent(telemetry, facts.metric, count), reading.labels(telemetry, facts)
-    if len(readings) < count or len(labels) < 2:
+    if len(readings) < count:
         return None
     prior, whole = list(labels.values()), reading.unit(telemetry, facts)
     readings = [(step, score / whole) for step, score in readings]

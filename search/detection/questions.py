@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pitprop.detection import chance as levels_of
-from pitprop.detection import levels, metrics, reading
+from pitprop.detection import levels, metrics
 from pitprop.detection.facts import DROPS, WARM_SHARES, WARMUPS, Facts
 from pitprop.messages import N_, Message, message
 from pitprop.telemetry import Telemetry
@@ -34,7 +34,7 @@ def chance(telemetry: Telemetry, facts: Facts) -> Question | None:
         return None
     metric, meaning = facts.metric, metrics.of(facts.metric)
     lacks = message("nothing tells where {metric} stands in a model that has learned nothing", metric=metric)
-    if reading.ACCURACY & {*metrics.split(metric)} or metric.rsplit("/", 1)[-1] in levels_of.ERRORS:
+    if levels_of.accurate(name := metric.rsplit("/", 1)[-1]) or name in levels_of.ERRORS:
         return Question(lacks, message(CLASSES), "facts: {classes: N}", "labels={'0': 700, '1': 300} or classes=N")
     said = f"facts: {{chance: {{{metric}: ...}}}}"
     if meaning.family == "loss":

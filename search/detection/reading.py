@@ -24,8 +24,6 @@ LARGE = 5.0
 """An error rate that, as the median of a training, is in percent: a share is hardly ever so large."""
 ABSURD = 20.0
 """A loss that no classifier has: more than the logarithm of any number of classes."""
-ACCURACY = frozenset(("acc", "accuracy", "top1", "mean1"))
-"""Words for the share of samples that are classified rightly."""
 STILL = 0.02
 """What a score that has not moved may have risen by, as a share of its scale; and a loss, of itself."""
 MOST_DROPS = 8
@@ -208,7 +206,7 @@ def classes(telemetry: Telemetry, facts: Facts) -> int:
     """The number K of classes of one size: the loss stands at ln K, and the accuracy no higher than at 1/K; 0 if they do not."""
     losses, scores = telemetry.column("val/loss").values, telemetry.column(facts.metric).values
     losses = losses or telemetry.column("train/loss").values
-    if min(len(losses), len(scores)) < FEW or not ACCURACY & {*metrics.split(facts.metric)} or labels(telemetry, facts):
+    if min(len(losses), len(scores)) < FEW or not chance.ACCURACY & {*metrics.split(facts.metric)} or labels(telemetry, facts):
         return 0
     count = chance.standing(losses) or chance.standing(losses[-max(FEW, len(losses) // 2) :])  # an initial loss may be any
     highest = max(scores) * count / unit(telemetry, facts)
@@ -219,7 +217,7 @@ def classes(telemetry: Telemetry, facts: Facts) -> int:
 def stood(telemetry: Telemetry, facts: Facts) -> float | None:
     """The best of the first five scores of a training whose loss is absurd and whose score never rose since; else None."""
     losses = telemetry.column("val/loss").values or telemetry.column("train/loss").values
-    absurd = bool(losses) and min(losses) > ABSURD and bool(ACCURACY & {*metrics.split(facts.metric)})
+    absurd = bool(losses) and min(losses) > ABSURD and bool(chance.ACCURACY & {*metrics.split(facts.metric)})
     return start(telemetry, facts) if absurd else None
 
 

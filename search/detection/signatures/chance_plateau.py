@@ -33,7 +33,7 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
     name, losses = reading.losses(telemetry, count)
     if metrics.of(facts.metric).family == "reward" or not losses:
         losses = reading.recent(telemetry, facts.metric, count)
-        if predictions.tells(facts.metric) or predictions.constant(telemetry, facts, count) is not None:
+        if predictions.tells(telemetry, facts) or predictions.constant(telemetry, facts, count) is not None:
             return None
     if len(losses) < count:
         return None

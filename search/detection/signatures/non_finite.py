@@ -19,7 +19,8 @@ EXPONENTIALS = ("ppl", "perplexity")
 """What overflows where the loss is only large: infinite is no proof of it, NaN is."""
 STEPS = 5
 """Reports in a row in which the gradient has to be non-finite: steps that are skipped under AMP are normal."""
-MEANS = frozenset(["mse", "rmse", "mae", "error", "psnr", "snr", "sdr", "elbo", "likelihood", "loglik", "r2", "r2score"])
+MEANS = frozenset(["mse", "rmse", "nmse", "nrmse", "mae", "mase", "mape", "smape", "wape", "error", "r2", "r2score"])
+MEANS |= frozenset(["psnr", "snr", "sdr", "elbo", "likelihood", "loglik"])
 """Words for means of outputs over samples."""
 ONCE = N_("{name} is {value} at epoch {last}")
 SEEN = N_("{name} is {value} in {patience} consecutive reports, epochs {first} to {last}")
