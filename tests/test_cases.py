@@ -19,7 +19,7 @@ from pitprop.detection.facts import Facts
 from pitprop.telemetry import Epoch, Telemetry
 
 GOLDEN = Path(__file__).parent / "golden"
-UNSEEN = json.loads((GOLDEN / "unseen.json").read_text())
+UNSEEN = [case for name in ("unseen", "heldout") for case in json.loads((GOLDEN / f"{name}.json").read_text())]
 DIGITS = {str(k): 62 for k in range(10)}
 STILL = {"val__loss": 0.2, "val__auc": 0.5, "val__logit_spread": 1e-2}
 

@@ -119,7 +119,10 @@ def test_score_knows_a_metric_by_the_last_part_of_its_name() -> None:
 @pytest.mark.parametrize(
     ("metric", "level"),
     [("val/node_acc", 0.25), ("val/top1", 0.25), ("val/top1_acc", 0.25), ("val/acc@1", 0.25), ("val/balanced_acc", 0.25)]
-    + [(name, None) for name in ("val/knn_top1", "val/top5_acc", "val/acc@5", "val/acc_3", "val/accuracy_loss", "val/top1_error_rate_gap")],
+    + [
+        (name, None)
+        for name in ("val/knn_top1", "val/top5_acc", "val/acc@5", "val/acc_3", "val/accuracy_loss", "val/top1_error_rate_gap")
+    ],
 )
 def test_any_accuracy_has_the_chance_of_its_classes_but_not_one_of_several_guesses_of_one_class_or_of_neighbours(
     metric: str, level: float | None
