@@ -25,7 +25,7 @@ MEAN = N_("what the same output for every sample scores, such as the mean of the
 RANDOM = N_("what guessing at random scores, such as the share of the positives")
 GUESS = N_("the entropy of the labels, ln 10 = 2.303 of ten classes of one size; of a squared error the variance of the targets")
 ACTING = N_("what acting at random returns")
-CLASSES = N_("the number of classes")
+CLASSES = N_("the number of classes if they are of one size, or else what predicting only the largest scores")
 
 
 def chance(telemetry: Telemetry, facts: Facts) -> Question | None:
@@ -35,7 +35,8 @@ def chance(telemetry: Telemetry, facts: Facts) -> Question | None:
     metric, meaning = facts.metric, metrics.of(facts.metric)
     lacks = message("nothing tells where {metric} stands in a model that has learned nothing", metric=metric)
     if levels_of.accurate(name := metric.rsplit("/", 1)[-1]) or name in levels_of.ERRORS:
-        return Question(lacks, message(CLASSES), "facts: {classes: N}", "labels={'0': 700, '1': 300} or classes=N")
+        own = f"facts: {{classes: N}} or {{chance: {{{metric}: ...}}}}"
+        return Question(lacks, message(CLASSES), own, "labels={'0': 700, '1': 300} or classes=N")
     said = f"facts: {{chance: {{{metric}: ...}}}}"
     if meaning.family == "loss":
         return Question(lacks, message(GUESS), said, "chance_loss=2.303")

@@ -14,6 +14,8 @@ from pitprop.telemetry import Telemetry
 
 DROPS = {"steps": (0.6,), "halves": tuple(step / 10 for step in range(1, 10))}
 """The shares of the budget after which the rate of a made training is lowered by a step, by its schedule."""
+ALIKE = 0.3
+"""How far the share of the largest of K classes may be from 1/K, in shares of it, where a person says that they are of one size."""
 METRICS = {
     "": "val/accuracy",
     "imb": "val/balanced_accuracy",
@@ -76,7 +78,7 @@ def unstated(known: Facts) -> Facts:
 def answered(told: Facts) -> Facts:
     """What is known where a person answers what `pitprop.detection.questions` asks for, of ``told``, and nothing beside.
 
-    Of an accuracy the number of classes is asked for, which says where chance is only if they are of one size.
+    Of an accuracy the number of classes is asked for, if they are of one size, or else what predicting only the largest scores.
     """
     hidden, before = unstated(told), Telemetry()
     if (asked := questions.schedule(before, hidden)) is not None:
@@ -84,12 +86,14 @@ def answered(told: Facts) -> Facts:
     question = questions.chance(before, hidden)
     if question is None:
         return hidden
-    if "classes" in question.facts and told.classes:
-        return replace(hidden, classes=told.classes)
     if "classes" in question.facts and told.chance_score:
+        share = told.chance_score / (100 if told.chance_score > 1 else 1)
+        share = share if told.maximize else 1 - share
         by_loss = math.exp(min(told.chance_loss, 10.0)) if told.chance_loss else 0.0
         alike = by_loss > 1 and abs(by_loss - round(by_loss)) < 0.01
-        return replace(hidden, classes=round(by_loss if alike else 1 / told.chance_score))
+        classes = told.classes or round(by_loss if alike else 1 / share)
+        if abs(share * classes - 1) < ALIKE:
+            return replace(hidden, classes=classes)
     return replace(hidden, chance_score=told.chance_score, chance_loss=told.chance_loss)
 
 
