@@ -304,9 +304,9 @@ def test_one_that_stands_above_chance_where_it_began_is_said_to_stand_there_and_
         assert str(found.reason).startswith(f"{where}, and validation loss ")
 
 
-def rising(budget: int, end: float, power: float) -> Telemetry:
+def rising(budget: int, end: float, power: float, loss: float = 2.5) -> Telemetry:
     """An accuracy of ten classes that rises above chance by a power of the time, to ``end`` of what lies there."""
-    return curve(budget, val__accuracy=lambda t: 0.1 + 0.9 * end * (t / budget) ** power, val__loss=lambda t: 2.5 - t / 100)
+    return curve(budget, val__accuracy=lambda t: 0.1 + 0.9 * end * (t / budget) ** power, val__loss=lambda t: loss - t / 500)
 
 
 @pytest.mark.parametrize("budget", [12, 30, 50])
@@ -320,6 +320,7 @@ def test_a_slow_rise_is_stopped_if_at_three_times_its_rate_it_learns_less_than_a
     assert [0.4 <= verdict.step / budget <= 0.55 for verdict in found] == [True] * (trials > 5), "two trials show too little"
     assert not replay(rising(budget, 0.3, 1), facts, watched), "it learns in time"
     assert not replay(rising(budget, 0.03, 8), facts, watched), "it is faster and faster"
+    assert not replay(rising(budget, 0.03, 0.5, loss=2.2), facts, watched), "its loss is better than a guess, and falls"
     hard = tuple(replace(one, telemetry=curve(budget, val__accuracy=0.15)) for one in alive)
     assert not replay(rising(budget, 0.03, 0.5), replace(facts, peers=hard), watched), "others learn as little"
 

@@ -270,7 +270,7 @@ def test_the_command_tells_every_finding(write_space: Write, pitprop: Pitprop) -
 @pytest.mark.parametrize(
     ("changes", "asks"),
     [
-        ({"objective": {"metric": "val/accuracy"}}, "`facts: {classes: N} or {chance: {val/accuracy: ...}}`, the number of classes if"),
+        ({"objective": {"metric": "val/accuracy"}}, "`facts: {classes: N} or {chance: {val/accuracy: ...}}`, the number of"),
         ({"objective": {"metric": "val/psnr"}}, "`facts: {chance: {val/psnr: ...}}`, what the same output for every sample"),
         ({"objective": {"metric": "val/loss"}}, "of a squared error the variance of the targets"),
         ({"objective": {"metric": "val/accuracy"}, "facts": {"classes": 4}}, ""),

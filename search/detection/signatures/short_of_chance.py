@@ -18,6 +18,8 @@ BLIND = 0.27
 ELSEWHERE = ""
 GROWS = 1.2
 """How many times what the earlier half of some readings gained the later half gains in a training that is faster and faster."""
+BELOW = 0.02
+"""The share by which a loss below that of a guess is no scatter."""
 DESPITE = ("loss_falling", "score_rising", "score_trending")
 
 
@@ -26,9 +28,10 @@ def detect(
 ) -> Message | None:
     """The objective, or the loss while that is at chance, would end short of chance by ``margin`` at ``faster`` times its rate.
 
-    From the share ``late`` of the budget on it has to end above chance, by ``margin`` of what five trials or more have shown to
-    lie there. The rate is that of the last ``patience`` readings, and goes on to fall as it fell over them. One that grows, over
-    these or twice as many, does not count, nor a training that ever was better by ``margin``, whose rate may yet be too high.
+    From the share ``late`` of the budget on it has to end above chance, by ``margin`` of what five trials or more have shown
+    to lie there, unless its loss lies below that of a guess and still falls. The rate is that of the last ``patience``
+    readings, and goes on to fall as it fell over them. One that grows, over these or twice as many, does not count, nor a
+    training that ever was better by ``margin``, whose rate may yet be too high.
     """
     count = reading.window(telemetry, facts, patience)
     level, limit = levels.known(telemetry, facts), levels.bound(telemetry, facts, margin)
@@ -37,7 +40,8 @@ def detect(
         return None
     if level is not None and limit is not None:
         readings = reading.recent(telemetry, facts.metric, count)
-        least = _least(telemetry, facts, level, margin) if telemetry[-1].step >= late * facts.budget else None
+        counts = telemetry[-1].step >= late * facts.budget and not _learns(telemetry, facts, count)
+        least = _least(telemetry, facts, level, margin) if counts else None
         goal = 2 * level - limit if least is None else least
         lacks = level if least is None else least
         end = None
@@ -82,6 +86,14 @@ def _grows(readings: Sequence[tuple[int, float]], sign: int) -> bool:
     middle = len(readings) // 2
     before, after = (sign * (some[-1][1] - some[0][1]) for some in (readings[: middle + 1], readings[middle:]))
     return after > 0 and after > GROWS * before
+
+
+def _learns(telemetry: Telemetry, facts: Facts, count: int) -> bool:
+    """Whether the loss lies below that of a guess and still falls: a score that only counts follows later."""
+    level, falling = levels.loss(telemetry, facts, guess=False), life.loss_falling(telemetry, facts, count)
+    _, losses = reading.losses(telemetry, count)
+    below = level is not None and facts.metric != "val/loss" and all(loss < (1 - BELOW) * level for _, loss in losses)
+    return bool(below and falling and falling.alive)
 
 
 def _least(telemetry: Telemetry, facts: Facts, level: float, margin: float) -> float | None:

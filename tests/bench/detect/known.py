@@ -15,7 +15,7 @@ from pitprop.telemetry import Telemetry
 DROPS = {"steps": (0.6,), "halves": tuple(step / 10 for step in range(1, 10))}
 """The shares of the budget after which the rate of a made training is lowered by a step, by its schedule."""
 ALIKE = 0.3
-"""How far the share of the largest of K classes may be from 1/K, in shares of it, where a person says that they are of one size."""
+"""How far the share of the largest of K classes may be from 1/K, relative to that, where a person calls them of one size."""
 METRICS = {
     "": "val/accuracy",
     "imb": "val/balanced_accuracy",
