@@ -195,6 +195,11 @@ def test_a_command_that_fails_says_why_in_one_sentence(tmp_path: Path, words: li
     assert "\n" not in str(failed.value)
 
 
+def test_a_command_that_deletes_what_it_printed_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"'val/loss': it deleted stdout.log, .* below command-0, such as {folder}/out"):
+        trained(tmp_path, ["bash", "-c", "rm -r {folder}; echo 'epoch 1: val loss 1'"])
+
+
 def test_a_signal_is_told_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="was ended by signal KILL, often because memory ran out"):
         trained(tmp_path, ["bash", "-c", "kill -9 $$"])

@@ -225,6 +225,9 @@ print(parser.parse_args())
         (PARSER.replace("parse_args", "parse_known_args"), ["--lrr", "0.1"], ""),
         (PARSER.replace("group = ", "add_more(parser)\ngroup = "), ["--lrr", "0.1"], ""),
         (PARSER + "def other(name): parser.add_argument(name)\n", ["--lrr", "0.1"], ""),
+        (PARSER + "add = parser.add_argument\nadd('--' + 'lrr')\n", ["--lrr", "0.1"], ""),
+        (PARSER + "for name in ['--lrr']: print(name)\n", ["--lrr", "0.1"], ""),
+        (PARSER + "import beside\n", ["--lrr", "0.1"], ""),
         ("import fire\n", ["--lrr", "0.1"], ""),
         ("not Python", ["--lrr", "0.1"], ""),
     ],
@@ -233,6 +236,7 @@ def test_flags_that_a_script_does_not_take_are_told_where_its_text_leaves_no_dou
     tmp_path: Path, script: str, words: list[str], refused: str
 ) -> None:
     (tmp_path / "train.py").write_text(script)
+    (tmp_path / "beside.py").write_text("RATE = '--lrr'\n")
     assert flags.refused(tmp_path / "train.py", words) == ([refused] if refused else [])
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pitprop.errors import hint
@@ -11,6 +13,7 @@ from pitprop.errors import hint
 OPEN = {"parents", "fromfile_prefix_chars", "prefix_chars", None}
 """Arguments of a parser with which it takes more than is said in the script."""
 UNSURE = {"parse_known_args", "parse_known_intermixed_args", "add_subparsers"}
+FLAG = re.compile(r"--\w[\w.-]*")
 
 
 def refused(script: Path, arguments: Sequence[str]) -> list[str]:
@@ -37,14 +40,35 @@ def _known(script: Path) -> set[str]:
     parser = ast.dump(made[0].targets[0]).replace("Store()", "Load()")
     if any(ast.dump(one) == parser for call, _name in calls for one in (*call.args, *(word.value for word in call.keywords))):
         return set()  # a function of elsewhere may add to it
-    known = {"--help"}
-    for call in (call for call, name in calls if name == "add_argument"):
+    added = [call for call, name in calls if name == "add_argument"]
+    named = [node for node in ast.walk(tree) if getattr(node, "attr", getattr(node, "value", "")) == "add_argument"]
+    if len(named) != len(added):
+        return set()  # called by another name, as in add = parser.add_argument
+    known = {"--help", *_spelled(tree, script)}
+    for call in added:
         flags = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
         if len(flags) != len(call.args) or any(word.arg is None or _takes_all(word) for word in call.keywords):
             return set()
         negated = any("BooleanOptionalAction" in ast.dump(word.value) for word in call.keywords)
         known |= {*flags, *(f"--no-{flag[2:]}" for flag in flags if negated and flag.startswith("--"))}
     return known
+
+
+def _spelled(tree: ast.Module, script: Path) -> set[str]:
+    """What reads like a flag anywhere in the script, or in the modules beside it that it imports: it may be one that is taken."""
+    imported: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {node.module} if node.module else {one.name for one in node.names}
+    beside = [script.parent.joinpath(*name.split(".")) for name in sorted(imported)]
+    trees = [tree]
+    for path in (file for one in beside for file in (one.with_suffix(".py"), one / "__init__.py") if file.is_file()):
+        with suppress(SyntaxError, ValueError, OSError, RecursionError):
+            trees.append(ast.parse(path.read_bytes()))
+    texts = (node.value for one in trees for node in ast.walk(one) if isinstance(node, ast.Constant))
+    return {text for text in texts if isinstance(text, str) and FLAG.fullmatch(text)}
 
 
 def _takes_all(word: ast.keyword) -> bool:

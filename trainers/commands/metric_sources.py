@@ -12,7 +12,7 @@ from pitprop.logs.lines import stated
 from pitprop.messages import message
 from pitprop.telemetry import Epoch
 from pitprop.trainers.commands.arguments import CommandError
-from pitprop.trainers.commands.settings import Source
+from pitprop.trainers.commands.settings import STREAMS, Source
 
 LINES, REPORT = "jsonl", "report"
 """The format of JSON lines; and that of ours, in which each line is an epoch."""
@@ -38,6 +38,8 @@ class Sources:
         self._by_steps, self._given = by_steps, stated.of(" ".join(arguments))
         self._reported = [place.format == REPORT for place in places]
         self._metric = metric
+        captured = {Path(places[0].place).with_name(f"{stream}.log") for stream in STREAMS}  # beside the report, the first place
+        self._streams = [path for place in places if (path := Path(place.place)) in captured]
         alone = [index for index, reported in enumerate(self._reported) if not reported]
         self._alone = alone[0] if len(alone) == 1 else None  # of several sources none leads before one has the metric
         self._leader: int | None = None
@@ -129,6 +131,13 @@ class Sources:
         """What did not come, and what did, as the end of a sentence."""
         wanted = message("the objective {metric}", metric=repr(self._metric)) if self._metric else message("a metric")
         told = message("nothing that it wrote reads like metrics")
+        if gone := [path for path in self._streams if not path.exists()]:
+            said = {"name": gone[0].name, "folder": gone[0].parent.name}
+            told = message(
+                "it deleted {name}, where what it prints is read from: let it empty only a folder below {folder}, such as "
+                "{{folder}}/out",
+                **said,
+            )
         if self._names:
             near = hint(self._metric, list(self._names)) if self._metric else ""
             names = ", ".join(list(self._names)[:20])
