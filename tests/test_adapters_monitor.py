@@ -226,3 +226,10 @@ def test_what_adapters_share_imports_nothing_heavy() -> None:
 def test_an_adapter_is_short() -> None:
     files = [path for path in (ROOT / "search" / "adapters").glob("*.py") if path.name != "monitor.py"]
     assert {path.name: lines for path in files if (lines := len(path.read_text().splitlines())) > 65} == {}
+
+
+def test_what_is_not_watched_is_said_in_one_line_for_all_trainings_of_a_process(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "pitprop")
+    for _training in range(2):
+        watch(metric="val_mcc").read(1, {"val_mcc": 0.1})
+    assert sum("not watched" in record.getMessage() for record in caplog.records) == 1

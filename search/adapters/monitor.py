@@ -16,6 +16,8 @@ from pitprop.logs import names
 from pitprop.telemetry import VOCABULARY, Epoch, Telemetry
 
 LOG = logging.getLogger("pitprop")
+LACKS: set[str] = set()
+"""What this process has said that signatures lack: all its trainings report alike, and each trial of Tune has a watch of its own."""
 
 
 class Watch:
@@ -133,8 +135,10 @@ class Watch:
         for name in numbers:
             if not in_vocabulary(name) and (near := _near(name, VOCABULARY.keys() - numbers.keys(), 0.8)):
                 LOG.warning("no signature reads %r%s Then translate it in `names`", name, near)
-        for name, reads in lacking.items():
-            LOG.info("not watched: %s needs %s", name, " and ".join(reads))
+        told = ", ".join(f"{name} needs {' and '.join(reads)}" for name, reads in lacking.items())
+        if told and told not in LACKS:
+            LACKS.add(told)
+            LOG.info("not watched: %s", told)
         self._ask(Telemetry([Epoch(step, dict(numbers))]))
 
     def _ask(self, first: Telemetry) -> None:
