@@ -16,7 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pitprop.adapters.monitor import Watch, Watches, translate, translated
+from pitprop.adapters.monitor import LACKS, Watch, Watches, translate, translated
 from pitprop.detection.detect import Signature, defaults, judge
 from pitprop.telemetry import Epoch
 
@@ -230,6 +230,7 @@ def test_an_adapter_is_short() -> None:
 
 def test_what_is_not_watched_is_said_in_one_line_for_all_trainings_of_a_process(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "pitprop")
+    LACKS.clear()
     for _training in range(2):
         watch(metric="val_mcc").read(1, {"val_mcc": 0.1})
     assert sum("not watched" in record.getMessage() for record in caplog.records) == 1

@@ -17,7 +17,7 @@ from pitprop.telemetry import VOCABULARY, Epoch, Telemetry
 
 LOG = logging.getLogger("pitprop")
 LACKS: set[str] = set()
-"""What this process has said that signatures lack: all its trainings report alike, and each trial of Tune has a watch of its own."""
+"""What this process has said that signatures lack: its trainings report alike."""
 
 
 class Watch:
