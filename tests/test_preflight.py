@@ -307,6 +307,25 @@ def test_when_the_rate_rises_and_falls_is_asked_for_where_neither_space_nor_flag
     assert all(asks in remedy for remedy in asked)
 
 
+@pytest.mark.parametrize(
+    ("text", "asked"), [("print('val loss 1')", False), ("step = 'lr_scheduler'", True), ("import helper", True)]
+)
+def test_the_rate_is_asked_for_only_where_the_space_or_the_script_names_one(
+    tmp_path: Path, write_space: Write, pitprop: Pitprop, text: str, asked: bool
+) -> None:
+    (tmp_path / "x_train.py").write_text(text)
+    (tmp_path / "helper.py").write_text("optimizer = None")
+    command = {"command": ["{python}", str(tmp_path / "x_train.py"), "{params}"]}
+    space = {
+        "trainer": "command",
+        "options": command,
+        "params": {"depth": {"int": [1, 5]}},
+        "objective": {"metric": "val/accuracy"},
+    }
+    findings = pitprop("preflight", write_space(**space), "--json").json["findings"]
+    assert ("schedule" in {finding["check"] for finding in findings}) == asked
+
+
 def test_the_command_says_that_a_trainer_has_no_preflight(write_space: Write, pitprop: Pitprop) -> None:
     said = pitprop("preflight", write_space())
     assert (said.code, said.out) == (0, "no preflight: the trainer has no function preflight(params, context)\n")

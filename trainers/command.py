@@ -25,7 +25,7 @@ from pitprop.trainers.commands.arguments import CommandError
 from pitprop.trainers.commands.attempt import log
 from pitprop.trainers.commands.inputs import inspected
 from pitprop.trainers.commands.metric_sources import Sources
-from pitprop.trainers.commands.plan import doubts, plan
+from pitprop.trainers.commands.plan import doubts, plan, rated
 from pitprop.trainers.commands.run import epochs, started
 from pitprop.trainers.commands.settings import read, wrong
 
@@ -83,7 +83,8 @@ def preflight(params: Mapping[str, Any], context: Context) -> Epoch:
     told = said(stated.of(" ".join(ready.arguments)), by_steps=context.unit == "steps")
     if found := doubts(ready, folder):
         raise CommandError("; ".join(found))
-    return Epoch(0, {**inspected(settings.data, ready.cwd), **told})
+    scheduled = {} if rated(ready) else {"facts/rate": 0.0}
+    return Epoch(0, {**inspected(settings.data, ready.cwd), **told, **scheduled})
 
 
 def check_options(options: Mapping[str, Any]) -> list[str]:

@@ -46,7 +46,8 @@ def chance(telemetry: Telemetry, facts: Facts) -> Question | None:
 
 def schedule(telemetry: Telemetry, facts: Facts) -> Question | None:
     """When the learning rate rises and is lowered; None where a person, parameters and the log tell it, or a logged rate."""
-    if facts.warmup is not None or facts.drops is not None or telemetry.column("lr").values:
+    unrated = 0.0 in telemetry.column("facts/rate").values
+    if unrated or facts.warmup is not None or facts.drops is not None or telemetry.column("lr").values:
         return None
     rises = facts.own(*WARMUPS, *WARM_SHARES) is None and not telemetry.column("facts/warmup").values
     if facts.own(*DROPS) is not None or telemetry.column("facts/drop/0").values:

@@ -168,7 +168,8 @@ def understood(space: Space, curve: Telemetry, facts: Facts, watching: Sequence[
         parts.append(message("chance unknown, `{facts}` in the space states it", facts=question.facts))
     unit = message("epochs") if space.unit == "epochs" else message("steps")
     parts.append(message("budget {budget} {unit} from the space", budget=space.epochs, unit=unit))
-    if (question := questions.schedule(curve, facts)) is not None:
+    question = questions.schedule(curve, facts) if space.trainer != COMMAND else None  # of a command the preflight has asked
+    if question is not None:
         parts.append(message("{lacks}, `{facts}` states it", lacks=question.lacks, facts=question.facts))
     if lacking := list(detect.unwatched(curve, watching)):
         names = ", ".join(lacking[:NAMED]) + (", ..." if len(lacking) > NAMED else "")

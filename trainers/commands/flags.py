@@ -13,7 +13,8 @@ from pitprop.errors import hint
 OPEN = {"parents", "fromfile_prefix_chars", "prefix_chars", None}
 """Arguments of a parser with which it takes more than is said in the script."""
 UNSURE = {"parse_known_args", "parse_known_intermixed_args", "add_subparsers"}
-FLAG = re.compile(r"--\w[\w.-]*")
+FLAG = re.compile(r"""(?P<quote>['"])(?P<flag>--\w[\w.-]*)(?P=quote)""")
+"""A flag as a string of its own."""
 
 
 def refused(script: Path, arguments: Sequence[str]) -> list[str]:
@@ -44,7 +45,7 @@ def _known(script: Path) -> set[str]:
     named = [node for node in ast.walk(tree) if getattr(node, "attr", getattr(node, "value", "")) == "add_argument"]
     if len(named) != len(added):
         return set()  # called by another name, as in add = parser.add_argument
-    known = {"--help", *_spelled(tree, script)}
+    known = {"--help", *_spelled(script)}
     for call in added:
         flags = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
         if len(flags) != len(call.args) or any(word.arg is None or _takes_all(word) for word in call.keywords):
@@ -54,8 +55,13 @@ def _known(script: Path) -> set[str]:
     return known
 
 
-def _spelled(tree: ast.Module, script: Path) -> set[str]:
-    """What reads like a flag anywhere in the script, or in the modules beside it that it imports: it may be one that is taken."""
+def read(script: Path) -> list[str]:
+    """The text of a script, and of the modules beside it that it imports; nothing if it cannot be read."""
+    try:
+        texts = [script.read_text(encoding="utf-8")]
+        tree = ast.parse(texts[0])
+    except (SyntaxError, ValueError, OSError, RecursionError):
+        return []
     imported: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -63,12 +69,15 @@ def _spelled(tree: ast.Module, script: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             imported |= {node.module} if node.module else {one.name for one in node.names}
     beside = [script.parent.joinpath(*name.split(".")) for name in sorted(imported)]
-    trees = [tree]
     for path in (file for one in beside for file in (one.with_suffix(".py"), one / "__init__.py") if file.is_file()):
-        with suppress(SyntaxError, ValueError, OSError, RecursionError):
-            trees.append(ast.parse(path.read_bytes()))
-    texts = (node.value for one in trees for node in ast.walk(one) if isinstance(node, ast.Constant))
-    return {text for text in texts if isinstance(text, str) and FLAG.fullmatch(text)}
+        with suppress(ValueError, OSError):
+            texts.append(path.read_text(encoding="utf-8"))
+    return texts
+
+
+def _spelled(script: Path) -> set[str]:
+    """What reads like a flag anywhere in the script, or in a module of its own: it may be one that is taken."""
+    return {found["flag"] for text in read(script) for found in FLAG.finditer(text)}
 
 
 def _takes_all(word: ast.keyword) -> bool:

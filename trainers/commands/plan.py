@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -23,6 +24,12 @@ from pitprop.trainers.commands.template import render
 REPORT = "PITPROP_REPORT"
 """The environment variable that tells `pitprop.reporting` where to write."""
 SCRIPTS = (".py", ".sh")
+RATED = re.compile(
+    r"(?<![a-z])(?:lr\w*|(?:learning_?)?rates?|warm_?up\w*|sched\w*|optim\w*|sgd|adam\w*|rmsprop|lion|milestones?|(?:weight_?)?decay|"
+    r"torch|tensorflow|keras|jax|flax|paddle|mxnet|lightning|transformers|mmengine|ultralytics|timm)(?![a-z])",
+    re.I,
+)
+"""What names a learning rate, a schedule or an optimizer, or a library that brings its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +189,15 @@ def _script(arguments: Sequence[str]) -> int | None:
             before = arguments[index - 1]
             return None if before.startswith("--") and "=" not in before else index  # it may be what that flag takes
     return None
+
+
+def rated(ready: Plan) -> bool:
+    """Whether the command, its configuration or its script name a learning rate, or what has one; true if it cannot be read."""
+    index = _script(ready.arguments)
+    script = None if index is None else ready.cwd / ready.arguments[index]
+    texts = flags.read(script) if script is not None and script.suffix == ".py" else []
+    told = [*(Path(word).name for word in ready.arguments), *ready.given, *map(str, (ready.written or ())[1:]), *texts]
+    return not texts or any(RATED.search(text) for text in told)
 
 
 def doubts(ready: Plan, folder: Path) -> list[str]:
