@@ -17,11 +17,12 @@ from curves import curve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop.adapters.monitor import Watch
-from pitprop.detection import detect, levels, metrics
+from pitprop.detection import detect, levels, metrics, reading
 from pitprop.detection.detect import Signature, replay
 from pitprop.detection.facts import Facts, Peer
 from pitprop.logs.assumptions import Given
 from pitprop.logs.diagnosis import Diagnosis, diagnose
+from pitprop.telemetry import Telemetry
 from test_diagnose import run
 
 Column = Callable[[int, random.Random], float]
@@ -58,7 +59,12 @@ def test_a_name_tells_the_family_and_the_direction(family: str, maximize: bool |
         ("val/wer", [45.0, 30.0, 24.0], True),
         ("val/wer", [3.2, 1.1, 0.4, 0.2, 0.2], False),
         ("val/wer", [99.0, 12.0, 1.4, 1.2, 1.1, 1.0, 0.9], True),
-        ("val/accuracy", [0.1, 0.4, 1.2], True),
+        ("val/accuracy", [0.1, 0.4, 1.2, 2.4], True),
+        ("val/accuracy", [0.1, 0.4, 98.3], False),
+        ("val/accuracy", [0.1, 98.3, 0.3, 0.4], False),
+        ("val/accuracy", [0.1, 1.04, 0.3, 0.4], False),
+        ("val/accuracy", [96.0, 97.0, 98.0, 0.981, 0.982], False),
+        ("val/f1", [0.0, 0.0, 0.0, 0.0, 12.0, 30.0], True),
         ("val/accuracy", [0.1, 0.4, 1.0], False),
         ("val/class_error", [80.0, 26.0], True),
         ("val/r2", [-12.0, 0.4], False),
@@ -79,6 +85,24 @@ def test_the_chance_and_the_bands_of_a_score_in_percent_are_in_percent() -> None
     bounds = levels.bound(shares, facts), levels.bound(percent, facts)
     assert None not in bounds
     assert bounds[1] == pytest.approx(100 * (bounds[0] or 0))
+
+
+@pytest.mark.parametrize("odd", [1.04, 25.0, 98.3])
+@pytest.mark.parametrize("at", [1, 3, 14])
+def test_one_odd_reading_or_one_odd_trial_changes_the_unit_of_no_healthy_trial(odd: float, at: int) -> None:
+    def rising(rate: float) -> Telemetry:
+        return curve(40, val__loss=lambda t: 2.3 * 0.97**t, val__accuracy=lambda t: 0.1 + rate * t)
+
+    glitch = curve(40, val__loss=lambda t: 2.3 * 0.97**t, val__accuracy=lambda t: odd if t == at else 0.1 + 0.014 * t)
+    percent = curve(40, val__loss=lambda t: 2.3 * 0.97**t, val__accuracy=lambda t: 10 + 1.4 * t)
+    others = [rising(0.01), rising(0.012), rising(0.014)]
+    facts = Facts(40, "val/accuracy", classes=10)
+    for strange in (glitch, percent):
+        known = replace(facts, peers=[Peer(number, {}, one) for number, one in enumerate([strange, *others])])
+        for one in (*others, strange):
+            assert [found for found in replay(one, known, detect.defaults()) if found.ends] == []
+    assert reading.unit(glitch, replace(facts, range=(0, 1))) == 1
+    assert reading.unit(others[0], replace(facts, range=(0, 100))) == 100
 
 
 def test_the_end_of_a_scale_that_nobody_reaches_is_what_the_study_has_seen() -> None:

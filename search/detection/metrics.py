@@ -11,10 +11,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from statistics import median
+from statistics import median, median_low
 
 OBJECTIVES = ("score", "error", "loss", "reward")
 """The families of what a training is for; all others (time, counter, place, rate, setting, state) only accompany it."""
+
+
+WHOLE = 1.001
+"""What no share is above, but for rounding."""
+LARGE = 5.0
+"""An error rate that is in percent: a share is hardly ever so large."""
+ALIKE = 0.05
+"""By how much a share that was printed in percent before differs from one reading to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +160,20 @@ def goal(metric: str) -> str:
 def percent(metric: str, values: Sequence[float]) -> bool:
     """Whether ``values``, of a whole curve, are shares that are printed in percent.
 
-    A share above 1 is none; but an error rate may be, at first: of 3.2, where far too many words are written.
+    A share above 1 is none; but one reading may be odd, so most have to say it, of all or of the later half: the first ones of
+    many classes are low in percent too. An error rate may be above 1, at first: of 3.2, where far too many words are written.
     """
     meaning = of(metric)
-    if not meaning.share or not values or max(values) > 1000:
+    if not meaning.share or not values or median(values) > 1000:
         return False
-    return max(values) > (1.001 if meaning.maximize else 5) or median(values) > 1.5
+    if not meaning.maximize:
+        return max(values) > LARGE or median(values) > 1.5
+    told = [value for value in values if value]  # 0 is 0 in either
+    above = [place for place, value in enumerate(told) if value > WHOLE]
+    since = told[above[-1] + 1 :] if above else []
+    if len(since) > 1 and abs(100 * since[0] / told[above[-1]] - 1) < ALIKE:
+        return False  # from one reading to the next it is printed as a share
+    return bool(told) and max(median_low(told), median_low(told[len(told) // 2 :])) > WHOLE
 
 
 def bounds(metric: str, values: Sequence[float]) -> tuple[float, float]:

@@ -20,8 +20,8 @@ LEAST, SHARE = 3, 0.3
 """Of few evaluations: how many it takes at least, and the share of all of them that is enough."""
 FEW = 5
 """Readings of which fewer tell nothing of where a training stands."""
-LARGE = 5.0
-"""An error rate that, as the median of a training, is in percent: a share is hardly ever so large."""
+LEARNS = 0.2
+"""By how much more than its first readings a score that is never above 1 has to be, to tell that it is a share."""
 ABSURD = 20.0
 """A loss that no classifier has: more than the logarithm of any number of classes."""
 STILL = 0.02
@@ -140,17 +140,30 @@ def labels(telemetry: Telemetry, facts: Facts) -> Mapping[str, float]:
 
 @once
 def unit(telemetry: Telemetry, facts: Facts) -> float:
-    """What the objective calls a whole: 100 for a share that is printed in percent, by this curve so far or those of peers."""
+    """What the objective calls a whole: 100 for a share that is printed in percent, by this curve so far or those of peers.
+
+    A range that is stated decides; of the trials that tell, most do.
+    """
     if not metrics.of(facts.metric).share:
         return 1.0
-    if (facts.chance_score or 0.0) > 1 or (facts.range is not None and facts.range[1] > 1):
+    if facts.range is not None:
+        return 100.0 if facts.range[1] > 1 else 1.0
+    if (facts.chance_score or 0.0) > 1:
         return 100.0
     values, curves = telemetry.column(facts.metric).values, [peer.telemetry for peer in facts.peers]
     if not facts.maximize and len(curves) > 2:  # an error rate above 1 is one in percent only if others of the study are
         largest = facts.of_study("largest", lambda: max((median(one) for one in _columns(curves, facts) if one), default=0.0))
-        return 100.0 if max(largest, median(values or [0.0])) > LARGE else 1.0
-    told = facts.of_study("percent", lambda: any(metrics.percent(facts.metric, one) for one in _columns(curves, facts)))
+        return 100.0 if max(largest, median(values or [0.0])) > metrics.LARGE else 1.0
+    told = facts.of_study("percent", lambda: sum(_vote(facts, one) for one in _columns(curves, facts)) > 0)
     return 100.0 if told or metrics.percent(facts.metric, values) else 1.0
+
+
+def _vote(facts: Facts, values: Sequence[float]) -> int:
+    """What a curve tells of the unit: 1 for percent, -1 for a share, of which one that stays low tells nothing: 0."""
+    if metrics.percent(facts.metric, values):
+        return 1
+    shares = [value for value in values if value <= metrics.WHOLE]
+    return -1 if facts.maximize and shares and max(shares) > median(shares[:FEW]) + LEARNS else 0
 
 
 def _columns(curves: Sequence[Telemetry], facts: Facts) -> Iterator[Sequence[float]]:
