@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 
 from pitprop.detection import detect, levels, metrics, reading, stopping
 from pitprop.detection import signatures as catalogue
@@ -13,7 +12,7 @@ from pitprop.detection.detect import Bound, Signature, Verdict, judge_gates
 from pitprop.detection.facts import Facts, Peer
 from pitprop.detection.life import course
 from pitprop.errors import UserError
-from pitprop.logs import assumptions, finished, objectives
+from pitprop.logs import assumptions, evidence, finished, objectives
 from pitprop.logs.assumptions import FEW, Given
 from pitprop.logs.epochs import coarser
 from pitprop.logs.finished import Finished
@@ -291,7 +290,9 @@ def _unjudged(telemetry: Telemetry, facts: Facts, known: Known, ended: Verdict |
         return nmessage(
             "{n} step of training is too few to leave chance", "{n} steps of training are too few to leave chance", steps
         )
-    return None if ended is not None else _undecided(telemetry, facts, known)
+    if ended is not None:
+        return evidence.doubtful(telemetry, facts) if known.guessed else None
+    return _undecided(telemetry, facts, known)
 
 
 def _undecided(telemetry: Telemetry, facts: Facts, known: Known) -> Message | None:
@@ -299,10 +300,7 @@ def _undecided(telemetry: Telemetry, facts: Facts, known: Known) -> Message | No
     values, level = telemetry.column(facts.metric).values, levels.score(telemetry, facts)
     count = len(values)
     if count >= FEW and len({*values}) == 1 and detect.judge(telemetry, facts, [Signature(PASSING)]):
-        return message(
-            "{metric} is {value:.6g} to the last digit in all of its {count} readings, which no training that learns shows",
-            **{"metric": facts.metric, "value": values[0], "count": count},
-        )
+        return evidence.constant(telemetry, facts)
     if metrics.of(facts.metric).empty and count >= 2 * FEW and not any(values[-(count // 2) :]):
         return message("{metric} is 0 since the middle of the training: nothing is found any more", metric=facts.metric)
     if (
@@ -319,8 +317,14 @@ def _undecided(telemetry: Telemetry, facts: Facts, known: Known) -> Message | No
     if len(telemetry) == 1 and not (known.given.gates or known.given.checkpoint):
         once = {"metric": facts.metric, "value": values[0] if values else float("nan")}
         return message("{metric} was read once, as {value:.4g}, and one reading does not tell how a training went", **once)
-    if _learns(telemetry, facts) or _above(telemetry, facts) or (known.few_tell and len(known.log.epochs) < FEW):
+    short = evidence.worse(telemetry, facts, known.log.said) or evidence.at_once(telemetry, facts)
+    if short is not None:
+        return short
+    started = assumptions.learned(known.given, known.log)
+    if evidence.learns(telemetry, facts, started) or (known.few_tell and len(known.log.epochs) < FEW):
         return None
+    if (by_heart := evidence.by_heart(telemetry, facts)) is not None:
+        return by_heart
     if count < FEW:
         return nmessage(
             "{metric} and the losses have not improved, and {n} reading is too few to tell",
@@ -339,33 +343,11 @@ def _undecided(telemetry: Telemetry, facts: Facts, known: Known) -> Message | No
     return None if levels.loss(telemetry, facts, guess=False) is not None else known.blind(facts)
 
 
-def _above(telemetry: Telemetry, facts: Facts) -> bool:
-    """Whether the middle one of five readings running stood above chance, so that noise does not: by a twentieth of the range."""
-    values, limit = telemetry.column(facts.metric).values, levels.bound(telemetry, facts, 0.05)
-    middles = (median(values[at : at + FEW]) for at in range(max(1, len(values) - FEW + 1)))
-    return limit is not None and bool(values) and any(facts.sign * (middle - limit) > 0 for middle in middles)
-
-
 def _at_its_best(telemetry: Telemetry, facts: Facts) -> bool:
     """Whether a return rose to where it stays: many games end at a highest score."""
     values = telemetry.column(facts.metric).values
     risen = metrics.of(facts.metric).family == "reward" and assumptions.improved(values, facts.sign, at_end=True)
     return risen and facts.sign * values[-1] >= max(facts.sign * value for value in values)
-
-
-def _learns(telemetry: Telemetry, facts: Facts) -> bool:
-    """Whether the objective or a loss ends better than it began, or it is too early to tell."""
-    values = telemetry.column(facts.metric).values
-    losses = ("val/loss", "train/loss") if metrics.of(facts.metric).family != "reward" else ()
-    curves = [telemetry.column(name).values for name in losses if name != facts.metric]
-    if len(values) < FEW:  # too few for a mean: by more than a score that has not moved
-        ends = [(values, facts.sign, reading.reach(telemetry, facts)), *((one, -1, abs(one[0])) for one in curves if one)]
-        return any(sign * (one[-1] - one[0]) > reading.STILL * whole for one, sign, whole in ends if len(one) > 1)
-    if telemetry[-1].step < catalogue.GRACE * facts.budget:
-        return True
-    played = metrics.of(facts.metric).family == "reward"  # a return that has fallen back is none that was gained
-    learnt = assumptions.improved(values, facts.sign, at_end=played)
-    return learnt or any(len(one) >= FEW and assumptions.improved(one, -1) for one in curves)
 
 
 def _ended(telemetry: Telemetry, facts: Facts, verdicts: Sequence[Verdict], watching: Sequence[Signature]) -> Verdict | None:

@@ -13,6 +13,8 @@ FACT = re.compile(
     r"\b(max_epochs|num_epochs|num_train_epochs|max_iters|max_steps|num_classes|num_labels|n_classes|vocab_size)['\"]?\s*[:=]\s*"
     r"(\d+)\b"
 )
+VOCABULARY = re.compile(r"\W*vocab(?:ulary)?(?:[ _]size)?\s*[:=]?\s*(\d+)\W*", re.I)
+"""A line of nothing but how many words there are."""
 NUMBERS = r"[\[(]?\s*(?P<numbers>\d+(?:\.\d+)?(?:(?:\s*,\s*|\s+)\d+(?:\.\d+)?)*)\s*,?\s*(?:[\])]|(?=[\s,})'\"]|$))"
 SAYS = re.compile(r"warm|milestone|step|drop|decay|sched|linear", re.I)
 WARMS = re.compile(
@@ -53,6 +55,8 @@ class Stated:
         """All that is known with this line."""
         for name, number in FACT.findall(line):
             self.facts[name] = int(number)
+        if "ocab" in line and (words := VOCABULARY.fullmatch(line)):
+            self.facts["vocab_size"] = int(words[1])
         if wording.PRETRAINED.search(line):
             self.facts["pretrained"] = 1
         if self._open is not None and (item := ITEM.fullmatch(line)):
