@@ -195,6 +195,23 @@ def test_a_command_that_fails_says_why_in_one_sentence(tmp_path: Path, words: li
     assert "\n" not in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    ("metric", "line"),
+    [
+        ("ep_rew_mean", "iter 1 | ep_rew_mean 0.25 | ep_len_mean 3"),
+        ("val/mAP", "epoch 1: train loss 1, val mAP 0.25"),
+        ("val/perplexity", "epoch 1: train loss 1, val loss 2, val ppl 0.25"),
+    ],
+)
+def test_an_objective_is_found_by_another_name_that_means_the_same(tmp_path: Path, metric: str, line: str) -> None:
+    assert [one.metrics[metric] for one in trained(tmp_path, [*STEPS, f"say:{line}"], metric=metric)] == [0.25]
+
+
+def test_the_accuracy_of_training_is_not_taken_for_one_of_no_side(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="without the objective 'accuracy'"):
+        trained(tmp_path, [*STEPS, "say:epoch 1: train acc 0.5, val loss 1"], metric="accuracy")
+
+
 def test_a_command_that_deletes_what_it_printed_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"'val/loss': it deleted stdout.log, .* below command-0, such as {folder}/out"):
         trained(tmp_path, ["bash", "-c", "rm -r {folder}; echo 'epoch 1: val loss 1'"])

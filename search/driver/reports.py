@@ -10,7 +10,7 @@ from pitprop.detection import detect, levels, metrics, questions, reading
 from pitprop.detection.facts import Facts
 from pitprop.driver.preflight.inspection import COMMAND
 from pitprop.errors import nearest
-from pitprop.logs.names import custom
+from pitprop.logs.names import same
 from pitprop.messages import Message, message
 from pitprop.space import Space
 from pitprop.telemetry import Epoch, Telemetry
@@ -21,8 +21,6 @@ NAMED = 4
 """How many of the signatures that do not watch are named."""
 SOON = 3
 """After so many reports without the objective, each with a metric of nearly its name, it is taken for misspelt."""
-WORDS = {"perplexity": "ppl", "acc": "accuracy", "err": "error"}
-"""Words that mean the same."""
 ALIKE = 0.8
 """How alike names are, from 0 to 1, of which one is the other misspelt. They share what stands before the last slash."""
 
@@ -68,7 +66,7 @@ def soon_unreported(space: Space, curve: Sequence[Epoch]) -> Message | None:
     if len(curve) < SOON:
         return None
     common = set.intersection(*(set(epoch.metrics) for epoch in curve[:SOON]))
-    translated = space.trainer == COMMAND and another(metric, common) is not None  # what it prints has our names
+    translated = space.trainer == COMMAND and same(metric, common) is not None  # what it prints has our names
     return unreported(metric, [curve]) if translated or misspelt(metric, common) is not None else None
 
 
@@ -100,24 +98,13 @@ def _scored(name: str) -> bool:
 
 def _meant(metric: str, names: Iterable[str]) -> str | None:
     """Which of ``names`` the objective was probably meant as, by its spelling, by other words for it, or by likeness."""
-    return misspelt(metric, names) or another(metric, names) or nearest(metric, names)
-
-
-def another(metric: str, names: Iterable[str]) -> str | None:
-    """Which of ``names`` says the same in other words: val/accuracy for test/acc, val/ppl for val/perplexity."""
-    return next((name for name in sorted(names) if name != metric and _plain(name) == _plain(metric)), None)
-
-
-def _plain(name: str) -> str:
-    """A name in the words of our own, and one word for those that mean the same."""
-    side, _slash, rest = (custom(name, "val") or name).rpartition("/")
-    return f"{side}/{WORDS.get(rest, rest)}"
+    return misspelt(metric, names) or same(metric, names) or nearest(metric, names)
 
 
 def misspelt(metric: str, names: Iterable[str]) -> str | None:
     """Which of ``names`` is the objective but for its spelling: val/acuracy, val_accuracy; not train/accuracy, nor val/top5."""
     names = list(names)
-    if (other := another(metric, names)) is not None and other.rpartition("/")[0] == metric.rpartition("/")[0]:
+    if (other := same(metric, names)) is not None and other.rpartition("/")[0] == metric.rpartition("/")[0]:
         return other
     likeness = {name: _likeness(metric, name) for name in sorted(names)}
     best = max(likeness, key=lambda name: likeness[name], default=None)

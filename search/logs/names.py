@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from pitprop.detection import metrics
 from pitprop.logs.lines.wording import NUMBER
@@ -59,6 +60,17 @@ SCORES = {
 }
 """Our word for a reading, and others', the likelier first: of several in one place one is taken."""
 WORDS = {theirs: word for word, others in SCORES.items() for theirs in others}
+SAME = {
+    "acc": "accuracy",
+    "err": "error",
+    "perplexity": "ppl",
+    "mean_average_precision": "map",
+    "average_precision": "ap",
+    "mean_iou": "miou",
+    "word_error_rate": "wer",
+    "character_error_rate": "cer",
+}
+"""Words that mean the same, of which a log keeps its own."""
 ALONE = {
     "lr": ("lr", "learning_rate", "current_learning_rate"),
     "grad_norm": ("grad_norm", "gradient_norm", "gnorm", "total_grad_norm", "total_gradient_norm_before_clipping"),
@@ -178,6 +190,27 @@ def custom(name: str, kind: str) -> str | None:
         base += "_loss"
     side = sides[0] if sides else "val" if kind in ("val", "part") or TASK.match(name) else "train"
     return f"{side}/{WORDS.get(base, base)}"
+
+
+def same(metric: str, found: Iterable[str]) -> str | None:
+    """Which of the names ``found`` is ``metric`` in other words: val/accuracy for test/acc, val/ppl for val/perplexity.
+
+    A return of no side is also that of training, as a policy has no other.
+    """
+    listed = sorted(name for name in found if name != metric)
+    plain = _plain(metric)
+    if other := next((name for name in listed if _plain(name) == plain), None):
+        return other
+    played = metrics.of(metric).family == "reward" and plain.startswith("val/") and not sided(metric)
+    return next((name for name in listed if _plain(name) == plain.replace("val/", "train/", 1)), None) if played else None
+
+
+@cache
+def _plain(name: str) -> str:
+    """A name in the words of our own, and one word for those that mean the same."""
+    side, _slash, rest = (custom(name, "val") or name).rpartition("/")
+    rest = WORDS.get(rest.lower(), rest.lower())
+    return f"{side}/{SAME.get(rest, rest)}"
 
 
 def sided(name: str) -> bool:

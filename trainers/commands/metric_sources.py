@@ -8,7 +8,9 @@ from pathlib import Path
 from pitprop.errors import hint
 from pitprop.logs import Epochs, Follower
 from pitprop.logs.assumptions import said
+from pitprop.logs.epochs import Row
 from pitprop.logs.lines import stated
+from pitprop.logs.names import same
 from pitprop.messages import message
 from pitprop.telemetry import Epoch
 from pitprop.trainers.commands.arguments import CommandError
@@ -100,6 +102,7 @@ class Sources:
             rows = [row._replace(kind="epoch") for row in rows]
             if self._by_steps:
                 rows = [row._replace(step=row.epoch, epoch=None) for row in rows]
+        rows = [self._worded(row) for row in rows]
         for row in rows:
             self._names |= dict.fromkeys(row.metrics)
             if row.epoch is None and index != self._leader:
@@ -112,6 +115,20 @@ class Sources:
                 f"pitprop.report(step, ...), or give the budget in epochs"
             )
         return done
+
+    def _worded(self, row: Row) -> Row:
+        """The row with the objective by the name that the space has for it, where it comes by another that means the same.
+
+        Who asks for what a test set says is not answered with a validation.
+        """
+        if (
+            not self._metric
+            or self._metric in row.metrics
+            or self._metric.startswith("test")
+            or not (theirs := same(self._metric, row.metrics))
+        ):
+            return row
+        return row._replace(metrics={**row.metrics, self._metric: row.metrics[theirs]})
 
     def _whole(self, epoch: Epoch) -> Epoch:
         under_way = (one.under_way for index, one in enumerate(self._epochs) if index != self._leader)
