@@ -324,6 +324,8 @@ def test_facts_may_be_told_once_they_are_known(folder: Path) -> None:
         ("facts: {class_counts: {a: 5, b: 0}}", "facts.class_counts: 1 class with samples is not enough"),
         ("facts: {chance: {val/los: 1}}", "facts.chance.val/los: is not judged by; it takes .*'val/loss'"),
         ("facts: {chance: {val/loss: often}}", "facts.chance.val/loss: 'often' is not allowed; it takes a number"),
+        ("facts: {drops: [0.5, 8]}", "facts.drops: 0.5 is a share of the budget, and 8 counts what the budget does; write all"),
+        ("facts: {drops: [5, 30]}", "facts.drops: 30 comes after the budget of 10; leave it out"),
         ("facts: {loss: supkon}", "facts.loss: 'supkon' is not allowed; did you mean 'supcon'?"),
         ("objective: {metric: val/macro_f1, range: [1, 0]}", "range: .* is not allowed; it takes a list of two numbers"),
         (

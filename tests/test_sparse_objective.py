@@ -347,7 +347,7 @@ def test_a_score_of_a_test_set_that_a_command_never_reports_ends_the_search_in_i
     commanded: Callable[..., Space], tmp_path: Path
 ) -> None:
     space = commanded(EVERY, "{epochs}", "{x}", "1", epochs=400, objective={"metric": "test/accuracy", "goal": "maximize"})
-    with pytest.raises(SearchError, match="'test/accuracy' is not among .*; did you mean 'val/accuracy'"):
+    with pytest.raises(SearchError, match=r"'test/accuracy' is not among .*; did you mean 'val/accuracy'"):
         events(space, tmp_path)
     assert records(space, tmp_path)[0].epochs < 400
 

@@ -18,7 +18,7 @@ from pitprop.space import constraints, params
 from pitprop.space.constraints import Constraint
 from pitprop.space.distributions import STOPPING, Choices, Leaf, check_when, place, read_leaf
 from pitprop.space.gates import check_gate
-from pitprop.space.goals import check_facts, check_goal, check_metric, read_objectives
+from pitprop.space.goals import check_drops, check_facts, check_goal, check_metric, read_objectives
 from pitprop.space.model import SignatureChoice, Space
 from pitprop.space.planning import check_each, read_plan
 from pitprop.space.points import baselines, point
@@ -99,6 +99,7 @@ def _space(document: Document, path: Path | None, problems: Problems) -> Space:
     check_when(leaves, problems)
     watching, lacking = _signatures(document.signatures, card, problems)
     plan = read_plan(document, card, leaves, len(goals), answered=bool(searched), problems=problems)
+    check_drops(document.facts.drops or (), plan.epochs, problems)
     space = Space(
         name="",
         question=" ".join(document.question.split()),

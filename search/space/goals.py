@@ -97,3 +97,17 @@ def check_facts(facts: FactsRow, goal: Objective, where: str, problems: Problems
             "facts.class_counts",
             _("{filled} class with samples is not enough; it takes counts of two classes or more").format(filled=filled),
         )
+
+
+def check_drops(drops: Sequence[float], budget: int, problems: Problems) -> None:
+    """Notes drops of the learning rate after the budget, or of which some are shares of it and others are not."""
+    shares, counts = [one for one in drops if 0 < one < 1], [one for one in drops if one >= 1]
+    late = [one for one in counts if one > budget]
+    if not problems.fine("facts.drops", "epochs", "steps"):
+        return
+    if shares and counts:
+        said = _("{share:g} is a share of the budget, and {other:g} counts what the budget does; write all of them alike")
+        problems.add("facts.drops", said.format(share=shares[0], other=counts[0]))
+    elif late:
+        said = _("{drop:g} comes after the budget of {budget}; leave it out, or correct it")
+        problems.add("facts.drops", said.format(drop=late[0], budget=budget))
