@@ -561,6 +561,49 @@ def test_a_flag_without_a_default_is_searched_in_a_range_that_is_called_a_guess(
     assert (tmp_path / "train.yaml").read_text().count("learning-rate: ") == 2  # in params, and as the start of a baseline
 
 
+@pytest.mark.parametrize("flag", ["--n-epochs", "--iterations", "--num-epochs", "--max-epochs", "--max_iter", "--n_epochs"])
+def test_a_budget_by_any_name_is_no_parameter_and_a_rate_has_a_log_range(tmp_path: Path, pitprop: Pitprop, flag: str) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT.replace("--epochs", flag).replace("default=0.01", "default=0.1").replace("1e-4", "0.5"))
+    assert pitprop("init", str(script), runs=None).code == 0
+    space = spaces.load(tmp_path / "train.yaml")
+    assert (space.epochs, space.options["command"][-2:]) == (8, [flag, "{epochs}"])
+    assert {leaf.name: getattr(leaf.distribution, "log", None) for leaf in space.leaves} == {
+        "lr": True,
+        "weight-decay": True,
+        "optimizer": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("prints", "metric", "sure"),
+    [
+        ("val_loss=%.4f f1=%.4f", "val/f1", False),
+        ("val loss 1, val dice 2", "val/dice", True),
+        ("train auc 1, val r2 2", "val/r2", True),
+        ("psnr 1", "val/psnr", False),
+        ("ep_rew_mean 1", "ep_rew_mean", False),
+        ("hello", "val/loss", False),
+    ],
+)
+def test_the_objective_of_a_begun_space_is_what_the_script_prints(
+    tmp_path: Path, pitprop: Pitprop, prints: str, metric: str, sure: bool
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT[: SCRIPT.index("for epoch")] + f"print({prints!r})\n")
+    assert pitprop("init", str(script), runs=None).code == 0
+    assert spaces.load(tmp_path / "train.yaml").objective.metric == metric
+    assert ("a guess: name what" in (tmp_path / "train.yaml").read_text()) != sure
+
+
+def test_a_script_that_prints_nothing_is_read_from_where_it_writes(tmp_path: Path, pitprop: Pitprop) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT[: SCRIPT.index("for epoch")].replace("--data-dir", "--out"))
+    assert pitprop("init", str(script), runs=None).code == 0
+    options = spaces.load(tmp_path / "train.yaml").options
+    assert (options["command"][-2:], options["metrics"]) == (["--out", "{folder}/out"], ["{folder}/out"])
+
+
 def test_a_flag_that_the_script_needs_is_in_the_command_that_is_begun(tmp_path: Path, pitprop: Pitprop) -> None:
     script, needs = tmp_path / "train.py", SCRIPT.replace('"--data-dir", default="data"', '"--data-dir", required=True')
     script.write_text(needs)

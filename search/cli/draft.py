@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,32 @@ MATTERS = re.compile(
     r"lr|rate|decay|momentum|dropout|warm|gamma|alpha|beta|temp|smooth|margin|clip|hidden|width|depth|layers|batch|optim|sched|weight"
 )
 """Names of what is worth a search; other parameters are written as comments."""
-ASIDE = re.compile(r"(.*_)?(seed|workers|device|port|rank|threads|epochs?|gpus?|interval|dir|path|out|output|data|name|log)")
+ASIDE = re.compile(
+    r"(.*_)?(seed|workers|device|port|rank|threads|epochs?|iterations?|iters?|max_iter|gpus?|interval|dir|path|out|output|data|name|log)"
+)
 """Names of what is none of a search's business."""
-SPENT = ("epochs", "num_epochs", "max_epochs", "n_epochs", "num_train_epochs")
-METRICS = (("val/macro_f1", "f1"), ("val/auc", "auc"), ("val/accuracy", "acc"), ("val/loss", "loss"))
-"""What a script may print of its validation, the most telling first."""
+SPENT = re.compile(r"(n|num|max|total|num_train|max_train)?_?(epochs?|iterations?|iters?)|max_?iter")
+"""Names of the budget, in which - stands for _."""
+STEEP = re.compile(r"(.*_)?(lr\d*|learning_rate|l1|l2|reg|wd|weight_decay)(_(init|max|min|head|backbone|encoder|decoder))?")
+"""Names of what is searched by its order of magnitude, whatever its default."""
+METRICS = (
+    ("val/macro_f1", r"macro.?f1|f1.?macro"),
+    ("val/auc", r"auc|auroc"),
+    ("val/map", r"map"),
+    ("val/dice", r"dice"),
+    ("val/miou", r"miou"),
+    ("val/f1", r"f1"),
+    ("val/accuracy", r"acc|accuracy"),
+    ("val/psnr", r"psnr"),
+    ("val/r2", r"r2"),
+    ("", r"(?:[a-z]+_)*(?:return|rew|reward)(?:_mean|_avg)?"),
+    ("val/loss", r"loss"),
+)
+"""What a script may print, the most telling first; a return by its own name, which is of no side."""
+PRINTS = ("print", "info", "write", "writerow", "writerows", "DictWriter", "log", "report", "dumps", "echo", "set_postfix")
+"""Calls that say what is measured."""
+PLACE = re.compile(r"(.*_)?(out|output|save|log|result|results|work)(_?(dir|path|folder|file))?")
+"""Flags of where a script writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +65,8 @@ class Found:
     @property
     def stated(self) -> bool:
         """Whether the command has to say it, as the script needs it and it is nothing to search."""
-        sought = self.choices is not None or (not ASIDE.fullmatch(self.name) and MATTERS.search(self.name.lower()))
-        return self.needed and not sought and self.name not in (*SPENT, "seed")
+        sought = self.choices is not None or (not ASIDE.fullmatch(_plain(self.name)) and MATTERS.search(self.name.lower()))
+        return self.needed and not sought and not SPENT.fullmatch(_plain(self.name)) and self.name != "seed"
 
     @property
     def range(self) -> str:
@@ -57,6 +78,8 @@ class Found:
             return "{choice: [false, true]}"
         if not isinstance(value, int | float) or value <= 0:
             return ""
+        if isinstance(value, float) and STEEP.fullmatch(_plain(self.name)):
+            return f"{{float: [{value / 10:.3g}, {value * 10:.3g}], log: true}}"
         if isinstance(value, int):
             return f"{{int: [{max(1, value // 2)}, {value * 2}]}}"
         if 0.1 <= value < 1:
@@ -78,15 +101,15 @@ def draft(path: Path) -> str:
         known = [Found(name, "", default) for name, default in (card.params or {}).items()]
         head = f"trainer: {_text(path.name)}"
         reported = next((name for name, _word in METRICS if name in (card.reports or ())), None)
+        sure = reported is not None
     else:
         known = list(_flags(tree))
-        head = _command(path, known)
-        printed = "|".join(re.findall(r"val\w*[^\w\n]{0,3}\w*", text.lower()))
-        reported = next((name for name, word in METRICS if word in printed), None)
-    epochs = next((one.default for one in known if one.name in SPENT and isinstance(one.default, int)), 20)
-    params = [one for one in known if not ASIDE.fullmatch(one.name) and not one.stated]
+        head = _command(path, known, tree)
+        reported, sure = _printed(tree)
+    epochs = next((one.default for one in known if SPENT.fullmatch(_plain(one.name)) and isinstance(one.default, int)), 20)
+    params = [one for one in known if not ASIDE.fullmatch(_plain(one.name)) and not one.stated]
     metric = reported or "val/loss"
-    unsure = "" if reported else "  # a guess: name what the program reports (docs/trainers.md)"
+    unsure = "" if sure else "  # a guess: name what the program reports (docs/trainers.md)"
     defaults = [f"{one.name}: {_text(one.default)}" for one in params if one.range]
     return f"""\
 question: What does {path.name} train best with?  # say what you want to know
@@ -102,19 +125,51 @@ params:  # what is searched; ranges are guesses about the defaults
 """
 
 
-def _command(path: Path, known: list[Found]) -> str:
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+def _said(tree: ast.Module, calls: Sequence[str] = PRINTS) -> str:
+    """The texts and the names in what the script prints, in lower case."""
+    found: list[str] = []
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) in calls:
+            inside = [node for one in (*call.args, *call.keywords) for node in ast.walk(one)]
+            found += [node.value for node in inside if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+            found += [node.arg for node in inside if isinstance(node, ast.keyword) and node.arg]
+    return "\n".join(found).lower()
+
+
+def _printed(tree: ast.Module) -> tuple[str | None, bool]:
+    """The most telling score that the script prints, None if there is none; and whether it is sure to be of a validation."""
+    said = re.sub(r"train\w*[^\w\n]{0,3}\w*", "", _said(tree))
+    sided = "\n".join(re.findall(r"(?:val|valid|validation|eval|dev|test)(?![a-z])[^\w\n]{0,3}\w*", said))
+    for name, word in METRICS:
+        pattern = re.compile(rf"(?<![a-z0-9])(?:{word})(?![a-z0-9])")
+        if found := pattern.search(said):
+            return name or found[0], bool(pattern.search(sided))
+    return None, False
+
+
+def _command(path: Path, known: list[Found], tree: ast.Module) -> str:
     words = ['"{python}"', _text(path.name), '"{params}"']
-    spent = next((one for one in known if one.name in SPENT), None)
+    spent = next((one for one in known if SPENT.fullmatch(_plain(one.name))), None)
     words += [spent.flag, '"{epochs}"'] if spent is not None else []
     words += ["--seed", '"{seed}"'] if any(one.name == "seed" for one in known) else []
-    needed = [one for one in known if one.stated]
+    silent = not any(_said(tree, ("print", "info", "echo", "report")))
+    place = next((one for one in known if silent and PLACE.fullmatch(_plain(one.name))), None)
+    source = "stdout"
+    if place is not None:  # what it measures can only be there
+        source = json.dumps("{folder}/" + (Path(str(place.default)).name if Path(str(place.default)).suffix else "out"))
+        words += [place.flag, source]
+    needed = [one for one in known if one.stated and one is not place]
     words += [word for one in needed for word in (one.flag, "TODO")]
     asks = f"  # the script needs {', '.join(one.flag for one in needed)}: write its value for TODO" if needed else ""
     return f"""\
 trainer: command
 options:
   command: [{", ".join(words)}]{asks}
-  metrics: [stdout]  # where its metrics come from (docs/commands.md)
+  metrics: [{source}]  # where its metrics come from (docs/commands.md)
 """
 
 
