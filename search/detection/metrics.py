@@ -72,7 +72,8 @@ TELLING: tuple[tuple[Meaning, str], ...] = (
     (replace(SIGNED, chance=0.0), "correlation ccc lcc srcc plcc"),
     (FOUND, "f f1 fscore fmeasure miou iou iu meaniu fwiou jaccard dice mdice dsc precision prec recall rec sensitivity"),
     (FOUND, "hits hit mrr ndcg dcg"),
-    (HARD, "ap map mar ar rouge rouge1 rouge2 rougel rougelsum chrf meteor cider spice"),
+    (HARD, "ap map mar ar rouge rouge1 rouge2 rougel rougelsum chrf meteor spice"),
+    (replace(HARD, share=False), "cider"),  # no share: its own scale goes to 10
     (replace(HARD, chance=0.0), "bleu sacrebleu"),
     (replace(SCORE, chance=0.0), "edit"),
     (QUALITY, "psnr snr sdr sisdr sisnr pesq mos dnsmos elbo likelihood loglik llh objf elo inception"),

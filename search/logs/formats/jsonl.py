@@ -11,7 +11,7 @@ from typing import Any
 from pitprop.logs.epochs import Row
 from pitprop.logs.formats import Traits, Unit
 from pitprop.logs.lines import decoding
-from pitprop.logs.names import SIDES, Names, column
+from pitprop.logs.names import SIDES, WORDS, Names, column
 from pitprop.logs.shapes import Shape, Shapes
 
 JUDGED = (
@@ -155,7 +155,8 @@ def numbers(found: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
         if isinstance(value, dict):
             flat |= numbers(value, f"{prefix}{name}/")
         elif (number := as_number(value)) is not None:
-            flat[f"{prefix}{name}" if prefix else column(name)] = number
+            ours = WORDS.get(name, name) if prefix.rstrip("/") in SIDES else name  # {"val": {"acc": 0.5}}
+            flat[f"{prefix}{ours}" if prefix else column(name)] = number
     return flat
 
 

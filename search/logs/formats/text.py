@@ -18,7 +18,7 @@ from pathlib import Path
 from pitprop.detection import metrics
 from pitprop.errors import UserError
 from pitprop.logs.epochs import Row
-from pitprop.logs.formats import Traits, Unit, jsonl
+from pitprop.logs.formats import HEAD, Traits, Unit, jsonl
 from pitprop.logs.grids import Grids
 from pitprop.logs.lines import decoding, languages, stated, wording
 from pitprop.logs.lines.wording import NUMBER
@@ -133,7 +133,8 @@ def _folds(text: str, now: str) -> Iterator[tuple[str, str]]:
 
 
 def recognises(head: bytes, path: Path) -> bool:
-    return b"\0" not in head and (b"\n" in head or b"\r" in head) and path.suffix not in (".py", ".json")
+    begun = b"\n" in head or b"\r" in head or (len(head) >= HEAD and decoding.printed(head, path))  # a first line that goes on
+    return begun and b"\0" not in head and path.suffix not in (".py", ".json")
 
 
 class Reader:
@@ -156,11 +157,11 @@ class Reader:
         self._only = name
 
     def feed(self, data: bytes) -> Iterator[Row]:
-        text = decoding.unwrapped(data.decode("utf-8", "replace")).replace("\b", "\n")
+        text = decoding.unwrapped(data.replace(b"\0", b"").decode("utf-8", "replace")).replace("\b", "\n")
         if self._only:
             *_, (self._fold, _) = pieces = list(_folds(text, self._fold))
             text = "".join(piece for fold, piece in pieces if fold == self._only)
-        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text) if "\x1b" in text else text
+        text = decoding.ESCAPED.sub("", text) if "\x1b" in text else text
         text = text if text.isascii() else languages.english(text)
         yield from self._shapes.read(text, self._matched if self._patterns else self._line)
 

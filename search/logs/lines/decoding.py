@@ -27,6 +27,10 @@ EASTERN = ("gb18030", "big5", "shift_jis", "euc_kr")
 
 WRAPS = ("log", "message", "msg", "textPayload")
 """Keys under which the log of a container, or a logger that writes JSON, has a line of text."""
+ESCAPED = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)")
+"""What sets colours, moves the cursor or names the terminal's window."""
+PRINTED = ("", ".log", ".txt", ".out", ".err")
+"""Ends of names of what was printed: its first line may be a long one."""
 CONTROLS = frozenset([*range(1, 7), *range(14, 27), 28, 29, 30])
 """Bytes that no text has."""
 
@@ -43,6 +47,8 @@ class Decoder:
 
     def feed(self, data: bytes) -> bytes:
         """The next piece."""
+        if not self._begun:
+            data = data.lstrip(b"\0") if _is_padded(data) else data
         if not self._begun and data:
             self._make = next((make for magic, make in PACKED.items() if data.startswith(magic)), None)
         data = self._unpacked(data) if self._make else data
@@ -120,8 +126,14 @@ def whole(path: Path) -> bytes:
 
 def head(path: Path, size: int) -> bytes:
     """The first bytes of what is written in a file."""
+    decoder = Decoder()
     with path.open("rb") as file:
-        return Decoder().feed(file.read(size))[:size]
+        while data := file.read(size):
+            if found := decoder.feed(data)[:size]:
+                return found
+            if not _is_padded(data):
+                break
+    return b""
 
 
 def _encoding(data: bytes) -> str | None:
@@ -141,9 +153,29 @@ def _encoding(data: bytes) -> str | None:
 
 
 def _has_holes(data: bytes) -> bool:
-    """Whether ``data`` is text but for some zeros, as a log has them that was truncated while it was written."""
+    """Whether ``data`` is text but for zeros, as a log has them that was truncated while it was written."""
     part = data[: 1 << 16]
-    return b"\0" in part and 10 * part.count(0) < len(part) and not CONTROLS.intersection(part)
+    if b"\0" not in part or CONTROLS.intersection(part):
+        return False
+    return 10 * part.count(0) < len(part) or _is_text(part.replace(b"\0", b""))
+
+
+def printed(head: bytes, path: Path) -> bool:
+    """Whether a file that begins so is text that was printed, though no line of it ends there."""
+    return path.suffix in PRINTED and not CONTROLS.intersection(head) and b"\0" not in head and _is_text(head)
+
+
+def _is_text(part: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(part)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_padded(data: bytes) -> bool:
+    """Whether ``data`` begins with more zeros than any encoding sets before a letter."""
+    return data.startswith(b"\0\0\0\0")
 
 
 def _is_wide(high: bytes, low: bytes) -> bool:

@@ -101,6 +101,8 @@ FOREBODES = (
     *("poque", "poca ", "poka ", "xactitud", "curácia", "curacia", "ccuratezza", "auwkeurig", "compens", "icompensa"),
 )
 """Parts of words of which a line in one of these languages has one."""
+BEHIND = re.compile(r"\b(?P<name>loss|error|accuracy|precision|recall) (?P<side>train_|val_|test_)(?= ?[:=]? ?[\d.])")
+"""A side behind the name that it belongs to, as these languages have it."""
 EASTERN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af\uff01-\uff5e]")
 CYRILLIC_LETTER = re.compile("[\u0430-\u044f]")
 ROUND = re.compile(r"第\s*(\d+)\s*(?:/\s*(\d+)\s*)?(?:个|個)?\s*(?:轮|輪|代|回|次迭代|周期|[Ee]poch)")
@@ -117,7 +119,7 @@ def english(text: str) -> str:
     """``text`` with the words of logs that are not English, and signs that are not ASCII, replaced."""
     text = text.translate(PUNCTUATION)
     if CYRILLIC_LETTER.search(text):
-        text = SLAVIC.sub(lambda match: CYRILLIC[match["word"].lower()], text)
+        text = BEHIND.sub(r"\g<side>\g<name>", SLAVIC.sub(lambda match: CYRILLIC[match["word"].lower()], text))
     if not EASTERN.search(text):
         return text
     text = ROUND.sub(lambda match: f" Epoch {match[1]}" + (f"/{match[2]} " if match[2] else " "), text)
@@ -131,4 +133,5 @@ def western(line: str) -> str:
         line = COMPOUND.sub(lambda match: TEUTONIC[match[0].lower()], line)
     if any(part in line for part in FOREBODES):
         line = WESTERN.sub(lambda match: LATIN[match["word"].lower()] + ("/" if match["of"] else ""), line)
+        line = BEHIND.sub(r"\g<side>\g<name>", line)
     return line
