@@ -245,6 +245,16 @@ def test_a_folder_without_logs_says_so(tmp_path: Path) -> None:
         trainings(tmp_path)
 
 
+@pytest.mark.parametrize(("other", "named"), [("val_loss", True), ("val_macro_f1", False)])
+def test_a_comparison_names_the_objectives_where_they_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], other: str, named: bool
+) -> None:
+    one, two = (written(tmp_path, [0.1, 0.2, 0.4], name) for name in ("one.log", "two.log"))
+    two.write_text(two.read_text().replace("val_macro_f1", other))
+    said = run(capsys, str(one), str(two))[1]
+    assert ("objective" in said, "val/loss" in said) == (named, named)
+
+
 def test_what_lies_inside_a_trainings_folder_is_its(tmp_path: Path) -> None:
     for number, name in enumerate(("a", "b")):
         (tmp_path / name / "20260101" / "vis_data").mkdir(parents=True)

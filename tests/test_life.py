@@ -13,6 +13,7 @@ from pitprop.detection import life, signatures
 from pitprop.detection.detect import Signature, defaults, judge, replay
 from pitprop.detection.facts import Facts, Peer
 from pitprop.telemetry import Epoch, Telemetry
+from pitprop.views.next_steps import nearest
 
 NOW = 30
 """The epoch at which curves are judged here: past every grace, even that of a training which reports nothing that shows life."""
@@ -229,3 +230,11 @@ def test_a_slow_rise_spares_no_training_where_others_learned() -> None:
     peers = tuple(Peer(n, {"lr": 10.0**-n}, weak(0.95 - 0.05 * n)) for n in range(4))
     facts = Facts(30, "val/accuracy", True, classes=2, peers=peers)
     assert any(verdict.ends for verdict in replay(weak(0.515), facts, defaults()))
+
+
+def test_of_parked_trainings_that_report_only_a_score_the_one_that_gains_is_nearest_to_learning() -> None:
+    facts = Facts(budget=30, metric="val/r2")
+    scores = {1: [-0.44, -0.42, -0.39], 3: [-0.02, -0.02, -0.02], 5: [-3.6, -3.55, -3.5]}
+    curves = {number: Telemetry(Epoch(step, {"val/r2": r2}) for step, r2 in enumerate(own, 1)) for number, own in scores.items()}
+    assert nearest(curves, facts) == 1
+    assert nearest({3: curves[3]}, facts) is None

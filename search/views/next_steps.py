@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pitprop import telemetry
 from pitprop.detection.detect import Verdict
 from pitprop.messages import localized
 from pitprop.study import causes, ranking, remedies
-from pitprop.telemetry import finite
+from pitprop.telemetry import Telemetry, finite
 from pitprop.views import landscape
 from pitprop.views.sections import Edge, Group
 
 if TYPE_CHECKING:
+    from pitprop.detection.facts import Facts
     from pitprop.results.statistics import Difference
     from pitprop.views.content import Content
 
@@ -116,14 +118,10 @@ class Advice:
     @cached_property
     def promising(self) -> int | None:
         """The parked trial that had shown most when stopped, of those with the best scores; None if none showed anything."""
-        from pitprop.detection import life
-
-        facts, curves = self._content.space.known_of(), {}
+        curves = {}
         for number in self._parked[:CURVES]:  # the terminal asks too, of a study that may have thousands
             curves[number] = telemetry.read(telemetry.file(self._content.records[number].folder))
-        promises = {number: life.promise(curve, facts) for number, curve in curves.items() if curve}
-        able = {number: promise for number, promise in promises.items() if promise > 0}
-        return max(able, key=lambda one: able[one]) if able else None
+        return nearest({number: curve for number, curve in curves.items() if curve}, self._content.space.known_of())
 
     @property
     def doubtful(self) -> int | None:
@@ -171,3 +169,26 @@ class Advice:
         total = len(self._content.records)
         best = self._content.best.number if self._content.best is not None and self._content.winner is None else -1
         return self._content.summary.finished and total >= 10 and best >= 0.8 * total and not self.perfect
+
+
+def nearest(curves: Mapping[int, Telemetry], facts: Facts) -> int | None:
+    """Which of the trainings was nearest to learning; None if none showed anything.
+
+    Where nothing but the objective is reported, one whose objective has gained is nearer than one that stands higher.
+    """
+    from pitprop.detection import life
+
+    shown = {number: life.promise(curve, facts) for number, curve in curves.items()}
+    if not any(promise > 0 for promise in shown.values()):
+        shown = {number: _gained(curve, facts) for number, curve in curves.items()}
+    best = max(shown, key=lambda one: shown[one], default=None)
+    return best if best is not None and shown[best] > 0 else None
+
+
+def _gained(curve: Telemetry, facts: Facts) -> float:
+    """By what share the last third of the objective's readings is better than the first; 0 where there are fewer than three."""
+    values = curve.column(facts.metric).values
+    if not (third := len(values) // 3):
+        return 0.0
+    first, last = median(values[:third]), median(values[-third:])
+    return facts.sign * (last - first) / (abs(first) or 1.0)

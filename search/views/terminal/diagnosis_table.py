@@ -224,7 +224,8 @@ def _table(found: Sequence[Diagnosis], baseline: Mapping[str, float]) -> Table:
     table.add_column(_("training"), overflow="fold", min_width=min(24, max(len(one.name) for one in found)))
     table.add_column("")
     more = [*([_("gain"), *others] if baseline else []), *([_("gates")] if gates else [])]
-    for name in (_("best"), _("at"), _("last"), *more):
+    mixed = len({one.facts.metric for one in found if one.best}) > 1
+    for name in (*([_("objective")] if mixed else []), _("best"), _("at"), _("last"), *more):
         table.add_column(name.removeprefix("val/"), justify="right")
     for one in found:
         best, known = one.best, baseline.get(one.facts.metric)
@@ -235,7 +236,8 @@ def _table(found: Sequence[Diagnosis], baseline: Mapping[str, float]) -> Table:
         if gates:
             missed = sum(reason is not None for _gate, _value, reason in one.gates)
             cells.append(_("{n} missed").format(n=missed) if missed else _("passed"))
-        table.add_row(escape(one.name), _answer(one), *cells)
+        own = [escape(one.facts.metric)] if mixed else []
+        table.add_row(escape(one.name), _answer(one), *own, *cells)
     return table
 
 
