@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pitprop.logs.diagnosis import diagnose
 from pitprop.logs.follow import Follower
+from pitprop.logs.lines import wording
 
 LINES = [f"epoch {n}: train loss {1 / n:.4f}, val acc {0.5 + 0.04 * n:.3f}\n" for n in range(1, 7)]
 
@@ -66,3 +67,12 @@ def test_a_cider_on_its_own_scale_is_no_percentage(tmp_path: Path) -> None:
     best = diagnose([path]).best
     assert best is not None
     assert best[1] == pytest.approx(1.3)
+
+
+@pytest.mark.parametrize(
+    "number", ["loss 0.5", "val_acc: 0.5", "top-1 accuracy reached 0.5", "the val loss is 0.5", "| f1 0.5 |"]
+)
+@pytest.mark.parametrize("stamp", ["", "2024-01-01 12:00:00 INFO ", "[2024-01-01 12:00:00,123] "])
+def test_a_line_that_gives_a_name_a_number_is_never_passed_over(number: str, stamp: str) -> None:
+    assert not wording.mute(f"{stamp}{number}")
+    assert wording.mute(f"{stamp}worker 3 fetched shard 7 of bucket 2")

@@ -206,8 +206,8 @@ class Reader:
         if "{" in line and (row := self._table(line)):
             beside = self._learn(TABLE.sub(" ", line))  # what else the line says
             return row if beside is None else beside._replace(kind="val", metrics={**beside.metrics, **row.metrics})
-        said = wording.plain(line)
-        places, found = _places(said), self._readings(said)
+        places = _places(said := wording.plain(line))
+        found = {} if not places and self._given.pattern is None and wording.mute(said) else self._readings(said)
         roles = {**found, **places}  # a place such as "step: 3" is no reading
         self._notes_section(said, places, found)
         if not roles:

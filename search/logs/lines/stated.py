@@ -53,11 +53,11 @@ class Stated:
 
     def take(self, line: str) -> Mapping[str, float]:
         """All that is known with this line."""
-        for name, number in FACT.findall(line):
+        for name, number in FACT.findall(line) if "_" in line else ():
             self.facts[name] = int(number)
         if "ocab" in line and (words := VOCABULARY.fullmatch(line)):
             self.facts["vocab_size"] = int(words[1])
-        if wording.PRETRAINED.search(line):
+        if wording.LOADS.search(line) and wording.PRETRAINED.search(line):
             self.facts["pretrained"] = 1
         if self._open is not None and (item := ITEM.fullmatch(line)):
             self._open.append(float(item["number"]))

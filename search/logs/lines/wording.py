@@ -65,6 +65,15 @@ STAMP = re.compile(r"^\W?\d{4}-\d\d-\d\d[ T][\d:,.]+\]?.*?\b(?:INFO|DEBUG|WARNIN
 """What Python's logging sets before a line."""
 
 
+DATED = re.compile(r"^\W?\d{4}-\d\d-\d\d[ T][\d:,.]+")
+GIVEN = (
+    *(":", "=", "|", "->", "is", "reached", "loss", "acc", "f1", "auc", "top1", "top5", "prec", "perplexity", "ppl", "lr"),
+    *("learning rate", "grad norm", "grad_norm", "map", "iou", "dice", "bleu", "wer", "cer", "rmse", "mae", "psnr", "ssim"),
+    *("reward", "recall", "err"),
+)
+"""When a line was written, and one of the signs and words without which nothing behind that is a reading."""
+
+
 PRETRAINED = re.compile(
     r"\b(?:load|restor|resum)(?:e?s|e?d|ing|e)?\s+(?:the\s+)?(?:model\s+)?(?:from|pre-?trained|checkpoint|weights|state_dict)\b|"
     r"\b(?:load|init)_from\s*[:=]\s*['\"]?(?!scratch\b|none\b|null\b|['\"])[\w./]|\bfrom_pretrained|"
@@ -72,6 +81,8 @@ PRETRAINED = re.compile(
     re.I,
 )
 """What says that a training began from a checkpoint."""
+LOADS = re.compile("[fF][rR][oO][mM]|[lL][oO][aA][dD]|[rR][eE][sS][tTuU]")
+"""The cheap test for that."""
 OTHER_NAN = re.compile(r"1\.#(?P<kind>QNAN|SNAN|IND|INF)\d*")
 """How Windows prints what is not finite."""
 WRAPPED = re.compile(
@@ -123,6 +134,14 @@ COLUMNS = re.compile(rf"console_logger - (?P<name>\w+)\s+\|\s+(?P<train>{NUMBER}
 WENET = re.compile(r"\b(?:TRAIN Batch (?P<epoch>\d+)/(?P<step>\d+)|CV Batch (?P<checked>\d+)/\d+ .*?\bhistory(?= loss))")
 """A batch as WeNet prints it; of one of validation the mean of all so far counts, its history."""
 FLAX_EVALUATED = re.compile(r"\b(?=(?:Loss|Acc): )")
+
+
+def mute(line: str) -> bool:
+    """Whether ``line``, which names no place, has no number that a name is given: the cheap test, as most lines are so."""
+    if "(" in line:
+        return False
+    behind = DATED.sub("", line, count=1).lower()
+    return not any(sign in behind for sign in GIVEN)
 
 
 def plain(line: str) -> str:
