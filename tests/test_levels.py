@@ -11,7 +11,7 @@ from curves import CASE, HEALTHY, ILL, KNOWN, curve, joined
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pitprop.detection import detect, levels, reading, signatures
-from pitprop.detection.detect import Signature, judge, replay
+from pitprop.detection.detect import Signature, defaults, judge, replay
 from pitprop.detection.facts import Facts, Peer
 from pitprop.telemetry import Epoch, Telemetry
 
@@ -202,7 +202,7 @@ def test_what_stands_where_it_began_a_little_above_what_is_told_is_at_chance_and
         facts = Facts(40, "val/mAP", chance_score=0.04, peers=(good,))
         assert levels.score(curve, facts) == pytest.approx(level)
         said = [verdict.reason for verdict in replay(curve, facts, [Signature("chance_plateau")])]
-        assert ["it began at 0.05 and never left that" in reason for reason in said] == [True] * (at == level)
+        assert ["its first 5 readings are about 0.05 on average" in reason for reason in said] == [True] * (at == level)
 
 
 def test_a_chance_that_only_curves_show_is_told_in_two_digits_and_with_its_metric() -> None:
@@ -213,6 +213,49 @@ def test_a_chance_that_only_curves_show_is_told_in_two_digits_and_with_its_metri
     assert [str(one.chance) for one in stands] == ["val/accuracy about 10, by where the loss stands, ln 10"]
     assert "chance seems to be about 10" in stands[0].reason
     assert [str(one.chance) for one in seen] == ["val/accuracy 10.66, stated"]
+
+
+def test_a_level_that_is_told_is_quoted_where_trials_of_the_study_stand_a_little_above_it() -> None:
+    def flat(auc: float) -> Telemetry:
+        return Telemetry(Epoch(step, {"val/auc": auc, "val/loss": 0.69}) for step in range(1, 21))
+
+    good = Telemetry(Epoch(step, {"val/auc": 0.5 + 0.02 * step, "val/loss": 0.69 - 0.02 * step}) for step in range(1, 21))
+    peers = [Peer(number, {"lr": number}, one) for number, one in enumerate([flat(0.509), flat(0.51), flat(0.511), good])]
+    facts = Facts(20, "val/auc", peers=peers)
+    assert levels.known(flat(0.51), facts) == pytest.approx(0.51, abs=0.002)
+    (found,) = replay(flat(0.51), facts, [Signature("chance_plateau")])
+    assert "in epochs 1-5, chance is 0.5" in found.reason
+    assert found.chance == "val/auc 0.5, by its name"
+
+
+@pytest.mark.parametrize("epoch", [20, 40])
+def test_a_plateau_says_of_its_first_readings_only_what_they_are(epoch: int) -> None:
+    good = Peer(9, {"lr": 9.0}, Telemetry(Epoch(step, {"val/mAP": 0.05 + 0.03 * step}) for step in range(1, 6)))
+    facts = Facts(40, "val/mAP", peers=(good,))
+    for first, words in (
+        (0.05, "its first 5 readings are about 0.05 on average"),
+        (0.055, "its first reading, 0.055, was better"),
+    ):
+        curve = Telemetry(Epoch(step, {"val/mAP": first if step == 1 else 0.05}) for step in range(1, epoch + 1))
+        (found,) = judge(curve, facts, [Signature("chance_plateau")])
+        assert words in found.reason
+
+
+@pytest.mark.parametrize("fall", [0.0, 0.02, 0.08, 0.2])
+def test_no_rate_is_told_of_a_training_that_has_no_epoch_left(fall: float) -> None:
+    curve = Telemetry(Epoch(n, {"val/loss": 3.0 - fall * 3 * max(0, n - 21) / 4, "val/accuracy": 0.1}) for n in range(1, 26))
+    found = judge(curve, Facts(25, "val/accuracy", chance_score=0.1), [Signature("hopelessly_slow")], over=True)
+    assert len(found) == (fall < 0.05)
+    assert not any("rate" in one.reason for one in found)
+
+
+@pytest.mark.parametrize("metric", ["val/f1", "val/dice", "val/mAP"])
+@pytest.mark.parametrize("falls", [True, False])
+def test_a_score_of_exactly_0_is_judged_by_its_loss_whether_its_chance_is_told_or_not(metric: str, falls: bool) -> None:
+    curve = [Epoch(n, {metric: 0.0, "val/loss": 0.4 * (0.97**n if falls else 1)}) for n in range(1, 41)]
+    for told in (None, 0.108):
+        found = [one for one in replay(curve, Facts(60, metric, chance_score=told), defaults()) if one.ends]
+        assert bool(found) is not falls
 
 
 def test_what_is_many_times_as_large_is_told_by_its_values_and_not_in_percent() -> None:

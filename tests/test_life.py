@@ -201,6 +201,11 @@ def test_a_training_loss_that_falls_below_any_of_validation_is_life_where_nothin
     assert seen(worse, replace(KNOWN, chance_loss=0.69)) == set(), "no guess is as bad"
 
 
+def test_a_training_loss_that_is_near_0_from_the_first_may_only_be_weighted_so_and_is_no_life() -> None:
+    weighted = curve(NOW, train__loss=7e-5, val__loss=0.7016, val__macro_f1=0.43)
+    assert seen(weighted, KNOWN) == set()
+
+
 def test_a_rate_that_falls_and_is_still_high_spares_what_had_learned_and_fell() -> None:
     fallen = curve(NOW, val__macro_f1=lambda t: 0.7 if 3 < t < 9 else 0.43, lr=lambda t: 0.1 * 0.98**t)
     assert seen(fallen, KNOWN) == {"cooling"}

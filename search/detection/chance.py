@@ -8,9 +8,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from pitprop.detection import metrics
+from pitprop.messages import Message, message
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where a model stands that has learned nothing, and from where that is known, in words; there what is told is ``said``."""
+
+    value: float
+    source: Message
+    by_source: float | None = None
+
+    @property
+    def said(self) -> float:
+        return self.value if self.by_source is None else self.by_source
+
+    @property
+    def told(self) -> bool:
+        """Whether somebody told it, and not this curve or others of the study, of which each shows a little another one."""
+        return self.source in (STATED, REPORTED, NAMED, COUNTED, BY_CLASSES)
+
+
+STATED, REPORTED, NAMED = message("stated"), message("reported"), message("by its name")
+COUNTED, BY_CLASSES = message("by the class counts"), message("by the number of classes")
 
 
 def shares(prior: Sequence[float]) -> list[float]:

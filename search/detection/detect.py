@@ -265,7 +265,7 @@ def _where(telemetry: Telemetry, facts: Facts) -> str:
         began = levels.begun(telemetry, facts)
         text = N_("{metric} about {level:.2g}, a guess: this training began there and stays")
         return "" if began is None else message(text, metric=facts.metric, level=began)
-    said = {"metric": facts.metric if score is not None else "val/loss", "level": known.value, "source": known.source}
+    said = {"metric": facts.metric if score is not None else "val/loss", "level": known.said, "source": known.source}
     if known.told:
         return message("{metric} {level:.4g}, {source}", **said)
     return message("{metric} about {level:.2g}, {source}", **said)

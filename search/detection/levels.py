@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
 
 from pitprop.detection import chance, learned, metrics, reading
+from pitprop.detection.chance import BY_CLASSES, COUNTED, NAMED, REPORTED, STATED, Level
 from pitprop.detection.facts import Facts
 from pitprop.detection.reading import FEW
 from pitprop.messages import Message, message
@@ -57,23 +57,6 @@ def left_chance(telemetry: Telemetry, facts: Facts, count: int) -> int | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """Where a model stands that has learned nothing, and from where that is known, in words."""
-
-    value: float
-    source: Message
-
-    @property
-    def told(self) -> bool:
-        """Whether somebody told it, and not this curve or others of the study, of which each shows a little another one."""
-        return self.source in (STATED, REPORTED, NAMED, COUNTED, BY_CLASSES)
-
-
-STATED, REPORTED, NAMED = message("stated"), message("reported"), message("by its name")
-COUNTED, BY_CLASSES = message("by the class counts"), message("by the number of classes")
-
-
 @reading.once
 def known_score(telemetry: Telemetry, facts: Facts) -> Level | None:
     """The objective of a model that has learned nothing: stated, of its name, of the classes, or as the study shows.
@@ -87,7 +70,8 @@ def known_score(telemetry: Telemetry, facts: Facts) -> Level | None:
     if told is None or shown is None or best is None:
         return told or shown
     above = facts.sign * (shown.value - told.value)
-    return shown if 0 < above < LEARNED * facts.sign * (best - told.value) else told
+    near = 0 < above < LEARNED * facts.sign * (best - told.value)
+    return Level(shown.value, told.source if told.told else shown.source, told.value if told.told else None) if near else told
 
 
 def _told_score(telemetry: Telemetry, facts: Facts) -> Level | None:

@@ -235,16 +235,20 @@ def memorising(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
 
 
 def fitting(telemetry: Telemetry, facts: Facts, count: int) -> Sign | None:
-    """The training loss below any of validation and that of a guess, and falling by `FITS` a window; or already near 0."""
+    """The training loss below any of validation and that of a guess, and falling by `FITS` a window; or it fell to near 0.
+
+    One that is near 0 from the first may only be weighted so.
+    """
     column, validated = telemetry.column("train/loss"), telemetry.column("val/loss").values
     if not validated or len(column.values) <= count or not _judged(facts) or facts.metric == "val/loss":
         return None
     guess = levels.loss(telemetry, facts, guess=False) or levels.UNTRAINED[1]
     recent, least = column.values[-count:], min(*validated, guess)
     falls = max(recent) < min((1 - FITS) * min(validated), guess) and recent[-1] < (1 - FITS) * recent[0]
+    near = max(recent) < min(NEAR * least, levels.FELL * max(column.values[: reading.FEW]))
     seen = {"first": recent[0], "last": recent[-1], "least": least}
     below = N_("training loss {first:.4g} to {last:.4g}, below validation's {least:.4g}")
-    return Sign("fitting", True, below, seen) if min(recent) >= 0 and (falls or max(recent) < NEAR * least) else None
+    return Sign("fitting", True, below, seen) if min(recent) >= 0 and (falls or near) else None
 
 
 def recovery(telemetry: Telemetry, facts: Facts) -> int | None:

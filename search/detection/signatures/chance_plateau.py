@@ -53,9 +53,17 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, late: float
         told = N_("{metric} no better than {best:.4g} in epochs {first}-{last}, chance is {level:.4g}")
         seen = N_("{metric} no better than {best:.4g} in epochs {first}-{last}, chance seems to be about {level:.2g}")
         known = levels.known_score(telemetry, facts)
-        return message(told if known is None or known.told else seen, **said, level=levels.score(telemetry, facts))
-    began = N_("{metric} no better than {best:.4g} in epochs {first}-{last}, it began at {level:.4g} and never left that")
-    return message(began, **said, level=levels.score(telemetry, facts))
+        level = levels.score(telemetry, facts) if known is None else known.said
+        return message(told if known is None or known.told else seen, **said, level=level)
+    first = telemetry.column(facts.metric).values[0]
+    if facts.sign * (first - best) > reading.STILL * abs(first):
+        fell = N_("{metric} no better than {best:.4g} in epochs {first}-{last}, its first reading, {begun:.4g}, was better")
+        return message(fell, **said, begun=first)
+    few = reading.fewer(telemetry, facts, reading.FEW)
+    began = N_(
+        "{metric} no better than {best:.4g} in epochs {first}-{last}, its first {few} readings are about {level:.4g} on average"
+    )
+    return message(began, **said, few=few, level=levels.score(telemetry, facts))
 
 
 def _prior(telemetry: Telemetry, facts: Facts, losses: Sequence[tuple[int, float]]) -> float | None:

@@ -22,7 +22,8 @@ DESPITE = ("loss_falling",)
 def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: float = 0.05, band: float = 0.08) -> Message | None:
     """At chance (by 2 %, late ``band``), and five times the rate of the last ``patience`` readings gains under ``least``.
 
-    Not where the training had learned and has fallen back: that is `late_collapse`.
+    At the last epoch, which leaves nothing to gain, these readings themselves have to. Not where the training had learned and
+    has fallen back: that is `late_collapse`.
     """
     if levels.learned_once(telemetry, facts):
         return None
@@ -33,8 +34,9 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
         return None
     (since, first), (step, last) = losses[0], losses[-1]
     drop = (first - last) / (abs(first) or 1.0)
-    ahead = 5 * drop * max(0, facts.budget - step) / max(step - since, 1)
-    if not 0 <= ahead < least:
+    left = max(0, facts.budget - step)
+    ahead = 5 * drop * left / max(step - since, 1) if left else drop
+    if ahead >= least or (left and ahead < 0):
         return None
     where = message("still where it began") if levels.against_start(telemetry, facts) else message("at chance")
     if drop <= -1:
@@ -46,6 +48,9 @@ def detect(telemetry: Telemetry, facts: Facts, *, patience: int = 5, least: floa
         still = N_("{where}, and {name} did not fall at all in epochs {first}-{last}")
         rose = N_("{where}, and {name} rose by {rise:.2%} in epochs {first}-{last}")
         return message(rose if drop <= -5e-5 else still, where=where, name=name, rise=-drop, first=since, last=step)
+    if not left:
+        end = N_("{where}, and {name} fell by only {drop:.2%} in epochs {first}-{last}, the last ones")
+        return message(end, where=where, name=name, drop=drop, first=since, last=step)
     return message(
         "{where}, and {name} fell by {drop:.2%} in epochs {first}-{last}: at five times that rate it would be "
         "{ahead:.1%} lower at the end",

@@ -29,16 +29,17 @@ def detect(
     """The objective, or the loss while that is at chance, would end short of chance by ``margin`` at ``faster`` times its rate.
 
     From the share ``late`` of the budget on it has to end above chance, by ``margin`` of what five trials or more have shown
-    to lie there, unless its loss lies below that of a guess and still falls. The rate is that of the last ``patience``
-    readings, and goes on to fall as it fell over them. One that grows, over these or twice as many, does not count, nor a
-    training that ever was better by ``margin``, whose rate may yet be too high.
+    to lie there, unless its loss lies below that of a guess and still falls. A score of exactly 0, below chance,
+    is left to `no_positives` where the loss falls. The rate is that of the last ``patience`` readings, and goes on to fall as it
+    fell over them. One that grows, over these or twice as many, does not count, nor a training that ever was better by
+    ``margin``, whose rate may yet be too high.
     """
     count = reading.window(telemetry, facts, patience)
     level, limit = levels.known(telemetry, facts), levels.bound(telemetry, facts, margin)
     best = telemetry.best(facts.metric, facts.maximize)
     if limit is not None and best is not None and facts.sign * best > facts.sign * limit:
         return None
-    if level is not None and limit is not None:
+    if level is not None and limit is not None and not _nothing_yet(telemetry, facts, count, level):
         readings = reading.recent(telemetry, facts.metric, count)
         counts = telemetry[-1].step >= late * facts.budget and not _learns(telemetry, facts, count)
         least = _least(telemetry, facts, level, margin) if counts else None
@@ -94,6 +95,12 @@ def _learns(telemetry: Telemetry, facts: Facts, count: int) -> bool:
     _, losses = reading.losses(telemetry, count)
     below = level is not None and facts.metric != "val/loss" and all(loss < (1 - BELOW) * level for _, loss in losses)
     return bool(below and falling and falling.alive)
+
+
+def _nothing_yet(telemetry: Telemetry, facts: Facts, count: int, level: float) -> bool:
+    """Whether nothing is found yet, which is worse than chance, while the loss falls."""
+    falling, values = life.loss_falling(telemetry, facts, count), telemetry.column(facts.metric).values[-count:]
+    return metrics.of(facts.metric).empty and level > 0 and bool(falling and falling.alive) and not any(values)
 
 
 def _least(telemetry: Telemetry, facts: Facts, level: float, margin: float) -> float | None:
