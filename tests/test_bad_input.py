@@ -140,7 +140,7 @@ def test_a_trainer_that_gives_nothing_ends_the_search(
 
 def test_a_trainer_that_always_raises_ends_the_search(write_space: Write, pitprop: Pitprop) -> None:
     space = write_space(params={"fault": "raise", "speed": {"float": [0.1, 1]}})
-    assert sentence(pitprop("search", space, "--inline")).endswith("RuntimeError: the learning rate is a lemon")
+    assert "stops: RuntimeError: the learning rate is a lemon; correct" in sentence(pitprop("search", space, "--inline"))
 
 
 def test_a_search_that_is_too_short_to_be_stopped_fails_all_the_same(write_space: Write, pitprop: Pitprop) -> None:

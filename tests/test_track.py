@@ -624,6 +624,7 @@ def test_ctrl_c_ends_the_waiting_and_names_the_command_for_the_rest(uri: str, tm
         assert line == "MLflow: 0 of 3 trials; Ctrl-C leaves the rest to `pitprop export x.yaml`"
         signal.raise_signal(signal.SIGINT)
 
+    heeded = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
     store = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)
     exporting = Exporter(uri, tmp_path / "artifacts", CARD, tmp_path / "track.log", export="pitprop export x.yaml")
     with contextlib.closing(store), exporting as exporter:
@@ -631,6 +632,7 @@ def test_ctrl_c_ends_the_waiting_and_names_the_command_for_the_rest(uri: str, tm
         for number in range(3):
             exporter.send(trial(tmp_path, number))
         said = exporter.finish(told=interrupt)
+    signal.signal(signal.SIGINT, heeded)
     assert said == "the export to MLflow was interrupted after 0 of 3 trials: `pitprop export x.yaml` exports the rest"
 
 

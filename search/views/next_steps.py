@@ -172,23 +172,25 @@ class Advice:
 
 
 def nearest(curves: Mapping[int, Telemetry], facts: Facts) -> int | None:
-    """Which of the trainings was nearest to learning; None if none showed anything.
+    """Which of the trainings, those with the best scores first, was nearest to learning; None if none showed anything.
 
-    Where nothing but the objective is reported, one whose objective has gained is nearer than one that stands higher.
+    Where nothing but the objective is reported, the first whose objective has gained.
     """
     from pitprop.detection import life
 
     shown = {number: life.promise(curve, facts) for number, curve in curves.items()}
-    if not any(promise > 0 for promise in shown.values()):
-        shown = {number: _gained(curve, facts) for number, curve in curves.items()}
     best = max(shown, key=lambda one: shown[one], default=None)
-    return best if best is not None and shown[best] > 0 else None
+    if best is not None and shown[best] > 0:
+        return best
+    return next((number for number, curve in curves.items() if _gained(curve, facts)), None)
 
 
-def _gained(curve: Telemetry, facts: Facts) -> float:
-    """By what share the last third of the objective's readings is better than the first; 0 where there are fewer than three."""
+def _gained(curve: Telemetry, facts: Facts) -> bool:
+    """Whether the last third of the objective's readings is better than the first by more than a score that has not moved."""
+    from pitprop.detection import reading
+
     values = curve.column(facts.metric).values
     if not (third := len(values) // 3):
-        return 0.0
+        return False
     first, last = median(values[:third]), median(values[-third:])
-    return facts.sign * (last - first) / (abs(first) or 1.0)
+    return facts.sign * (last - first) > reading.STILL * abs(first)
